@@ -1,0 +1,1 @@
+"""Operator of the AnalyticsApi resource: one resource in, a complete analytics service out."""

@@ -1,0 +1,1 @@
+"""Analytics service for LLM traces: what models cost, how fast and how good they are."""
