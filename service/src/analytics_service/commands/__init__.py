@@ -1,0 +1,1 @@
+"""The subcommands: one module each, listed in `__main__.COMMANDS`."""

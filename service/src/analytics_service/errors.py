@@ -1,0 +1,45 @@
+"""The error tree of the service: each class fixes its own consequence, and is caught once, at the boundary.
+
+    ServiceError
+    ├── UsageError                 exit code 2 (bad arguments, settings or input files)
+    ├── DatabaseError              exit code 1; HTTP 503 (1600-1603) or 504
+    │   ├── DatabaseUnavailable    cannot connect, or lost
+    │   ├── DatabaseBusy           no connection within the deadline
+    │   ├── QueryTimeout           the statement was cancelled at its deadline
+    │   └── SchemaIncompatible     older or newer than this release can serve
+    └── RequestError               HTTP 4xx and 5xx, in http/problems.py
+
+Messages are for people: one line, the name of the setting, field or object and the cure; never a secret.
+"""
+
+
+class ServiceError(Exception):
+    """Whatever this service raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(ServiceError):
+    """What the caller gave cannot be used; nothing was changed."""
+
+    exit_code = 2
+
+
+class DatabaseError(ServiceError):
+    """The database did not answer as it should."""
+
+
+class DatabaseUnavailable(DatabaseError):  # noqa: N818 - reads as the state that it reports
+    """There is no connection to the database."""
+
+
+class DatabaseBusy(DatabaseError):  # noqa: N818 - as above
+    """No connection became free within the deadline."""
+
+
+class QueryTimeout(DatabaseError):  # noqa: N818 - as above
+    """The statement was cancelled when its time was over."""
+
+
+class SchemaIncompatible(DatabaseError):  # noqa: N818 - as above
+    """The schema is outside what this release can serve."""
