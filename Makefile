@@ -1,0 +1,97 @@
+# The commands that people and CI use are the same; `make help` lists them.
+# INSTALL=1 lets the targets install Debian packages and start a container engine (as root); without it they say what is missing.
+# CONTEXT=name uses a cluster that you already have instead of making one.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.9
+UV := $(or $(shell command -v uv),.uv/bin/uv)
+RUN := $(UV) run --frozen
+CLUSTER := $(RUN) python -m e2e.cluster
+export CONTEXT INSTALL
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.uv/bin/uv:
+	@echo "uv is not installed: fetching version $(UV_VERSION) into .uv"
+	@python3 -m venv .uv || { echo "make: python3 cannot make a virtual environment: install uv, or python3-venv" >&2; exit 2; }
+	@.uv/bin/pip install --quiet uv==$(UV_VERSION)
+
+.venv/.synced: pyproject.toml operator/pyproject.toml service/pyproject.toml uv.lock $(filter .uv/bin/uv,$(UV))
+	@$(UV) sync --frozen
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.synced ## Install the pinned Python packages into .venv
+
+.PHONY: lint
+lint: setup ## Check style and the layers
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) lint-imports
+
+.PHONY: type
+type: setup ## Check types
+	$(RUN) mypy
+	$(RUN) mypy tests e2e bench
+
+.PHONY: format
+format: setup ## Format the code
+	$(RUN) ruff format
+	$(RUN) ruff check --fix
+
+.PHONY: tools
+tools: setup ## Build or find etcd, kube-apiserver, kubectl, helm (about 8 minutes the first time)
+	$(CLUSTER) tools
+
+.PHONY: redis-server
+redis-server:
+	@command -v redis-server >/dev/null || { \
+	  if [ "$(INSTALL)" = 1 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server >/dev/null; \
+	  else echo "make: redis-server is not installed: install your system's redis package, or run with INSTALL=1 as root" >&2; exit 2; fi; }
+
+.PHONY: test
+test: setup redis-server tools ## Run the tests that need no Docker (ARGS="-k word" chooses)
+	$(RUN) pytest $(ARGS)
+
+.PHONY: golden
+golden: setup ## Rewrite the golden files from what the builders give now
+	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/operator -k golden
+
+.PHONY: crds
+crds: setup ## Generate the CRDs from the models
+	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml
+
+.PHONY: images
+images: setup ## Build the container images of operator and service
+	$(CLUSTER) images
+
+.PHONY: cluster
+cluster: setup ## Bring up a kind cluster, or use CONTEXT
+	$(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: setup ## Remove the kind cluster; caches stay
+	$(CLUSTER) down
+
+.PHONY: e2e
+e2e: cluster images ## Run the end-to-end tests on the cluster (ARGS="-k word" chooses)
+	$(CLUSTER) load
+	$(RUN) pytest e2e $(ARGS)
+
+.PHONY: demo
+demo: cluster images ## One resource becomes a running service that answers questions about real data
+	$(CLUSTER) load
+	$(RUN) python -m e2e.demo
+
+.PHONY: try
+try: setup ## The service alone, on an embedded PostgreSQL: no Docker, no root (ARGS=--once stops after the tables)
+	$(RUN) analytics-service try $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what was made inside the clone (caches outside it stay)
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis
