@@ -1,0 +1,69 @@
+"""What a platform team would install: database and Redis for tests, the operator by its charts, credentials, images."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.kubectl import Kubectl
+
+TOP = Path(__file__).parents[1]
+TAG = "dev"
+PASSWORD = "only-for-tests-and-demonstrations"
+KIND = "analyticsapis.analytics.llm-observatory.io"
+CREDENTIALS = "analytics-credentials"
+LABEL = "app.kubernetes.io/managed-by=analytics-operator"
+
+
+def cluster(namespace: str) -> Kubectl:
+    """kubectl for the cluster that `make cluster` made or was given; no other context is ever touched."""
+    command = [sys.executable, "-m", "e2e.cluster", "env", "--output", "json"]
+    found = json.loads(subprocess.run(command, cwd=TOP, capture_output=True, check=True).stdout)
+    return Kubectl(
+        context=found["CLUSTER_CONTEXT"], kubeconfig=found["KUBECONFIG"], path=found["PATH"], namespace=namespace
+    )
+
+
+def make_namespace(kubectl: Kubectl) -> None:
+    """A fresh namespace that admits restricted pods only; one of the same name from an earlier run goes first."""
+    kubectl("delete", "namespace", kubectl.namespace, "--ignore-not-found", "--wait", seconds=180)
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", "analytics-e2e": "true"}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubectl.namespace, "labels": labels}})
+
+
+def install_stores(kubectl: Kubectl) -> None:
+    """PostgreSQL with TimescaleDB, and Redis, for tests and demonstrations only."""
+    kubectl.apply(secret("postgres-credentials", password=PASSWORD))
+    command = [sys.executable, "-m", "e2e.cluster", "manifests"]
+    manifests = subprocess.run(command, cwd=TOP, capture_output=True, check=True).stdout
+    kubectl.apply(*(manifest for manifest in yaml.safe_load_all(manifests) if manifest))
+    kubectl("rollout", "status", "deployment", "postgres", "redis", "--timeout=120s")
+    kubectl.apply(credentials())
+
+
+def install_operator(kubectl: Kubectl, *, replicas: int = 1) -> None:
+    """The charts, as a user installs them."""
+    kubectl.helm("upgrade", "--install", "analytics-crds", str(TOP / "charts/crds"), "--namespace=default")
+    image = ("--set", "image.repository=analytics-operator", "--set", f"image.tag={TAG}")
+    operator = ("analytics-operator", str(TOP / "charts/operator"))
+    kubectl.helm("upgrade", "--install", *operator, *image, "--set", f"replicas={replicas}", "--wait")
+
+
+def credentials(*, host: str = "postgres") -> dict[str, Any]:
+    database = f"postgres://llm_user:{PASSWORD}@{host}:5432/llm_observatory"
+    return secret(CREDENTIALS, **{"database-url": database, "redis-url": "redis://redis:6379/0"})
+
+
+def secret(name: str, **values: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
+
+
+def analyticsapi(name: str = "demo", **spec: Any) -> dict[str, Any]:
+    """The first resource of the README, under another name or with other fields."""
+    example: dict[str, Any] = yaml.safe_load((TOP / "docs/examples/analyticsapi.yaml").read_text())
+    example["metadata"]["name"] = name
+    example["spec"] |= spec
+    return example
