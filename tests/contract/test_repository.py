@@ -1,0 +1,21 @@
+"""What the layout promises."""
+
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("distribution", ["operator", "service"])
+def test_a_distribution_folder_is_no_package(distribution: str) -> None:
+    """`operator/__init__.py` would shadow the standard library's module of that name."""
+    assert (TOP / distribution / "pyproject.toml").is_file()
+    assert not (TOP / distribution / "__init__.py").exists()
+
+
+def test_the_standard_library_keeps_its_operator() -> None:
+    import operator  # noqa: PLC0415 - what this name resolves to here is the test
+
+    assert operator.itemgetter(0)("ab") == "a"
+    assert not str(operator.__file__).startswith(str(TOP))
