@@ -6,8 +6,12 @@
     │   ├── DatabaseUnavailable    cannot connect, or lost
     │   ├── DatabaseBusy           no connection within the deadline
     │   ├── QueryTimeout           the statement was cancelled at its deadline
-    │   └── SchemaIncompatible     older or newer than this release can serve
-    └── RequestError               HTTP 4xx and 5xx, in http/problems.py
+    │   ├── SchemaIncompatible     older or newer than this release can serve
+    │   └── MigrationRefused       migrate changed nothing, and says why
+    │       ├── ServerTooOld       PostgreSQL or TimescaleDB
+    │       ├── HistoryEdited      a migration has another text than when it was applied
+    │       └── DatabaseNewer      a later release made the schema, and no longer supports this one
+    └── RequestError               HTTP 4xx and 5xx, in problems.py
 
 Messages are for people: one line, the name of the setting, field or object and the cure; never a secret.
 """
@@ -43,3 +47,19 @@ class QueryTimeout(DatabaseError):  # noqa: N818 - as above
 
 class SchemaIncompatible(DatabaseError):  # noqa: N818 - as above
     """The schema is outside what this release can serve."""
+
+
+class MigrationRefused(DatabaseError):  # noqa: N818 - as above
+    """The database cannot be migrated by this release."""
+
+
+class ServerTooOld(MigrationRefused):
+    """The server lacks what the schema needs."""
+
+
+class HistoryEdited(MigrationRefused):
+    """What was applied is not what this release would apply."""
+
+
+class DatabaseNewer(MigrationRefused):
+    """A later release made the schema, and no longer supports this one."""

@@ -1,0 +1,86 @@
+"""Which of the three editions a database is, found out by what it can do and never by its version alone."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analytics_service.database.connect import Connection
+from analytics_service.errors import ServerTooOld
+
+OLDEST_POSTGRESQL = 150_000
+OLDEST_TIMESCALEDB = (2, 18)  # the first whose hypertables give triggers their transition tables
+
+
+class Edition(StrEnum):
+    POSTGRESQL = "postgresql"
+    APACHE = "timescaledb-apache"
+    COMMUNITY = "timescaledb-community"
+
+    @property
+    def requirement(self) -> str:
+        """What a migration's `requires` line calls it."""
+        return _REQUIREMENTS[self]
+
+
+_REQUIREMENTS = {Edition.POSTGRESQL: "postgres", Edition.APACHE: "apache", Edition.COMMUNITY: "tsl"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """What a connection shows of the server and the database behind it."""
+
+    version: str
+    version_number: int
+    extension: str | None
+    """Version of TimescaleDB in this database."""
+    license: str | None
+    can_extend: bool
+    """TimescaleDB is installed on the server and loaded at its start, but not made in this database yet."""
+    read_only: bool
+
+    @property
+    def edition(self) -> Edition:
+        if self.extension is None:
+            return Edition.POSTGRESQL
+        return Edition.COMMUNITY if self.license == "timescale" else Edition.APACHE
+
+
+# The loader's own settings exist only when it was preloaded; shared_preload_libraries is hidden from most roles.
+_INSPECT = """
+SELECT current_setting('server_version') AS version,
+    current_setting('server_version_num')::int AS version_number,
+    (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS extension,
+    current_setting('timescaledb.license', true) AS license,
+    (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb') AS available,
+    current_setting('timescaledb.disable_load', true) IS NOT NULL AS preloaded,
+    current_setting('transaction_read_only') = 'on' AS read_only
+"""
+
+
+async def inspect(connection: Connection) -> Server:
+    """What the server is; changes nothing."""
+    row = await connection.fetchrow(_INSPECT)
+    if row is None:  # pragma: no cover - a SELECT without FROM has one row
+        raise LookupError("no row")
+    return Server(
+        version=row["version"].split(" ", 1)[0],
+        version_number=row["version_number"],
+        extension=row["extension"],
+        license=row["license"],
+        can_extend=row["extension"] is None and row["available"] is not None and row["preloaded"],
+        read_only=row["read_only"],
+    )
+
+
+def check(server: Server) -> None:
+    """Raises ServerTooOld for what was never tried and cannot work."""
+    if server.version_number < OLDEST_POSTGRESQL:
+        raise ServerTooOld(f"PostgreSQL {server.version} is too old: 15 or newer is needed")
+    if server.extension is not None and _numbers(server.extension) < OLDEST_TIMESCALEDB:
+        raise ServerTooOld(
+            f"TimescaleDB {server.extension} is too old: 2.18 or newer is needed "
+            "(triggers on hypertables have no transition tables before); run ALTER EXTENSION timescaledb UPDATE"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("-", 1)[0].split(".")[:2] if part.isdigit())

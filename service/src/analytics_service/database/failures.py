@@ -1,0 +1,87 @@
+"""What went wrong between us and the database, in one line that holds no secret. Pure."""
+
+import ssl
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+
+
+class Reason(StrEnum):
+    """Why the database did not do it; part of what migrate reports, so the values never change."""
+
+    UNREACHABLE = "DatabaseUnreachable"
+    AUTHENTICATION = "AuthenticationFailed"
+    PERMISSION = "PermissionDenied"
+    READ_ONLY = "ReadOnlyDatabase"
+    LOCK = "LockTimeout"
+    OTHER = "MigrationFailed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A cause for programs, and one line with the cure for people."""
+
+    reason: Reason
+    message: str
+
+
+_CAUSES: tuple[tuple[tuple[type[BaseException], ...], Reason, str], ...] = (
+    (
+        (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError),
+        Reason.AUTHENTICATION,
+        "the database refuses the user or password of DATABASE_URL",
+    ),
+    ((asyncpg.InvalidCatalogNameError,), Reason.UNREACHABLE, "the database that DATABASE_URL names does not exist"),
+    ((asyncpg.InsufficientPrivilegeError,), Reason.PERMISSION, "the database user lacks a right"),
+    ((asyncpg.ReadOnlySQLTransactionError,), Reason.READ_ONLY, "the database is read-only: name the primary"),
+    ((asyncpg.LockNotAvailableError,), Reason.LOCK, "a lock on a table is held by someone else"),
+    ((asyncpg.TooManyConnectionsError,), Reason.UNREACHABLE, "the database accepts no more connections"),
+    ((asyncpg.DiskFullError,), Reason.OTHER, "the disk of the database is full"),
+    (
+        (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, ssl.SSLError),
+        Reason.UNREACHABLE,
+        "there is no connection to the database",
+    ),
+    ((asyncpg.PostgresError,), Reason.OTHER, "the database refused a statement"),
+    (
+        (asyncpg.ClientConfigurationError, asyncpg.InternalClientError),
+        Reason.UNREACHABLE,
+        "DATABASE_URL cannot be used to connect",
+    ),
+    ((asyncpg.InterfaceError, OSError, TimeoutError), Reason.UNREACHABLE, "there is no connection to the database"),
+)
+FAILURES = tuple(kind for kinds, _, _ in _CAUSES for kind in kinds)
+"""What `classify` knows; anything else is a defect of ours and must not be caught."""
+
+
+def classify(error: BaseException, url: str) -> Failure:
+    """The reason and one line for `error`, without the secrets of `url`."""
+    for kinds, reason, words in _CAUSES:
+        if isinstance(error, kinds):
+            return Failure(reason=reason, message=secretless(f"{words} ({_detail(error)})", url))
+    return Failure(reason=Reason.OTHER, message=secretless(f"{type(error).__name__}: {_detail(error)}", url))
+
+
+def secretless(text: str, url: str) -> str:
+    """`text` in one line, with the password of `url` and `url` itself made unreadable."""
+    line = " ".join(text.split())
+    for secret in sorted(_secrets(url), key=len, reverse=True):
+        line = line.replace(secret, "***")
+    return line
+
+
+def _secrets(url: str) -> set[str]:
+    secrets = {url}
+    try:
+        parts = urlsplit(url)
+        secrets |= {parts.password or "", unquote(parts.password or ""), parts.netloc.rpartition("@")[0]}
+        secrets |= set(parse_qs(parts.query).get("password", []))
+    except ValueError:  # no URL at all: then it has no parts to hide
+        pass
+    return secrets - {""}
+
+
+def _detail(error: BaseException) -> str:
+    return str(error).strip() or type(error).__name__

@@ -1,0 +1,1 @@
+"""Brings a database to this release's schema. `steps`, `plan` and `result` are pure; `runner` sequences them."""

@@ -1,0 +1,88 @@
+"""The tables in which a database keeps its own history."""
+
+import json
+
+from analytics_service.database.connect import Connection
+from analytics_service.database.migrate.plan import Entry, History
+from analytics_service.database.migrate.steps import Step
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS schema_meta (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    version integer NOT NULL,
+    min_compatible_schema integer NOT NULL,
+    made_for text NOT NULL,
+    chunk_hours integer NOT NULL DEFAULT 24
+        CHECK (chunk_hours > 0 AND (24 % chunk_hours = 0 OR chunk_hours % 24 = 0))
+);
+CREATE TABLE IF NOT EXISTS schema_journal (
+    name text PRIMARY KEY,
+    number integer NOT NULL,
+    sha256 text NOT NULL,
+    state text NOT NULL CHECK (state IN ('running', 'interrupted', 'done')),
+    attempts integer NOT NULL DEFAULT 1,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz
+);
+"""
+_META = "INSERT INTO schema_meta (version, min_compatible_schema, made_for) VALUES (0, 1, $1) ON CONFLICT DO NOTHING"
+_READ = """
+SELECT m.version, m.min_compatible_schema, m.made_for,
+    (SELECT coalesce(json_agg(json_build_array(name, number, sha256, state = 'done')), '[]')::text
+     FROM schema_journal) AS journal
+FROM schema_meta AS m
+"""
+_BEGIN = """
+INSERT INTO schema_journal AS j (name, number, sha256, state) VALUES ($1, $2, $3, 'running')
+ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, state = 'running', attempts = j.attempts + 1
+"""
+_STATE = "UPDATE schema_journal SET state = $2, finished_at = clock_timestamp() WHERE name = $1"
+_VERSION = """
+UPDATE schema_meta SET version = greatest(version, $1), min_compatible_schema = greatest(min_compatible_schema, $2)
+"""
+
+
+async def create(connection: Connection, requirement: str) -> None:
+    """Makes the tables if they are missing."""
+    async with connection.transaction():
+        await connection.execute(_CREATE)
+        await connection.execute(_META, requirement)
+
+
+async def read(connection: Connection) -> History:
+    """The history of the database; an empty one if it has none."""
+    if await connection.fetchval("SELECT to_regclass('public.schema_meta') IS NULL"):
+        return History()
+    row = await connection.fetchrow(_READ)
+    if row is None:
+        return History()
+    entries = {
+        name: Entry(number=number, sha256=sha256, done=done)
+        for name, number, sha256, done in json.loads(row["journal"])
+    }
+    return History(
+        version=row["version"],
+        min_compatible_schema=row["min_compatible_schema"],
+        requirement=row["made_for"],
+        journal=entries,
+    )
+
+
+async def begin(connection: Connection, step: Step) -> None:
+    """Notes that a step runs; what stays `running` was killed."""
+    await connection.execute(_BEGIN, step.name, step.number, step.sha256)
+
+
+async def interrupted(connection: Connection, step: Step) -> None:
+    """Notes that a step was stopped in the middle; the next run repeats it."""
+    await connection.execute(_STATE, step.name, "interrupted")
+
+
+async def done(connection: Connection, step: Step) -> None:
+    """Notes that a step is complete."""
+    await connection.execute(_STATE, step.name, "done")
+
+
+async def moved(connection: Connection, version: int, min_compatible_schema: int = 1) -> None:
+    """Notes the schema's version, which never goes back."""
+    await connection.execute(_VERSION, version, min_compatible_schema)

@@ -1,0 +1,78 @@
+"""What is to be done to a database: from this release's steps and the database's journal. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analytics_service.database.migrate.steps import Step
+from analytics_service.errors import DatabaseNewer, HistoryEdited
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A step in the journal of the database."""
+
+    number: int
+    sha256: str
+    done: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What the database says of itself; the default is one that was never migrated."""
+
+    version: int = 0
+    min_compatible_schema: int = 1
+    requirement: str | None = None
+    """The edition that its tables were made for; it stays, even when an extension appears later."""
+    journal: Mapping[str, Entry] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Steps in order; `newer` says that a later release made the schema, and that this one can live with it."""
+
+    steps: tuple[Step, ...] = ()
+    skipped: tuple[Step, ...] = ()
+    """Steps of other editions that come after the version: the version moves over them."""
+    target: int
+    newer: bool = False
+
+
+def plan(steps: Sequence[Step], history: History, requirement: str) -> Plan:
+    """The pending steps for an edition.
+
+    Raises HistoryEdited when a step that was run has another text now, DatabaseNewer when the schema is of a later
+    release that no longer supports this one.
+    """
+    target = steps[-1].number if steps else 0
+    for step in steps:
+        entry = history.journal.get(step.name)
+        if entry is not None and entry.done and entry.sha256 != step.sha256:
+            raise HistoryEdited(
+                f"migration {step.name} was changed after it was applied: restore its file, add a new one"
+            )
+    if history.version > target:
+        _check_newer(history, target)
+        return Plan(target=target, newer=True)
+    _check_known(steps, history)
+    made_for = history.requirement or requirement
+    pending = [step for step in steps if not (entry := history.journal.get(step.name)) or not entry.done]
+    return Plan(
+        steps=tuple(step for step in pending if made_for in step.requires),
+        skipped=tuple(step for step in pending if made_for not in step.requires),
+        target=target,
+    )
+
+
+def _check_newer(history: History, target: int) -> None:
+    if target < history.min_compatible_schema:
+        raise DatabaseNewer(
+            f"the database has schema {history.version}, which needs a release that knows schema "
+            f"{history.min_compatible_schema} or later; this one knows {target}: run a newer image"
+        )
+
+
+def _check_known(steps: Sequence[Step], history: History) -> None:
+    unknown = sorted(set(history.journal) - {step.name for step in steps})
+    if unknown:
+        raise HistoryEdited(f"the database has migration {unknown[0]}, which this release does not know")

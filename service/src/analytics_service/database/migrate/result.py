@@ -1,0 +1,37 @@
+"""What a run of migrate says to programs, within what a container's termination message can hold. Pure."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+MOST_BYTES = 3584
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The outcome of a run. `reason` is one of the reasons of database/failures.py or of migrate/runner.py."""
+
+    succeeded: bool
+    reason: str
+    message: str
+    version: int = 0
+    target: int = 0
+    min_compatible_schema: int = 1
+    edition: str | None = None
+    server: str | None = None
+    extension: str | None = None
+    applied: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+
+
+def as_json(result: Result) -> str:
+    """One JSON object of at most MOST_BYTES; `truncated` says that its message or lists were cut."""
+    fields = dataclasses.asdict(result)
+    body = {"outcome": "succeeded" if fields.pop("succeeded") else "failed", **fields, "truncated": False}
+    text = json.dumps(body)
+    while len(text) > MOST_BYTES:
+        body["truncated"] = True
+        longest = max(("message", "applied", "pending"), key=lambda name: len(json.dumps(body[name])))
+        body[longest] = body[longest][: max(len(body[longest]) * 3 // 4, 1)]
+        text = json.dumps(body)
+    return text

@@ -1,0 +1,223 @@
+"""Runs the plan on one direct connection, under an advisory lock: any number of migrates may start at once.
+
+A step and its entry in the journal commit together. A step outside a transaction is noted before it starts: if it is
+killed, the next run repeats it.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+import asyncpg
+
+from analytics_service.database import edition
+from analytics_service.database.connect import Connection
+from analytics_service.database.edition import Edition, Server
+from analytics_service.database.failures import FAILURES, Reason, classify
+from analytics_service.database.migrate import journal
+from analytics_service.database.migrate.plan import History, Plan, plan
+from analytics_service.database.migrate.result import Result
+from analytics_service.database.migrate.steps import Step
+from analytics_service.errors import DatabaseNewer, HistoryEdited, MigrationRefused, ServerTooOld
+
+_TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('analytics.migrate', 0))"
+_ATTEMPTS = 5
+_REFUSALS: dict[type[MigrationRefused], str] = {
+    ServerTooOld: "ServerTooOld",
+    HistoryEdited: "HistoryEdited",
+    DatabaseNewer: "DatabaseNewer",
+}
+
+Say: TypeAlias = Callable[[str], None]
+
+
+@dataclass
+class _Run:
+    """What is known so far: a run that fails reports it too."""
+
+    steps: Sequence[Step]
+    say: Say
+    server: Server | None = None
+    history: History = field(default_factory=History)
+    plan: Plan | None = None
+    applied: list[str] = field(default_factory=list)
+    waiting: bool = False
+
+    @property
+    def requirement(self) -> str:
+        """What the tables were made for; else what the server offers, and would be made first."""
+        if self.history.requirement is not None:
+            return self.history.requirement
+        server = self.server
+        if server is not None and server.can_extend:
+            return Edition.APACHE.requirement
+        return (server.edition if server is not None else Edition.POSTGRESQL).requirement
+
+    def result(self, reason: str, message: str, *, succeeded: bool) -> Result:
+        server, pending = self.server, self.plan.steps if self.plan is not None else ()
+        plain = self.requirement == Edition.POSTGRESQL.requirement
+        shown = Edition.POSTGRESQL if plain or server is None else server.edition
+        return Result(
+            succeeded=succeeded,
+            reason=reason,
+            message=message,
+            version=self.history.version,
+            target=self.steps[-1].number if self.steps else 0,
+            min_compatible_schema=self.history.min_compatible_schema,
+            edition=shown.value if server is not None else None,
+            server=server.version if server is not None else None,
+            extension=server.extension if server is not None else None,
+            applied=tuple(self.applied),
+            pending=tuple(step.name for step in pending if step.name not in self.applied),
+        )
+
+
+async def migrate(
+    url: str, steps: Sequence[Step], *, dry_run: bool = False, timeout_seconds: float | None = None, say: Say = print
+) -> Result:
+    """Brings the database to the last of `steps`, or says why not; a dry run only says what it would do.
+
+    A cancelled run stops its statement, notes it in the journal, and reports `Terminated`.
+    """
+    run = _Run(steps=steps, say=say)
+    timer = asyncio.timeout(timeout_seconds)
+    try:
+        async with timer, _connected(url) as connection:
+            return await (_dry_run(connection, run) if dry_run else _locked_run(connection, run))
+    except asyncio.CancelledError:
+        return run.result("Terminated", "stopped before it was done: run it again to go on", succeeded=False)
+    except MigrationRefused as error:
+        return run.result(_REFUSALS.get(type(error), Reason.OTHER.value), str(error), succeeded=False)
+    except FAILURES as error:
+        if timer.expired():
+            return _too_late(run, timeout_seconds)
+        failure = classify(error, url)
+        return run.result(failure.reason.value, failure.message, succeeded=False)
+
+
+def _too_late(run: _Run, seconds: float | None) -> Result:
+    if run.waiting:
+        return run.result(Reason.LOCK.value, f"another migrate held the lock for {seconds} s", succeeded=False)
+    return run.result(Reason.OTHER.value, f"not done within {seconds} s: raise the timeout", succeeded=False)
+
+
+@contextlib.asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(
+        url,
+        timeout=10,
+        server_settings={
+            "application_name": "analytics-migrate",
+            "search_path": "public",
+            "statement_timeout": "0",
+            "timezone": "UTC",
+        },
+    )
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(*FAILURES):
+            await connection.close(timeout=5)
+
+
+async def _look(connection: Connection, run: _Run) -> Plan:
+    run.server = await edition.inspect(connection)
+    edition.check(run.server)
+    run.history = await journal.read(connection)
+    if run.requirement != Edition.POSTGRESQL.requirement and run.server.extension is None and not run.server.can_extend:
+        raise MigrationRefused("the tables were made for TimescaleDB, which this server does not load any more")
+    run.plan = plan(run.steps, run.history, run.requirement)
+    return run.plan
+
+
+async def _dry_run(connection: Connection, run: _Run) -> Result:
+    todo = await _look(connection, run)
+    if todo.newer or not todo.steps:
+        return _nothing_to_do(run, todo)
+    if run.history.requirement is None and run.server is not None and run.server.can_extend:
+        run.say("would create extension timescaledb")
+    return run.result("Applied", f"would apply {len(todo.steps)} migrations; nothing was changed", succeeded=True)
+
+
+def _nothing_to_do(run: _Run, todo: Plan) -> Result:
+    if todo.newer:
+        message = f"the database has schema {run.history.version} of a later release, which this one can work with"
+        return run.result("NewerCompatible", message, succeeded=True)
+    return run.result("UpToDate", f"schema {todo.target} is there already", succeeded=True)
+
+
+async def _locked_run(connection: Connection, run: _Run) -> Result:
+    # Waiting inside pg_advisory_lock would hold a snapshot, for which CREATE INDEX CONCURRENTLY of the other waits.
+    while not await connection.fetchval(_TRY_LOCK):
+        if not run.waiting:
+            run.say("another migrate is running: waiting for it")
+        run.waiting = True
+        await asyncio.sleep(0.25)
+    run.waiting = False
+    todo = await _look(connection, run)
+    if todo.newer or (not todo.steps and run.history.version == todo.target):
+        return _nothing_to_do(run, todo)
+    if run.server is not None and run.server.read_only:
+        return run.result(Reason.READ_ONLY.value, "the database is read-only: name the primary", succeeded=False)
+    await _prepare(connection, run)
+    for step in todo.steps:
+        run.say(f"applying {step.name}")
+        await _apply(connection, step)
+        run.applied.append(step.name)
+    await journal.moved(connection, todo.target)
+    run.history = await journal.read(connection)
+    return run.result("Applied", f"applied {len(run.applied)} migrations", succeeded=True)
+
+
+async def _prepare(connection: Connection, run: _Run) -> None:
+    """The extension, where the server offers it and the database is still empty, and the journal."""
+    if run.history.requirement is None and run.server is not None and run.server.can_extend:
+        run.say("creating extension timescaledb")
+        await connection.execute("CREATE EXTENSION timescaledb")
+        run.server = await edition.inspect(connection)
+        edition.check(run.server)
+    await journal.create(connection, run.requirement)
+    run.history = replace(run.history, requirement=run.requirement)
+
+
+async def _apply(connection: Connection, step: Step) -> None:
+    """Retries when a lock is not free: waiting longer would block everyone who queues behind us."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            await (_in_transaction if step.transactional else _outside_transaction)(connection, step)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            if attempt == _ATTEMPTS:
+                raise
+            await asyncio.sleep(2**attempt * random.uniform(0.1, 0.2))  # noqa: S311 - a pause, no secret
+        else:
+            return
+
+
+async def _in_transaction(connection: Connection, step: Step) -> None:
+    async with connection.transaction():
+        await connection.fetchval("SELECT set_config('lock_timeout', $1, true)", step.lock_timeout)
+        await journal.begin(connection, step)
+        await connection.execute(step.sql)
+        await _done(connection, step)
+
+
+async def _outside_transaction(connection: Connection, step: Step) -> None:
+    await connection.fetchval("SELECT set_config('lock_timeout', $1, false)", step.lock_timeout)
+    await journal.begin(connection, step)
+    try:
+        for statement in step.statements:
+            await connection.execute(statement)
+    except BaseException:
+        with contextlib.suppress(*FAILURES):
+            await journal.interrupted(connection, step)
+        raise
+    async with connection.transaction():
+        await _done(connection, step)
+
+
+async def _done(connection: Connection, step: Step) -> None:
+    await journal.done(connection, step)
+    await journal.moved(connection, step.number, step.min_compatible_schema)

@@ -1,0 +1,171 @@
+"""The one door to the database for the service: admission, deadlines, and our own errors for whatever happens."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import asyncpg
+import structlog
+
+from analytics_service.database.compatible import Schema, problem, schema_of
+from analytics_service.database.connect import Pool, database_url, open_pool
+from analytics_service.database.failures import FAILURES, Failure, classify
+from analytics_service.database.migrate.steps import load
+from analytics_service.database.query import Query
+from analytics_service.errors import (
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseUnavailable,
+    QueryTimeout,
+    SchemaIncompatible,
+)
+from analytics_service.settings import Settings
+
+_Borrowed: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+_log = structlog.get_logger(__name__)
+_CHECK_SECONDS = 15.0
+_LONGEST_PAUSE_SECONDS = 10.0
+_WAITING_PER_CONNECTION = 20
+"""Who would wait behind more than these is told so at once: the deadline would pass anyway."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What readiness is decided by."""
+
+    connected_once: bool = False
+    reachable: bool = False
+    """As of the last attempt to connect or look at the schema."""
+    schema: Schema | None = None
+    problem: str | None = "not connected yet"
+    """One line for people, without secrets; None when queries can be answered."""
+
+    @property
+    def ready(self) -> bool:
+        """Was connected once, and the schema is one that this release can serve. A pause of the database keeps it."""
+        return self.connected_once and self.schema is not None and self.schema_problem is None
+
+    schema_problem: str | None = None
+
+
+class Database:
+    """Connects in the background and stays connected; every failure is one of errors.DatabaseError."""
+
+    def __init__(self, *, acquire_seconds: float = 5.0) -> None:
+        self.state = State()
+        self._acquire_seconds = acquire_seconds
+        self._target = load()[-1].number
+        self._pool: Pool | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._url = ""
+        self._waiting = 0
+        self._most_waiting = 0
+
+    async def connect(self, settings: Settings) -> None:
+        """Starts to connect and returns at once: `state` says when the database is there."""
+        self._url = database_url(settings)
+        self._most_waiting = settings.database_pool_size * _WAITING_PER_CONNECTION
+        self._keeper = asyncio.create_task(self._keep(settings))
+
+    async def close(self) -> None:
+        """Ends the background work and the connections; queries that still run are cancelled."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), timeout=5)
+            except TimeoutError:
+                self._pool.terminate()
+
+    async def fetch(self, query: Query, *, timeout: float | None = None) -> list[asyncpg.Record]:  # noqa: ASYNC109 - ends the statement on the server too
+        """The rows. Ends the statement on the server when the time is over or the caller is cancelled."""
+        async with self._connection() as connection:
+            return await connection.fetch(query.sql, *query.args, timeout=timeout)
+
+    async def fetch_value(self, query: Query, *, timeout: float | None = None) -> object:  # noqa: ASYNC109 - as above
+        """The first column of the first row, or None."""
+        async with self._connection() as connection:
+            value: object = await connection.fetchval(query.sql, *query.args, timeout=timeout)
+            return value
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[_Borrowed]:
+        """A connection within the deadline; asyncpg itself repeats a statement once whose cached plan went stale."""
+        connection = await self._acquire()
+        try:
+            yield connection
+        except (asyncpg.QueryCanceledError, TimeoutError) as error:
+            raise QueryTimeout("the query took longer than it may: ask for a shorter range") from error
+        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
+            raise SchemaIncompatible("the schema of the database is not the one of this release") from error
+        except FAILURES as error:
+            raise self._unavailable(error) from error
+        finally:
+            await self._release(connection)
+
+    async def _release(self, connection: _Borrowed) -> None:
+        """A connection that was lost cannot be given back in order: the pool drops it."""
+        if self._pool is not None:
+            with contextlib.suppress(*FAILURES):
+                await self._pool.release(connection, timeout=5)
+
+    async def _acquire(self) -> _Borrowed:
+        if self._pool is None:
+            raise DatabaseUnavailable(self.state.problem or "not connected")
+        if self._waiting >= self._most_waiting:
+            raise DatabaseBusy(f"{self._waiting} queries wait for a connection already")
+        self._waiting += 1
+        try:
+            return await self._pool.acquire(timeout=self._acquire_seconds)
+        except TimeoutError as error:
+            raise DatabaseBusy(f"no connection became free within {self._acquire_seconds:g} s") from error
+        except FAILURES as error:
+            raise self._unavailable(error) from error
+        finally:
+            self._waiting -= 1
+
+    def _unavailable(self, error: BaseException) -> DatabaseError:
+        failure = classify(error, self._url)
+        self._note(failure)
+        return DatabaseUnavailable(failure.message)
+
+    def _note(self, failure: Failure) -> None:
+        _log.warning("DATABASE_CONNECTION_FAILED", reason=failure.reason.value, cause=failure.message)
+        self.state = replace(self.state, reachable=False, problem=failure.message)
+
+    async def _keep(self, settings: Settings) -> None:
+        """Connects with growing pauses, then looks again and again whether the schema can be served from."""
+        pause = 0.25
+        while True:
+            try:
+                if self._pool is None:
+                    size = settings.database_pool_size
+                    self._pool = await open_pool(
+                        settings,
+                        minimum=min(settings.database_min_connections, size),
+                        maximum=size,
+                        application="analytics-service",
+                    )
+                await self._look()
+            except FAILURES as error:
+                self._note(classify(error, self._url))
+            if self.state.problem is None:
+                pause = 0.25
+                await asyncio.sleep(_CHECK_SECONDS)
+            else:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _look(self) -> None:
+        pool = self._pool
+        if pool is None:
+            return
+        async with pool.acquire(timeout=self._acquire_seconds) as connection:
+            schema = await schema_of(connection)
+        wrong = problem(schema, self._target)
+        if wrong is not None and wrong != self.state.problem:
+            _log.warning("DATABASE_SCHEMA_INCOMPATIBLE", cause=wrong)
+        self.state = State(connected_once=True, reachable=True, schema=schema, problem=wrong, schema_problem=wrong)
