@@ -91,6 +91,13 @@ class Database:
             value: object = await connection.fetchval(query.sql, *query.args, timeout=timeout)
             return value
 
+    def connections(self) -> tuple[int, int]:
+        """How many are in use, and how many are idle."""
+        if self._pool is None:
+            return 0, 0
+        idle = self._pool.get_idle_size()
+        return self._pool.get_size() - idle, idle
+
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[_Borrowed]:
         """A connection within the deadline; asyncpg itself repeats a statement once whose cached plan went stale."""

@@ -1,0 +1,110 @@
+"""`analytics-service migrate`: brings the database to this release's schema, or shows what it would do."""
+
+import asyncio
+import signal
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from analytics_service import settings
+from analytics_service.commands.command import Command
+from analytics_service.database.connect import database_url
+from analytics_service.database.migrate.result import Result, as_json
+from analytics_service.database.migrate.runner import migrate
+from analytics_service.database.migrate.steps import Step, load
+from analytics_service.errors import DatabaseError, UsageError
+
+_EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: an argument or setting is wrong.
+Safe to run at any time, by any number of processes at once, and to stop: run it again to go on."""
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.epilog = _EPILOG
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
+    parser.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
+    parser.add_argument("--timeout-seconds", type=_seconds, metavar="N", help="give up after this long; default: never")
+    parser.add_argument("--result-file", type=Path, metavar="PATH", help="write the result there too, as JSON")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e6:
+        raise ValueError(text)
+    return seconds
+
+
+def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    try:
+        url = database_url(settings.load(environment, require=("database_url",)))
+    except UsageError as error:
+        _write(arguments.result_file, Result(succeeded=False, reason="InvalidSettings", message=str(error)))
+        raise
+    steps = load()
+    result = asyncio.run(_until_signalled(url, steps, arguments))
+    _write(arguments.result_file, result)
+    if arguments.output == "json":
+        Console(soft_wrap=True).out(as_json(result), highlight=False)
+    else:
+        _show(result, steps)
+    if not result.succeeded:
+        raise DatabaseError(result.message)
+    return 0
+
+
+async def _until_signalled(url: str, steps: Sequence[Step], arguments: Namespace) -> Result:
+    """A signal cancels the statement that runs; what was done stays, and is in the journal."""
+    console = Console(stderr=True, soft_wrap=True)
+    task = asyncio.create_task(
+        migrate(
+            url,
+            steps,
+            dry_run=arguments.dry_run,
+            timeout_seconds=arguments.timeout_seconds,
+            say=lambda line: console.out(line, highlight=False),
+        )
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    return await task
+
+
+def _write(path: Path | None, result: Result) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(as_json(result), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--result-file: {path} cannot be written: {error.strerror}") from error
+
+
+def _show(result: Result, steps: Sequence[Step]) -> None:
+    table = Table("step", "phase", "state", title=None, box=None, pad_edge=False)
+    for step in steps:
+        if step.name in result.applied:
+            state = "applied"
+        elif step.name in result.pending:
+            state = "pending" + ("" if step.transactional else ", outside a transaction")
+        else:
+            continue
+        table.add_row(step.name, step.phase.value, state)
+    console = Console(soft_wrap=True)
+    if table.row_count:
+        console.print(table)
+    server = f"{result.edition} (PostgreSQL {result.server}" if result.server else ""
+    extension = f", TimescaleDB {result.extension})" if result.extension else ")"
+    console.print(f"schema {result.version} of {result.target}" + (f" on {server}{extension}" if server else ""))
+    if result.succeeded:
+        console.print(escape(result.message))
+
+
+COMMAND = Command(
+    name="migrate",
+    help="bring the database to the schema of this release",
+    configure=_configure,
+    run=_run,
+)

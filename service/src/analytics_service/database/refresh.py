@@ -1,0 +1,122 @@
+"""Makes dirty buckets of the rollups equal to raw again.
+
+A unit is what one organisation dirtied at one level on one UTC day; it is one transaction, under one advisory lock,
+so any number of refreshes may run beside any number of writers. The order inside is what makes it right: entries that
+are visible are deleted first, and the buckets are computed by a later statement, whose newer snapshot (READ COMMITTED)
+holds every row that those entries stand for. A row that commits in between leaves its own entry for the next refresh.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from analytics_service.database.columns import DIMENSIONS, aggregated, rollup_columns
+from analytics_service.database.connect import Connection
+from analytics_service.database.levels import ROLLUPS, Level
+from analytics_service.database.source import EPOCH, interval
+
+_UNITS = f"""
+SELECT DISTINCT level, org_id, date_bin('1 day', bucket_start, {EPOCH}) AS day FROM rollup_dirty ORDER BY day, org_id
+"""
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+_HOLD_FLOOR = "SELECT FROM rollup_floor FOR SHARE"  # raw is not dropped while it is read
+_CONSUME = """
+WITH consumed AS (
+    DELETE FROM rollup_dirty
+    WHERE level = $1 AND org_id = $2 AND bucket_start >= $3 AND bucket_start < $3 + interval '1 day'
+    RETURNING bucket_start
+)
+SELECT DISTINCT bucket_start, bucket_start >= (SELECT floor FROM rollup_floor) AS kept
+FROM consumed ORDER BY bucket_start
+"""
+_BUMP = """
+INSERT INTO rollup_version AS v (org_id, day, version) VALUES ($1, $2, 1)
+ON CONFLICT (org_id, day) DO UPDATE SET version = v.version + 1
+"""
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of units that are done, and of all that were found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """What one transaction refreshes."""
+
+    level: Level
+    organisation: str
+    day: datetime
+
+    @property
+    def lock(self) -> str:
+        return f"analytics.refresh/{self.level.code}/{self.day.isoformat()}/{self.organisation}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Contiguous dirty buckets: a half-open range of time."""
+
+    start: datetime
+    end: datetime
+
+
+async def refresh(connection: Connection, progress: Progress | None = None) -> int:
+    """Refreshes all that was dirty when it began; returns the number of buckets."""
+    units = await _units(connection)
+    buckets = 0
+    for number, unit in enumerate(units):
+        if progress is not None:
+            progress(number, len(units))
+        buckets += await refresh_unit(connection, unit)
+    if progress is not None:
+        progress(len(units), len(units))
+    return buckets
+
+
+async def refresh_unit(connection: Connection, unit: Unit) -> int:
+    """Refreshes one unit; returns the number of its buckets that were dirty. Another refresh of it is waited for."""
+    async with connection.transaction(isolation="read_committed"):
+        await connection.execute(_LOCK, unit.lock)
+        await connection.execute(_HOLD_FLOOR)
+        rows = await connection.fetch(_CONSUME, unit.level.code, unit.organisation, unit.day)
+        if not rows:
+            return 0
+        dirty = [row["bucket_start"] for row in rows if row["kept"]]
+        for segment in segments(dirty, unit.level.step):
+            await connection.execute(_delete(unit.level), unit.organisation, segment.start, segment.end)
+            await connection.execute(_insert(unit.level), unit.organisation, segment.start, segment.end)
+        await connection.execute(_BUMP, unit.organisation, unit.day)
+        return len(dirty)
+
+
+def segments(starts: Sequence[datetime], step: timedelta) -> list[Segment]:
+    """The contiguous ranges that sorted, distinct bucket starts cover."""
+    found: list[Segment] = []
+    for start in starts:
+        if found and found[-1].end == start:
+            found[-1] = Segment(start=found[-1].start, end=start + step)
+        else:
+            found.append(Segment(start=start, end=start + step))
+    return found
+
+
+async def _units(connection: Connection) -> list[Unit]:
+    levels = {level.code: level for level in ROLLUPS}
+    rows = await connection.fetch(_UNITS)
+    return [Unit(level=levels[row["level"]], organisation=row["org_id"], day=row["day"]) for row in rows]
+
+
+def _delete(level: Level) -> str:
+    return f"DELETE FROM {level.table} WHERE org_id = $1 AND bucket >= $2 AND bucket < $3"
+
+
+def _insert(level: Level) -> str:
+    bucket = f"date_bin({interval(level.step)}, t.ts, {EPOCH})"
+    grouping = ", ".join(str(column) for column in range(1, len(DIMENSIONS) + 2))
+    return f"""
+INSERT INTO {level.table} ({", ".join(rollup_columns())})
+SELECT {aggregated("t", bucket)}
+FROM traces AS t
+WHERE t.org_id = $1 AND t.ts >= $2 AND t.ts < $3 AND t.is_request
+GROUP BY {grouping}
+"""
