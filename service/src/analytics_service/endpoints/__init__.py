@@ -1,0 +1,7 @@
+"""The API on a screen. To add a route: one module with a value `ENDPOINT`, one line here, one case in the tests."""
+
+from typing import Any
+
+from analytics_service.http.endpoint import Endpoint
+
+ENDPOINTS: tuple[Endpoint[Any], ...] = ()

@@ -1,0 +1,69 @@
+"""Wires the service: from settings and a database to an application. Nothing is made at import."""
+
+from datetime import datetime
+
+from aiohttp import web
+
+from analytics_service.auth.authenticate import Authenticator
+from analytics_service.auth.tokens import Signer
+from analytics_service.cache.answers import Answers
+from analytics_service.cache.versions import Versions
+from analytics_service.database import versions
+from analytics_service.database.pool import Database
+from analytics_service.endpoints import ENDPOINTS
+from analytics_service.errors import UsageError
+from analytics_service.http import middleware
+from analytics_service.http.cors import cors
+from analytics_service.http.cursor import Cursors
+from analytics_service.http.exposition import metrics
+from analytics_service.http.health import Health
+from analytics_service.http.lifecycle import Lifecycle
+from analytics_service.http.openapi import document_route
+from analytics_service.http.pipeline import handler
+from analytics_service.http.services import Services
+from analytics_service.limits.limiter import Limiter
+from analytics_service.redis import Redis
+from analytics_service.settings import Settings
+
+LARGEST_BODY = 1024 * 1024
+"""Bytes."""
+
+
+def services(settings: Settings, database: Database) -> Services:
+    """What requests are answered with; its Redis connects when it is first used."""
+    if settings.jwt_secret is None:
+        raise UsageError("JWT_SECRET: is not set")
+    secret = settings.jwt_secret.get_secret_value()
+    redis = Redis(settings.redis_url.get_secret_value()) if settings.redis_url else None
+
+    async def ask(organisation: str, start: datetime, end: datetime) -> str:
+        return str(await database.fetch_value(versions.version(organisation, start, end)))
+
+    return Services(
+        database=database,
+        redis=redis,
+        authenticator=Authenticator(Signer(secret=secret, issuer=settings.jwt_issuer, audience=settings.jwt_audience)),
+        limiter=Limiter(redis),
+        answers=Answers(redis),
+        versions=Versions(ask),
+        cursors=Cursors(secret),
+        metrics=metrics(),
+        default_ttl=settings.cache_default_ttl,
+    )
+
+
+def application(settings: Settings, services: Services, lifecycle: Lifecycle) -> web.Application:
+    """The API: health, the document, and a route for every endpoint of the table."""
+    app = web.Application(
+        middlewares=[
+            lifecycle.middleware(),
+            middleware.everything(services.metrics),
+            cors(settings.cors_origins),
+            middleware.errors,
+        ],
+        client_max_size=LARGEST_BODY,
+    )
+    app.add_routes(Health(services, lifecycle).routes())
+    app.add_routes([document_route(ENDPOINTS)])
+    app.add_routes([web.get(endpoint.path, handler(endpoint, services)) for endpoint in ENDPOINTS])
+    return app

@@ -1,0 +1,61 @@
+"""From the headers of a request to its principal, remembering tokens whose signature was checked before."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+
+from analytics_service.auth.principal import Permission, Principal
+from analytics_service.auth.tokens import LONGEST, Signer, Verified, refused
+from analytics_service.problems import Problem, RequestError
+
+
+class Authenticator:
+    """Remembers the last `capacity` verified tokens by their hash; a refused token is checked anew each time."""
+
+    def __init__(self, signer: Signer, *, capacity: int = 10_000) -> None:
+        self._signer = signer
+        self._capacity = capacity
+        self._verified: OrderedDict[bytes, Verified] = OrderedDict()
+
+    def authenticate(self, headers: Mapping[str, str], now: datetime) -> Principal:
+        """The principal; RequestError with status 401 when the headers prove none."""
+        token = bearer(headers)
+        if len(token) > LONGEST:
+            return self._signer.verify(token).principal  # refuses; not worth a hash
+        key = sha256(token.encode()).digest()
+        known = self._verified.get(key)
+        if known is not None and now < known.expires:
+            self._verified.move_to_end(key)
+            return known.principal
+        self._verified.pop(key, None)
+        verified = self._signer.verify(token)
+        self._verified[key] = verified
+        if len(self._verified) > self._capacity:
+            self._verified.popitem(last=False)
+        return verified.principal
+
+
+def bearer(headers: Mapping[str, str]) -> str:
+    """The token of an Authorization header of the scheme Bearer."""
+    authorization = headers.get("Authorization")
+    if authorization is None:
+        if "X-API-Key" in headers:
+            raise refused(
+                Problem.AUTHENTICATION_REQUIRED,
+                "this version takes no X-API-Key; send a token as `Authorization: Bearer <token>`",
+            )
+        raise refused(Problem.AUTHENTICATION_REQUIRED, "send a token as `Authorization: Bearer <token>`")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise refused(Problem.AUTHENTICATION_REQUIRED, "the Authorization header must be `Bearer <token>`")
+    return token.strip()
+
+
+def permit(principal: Principal, permission: Permission) -> None:
+    """Returns when the principal has the permission; else RequestError with status 403."""
+    if permission not in principal.permissions:
+        raise RequestError(
+            Problem.INSUFFICIENT_PERMISSIONS,
+            f"this needs the permission {permission}, which the role {principal.role} and the token do not bring",
+        )

@@ -1,0 +1,59 @@
+"""Who asks: organisation, projects and permissions of a verified token. Roles bring permissions by the table below."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Permission(StrEnum):
+    TRACES_READ = "traces:read"
+    TRACES_WRITE = "traces:write"
+    METRICS_READ = "metrics:read"
+    METRICS_QUERY = "metrics:query"
+    COSTS_READ = "costs:read"
+    EXPORTS_CREATE = "exports:create"
+    EXPORTS_READ = "exports:read"
+    EXPORTS_CANCEL = "exports:cancel"
+    EXPORTS_DOWNLOAD = "exports:download"
+    ANALYTICS_READ = "analytics:read"
+    ALERTS_READ = "alerts:read"
+    BUDGETS_WRITE = "budgets:write"
+    KEYS_WRITE = "keys:write"
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    VIEWER = "viewer"
+    BILLING = "billing"
+
+
+_READS = frozenset(permission for permission in Permission if permission.endswith(":read"))
+_EXPORTS = frozenset(permission for permission in Permission if permission.startswith("exports:"))
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        Role.ADMIN: frozenset(Permission),
+        Role.DEVELOPER: _READS | _EXPORTS | {Permission.METRICS_QUERY, Permission.TRACES_WRITE},
+        Role.VIEWER: _READS,
+        Role.BILLING: frozenset({Permission.COSTS_READ, Permission.METRICS_READ}),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """Exists only for a verified token. `admin` is admin of its own organisation and of no other."""
+
+    subject: str
+    organisation: str
+    projects: frozenset[str]
+    """Empty: every project of the organisation."""
+    role: Role
+    permissions: frozenset[Permission]
+
+    @property
+    def project_list(self) -> list[str] | None:
+        """The argument `$2` of every statement: None means all projects."""
+        return sorted(self.projects) or None

@@ -1,0 +1,102 @@
+"""Signs and verifies JSON Web Tokens: HS256 and nothing else, so that a token cannot choose how it is checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import jwt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from analytics_service.auth.principal import PERMISSIONS, Permission, Principal, Role
+from analytics_service.problems import Problem, RequestError
+
+ALGORITHM = "HS256"
+LONGEST = 8 * 1024
+"""Characters of a token that are looked at: checking a signature costs time for every one of them."""
+LEEWAY_SECONDS = 30
+
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Claims(BaseModel):
+    """What a token says; claims that are not listed here are other people's and are left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    sub: Name
+    org_id: Name
+    projects: Annotated[list[Name], Field(max_length=1000)]
+    """Required, so that forgetting it does not mean everything; [] is every project of the organisation."""
+    role: Annotated[Role, Field(strict=False)]
+    permissions: Annotated[list[Annotated[Permission, Field(strict=False)]], Field(max_length=100)] = []
+    exp: int | float
+
+    def principal(self) -> Principal:
+        return Principal(
+            subject=self.sub,
+            organisation=self.org_id,
+            projects=frozenset(self.projects),
+            role=self.role,
+            permissions=PERMISSIONS[self.role] | frozenset(self.permissions),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    principal: Principal
+    expires: datetime
+    """When it stops being accepted, leeway included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signer:
+    """One secret with what a token must say of its issuer and audience, where that is configured."""
+
+    secret: str
+    issuer: str | None = None
+    audience: str | None = None
+
+    def sign(self, claims: Mapping[str, object]) -> str:
+        named = {"iss": self.issuer, "aud": self.audience}
+        return jwt.encode(
+            {**claims, **{name: value for name, value in named.items() if value}}, self.secret, algorithm=ALGORITHM
+        )
+
+    def verify(self, token: str) -> Verified:
+        """The principal of a token that is ours, whole and in time; else RequestError with status 401."""
+        if len(token) > LONGEST:
+            raise refused(Problem.INVALID_TOKEN, f"the token is longer than {LONGEST} characters")
+        try:
+            claims = Claims.model_validate(self._decoded(token))
+            expires = datetime.fromtimestamp(claims.exp + LEEWAY_SECONDS, UTC)
+        except jwt.ExpiredSignatureError:
+            raise refused(Problem.TOKEN_EXPIRED, "the token has expired; get a new one") from None
+        except jwt.MissingRequiredClaimError as error:
+            raise refused(Problem.INVALID_TOKEN, f"the token lacks the claim `{error.claim}`") from None
+        except ValidationError as error:
+            claim = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+            raise refused(Problem.INVALID_TOKEN, f"the claim `{claim}` is missing or not of its kind") from None
+        except (jwt.InvalidTokenError, OverflowError, ValueError, OSError):
+            # one text for every forgery: which check failed is nobody's business
+            raise refused(Problem.INVALID_TOKEN, "the token is not one that this service accepts") from None
+        return Verified(principal=claims.principal(), expires=expires)
+
+    def _decoded(self, token: str) -> dict[str, Any]:
+        # PyJWT refuses a token with `aud` when no audience is expected; ours may carry one for others
+        return jwt.decode(
+            token,
+            self.secret,
+            algorithms=[ALGORITHM],
+            options={"require": ["exp"], "verify_aud": self.audience is not None},
+            audience=self.audience,
+            issuer=self.issuer,
+            leeway=LEEWAY_SECONDS,
+        )
+
+
+def refused(problem: Problem, detail: str) -> RequestError:
+    challenge = 'Bearer realm="analytics"'
+    if problem is not Problem.AUTHENTICATION_REQUIRED:
+        challenge += ', error="invalid_token"'
+    return RequestError(problem, detail, headers={"WWW-Authenticate": challenge})

@@ -1,0 +1,97 @@
+"""The cache of finished answers: this process over Redis, with one computation at a time for each key.
+
+A key holds everything that an answer depends on, the state of the data included, so an entry is never wrong; its time
+to live only bounds how long nobody's answers take up room.
+"""
+
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, Final
+
+from analytics_service.auth.principal import Principal
+from analytics_service.cache.flights import Flights
+from analytics_service.cache.memory import Memory, Stored
+from analytics_service.redis import Redis, RedisUnavailable
+
+FORMAT: Final = "analytics:answer:1:"
+"""Raised when a body means something else than before: releases share one Redis while they are rolled out."""
+_TAG_BYTES: Final = 32
+
+
+class Tier(StrEnum):
+    MEMORY = "memory"
+    REDIS = "redis"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Found:
+    stored: Stored
+    tier: Tier
+    shared: bool
+    """Somebody else's computation, which was under way."""
+
+
+def key(path: str, principal: Principal, identity: bytes, version: str) -> str:
+    """Different whenever anything that the answer depends on is; the parts' lengths keep them apart."""
+    digest = sha256()
+    projects = [str(len(principal.projects)), *sorted(principal.projects)]
+    for part in (path, principal.organisation, version, *projects):
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    digest.update(identity)
+    return FORMAT + digest.hexdigest()
+
+
+def stored(body: bytes) -> Stored:
+    return Stored(tag=sha256(body).hexdigest()[:_TAG_BYTES], body=body)
+
+
+class Answers:
+    def __init__(
+        self, redis: Redis | None, *, most_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._redis = redis
+        self._memory = Memory(most_bytes=most_bytes)
+        self._clock = clock
+        self._flights: Flights[tuple[Stored, Tier]] = Flights()
+
+    async def get_or(self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], *, seconds: int) -> Found:
+        """What is stored under `name`, or what `compute` says, which is then stored for `seconds`."""
+        if (hit := self._memory.get(name, self._clock())) is not None:
+            return Found(hit, Tier.MEMORY, shared=False)
+        (answer, tier), first = await self._flights.join(name, lambda: self._fill(name, compute, seconds))
+        return Found(answer, tier, shared=not first)
+
+    async def _fill(
+        self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], seconds: int
+    ) -> tuple[Stored, Tier]:
+        answer, tier = await self._from_redis(name), Tier.REDIS
+        if answer is None:
+            answer, tier = stored(await compute()), Tier.NONE
+            await self._to_redis(name, answer, seconds)
+        self._memory.put(name, answer, until=self._clock() + seconds)
+        return answer, tier
+
+    async def _from_redis(self, name: str) -> Stored | None:
+        if self._redis is None:
+            return None
+        try:
+            value = await self._redis.get(name)
+        except RedisUnavailable:
+            return None
+        if value is None:
+            return None
+        found = stored(value[_TAG_BYTES:])
+        return found if found.tag.encode() == value[:_TAG_BYTES] else None  # cut short or not ours: as if absent
+
+    async def _to_redis(self, name: str, answer: Stored, seconds: int) -> None:
+        if self._redis is None:
+            return
+        try:
+            await self._redis.put(name, answer.tag.encode() + answer.body, seconds=seconds)
+        except RedisUnavailable:
+            return  # the next replica computes it itself

@@ -1,0 +1,35 @@
+"""The version of an organisation's rows in a range, asked of the database at most once a second."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+REMEMBERED_SECONDS: Final = 1.0
+"""How old an answer may be, at most, when rows change."""
+
+Ask = Callable[[str, datetime, datetime], Awaitable[str]]
+_Key = tuple[str, datetime, datetime]
+
+
+class Versions:
+    def __init__(self, ask: Ask, *, clock: Callable[[], float] = time.monotonic, capacity: int = 10_000) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._capacity = capacity
+        self._known: OrderedDict[_Key, tuple[float, str]] = OrderedDict()
+
+    async def version(self, organisation: str, start: datetime, end: datetime) -> str:
+        """The version as of a moment between one second ago and now."""
+        key = (organisation, start, end)
+        asked = self._clock()
+        known = self._known.get(key)
+        if known is not None and asked < known[0] + REMEMBERED_SECONDS:
+            return known[1]
+        version = await self._ask(organisation, start, end)
+        self._known[key] = (asked, version)  # from when it was asked: the answer may be as old as the question
+        self._known.move_to_end(key)
+        if len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+        return version

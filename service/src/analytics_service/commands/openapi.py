@@ -1,0 +1,25 @@
+"""openapi: prints the document that the service serves at /openapi.json."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+
+from analytics_service.commands.command import Command
+
+
+def _configure(_parser: ArgumentParser) -> None:
+    """It takes no arguments."""
+
+
+def _run(_arguments: Namespace, _environment: Mapping[str, str]) -> int:
+    # imported late: `--help` and the other commands need not wait for it
+    import orjson  # noqa: PLC0415
+
+    from analytics_service.endpoints import ENDPOINTS  # noqa: PLC0415
+    from analytics_service.http.openapi import document  # noqa: PLC0415
+
+    sys.stdout.write(orjson.dumps(document(ENDPOINTS), option=orjson.OPT_INDENT_2).decode() + "\n")
+    return 0
+
+
+COMMAND = Command(name="openapi", help="print the API's OpenAPI 3.1 document", configure=_configure, run=_run)

@@ -1,0 +1,27 @@
+"""serve: answers requests until SIGTERM or SIGINT."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+
+from analytics_service.commands.command import Command
+
+
+def _configure(_parser: ArgumentParser) -> None:
+    """All of its settings come from the environment."""
+
+
+def _run(_arguments: Namespace, environment: Mapping[str, str]) -> int:
+    # imported late: `--help` and the other commands need not wait for a web server
+    import uvloop  # noqa: PLC0415
+
+    from analytics_service import logs, service, settings  # noqa: PLC0415
+
+    loaded = settings.load(environment, require=("database_url", "jwt_secret"))
+    logs.configure(loaded.log_level, loaded.log_format)
+    uvloop.run(service.run(loaded))
+    return 0
+
+
+COMMAND = Command(
+    name="serve", help="answer requests; the environment has its settings", configure=_configure, run=_run
+)

@@ -1,0 +1,39 @@
+"""The shape of every answer: status, data, pagination where there is a list, meta."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from analytics_service.auth.principal import Principal
+from analytics_service.http import numbers
+from analytics_service.http.cursor import Cursors, PagedParameters
+from analytics_service.http.endpoint import Answer, Page
+from analytics_service.http.parameters import Parameters
+
+
+def body(answer: Answer, *, pagination: Mapping[str, object] | None, meta: Mapping[str, object]) -> bytes:
+    said: dict[str, Any] = {"status": "success", "data": answer.data}
+    if pagination is not None:
+        said["pagination"] = pagination
+    said["meta"] = meta
+    return numbers.dumps(said)
+
+
+def pagination(
+    cursors: Cursors, principal: Principal, path: str, params: Parameters, page: Page | None
+) -> dict[str, object] | None:
+    if page is None or not isinstance(params, PagedParameters):
+        return None
+    said: dict[str, object] = {"has_more": page.after is not None, "limit": page.limit}
+    if page.after is not None:
+        said["cursor"] = cursors.sign(principal, path, params, page.after)
+    if page.total is not None:
+        said["total"] = page.total
+    return said
+
+
+def matches(if_none_match: str | None, tag: str) -> bool:
+    """Whether the client has the body already; weak validators count, as RFC 9110 says of If-None-Match."""
+    if if_none_match is None:
+        return False
+    given = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
+    return "*" in given or tag in given

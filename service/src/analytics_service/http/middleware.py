@@ -1,0 +1,106 @@
+"""What every request gets: an id, security headers, CORS, timings, metrics, a log line, and errors as problems."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
+
+from analytics_service import problems
+from analytics_service.errors import DatabaseError
+from analytics_service.http import context, numbers
+from analytics_service.http.context import CONTEXT, RequestContext
+from analytics_service.http.exposition import Metrics
+from analytics_service.problems import Problem, RequestError
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-XSS-Protection": "1; mode=block",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+_HSTS: Final = "max-age=31536000; includeSubDomains"
+_QUIET: Final = frozenset({"/health", "/health/live", "/health/ready", "/health/startup"})
+"""Asked every few seconds by the kubelet: logged only at level debug."""
+
+_log = structlog.get_logger(__name__)
+
+
+def everything(metrics: Metrics) -> Middleware:
+    """The outermost: what it adds is on every response, whoever made it."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        known = request[CONTEXT] = context.new(request)
+        with structlog.contextvars.bound_contextvars(**known.log_fields()):
+            response = await handler(request)
+            response.headers.update(known.headers)
+            response.headers.update(SECURITY_HEADERS)
+            response.headers["Server"] = "analytics-service"  # else it names our libraries and their versions
+            response.headers["X-Request-ID"] = known.request_id
+            response.headers["Server-Timing"] = known.server_timing()
+            if request.headers.get("X-Forwarded-Proto") == "https":
+                response.headers["Strict-Transport-Security"] = _HSTS
+            metrics.answered(request.method, route(request), response.status, known.elapsed)
+            _report(request, response.status, known)
+        return response
+
+    return middleware
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The one boundary at which errors become problems."""
+    known = request[CONTEXT]
+    try:
+        return await handler(request)
+    except RequestError as error:
+        return _problem(request, known, error)
+    except DatabaseError as error:
+        told = problems.of_database(error)
+        _log.error("the database failed", error_code=told.problem.name, cause=str(error))
+        return _problem(request, known, told)
+    except web.HTTPException as error:
+        return _refused_by_library(request, known, error)
+    except Exception:  # noqa: BLE001 - the outermost boundary: a client gets a body for defects too
+        _log.exception("a request failed unexpectedly", route=route(request))
+        told = RequestError(Problem.INTERNAL_ERROR, "the log has the cause under this request id")
+        return _problem(request, known, told)
+
+
+def _refused_by_library(request: web.Request, known: RequestContext, error: web.HTTPException) -> web.StreamResponse:
+    problem = problems.of_status(error.status)
+    detail = {
+        Problem.ROUTE_NOT_FOUND: "there is nothing at this path; GET /openapi.json lists what there is",
+        Problem.METHOD_NOT_ALLOWED: f"this path answers to {error.headers.get(hdrs.ALLOW, 'other methods')}",
+    }.get(problem, problem.value.title)
+    kept = {"Allow": error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}
+    return _problem(request, known, RequestError(problem, detail, headers=kept))
+
+
+def _problem(request: web.Request, known: RequestContext, error: RequestError) -> web.Response:
+    members = problems.body(
+        error.problem, error.detail, instance=request.path, request_id=known.request_id, field=error.field
+    )
+    return web.Response(
+        status=error.problem.value.status,
+        body=numbers.dumps(members),
+        headers={**error.headers, hdrs.CACHE_CONTROL: "no-store"},
+        content_type=problems.MEDIA_TYPE,
+    )
+
+
+def route(request: web.Request) -> str:
+    """The template of the path: never the path itself, of which there are as many as clients like."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unmatched"
+
+
+def _report(request: web.Request, status: int, known: RequestContext) -> None:
+    report = _log.debug if request.path in _QUIET else _log.info
+    spent = round(known.elapsed * 1000, 3)
+    report("request", method=request.method, route=route(request), status=status, duration_ms=spent)

@@ -1,0 +1,163 @@
+"""OpenAPI 3.1 of the endpoint values: what a document says of a route is what its value declares."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from analytics_service import __version__, problems
+from analytics_service.http import numbers
+from analytics_service.http.endpoint import Endpoint
+from analytics_service.http.parameters import Parameters, wire_name
+from analytics_service.problems import Problem
+
+_REF: Final = "#/components/schemas/{model}"
+
+
+def document(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:
+    """The whole document, always in the same order."""
+    schemas: dict[str, Any] = {"Problem": _PROBLEM, "Meta": _META, "Pagination": _PAGINATION}
+    paths = {endpoint.path: {"get": _operation(endpoint, schemas)} for endpoint in endpoints}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "LLM analytics", "version": __version__, "description": _DESCRIPTION},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+        "security": [{"bearer": []}],
+    }
+
+
+def document_route(endpoints: Iterable[Endpoint[Any]]) -> web.RouteDef:
+    body = numbers.dumps(document(endpoints))
+
+    async def serve(_request: web.Request) -> web.Response:
+        return web.Response(
+            body=body, content_type="application/json", headers={"Cache-Control": "public, max-age=300"}
+        )
+
+    return web.get("/openapi.json", serve)
+
+
+_DESCRIPTION: Final = (
+    "What language models cost, how fast and how good they are. Money is a JSON number with all of its digits: "
+    "read it with a decimal parser."
+)
+
+
+def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "description": f"Needs the permission `{endpoint.permission}`.",
+        "parameters": _parameters(endpoint.params),
+        "responses": {
+            "200": _response("The answer", "application/json", _answer(endpoint, schemas)),
+            "304": {"description": "The client has this answer already"},
+            **{str(status): _problem(text) for status, text in sorted(_statuses().items())},
+        },
+    }
+
+
+def _answer(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    data = TypeAdapter(endpoint.data).json_schema(mode="serialization", ref_template=_REF)
+    schemas.update(data.pop("$defs", {}))
+    properties = {"status": {"const": "success"}, "data": data, "meta": _ref("Meta")}
+    if endpoint.paged:
+        properties["pagination"] = _ref("Pagination")
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _parameters(model: type[Parameters]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema(mode="validation", by_alias=False)
+    return [
+        {
+            "name": wire_name(name, info.validation_alias),
+            "in": "query",
+            "required": info.is_required(),
+            "description": info.description or "",
+            "schema": _inlined(_as_written(schema["properties"][name]), schema.get("$defs", {})),
+            **_CSV_STYLE.get(schema["properties"][name].get("type", ""), {}),
+        }
+        for name, info in model.model_fields.items()
+    ]
+
+
+_CSV_STYLE: Final[Mapping[str, dict[str, Any]]] = {"array": {"style": "form", "explode": False}}
+
+
+def _as_written(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that is left out is absent, never null."""
+    options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
+    if len(options) == 1:
+        schema = {**{key: value for key, value in schema.items() if key != "anyOf"}, **options[0]}
+    return {
+        key: value
+        for key, value in schema.items()
+        if key not in {"title", "description"} and (key, value) != ("default", None)
+    }
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema with its references to the model's own definitions (enums) written out."""
+    if isinstance(schema, list):
+        return [_inlined(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions)
+    return {key: _inlined(value, definitions) for key, value in schema.items() if key != "title"}
+
+
+def _statuses() -> dict[int, str]:
+    """What an endpoint with a query string and no body may answer beside 200."""
+    told = {400: "validation", 401: "authentication", 403: "authorization", 429: "rate_limit"}
+    told |= {500: "internal", 503: "database", 504: "timeout"}
+    return {status: _codes(status, category) for status, category in told.items()}
+
+
+def _codes(status: int, category: str) -> str:
+    return ", ".join(one.name for one in Problem if (one.value.status, one.value.category) == (status, category))
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return _response(description, problems.MEDIA_TYPE, _ref("Problem"))
+
+
+def _response(description: str, media_type: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": _REF.format(model=name)}
+
+
+def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
+
+
+_TEXT: Final = {"type": "string"}
+_WHOLE: Final = {"type": "integer"}
+_PROBLEM: Final = _object(
+    {
+        **dict.fromkeys(("type", "title", "detail", "instance", "error_code", "category", "request_id"), _TEXT),
+        **dict.fromkeys(("status", "code"), _WHOLE),
+    },
+    {"field": _TEXT},
+)
+_META: Final = _object(
+    {
+        "timestamp": {"type": "string", "format": "date-time"},
+        "request_id": _TEXT,
+        "execution_time_ms": {"type": "number"},
+        "cached": {"type": "boolean"},
+        "version": _TEXT,
+        "source": {"enum": ["raw", "traces_1min", "traces_15min", "traces_1hour", "traces_1day"]},
+        "watermark": {"type": ["string", "null"], "format": "date-time"},
+        "complete": {"type": "boolean"},
+    }
+)
+_PAGINATION: Final = _object({"has_more": {"type": "boolean"}, "limit": _WHOLE}, {"cursor": _TEXT, "total": _WHOLE})

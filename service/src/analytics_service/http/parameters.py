@@ -1,0 +1,160 @@
+"""Query parameters as frozen models. Whatever a model does not declare is refused by its name.
+
+Refusals are RequestError, which pydantic passes through; so a validator can name the field and the catalogue's code.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from analytics_service.http import times
+from analytics_service.problems import Problem, RequestError
+
+
+class Range(NamedTuple):
+    """Half-open: [start, end)."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+
+def _split(value: object) -> object:
+    """`a,b` as ("a", "b")."""
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("names something twice")
+    return values
+
+
+_ZONES = frozenset(available_timezones())
+
+
+def _zone(name: str) -> str:
+    if name not in _ZONES:
+        raise ValueError("is not the name of a time zone, as Europe/Berlin")
+    return name
+
+
+CSV = (BeforeValidator(_split), AfterValidator(_distinct))
+Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
+"""A value that names something: PostgreSQL has no text with NUL."""
+
+
+class Parameters(BaseModel):
+    """Base of every endpoint's parameters: all have a range of time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    usual_range: ClassVar[timedelta]
+    """From `to` backwards, when `from` is not given."""
+    longest_range: ClassVar[timedelta]
+
+    from_: Annotated[str | None, Field(validation_alias=AliasChoices("from", "start_time"), max_length=64)] = None
+    """Start of the range: RFC 3339, or relative as now-24h, now-7d/d. Alias: start_time."""
+    to: Annotated[str | None, Field(validation_alias=AliasChoices("to", "end_time"), max_length=64)] = None
+    """End of the range, not in it. Alias: end_time."""
+    tz: Annotated[str, AfterValidator(_zone), Field(max_length=64)] = "UTC"
+    """IANA name of the zone whose days and weeks are meant."""
+
+    _range: Range = PrivateAttr()
+
+    @property
+    def range(self) -> Range:
+        return self._range
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.tz)
+
+    @model_validator(mode="after")
+    def _resolve(self, info: ValidationInfo[datetime]) -> Self:
+        now = info.context
+        end = self._instant("to", self.to, now) or now
+        start = self._instant("from", self.from_, now) or end - self.usual_range
+        if start >= end:
+            raise RequestError(Problem.INVALID_TIME_RANGE, "from must be before to", field="from")
+        if end - start > self.longest_range:
+            raise RequestError(
+                Problem.INVALID_TIME_RANGE, f"the range may be at most {days(self.longest_range)} long", field="from"
+            )
+        self._range = Range(start, end)
+        return self
+
+    def _instant(self, field: str, text: str | None, now: datetime) -> datetime | None:
+        try:
+            return None if text is None else times.parse(text, now=now, zone=self.zone)
+        except ValueError as error:
+            raise RequestError(Problem.INVALID_TIME_RANGE, f"{field} {error}", field=field) from None
+
+    def identity(self) -> bytes:
+        """Equal for parameters that ask the same: what was parsed, with the range as instants."""
+        return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), self._range])
+
+
+def days(length: timedelta) -> str:
+    return f"{length.days} days" if length.days else f"{length.seconds // 3600} hours"
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+def parse(model: type[P], query: Iterable[tuple[str, str]], *, now: datetime) -> P:
+    """The parameters of a query string; RequestError that names the first one that is wrong."""
+    values: dict[str, str] = {}
+    for name, value in query:
+        if name in values:
+            raise RequestError(Problem.INVALID_PARAMETER, f"{shown(name)} is given twice", field=shown(name))
+        values[name] = value
+    try:
+        return model.model_validate(values, context=times.floored(now.astimezone(UTC)))
+    except ValidationError as error:
+        raise _refusal(error, model) from None
+
+
+def _refusal(error: ValidationError, model: type[Parameters]) -> RequestError:
+    problems = error.errors(include_input=False, include_url=False)
+    first = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    field = shown(str(first["loc"][0])) if first["loc"] else None
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(sorted(names(model)))
+        return RequestError(
+            Problem.UNKNOWN_PARAMETER, f"there is no parameter {field} here; there are: {known}", field=field
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return RequestError(Problem.INVALID_PARAMETER, f"{field}: {message}", field=field)
+
+
+def names(model: type[Parameters]) -> list[str]:
+    """The parameters as clients write them, without aliases."""
+    return [wire_name(name, info.validation_alias) for name, info in model.model_fields.items()]
+
+
+def wire_name(name: str, alias: object) -> str:
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias or name)
+
+
+def shown(name: str) -> str:
+    """A client's own word, short and harmless enough for an error text."""
+    return "".join(char if char.isprintable() else "?" for char in name[:64])

@@ -1,0 +1,115 @@
+"""What an endpoint declares, in order: authenticate, permit, limit, parse, cache, query, answer."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from analytics_service import __version__
+from analytics_service.auth.authenticate import permit
+from analytics_service.auth.principal import Principal
+from analytics_service.cache import answers
+from analytics_service.http import envelope, parameters, times
+from analytics_service.http.context import CONTEXT, RequestContext
+from analytics_service.http.endpoint import Endpoint, Moment
+from analytics_service.http.parameters import P
+from analytics_service.http.services import Services
+from analytics_service.limits.headers import headers
+from analytics_service.problems import Problem, RequestError
+
+OPEN_SECONDS: Final = 15
+"""The longest life of an answer whose range reaches the minute that is still being written."""
+
+
+def handler(endpoint: Endpoint[P], services: Services) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        return await respond(endpoint, services, request)
+
+    return handle
+
+
+async def respond(endpoint: Endpoint[P], services: Services, request: web.Request) -> web.Response:
+    context, now = request[CONTEXT], datetime.now(UTC)
+    with context.timed("auth"):
+        principal = services.authenticator.authenticate(request.headers, now)
+        permit(principal, endpoint.permission)
+        await admit(services, context, principal, now)
+        params = parameters.parse(endpoint.params, request.query.items(), now=now)
+        params = services.cursors.resume(principal, endpoint.path, params)
+    with context.timed("version"):
+        version = await services.versions.version(principal.organisation, *params.range)
+    key = answers.key(endpoint.path, principal, params.identity(), version)
+    seconds = lifetime(endpoint, params, Moment(now=now, default_ttl=services.default_ttl))
+    with context.timed("answer"):
+        found = await services.answers.get_or(
+            key, lambda: compute(endpoint, services, context, principal, params), seconds=seconds
+        )
+    return delivered(services, request, found, seconds)
+
+
+async def admit(services: Services, context: RequestContext, principal: Principal, now: datetime) -> None:
+    """Returns when the principal's rate allows one more request; its headers go out either way."""
+    admission = await services.limiter.admit(principal)
+    context.headers.update(headers(admission, now))
+    if not admission.admitted:
+        services.metrics.limited.labels(principal.role).inc()
+        raise RequestError(
+            Problem.RATE_LIMIT_EXCEEDED,
+            f"{principal.role} tokens may make {admission.limit.per_minute} requests a minute; see Retry-After",
+        )
+
+
+async def compute(
+    endpoint: Endpoint[P], services: Services, context: RequestContext, principal: Principal, params: P
+) -> bytes:
+    """The finished body, which says nothing of who asked beyond what the cache's key holds."""
+    started = time.perf_counter()
+    with context.timed("db"):
+        rows = await services.database.fetch(endpoint.query(principal, params))
+    answer = endpoint.answer(params, rows)
+    now = datetime.now(UTC)
+    page = envelope.pagination(services.cursors, principal, endpoint.path, params, answer.page)
+    return envelope.body(
+        answer,
+        pagination=page,
+        meta={
+            "timestamp": now,
+            "request_id": context.request_id,
+            "execution_time_ms": round((time.perf_counter() - started) * 1000, 3),
+            "cached": False,
+            "version": __version__,
+            "source": answer.source,
+            "watermark": answer.watermark,
+            "complete": params.range.end <= now,
+        },
+    )
+
+
+def lifetime(endpoint: Endpoint[P], params: P, moment: Moment) -> int:
+    """Seconds that the answer may be kept; few when rows of its range may still arrive in order."""
+    seconds = endpoint.cache_for(params, moment)
+    reaches_open_bucket = params.range.end > moment.now - times.OPEN_BUCKET
+    return min(seconds, OPEN_SECONDS) if reaches_open_bucket else seconds
+
+
+def delivered(services: Services, request: web.Request, found: answers.Found, seconds: int) -> web.Response:
+    """The stored body, or 304 when the client has it; counted, with what the cache did in Cache-Status."""
+    hit = found.tier is not answers.Tier.NONE
+    if hit:
+        services.metrics.cache_hits.labels(found.tier).inc()
+    else:
+        services.metrics.cache_misses.inc()
+    collapsed = "; collapsed" if found.shared else ""
+    said = f"hit; detail={found.tier}" if hit else "fwd=miss; stored"
+    tag = f'"{found.stored.tag}"'
+    headers_ = {
+        "ETag": tag,
+        "Cache-Control": f"private, max-age={min(seconds, OPEN_SECONDS)}, must-revalidate",
+        "Cache-Status": f"analytics; {said}{collapsed}",
+        "Vary": "Authorization",
+    }
+    if envelope.matches(request.headers.get("If-None-Match"), tag):
+        return web.Response(status=304, headers=headers_)
+    return web.Response(body=found.stored.body, headers=headers_, content_type="application/json", charset="utf-8")

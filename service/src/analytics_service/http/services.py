@@ -1,0 +1,25 @@
+"""What the pipeline works with, made once in `app.py`."""
+
+from dataclasses import dataclass
+
+from analytics_service.auth.authenticate import Authenticator
+from analytics_service.cache.answers import Answers
+from analytics_service.cache.versions import Versions
+from analytics_service.database.pool import Database
+from analytics_service.http.cursor import Cursors
+from analytics_service.http.exposition import Metrics
+from analytics_service.limits.limiter import Limiter
+from analytics_service.redis import Redis
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    database: Database
+    redis: Redis | None
+    authenticator: Authenticator
+    limiter: Limiter
+    answers: Answers
+    versions: Versions
+    cursors: Cursors
+    metrics: Metrics
+    default_ttl: int
