@@ -16,6 +16,7 @@ from analytics_service.errors import ServiceError, UsageError
 COMMANDS: Final = {
     "serve": "analytics_service.commands.serve",
     "migrate": "analytics_service.commands.migrate",
+    "import": "analytics_service.commands.import_",
     "token": "analytics_service.commands.token",
     "openapi": "analytics_service.commands.openapi",
 }

@@ -33,6 +33,21 @@ async def open_pool(settings: Settings, *, minimum: int, maximum: int, applicati
     )
 
 
+async def connect(url: str, *, application: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection of its own, for work that may take long: its statements have no timeout."""
+    return await asyncpg.connect(
+        url,
+        timeout=CONNECT_SECONDS,
+        server_settings={
+            "application_name": application,
+            "jit": "off",
+            "search_path": "public",
+            "statement_timeout": "0",
+            "timezone": "UTC",
+        },
+    )
+
+
 def database_url(settings: Settings) -> str:
     """The connection string; the commands that need it have required it."""
     if settings.database_url is None:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import asyncpg
 
 from analytics_service.database import edition
-from analytics_service.database.connect import Connection
+from analytics_service.database.connect import Connection, connect
 from analytics_service.database.edition import Edition, Server
 from analytics_service.database.failures import FAILURES, Reason, classify
 from analytics_service.database.migrate import journal
@@ -106,16 +106,7 @@ def _too_late(run: _Run, seconds: float | None) -> Result:
 
 @contextlib.asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(
-        url,
-        timeout=10,
-        server_settings={
-            "application_name": "analytics-migrate",
-            "search_path": "public",
-            "statement_timeout": "0",
-            "timezone": "UTC",
-        },
-    )
+    connection = await connect(url, application="analytics-migrate")
     try:
         yield connection
     finally:

@@ -1,0 +1,58 @@
+"""`analytics-service import FILE...`: its arguments. What it does is in import_run.py, which is slow to import."""
+
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Mapping
+
+from analytics_service.commands.command import Command
+
+_EPILOG = """\
+A row without trace_id and span_id gets them from the name of its source and its number in it: importing a file again
+adds nothing, and rows that look alike all count. To correct a bad row, change it; do not delete it.
+Times that name no zone are UTC; digits after the microsecond are cut off. Rows without a cost are priced by the
+package genai-prices. Rows are committed in batches: when a bad row stops the import, the batches before the one that
+it is in stay, and running the corrected file again adds the rest.
+
+  analytics-service import code.csv.gz \\
+      --map TIMESTAMP=ts ContextTokens=prompt_tokens GeneratedTokens=completion_tokens \\
+      --set organisation=demo project=code provider=openai model=gpt-4
+"""
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.epilog = _EPILOG
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="CSV or JSON lines, gzipped or not; - is standard input"
+    )
+    parser.add_argument("--format", choices=("auto", "csv", "jsonl"), default="auto")
+    for option, form, what in (
+        ("--map", "COLUMN=field", "the field that a column of the file fills"),
+        ("--set", "field=value", "the value for rows that have none"),
+        ("--ignore", "COLUMN", "a column to leave out; * for all that are unknown"),
+    ):
+        parser.add_argument(option, nargs="+", action="extend", default=[], metavar=form, help=what)
+    parser.add_argument("--source", metavar="NAME", help="what ids are made from; default: the name of the file")
+    parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="for a bad row")
+    parser.add_argument("--batch-size", type=_batch_size, default=8000, metavar="N", help="rows in a transaction: 8000")
+    parser.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
+
+
+def _batch_size(text: str) -> int:
+    size = int(text)
+    if not 1 <= size <= 100_000:
+        raise ValueError(text)
+    return size
+
+
+def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    from analytics_service.commands.import_run import run  # noqa: PLC0415 - the price list alone takes half a second
+
+    return run(arguments, environment)
+
+
+COMMAND = Command(
+    name="import",
+    help="read requests from CSV or JSON lines into the database",
+    configure=_configure,
+    run=_run,
+)

@@ -1,0 +1,58 @@
+"""How far an import is: a bar on a terminal, a line every few seconds elsewhere; always on standard error."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from analytics_service.ingest.batches import Tally
+from analytics_service.ingest.readers import Input
+
+_LINE_SECONDS = 5.0
+
+
+class Progress:
+    """Shows files and refresh; enter it before the first report."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = self._said = time.monotonic()
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", detail="", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def read(self, file: Input, tally: Tally) -> None:
+        """A batch was written."""
+        seconds = max(time.monotonic() - self._started, 0.001)
+        stored = tally.inserted + tally.present
+        self._show(file.name, f"{stored:,} rows, {stored / seconds:,.0f} rows/s", file.position(), file.size)
+
+    def refreshed(self, done: int, total: int) -> None:
+        """So many units of the rollups are refreshed."""
+        self._show("refreshing rollups", f"{done} of {total}", done, total)
+
+    def _show(self, what: str, detail: str, done: int, total: int | None) -> None:
+        self._bar.update(self._task, description=what, detail=detail, completed=done, total=total)
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._said >= _LINE_SECONDS:
+            self._said = now
+            self._console.print(f"{what}: {detail}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,82 @@
+"""What an import did, for people and for programs. Pure but for printing."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from analytics_service.ingest.batches import Tally
+from analytics_service.ingest.pricing import VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The outcome of a command; `buckets` of the rollups were refreshed."""
+
+    tally: Tally
+    files: tuple[str, ...]
+    seconds: float
+    buckets: int
+
+    @property
+    def rate(self) -> int:
+        stored = self.tally.inserted + self.tally.present
+        return round(stored / self.seconds) if self.seconds > 0 else 0
+
+
+def as_json(summary: Summary) -> str:
+    """One JSON object in one line."""
+    tally = summary.tally
+    return json.dumps(
+        {
+            "files": summary.files,
+            "read": tally.read,
+            "inserted": tally.inserted,
+            "already_there": tally.present,
+            "bad": tally.bad,
+            "first_bad": [asdict(bad) for bad in tally.first_bad],
+            "priced": tally.prices.priced,
+            "without_price": [
+                {"provider": provider, "model": model, "rows": rows}
+                for (provider, model), rows in sorted(tally.prices.unpriced.items())
+            ],
+            "price_version": VERSION,
+            "buckets_refreshed": summary.buckets,
+            "seconds": round(summary.seconds, 3),
+            "rows_per_second": summary.rate,
+        }
+    )
+
+
+def show(summary: Summary, console: Console) -> None:
+    """A table, and the first bad rows with line and reason."""
+    tally = summary.tally
+    unpriced = sum(tally.prices.unpriced.values())
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
+    for name, value, note in (
+        ("rows read", f"{tally.read:,}", ", ".join(summary.files)),
+        ("inserted", f"{tally.inserted:,}", ""),
+        ("already there", f"{tally.present:,}", ""),
+        ("bad", f"{tally.bad:,}", ""),
+        ("priced", f"{tally.prices.priced:,}", f"by {VERSION}"),
+        ("without price", f"{unpriced:,}", _models(tally)),
+        ("buckets refreshed", f"{summary.buckets:,}", "traces_1min, _15min, _1hour, _1day"),
+        ("seconds", f"{summary.seconds:.2f}", f"{summary.rate:,} rows/s"),
+    ):
+        table.add_row(name, value, escape(note))
+    console.print(table)
+    for bad in tally.first_bad:
+        console.print(f"{bad.file}:{bad.line}: {bad.reason}", markup=False, highlight=False, soft_wrap=True)
+    if tally.bad > len(tally.first_bad):
+        console.print(f"... and {tally.bad - len(tally.first_bad):,} more", highlight=False)
+
+
+def _models(tally: Tally) -> str:
+    names = [f"{provider or '?'}/{model}" for (provider, model), _ in tally.prices.unpriced.most_common(3)]
+    rest = len(tally.prices.unpriced) - len(names)
+    return ", ".join(names) + (f" and {rest} more" if rest > 0 else "")

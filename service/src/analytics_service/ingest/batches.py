@@ -1,0 +1,88 @@
+"""The rows of a file in batches of bounded size, and the count of what was read, good and bad."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from analytics_service.errors import UsageError
+from analytics_service.ingest.mapping import Columns
+from analytics_service.ingest.pricing import Prices
+from analytics_service.ingest.readers import Input, records
+from analytics_service.ingest.rows import BadRow, Origin, Row, row
+
+_SHOWN = 20
+_MOST_CHARACTERS = 16 * 2**20
+"""Of long texts in a batch: what keeps memory bounded when every row has megabytes."""
+_TEXTS = ("input_text", "output_text", "error_message", "attributes")
+
+
+class OnError(StrEnum):
+    STOP = "stop"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bad:
+    """A record that was not stored."""
+
+    file: str
+    line: int
+    reason: str
+
+
+@dataclass
+class Tally:
+    """What an import did so far."""
+
+    read: int = 0
+    inserted: int = 0
+    present: int = 0
+    """Rows whose id was there already."""
+    bad: int = 0
+    first_bad: list[Bad] = field(default_factory=list)
+    prices: Prices = field(default_factory=Prices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How files are read."""
+
+    columns: Columns
+    file_format: str = "auto"
+    on_error: OnError = OnError.STOP
+    batch_size: int = 8000
+    floor: datetime | None = None
+    """Rows before it are refused: their hour was added up for good."""
+
+
+def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[Row]]:
+    """The good rows of a file. A bad one is counted, or raises UsageError with file, line and reason."""
+    batch: list[Row] = []
+    characters = 0
+    for ordinal, record in enumerate(records(file, options.file_format, options.columns), start=1):
+        tally.read += 1
+        try:
+            if isinstance(record.fields, BadRow):
+                raise record.fields
+            origin = Origin(source=name, ordinal=ordinal, line=record.line)
+            made = row(record.fields, options.columns.base, origin, options.floor)
+            tally.prices.add(made)
+        except BadRow as error:
+            _note(Bad(file=file.name, line=record.line, reason=str(error)), options, tally)
+            continue
+        batch.append(made)
+        characters += sum(len(made[text]) for text in _TEXTS if made.get(text))
+        if len(batch) >= options.batch_size or characters > _MOST_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _note(bad: Bad, options: Options, tally: Tally) -> None:
+    tally.bad += 1
+    if len(tally.first_bad) < _SHOWN:
+        tally.first_bad.append(bad)
+    if options.on_error is OnError.STOP:
+        raise UsageError(f"{bad.file}:{bad.line}: {bad.reason}")

@@ -1,0 +1,68 @@
+"""Files into the database: reads and prices the next batch while the last one is written."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from analytics_service.database.connect import Connection
+from analytics_service.errors import UsageError
+from analytics_service.ingest.batches import Options, Tally, batches
+from analytics_service.ingest.copy import Writer
+from analytics_service.ingest.readers import STDIN, Input, opened, source_name
+
+Report: TypeAlias = Callable[[Input, Tally], None]
+"""Called after every batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A file, and the name that ids of its rows are made from."""
+
+    path: str
+    name: str
+
+
+def sources(paths: Sequence[str], name: str | None) -> list[Source]:
+    """The files; UsageError when two would give their rows the same ids, or one has no name."""
+    if name is not None:
+        if len(paths) > 1:
+            raise UsageError("--source: names one file; import the others with commands of their own")
+        return [Source(path=paths[0], name=name)]
+    if STDIN in paths:
+        raise UsageError("--source: is needed for standard input: ids of rows without ids are made from it")
+    names = [source_name(path) for path in paths]
+    for number, each in enumerate(names):
+        if each in names[:number]:
+            raise UsageError(f"--source: two files are called {each}: import them one by one, each with its --source")
+    return [Source(path=path, name=each) for path, each in zip(paths, names, strict=True)]
+
+
+async def floor_of(connection: Connection) -> datetime | None:
+    """The moment before which rows are refused, if there is one."""
+    floor: datetime | None = await connection.fetchval("SELECT floor FROM rollup_floor WHERE isfinite(floor)")
+    return floor
+
+
+async def load(connection: Connection, files: Sequence[Source], options: Options, tally: Tally, report: Report) -> None:
+    """Imports the files in order, counting into `tally`, so that the caller knows what stays when this raises.
+
+    Batches are committed one by one: at a bad row with OnError.STOP, or when this is cancelled, those that were
+    written before stay, and the rest can be imported by running it again.
+    """
+    writer = Writer(connection)
+    for source in files:
+        with opened(source.path) as file:
+            following = batches(file, source.name, options, tally)
+            batch = await asyncio.to_thread(next, following, None)
+            while batch is not None:
+                reading = asyncio.create_task(asyncio.to_thread(next, following, None))
+                try:
+                    written = await writer.write(batch)
+                finally:
+                    await asyncio.wait({reading})  # the thread reads the file, which is closed on the way out
+                tally.inserted += written.inserted
+                tally.present += written.present
+                report(file, tally)
+                batch = reading.result()

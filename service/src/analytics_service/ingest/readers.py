@@ -1,0 +1,149 @@
+"""Files as records: CSV and JSON lines, plain or gzipped, from a path or standard input, in bounded memory.
+
+What makes one record unusable is a BadRow in its place; what makes the rest of the file unusable is a UsageError.
+"""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from analytics_service.errors import UsageError
+from analytics_service.ingest.fields import Field
+from analytics_service.ingest.mapping import Columns, of_header
+from analytics_service.ingest.rows import BadRow, of_object
+from analytics_service.ingest.values import load_json
+
+STDIN = "-"
+_LONGEST_LINE = 16 * 2**20
+_BUFFER = 2**18
+_GZIP = b"\x1f\x8b"
+
+Fields: TypeAlias = Sequence[tuple[Field, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A record and the line that it begins on."""
+
+    line: int
+    fields: Fields | BadRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """An opened file: its decompressed bytes, and how far the stored ones were read."""
+
+    name: str
+    stream: "io.BufferedReader[Any]"
+    stored: "io.BufferedReader[Any]"
+    size: int | None
+    """Of what is stored; None when it is not known, as for standard input."""
+
+    def position(self) -> int:
+        """Bytes of what is stored that were read."""
+        return self.stored.tell() if self.size is not None else 0
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Input]:
+    """The file, or standard input for `-`; gzip is known by its first bytes, whatever the name says."""
+    try:
+        descriptor = io.FileIO(0, closefd=False) if path == STDIN else io.FileIO(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    with io.BufferedReader(descriptor, _BUFFER) as stored:
+        with _readable(path):
+            packed = stored.peek(2)[:2] == _GZIP
+            size = None if path == STDIN else Path(path).stat().st_size
+        unpacked = cast("io.RawIOBase", gzip.GzipFile(fileobj=stored)) if packed else None
+        stream = stored if unpacked is None else io.BufferedReader(unpacked, _BUFFER)
+        yield Input(name=path, stream=stream, stored=stored, size=size)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Around reading only: a database that is lost meanwhile is an OSError too."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"{name}: cannot be read to its end: {error}") from error
+
+
+def source_name(path: str) -> str:
+    """What ids are made from: the name of the file without its folder and `.gz`, so that both are the same source."""
+    return Path(path).name.removesuffix(".gz")
+
+
+def records(file: Input, file_format: str, how: Columns) -> Iterator[Record]:
+    """The records of a file, in order. `auto` is JSON lines if the first character is a brace, else CSV."""
+    if file_format == "auto":
+        with _readable(file.name):
+            beginning = file.stream.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+        file_format = "jsonl" if beginning.startswith(b"{") else "csv"
+    yield from (_jsonl if file_format == "jsonl" else _csv)(file, how)
+
+
+def _csv(file: Input, how: Columns) -> Iterator[Record]:
+    csv.field_size_limit(_LONGEST_LINE)
+    reader = csv.reader(_texts(file), strict=True)
+    try:
+        header = next(reader, None)
+        if not header:
+            raise UsageError(f"{file.name}: is empty: a CSV file begins with the names of its columns")
+        columns = of_header(header, how, file.name)
+        line = reader.line_num
+        for cells in reader:
+            first, line = line + 1, reader.line_num
+            if not cells:
+                continue
+            if len(cells) == len(header):
+                yield Record(line=first, fields=[(field, cells[position]) for position, field in columns])
+            else:
+                yield Record(line=first, fields=BadRow(f"has {len(cells)} cells, and the header has {len(header)}"))
+    except csv.Error as error:
+        raise UsageError(f"{file.name}:{reader.line_num}: is no CSV from here on: {error}") from error
+
+
+def _texts(file: Input) -> Iterator[str]:
+    """Lines as text. What is no UTF-8 becomes surrogates, which the value that holds them is refused for."""
+    for number, line in enumerate(_lines(file), start=1):
+        if len(line) > _LONGEST_LINE:
+            raise UsageError(f"{file.name}:{number}: the line is longer than {_LONGEST_LINE} bytes")
+        yield line.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape")
+
+
+def _lines(file: Input) -> Iterator[bytes]:
+    """Lines; of one that is too long only its beginning, which is one byte too long."""
+    while line := _read_line(file):
+        yield line
+        while len(line) > _LONGEST_LINE and not line.endswith(b"\n"):
+            line = _read_line(file)
+
+
+def _read_line(file: Input) -> bytes:
+    with _readable(file.name):
+        return file.stream.readline(_LONGEST_LINE + 1)
+
+
+def _jsonl(file: Input, how: Columns) -> Iterator[Record]:
+    for number, line in enumerate(_lines(file), start=1):
+        if not line.strip():
+            continue
+        if len(line) > _LONGEST_LINE:
+            yield Record(line=number, fields=BadRow(f"the line is longer than {_LONGEST_LINE} bytes"))
+            continue
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            yield Record(line=number, fields=of_object(load_json(text), how))
+        except UnicodeDecodeError:
+            yield Record(line=number, fields=BadRow("is not valid UTF-8"))
+        except BadRow as error:
+            yield Record(line=number, fields=error)
+        except ValueError as error:
+            yield Record(line=number, fields=BadRow(str(error)))

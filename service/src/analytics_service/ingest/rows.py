@@ -1,0 +1,99 @@
+"""A record of a file becomes a row of `traces`, or a reason with line and field why it cannot. Pure.
+
+What passes here is never refused by the table: a bad row must not reach COPY, which would refuse its whole batch.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from analytics_service.ingest.fields import COLUMNS, Field
+from analytics_service.ingest.mapping import Columns
+from analytics_service.ingest.values import COST_LIMIT, LARGEST
+
+Row = dict[str, Any]
+"""By column of the table; what is absent is NULL."""
+
+
+class BadRow(ValueError):  # noqa: N818 - reads as what it is
+    """Why a record cannot be stored: `field: reason`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a record stands: its file's name for ids, its number among the records, from 1, and its line."""
+
+    source: str
+    ordinal: int
+    line: int
+
+
+def row(fields: Iterable[tuple[Field, Any]], base: Mapping[str, object], origin: Origin, floor: datetime | None) -> Row:
+    """The row of a record. Empty values count as absent: those of `base` stand in for them."""
+    made: Row = dict(base)
+    for field, value in fields:
+        if value is None or value == "":
+            continue
+        try:
+            made[field.column] = field.parse(value)
+        except ValueError as error:
+            raise BadRow(f"{field.name}: {error}") from None
+    _complete(made, origin)
+    if floor is not None and made["ts"] < floor:
+        raise BadRow(f"ts: is before {floor:%Y-%m-%d}, where requests are no longer kept one by one")
+    return made
+
+
+def _complete(made: Row, origin: Origin) -> None:
+    for needed in ("org_id", "ts"):
+        if needed not in made:
+            raise BadRow(f"{needed}: is missing")
+    if "trace_id" not in made or "span_id" not in made:
+        trace_id, span_id = ids(origin)
+        made.setdefault("trace_id", trace_id)
+        made.setdefault("span_id", span_id)
+    made.setdefault("total_tokens", _sum(made, "prompt_tokens", "completion_tokens"))
+    made.setdefault("total_cost_usd", _sum(made, "prompt_cost_usd", "completion_cost_usd"))
+    if (made["total_tokens"] or 0) > LARGEST:
+        raise BadRow(f"total_tokens: the sum is more than {LARGEST}")
+    if (made["total_cost_usd"] or 0) >= COST_LIMIT:
+        raise BadRow(f"total_cost_usd: the sum is not below {COST_LIMIT}")
+
+
+def _sum(made: Row, *columns: str) -> int | Decimal | None:
+    """The sum of what is known, when all of it is."""
+    parts = [made.get(column) for column in columns]
+    known = [part for part in parts if part is not None]
+    return sum(known[1:], known[0]) if len(known) == len(parts) else None
+
+
+def ids(origin: Origin) -> tuple[str, str]:
+    """Trace and span of a record without ids: from its place, never from its content, so that equal rows both count."""
+    digest = hashlib.sha256(f"{origin.source}\0{origin.ordinal}".encode()).hexdigest()
+    return digest[:32], digest[32:48]
+
+
+def record(made: Row) -> tuple[object, ...]:
+    """The row in the order of COLUMNS."""
+    return tuple(map(made.get, COLUMNS))
+
+
+def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:
+    """The fields of a JSON object; BadRow when it has a key that nothing explains."""
+    if not isinstance(value, dict):
+        raise BadRow("is not a JSON object")
+    found: dict[str, tuple[Field, Any]] = {}
+    for key, each in value.items():
+        try:
+            field = how.of(key)
+        except KeyError:
+            raise BadRow(f"{key[:60]}: is unknown: give --map {key[:60]}=FIELD or --ignore {key[:60]}") from None
+        if field is None:
+            continue
+        if field.column in found and each is not None:
+            raise BadRow(f"{key[:60]}: {field.column} is given twice")
+        found.setdefault(field.column, (field, each))
+    return list(found.values())
