@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from analytics_service.endpoints import costs_summary, metrics, traces
 from analytics_service.http.endpoint import Endpoint
 
-ENDPOINTS: tuple[Endpoint[Any], ...] = ()
+ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    traces.ENDPOINT,
+    metrics.ENDPOINT,
+    costs_summary.ENDPOINT,
+)

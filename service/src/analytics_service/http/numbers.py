@@ -1,6 +1,8 @@
 """Numbers of answers: money and counts are exact, quotients are rounded in one place."""
 
+from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import reduce
 from typing import Annotated, Any
 
 import orjson
@@ -21,8 +23,17 @@ def quotient(dividend: Decimal | int, divisor: Decimal | int) -> Decimal | None:
     return _WIDE.quantize(_WIDE.divide(Decimal(dividend), Decimal(divisor)), PLACES)
 
 
+def total(values: Iterable[Decimal]) -> Decimal:
+    """Exact, which `sum` is not beyond the 28 digits of the usual context."""
+    return reduce(_WIDE.add, values, Decimal(0))
+
+
+def product(one: Decimal | int, other: Decimal | int) -> Decimal:
+    return _WIDE.multiply(Decimal(one), Decimal(other))
+
+
 def per_cent(part: Decimal | int, whole: Decimal | int) -> Decimal | None:
-    return quotient(_WIDE.multiply(Decimal(part), Decimal(100)), whole)
+    return quotient(product(part, 100), whole)
 
 
 def change(before: Decimal | int, after: Decimal | int) -> Decimal | None:

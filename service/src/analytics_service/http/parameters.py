@@ -110,7 +110,7 @@ class Parameters(BaseModel):
 
     def identity(self) -> bytes:
         """Equal for parameters that ask the same: what was parsed, with the range as instants."""
-        return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), self._range])
+        return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), *self._range])
 
 
 def days(length: timedelta) -> str:

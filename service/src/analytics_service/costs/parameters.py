@@ -1,0 +1,44 @@
+"""The parameters of the costs summary."""
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Final, Self
+
+from pydantic import Field, model_validator
+
+from analytics_service.database.levels import Level, choose
+from analytics_service.http.filters import FilteredParameters
+from analytics_service.http.parameters import days
+from analytics_service.problems import Problem, RequestError
+
+TOP_RANGE: Final = timedelta(days=31)
+"""Of the dearest traces, which are found among all requests of the range."""
+
+
+class SummaryParameters(FilteredParameters):
+    usual_range: ClassVar[timedelta] = timedelta(days=30)
+    longest_range: ClassVar[timedelta] = timedelta(days=365)
+
+    include_trends: bool = True
+    """Costs by local day and week, and how fast they grow."""
+    include_top_traces: bool = False
+    """The dearest traces; the range may be at most 31 days long."""
+    top_limit: Annotated[int, Field(ge=1, le=100)] = 10
+    """Of `include_top_traces`."""
+
+    @model_validator(mode="after")
+    def _ranges_that_can_be_read(self) -> Self:
+        if self.user_id is not None:
+            self.must_be_short("user_id", "a filter by user")
+        if self.include_top_traces and self.range.length > TOP_RANGE:
+            raise RequestError(
+                Problem.RANGE_TOO_LARGE,
+                f"include_top_traces takes a range of at most {days(TOP_RANGE)}",
+                field="include_top_traces",
+            )
+        return self
+
+    @property
+    def level(self) -> Level:
+        if self.user_id is not None:
+            return Level.RAW
+        return choose(start=self.range.start, end=self.range.end, zone=self.zone, width=timedelta(days=1))

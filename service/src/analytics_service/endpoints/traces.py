@@ -1,0 +1,29 @@
+"""GET /api/v1/traces: spans of the organisation, newest first or in another order, page by page."""
+
+from datetime import timedelta
+
+from analytics_service.auth.principal import Permission
+from analytics_service.http.endpoint import Endpoint, Moment
+from analytics_service.traces import rows, statement
+from analytics_service.traces.fields import Trace
+from analytics_service.traces.parameters import TraceParameters
+
+_SETTLED = timedelta(hours=1)
+
+
+def _cache_for(params: TraceParameters, moment: Moment) -> int:
+    return 300 if params.range.end < moment.now - _SETTLED else 60
+
+
+ENDPOINT = Endpoint(
+    path="/api/v1/traces",
+    name="list_traces",
+    summary="Spans, page by page",
+    permission=Permission.TRACES_READ,
+    params=TraceParameters,
+    query=statement.query,
+    answer=rows.answer,
+    data=list[Trace],
+    cache_for=_cache_for,
+    paged=True,
+)

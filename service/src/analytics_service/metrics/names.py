@@ -1,0 +1,87 @@
+"""The metrics, what each is computed from, and which aggregation it has when none is asked for. Pure tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Metric(StrEnum):
+    REQUEST_COUNT = "request_count"
+    DURATION = "duration"
+    TOTAL_COST = "total_cost"
+    PROMPT_COST = "prompt_cost"
+    COMPLETION_COST = "completion_cost"
+    TOTAL_TOKENS = "total_tokens"
+    PROMPT_TOKENS = "prompt_tokens"
+    COMPLETION_TOKENS = "completion_tokens"
+    ERROR_COUNT = "error_count"
+    SUCCESS_COUNT = "success_count"
+    ERROR_RATE = "error_rate"
+    SUCCESS_RATE = "success_rate"
+    THROUGHPUT = "throughput"
+    TIME_TO_FIRST_TOKEN = "time_to_first_token"  # noqa: S105 - no secret
+    UNIQUE_USERS = "unique_users"
+    UNIQUE_SESSIONS = "unique_sessions"
+
+
+class Aggregation(StrEnum):
+    AVG = "avg"
+    SUM = "sum"
+    MIN = "min"
+    MAX = "max"
+    COUNT = "count"
+    P50 = "p50"
+    P90 = "p90"
+    P95 = "p95"
+    P99 = "p99"
+
+
+PERCENTILES: Final[Mapping[Aggregation, str]] = MappingProxyType(
+    {Aggregation.P50: "0.5", Aggregation.P90: "0.9", Aggregation.P95: "0.95", Aggregation.P99: "0.99"}
+)
+
+
+class Dimension(StrEnum):
+    PROVIDER = "provider"
+    MODEL = "model"
+    ENVIRONMENT = "environment"
+    STATUS_CODE = "status_code"
+    USER_ID = "user_id"
+    SESSION_ID = "session_id"
+    PROJECT_ID = "project_id"
+    TEAM_ID = "team_id"
+    OPERATION_TYPE = "operation_type"
+
+
+RAW_DIMENSIONS: Final = frozenset({Dimension.USER_ID, Dimension.SESSION_ID, Dimension.TEAM_ID})
+"""Those that no rollup groups by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A metric of values, which any aggregation may be taken of."""
+
+    column: str
+    usual: Aggregation
+    milliseconds: bool = False
+    """The column holds microseconds."""
+
+
+MEASURED: Final[Mapping[Metric, Measured]] = MappingProxyType(
+    {
+        Metric.DURATION: Measured(column="duration_us", usual=Aggregation.AVG, milliseconds=True),
+        Metric.TIME_TO_FIRST_TOKEN: Measured(column="ttft_us", usual=Aggregation.AVG, milliseconds=True),
+        Metric.TOTAL_COST: Measured(column="total_cost_usd", usual=Aggregation.SUM),
+        Metric.PROMPT_COST: Measured(column="prompt_cost_usd", usual=Aggregation.SUM),
+        Metric.COMPLETION_COST: Measured(column="completion_cost_usd", usual=Aggregation.SUM),
+        Metric.TOTAL_TOKENS: Measured(column="total_tokens", usual=Aggregation.SUM),
+        Metric.PROMPT_TOKENS: Measured(column="prompt_tokens", usual=Aggregation.SUM),
+        Metric.COMPLETION_TOKENS: Measured(column="completion_tokens", usual=Aggregation.SUM),
+    }
+)
+UNIQUE: Final[Mapping[Metric, str]] = MappingProxyType(
+    {Metric.UNIQUE_USERS: "user_id", Metric.UNIQUE_SESSIONS: "session_id"}
+)
+"""Different values of a column that only single requests have."""

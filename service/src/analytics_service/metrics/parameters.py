@@ -1,0 +1,91 @@
+"""The parameters of metrics over time."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from analytics_service.database.levels import Level, choose
+from analytics_service.http.filters import FilteredParameters
+from analytics_service.http.parameters import CSV, days
+from analytics_service.metrics import intervals
+from analytics_service.metrics.intervals import Interval
+from analytics_service.metrics.names import (
+    MEASURED,
+    PERCENTILES,
+    RAW_DIMENSIONS,
+    UNIQUE,
+    Aggregation,
+    Dimension,
+    Metric,
+)
+from analytics_service.problems import Problem, RequestError
+
+FINE_RANGE: Final = timedelta(days=7)
+"""Of intervals below an hour."""
+
+
+class Fill(StrEnum):
+    NONE = "none"
+    ZERO = "zero"
+
+
+class MetricParameters(FilteredParameters):
+    usual_range: ClassVar[timedelta] = timedelta(hours=24)
+    longest_range: ClassVar[timedelta] = timedelta(days=90)
+
+    metrics: Annotated[tuple[Metric, ...], *CSV, Field(min_length=1, max_length=20)]
+    interval: Interval | Literal["auto"] = Interval.HOUR
+    """`1min` and `5min` take a range of at most 7 days; `auto` gives a few hundred points at most."""
+    group_by: Annotated[tuple[Dimension, ...], *CSV, Field(max_length=5)] = ()
+    aggregation: Aggregation | None = None
+    """Of duration and time to first token (usually avg), costs and tokens (usually sum); the others have but one."""
+    include_percentiles: bool = False
+    """Adds p50, p90, p95 and p99 of those metrics."""
+    fill: Fill = Fill.NONE
+    """`zero` shows buckets without requests too, for each group that has some: counts and sums are 0 there."""
+
+    @model_validator(mode="after")
+    def _ranges_that_can_be_read(self) -> Self:
+        if self.step < Interval.HOUR.width and self.range.length > FINE_RANGE:
+            raise RequestError(
+                Problem.RANGE_TOO_LARGE,
+                f"the interval {self.interval} takes a range of at most {days(FINE_RANGE)}",
+                field="interval",
+            )
+        for field, reason, asked in self._from_single_requests():
+            if asked:
+                self.must_be_short(field, reason)
+        return self
+
+    def _from_single_requests(self) -> tuple[tuple[str, str, bool], ...]:
+        measured = any(metric in MEASURED for metric in self.metrics)
+        return (
+            ("user_id", "a filter by user", self.user_id is not None),
+            ("group_by", "a group by user, session or team", bool(RAW_DIMENSIONS.intersection(self.group_by))),
+            ("metrics", "a number of users or sessions", any(metric in UNIQUE for metric in self.metrics)),
+            ("aggregation", "a percentile", measured and self.aggregation in PERCENTILES),
+            ("include_percentiles", "a percentile", measured and self.include_percentiles),
+        )
+
+    @property
+    def chosen(self) -> Interval:
+        return intervals.automatic(self.range.length) if self.interval == "auto" else Interval(self.interval)
+
+    @property
+    def step(self) -> timedelta:
+        return self.chosen.width
+
+    @property
+    def level(self) -> Level:
+        """The coarsest source that knows all that is asked for."""
+        if any(asked for _, _, asked in self._from_single_requests()):
+            return Level.RAW
+        return choose(start=self.range.start, end=self.range.end, zone=self.zone, width=self.step)
+
+    def aggregations(self, metric: Metric) -> tuple[Aggregation, ...]:
+        """What is taken of a metric of values: first the one that goes by the metric's own name."""
+        first = self.aggregation or MEASURED[metric].usual
+        more = PERCENTILES if self.include_percentiles else ()
+        return (first, *(one for one in more if one is not first))

@@ -1,0 +1,88 @@
+"""The fields of a Trace: which column each is read from, and what sorts it. The order here is that of an answer."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from typing_extensions import TypedDict
+
+from analytics_service.http.numbers import Number
+
+
+class Status(StrEnum):
+    OK = "OK"
+    ERROR = "ERROR"
+    UNSET = "UNSET"
+
+
+class Trace(TypedDict, total=False):
+    """A span. What is not known of it is left out."""
+
+    ts: datetime
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    span_name: str
+    service_name: str
+    operation_type: str
+    provider: str
+    model: str
+    input_text: str
+    output_text: str
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    prompt_cost_usd: Number
+    completion_cost_usd: Number
+    total_cost_usd: Number
+    duration_ms: Number
+    ttft_ms: Number
+    status_code: Status
+    error_message: str
+    user_id: str
+    session_id: str
+    project_id: str
+    team_id: str
+    environment: str
+    tags: list[str]
+    attributes: dict[str, Any]
+
+
+Field = StrEnum("Field", {name.upper(): name for name in Trace.__annotations__})  # type: ignore[misc]  # from the one list
+COLUMNS: Mapping[str, str] = MappingProxyType({"duration_ms": "duration_us", "ttft_ms": "ttft_us"})
+"""Where a field's column has another name."""
+
+ON_REQUEST: Final = MappingProxyType(
+    {"io": frozenset({"input_text", "output_text"}), "attributes": frozenset({"attributes"})}
+)
+"""Long fields, which an answer has only when `include` or `fields` asks for them."""
+
+
+class Sort(StrEnum):
+    TS = "ts"
+    TRACE_ID = "trace_id"
+    SPAN_ID = "span_id"
+    PROVIDER = "provider"
+    MODEL = "model"
+    DURATION_MS = "duration_ms"
+    TTFT_MS = "ttft_ms"
+    TOTAL_COST_USD = "total_cost_usd"
+    TOTAL_TOKENS = "total_tokens"
+    STATUS_CODE = "status_code"
+    ENVIRONMENT = "environment"
+
+
+KINDS: Final[Mapping[Sort, type[int] | type[Decimal]]] = MappingProxyType(
+    {Sort.DURATION_MS: int, Sort.TTFT_MS: int, Sort.TOTAL_TOKENS: int, Sort.TOTAL_COST_USD: Decimal}
+)
+"""What a sorted column holds when it is not text; `ts` is the key of every order anyway."""
+
+
+def column(field: str) -> str:
+    """The column of a field or sort, both of which are names of ours."""
+    return COLUMNS.get(field, field)

@@ -1,0 +1,136 @@
+"""The statement of the list: filters, and an order in which every row has its one place, so that pages never overlap.
+
+Rows without a value come last in both directions; equal values are ordered by time, trace and span, which are unique
+in an organisation.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from analytics_service.auth.principal import Principal
+from analytics_service.database.arguments import Arguments
+from analytics_service.database.query import Query
+from analytics_service.http.cursor import Keyset
+from analytics_service.http.endpoint import Row
+from analytics_service.traces.fields import KINDS, Sort, column
+from analytics_service.traces.parameters import Include, Order, TraceParameters
+
+_DIRECTIONS = {Order.ASC: ("ASC", ">"), Order.DESC: ("DESC", "<")}
+_EQUAL = (
+    "trace_id",
+    "project_id",
+    "session_id",
+    "user_id",
+    "provider",
+    "model",
+    "operation_type",
+    "environment",
+)
+
+
+def query(principal: Principal, params: TraceParameters) -> Query:
+    """One row more than the page holds, which says whether there are more."""
+    arguments = Arguments(principal.organisation, principal.project_list, *params.range)
+    filters = " AND ".join(_filters(params, arguments))
+    columns = [f"t.{column(name)}" for name in params.shown]
+    if Include.TOTAL in params.include:
+        columns.append(f"(SELECT count(*) FROM traces AS t WHERE {filters}) AS total")
+    return Query(
+        sql=f"""
+SELECT {", ".join([*columns, *_key_columns(params.sort_by)])}
+FROM traces AS t
+WHERE {filters}{_beyond(params, arguments)}
+ORDER BY {_order(params)}
+LIMIT {arguments.add(params.limit + 1)}""",
+        args=arguments.values,
+    )
+
+
+def key(row: Row, sort: Sort) -> Keyset:
+    """What the next page goes on after: as text, for the cursor."""
+    value = row["key_value"] if sort is not Sort.TS else None
+    place = (row["key_ts"].isoformat(), row["key_trace"], row["key_span"])
+    return (None if value is None else str(value), *place)
+
+
+def _key_columns(sort: Sort) -> list[str]:
+    value = [] if sort is Sort.TS else [f"t.{column(sort)} AS key_value"]
+    return [*value, "t.ts AS key_ts", "t.trace_id AS key_trace", "t.span_id AS key_span"]
+
+
+def _filters(params: TraceParameters, arguments: Arguments) -> list[str]:
+    said = [
+        "t.org_id = $1",
+        "($2::text[] IS NULL OR t.project_id = ANY($2::text[]))",
+        "t.ts >= $3::timestamptz",
+        "t.ts < $4::timestamptz",
+    ]
+    equal = ((name, getattr(params, name)) for name in _EQUAL)
+    said += [f"t.{name} = {arguments.add(wanted)}" for name, wanted in equal if wanted is not None]
+    if params.status is not None:
+        said.append(f"t.status_code = {arguments.add(params.status.value)}")
+    for name, least, most in _bounds(params):
+        if least is not None:
+            said.append(f"t.{name} >= {arguments.add(least)}::numeric")
+        if most is not None:
+            said.append(f"t.{name} <= {arguments.add(most)}::numeric")
+    if params.tags:
+        said.append(f"t.tags @> {arguments.add(list(params.tags))}::text[]")
+    if params.search is not None:
+        pattern = arguments.add(f"%{_literally(params.search)}%")
+        said.append(f"(t.input_text ILIKE {pattern} OR t.output_text ILIKE {pattern})")
+    return said
+
+
+def _bounds(params: TraceParameters) -> tuple[tuple[str, Decimal | None, Decimal | None], ...]:
+    def microseconds(duration: Decimal | None) -> Decimal | None:
+        return None if duration is None else duration * 1000
+
+    def whole(tokens: int | None) -> Decimal | None:
+        return None if tokens is None else Decimal(tokens)
+
+    return (
+        ("duration_us", microseconds(params.min_duration), microseconds(params.max_duration)),
+        ("total_cost_usd", params.min_cost, params.max_cost),
+        ("total_tokens", whole(params.min_tokens), whole(params.max_tokens)),
+    )
+
+
+def _literally(text: str) -> str:
+    """Text that LIKE takes as it is written."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _order(params: TraceParameters) -> str:
+    direction, _ = _DIRECTIONS[params.sort_order]
+    place = f"t.ts {direction}, t.trace_id {direction}, t.span_id {direction}"
+    if params.sort_by is Sort.TS:
+        return place
+    name = column(params.sort_by)
+    return f"(t.{name} IS NULL), t.{name} {direction}, {place}"
+
+
+def _beyond(params: TraceParameters, arguments: Arguments) -> str:
+    """The condition that leaves the rows after the cursor's, in the order of `_order`."""
+    if params.after is None:
+        return ""
+    value, ts, trace, span = params.after
+    _, beyond = _DIRECTIONS[params.sort_order]
+    moment = arguments.add(datetime.fromisoformat(str(ts)))
+    place = f"{moment}::timestamptz, {arguments.add(trace)}::text, {arguments.add(span)}::text"
+    if params.sort_by is Sort.TS:
+        # the first comparison alone is what the index on time is entered by
+        return f" AND t.ts {beyond}= {moment}::timestamptz AND (t.ts, t.trace_id, t.span_id) {beyond} ({place})"
+    name = column(params.sort_by)
+    if value is None:
+        return f" AND t.{name} IS NULL AND (t.ts, t.trace_id, t.span_id) {beyond} ({place})"
+    given = arguments.add(KINDS[params.sort_by](value) if params.sort_by in KINDS else value)
+    return (
+        f" AND (t.{name} IS NULL OR "
+        f"(t.{name}, t.ts, t.trace_id, t.span_id) {beyond} ({given}::{_sql_type(params.sort_by)}, {place}))"
+    )
+
+
+def _sql_type(sort: Sort) -> str:
+    kind = KINDS.get(sort)
+    return "text" if kind is None else {int: "bigint", Decimal: "numeric"}[kind]
