@@ -1,0 +1,121 @@
+"""Programs built from their Go modules, without Docker and without root."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.cluster import cache, versions
+from e2e.cluster.shell import ClusterError, output, run, step
+
+KUBERNETES_MODULE = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
+VERSION_PACKAGE = "k8s.io/component-base/version"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A main package of a module at a version."""
+
+    name: str
+    package: str
+    version: str
+    ldflags: str = ""
+
+
+def _kubernetes(name: str) -> Program:
+    major, minor, _ = versions.KUBERNETES.split(".")
+    stamps = {"gitVersion": f"v{versions.KUBERNETES}", "gitMajor": major, "gitMinor": minor}
+    ldflags = " ".join(f"-X {VERSION_PACKAGE}.{field}={value}" for field, value in stamps.items())
+    return Program(name=name, package=f"k8s.io/kubernetes/cmd/{name}", version=versions.KUBERNETES, ldflags=ldflags)
+
+
+APISERVER = _kubernetes("kube-apiserver")
+KUBECTL = _kubernetes("kubectl")
+ETCD = Program(name="etcd", package="go.etcd.io/etcd/server/v3", version=versions.ETCD)
+COREDNS = Program(name="coredns", package="github.com/coredns/coredns", version=versions.COREDNS)
+KIND = Program(name="kind", package="sigs.k8s.io/kind", version=versions.KIND)
+HELM = Program(name="helm", package="helm.sh/helm/v3/cmd/helm", version=versions.HELM)
+NODE = tuple(
+    _kubernetes(name) for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubeadm")
+)
+"""What a node runs beside the API server."""
+
+
+def program(wanted: Program) -> Path:
+    """Path of the program, built when the cache lacks it."""
+    return cache.entry(f"{wanted.name}-{wanted.version}", lambda folder: _build(wanted, folder)) / wanted.name
+
+
+def folder(*programs: Program) -> Path:
+    """One folder with these programs in it, as envtest and PATH want them."""
+
+    def link(into: Path) -> None:
+        for each in programs:
+            (into / each.name).symlink_to(program(each))
+
+    name = "bin-" + cache.key(*(f"{each.name} {each.version}" for each in programs))
+    return cache.entry(name, link)
+
+
+def assets() -> Path:
+    """The folder of etcd and kube-apiserver: KUBEBUILDER_ASSETS when it is set, else built."""
+    named = os.environ.get("KUBEBUILDER_ASSETS")
+    if named:
+        for each in ("etcd", "kube-apiserver"):
+            if not (Path(named) / each).exists():
+                raise ClusterError(f"KUBEBUILDER_ASSETS: {named} holds no {each}; unset it to have both built")
+        return Path(named)
+    return folder(ETCD, APISERVER)
+
+
+def clients() -> Path:
+    """A folder with kind, and with kubectl and helm where the machine has none that fits."""
+    wanted = [KIND]
+    if not _fitting_kubectl():
+        wanted.append(KUBECTL)
+    if not shutil.which("helm"):
+        wanted.append(HELM)
+    return folder(*wanted)
+
+
+def _fitting_kubectl() -> bool:
+    """Within one minor release of the cluster, as Kubernetes supports it."""
+    if not shutil.which("kubectl"):
+        return False
+    try:
+        found = json.loads(output("kubectl", "version", "--client", "-o", "json"))["clientVersion"]["minor"]
+    except ClusterError:
+        return False
+    return abs(int(re.sub(r"\D", "", found)) - int(versions.KUBERNETES.split(".")[1])) <= 1
+
+
+def _build(wanted: Program, into: Path) -> None:
+    if not shutil.which("go"):
+        raise ClusterError("go: is not installed; install Go 1.24 or later, it builds what the tests need")
+    with step(f"build {wanted.name} {wanted.version}"):
+        scratch = into / ".module"
+        scratch.mkdir()
+        environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
+        _write_module(scratch, wanted, environment)
+        get = ("go", "get", "-tool", f"{wanted.package}@v{wanted.version}")
+        run(get, directory=scratch, environment=environment, log=wanted.name)
+        build = ("go", "build", "-o", into / wanted.name, "-ldflags", f"-s -w {wanted.ldflags}", wanted.package)
+        run(build, directory=scratch, environment=environment, log=wanted.name)
+        shutil.rmtree(scratch)
+
+
+def _write_module(scratch: Path, wanted: Program, environment: dict[str, str]) -> None:
+    """A module that requires the program's, with Kubernetes' staging folders replaced by their published modules."""
+    lines = ["module built.from.modules", "go 1.24.0"]
+    if wanted.package.startswith("k8s.io/kubernetes/"):
+        command = ("go", "mod", "download", "-json", KUBERNETES_MODULE)
+        done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ClusterError(f"{wanted.name}: the Go module {KUBERNETES_MODULE} cannot be had: {done.stderr[-200:]}")
+        text = Path(json.loads(done.stdout)["GoMod"]).read_text()
+        staged = sorted(set(re.findall(r"(k8s\.io/[a-z-]+) => \./staging", text)))
+        lines += [f"replace {module} => {module} v{versions.STAGING}" for module in staged]
+    (scratch / "go.mod").write_text("\n".join(lines) + "\n")

@@ -1,0 +1,122 @@
+"""The cluster itself: found, made, removed, and handed images."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.cluster import cache, engine, gomodules, nodeimage, seal, versions
+from e2e.cluster.shell import ClusterError, output, run, say, step, succeeds
+
+NAME = "analytics-e2e"
+NODE = f"{NAME}-control-plane"
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    context: str
+    kubeconfig: str
+    own: bool
+    """Made here, so that images can be handed to its nodes."""
+
+    def kubectl(self, *arguments: str) -> tuple[str, ...]:
+        config = ("--kubeconfig", self.kubeconfig) if self.kubeconfig else ()
+        return (_client("kubectl"), *config, "--context", self.context, *arguments)
+
+    def answers(self) -> bool:
+        return succeeds(*self.kubectl("get", "--raw", "/readyz", "--request-timeout=5s"), seconds=20)
+
+
+def chosen(context: str | None) -> Cluster:
+    """The cluster of that context, or the one that `up` makes; whether it answers is not looked at."""
+    if context:
+        return Cluster(context=context, kubeconfig=os.environ.get("KUBECONFIG", ""), own=False)
+    return Cluster(context=f"kind-{NAME}", kubeconfig=str(cache.root() / "kubeconfig"), own=True)
+
+
+def up(context: str | None) -> Cluster:
+    """A cluster that answers. Raises ClusterError that names the cure."""
+    cluster = chosen(context)
+    if not cluster.own:
+        if not cluster.answers():
+            raise ClusterError(f"CONTEXT: {context} does not answer; look at: kubectl --context {context} get nodes")
+        return cluster
+    engine.ensure()
+    if cluster.answers() and _ready(cluster):
+        say(f"  cluster {cluster.context} is up")
+        return cluster
+    down()
+    if engine.published(versions.NODE_IMAGE):
+        _create(versions.NODE_IMAGE, HERE / "kind.yaml", os.environ.copy())
+    else:
+        _create_sealed()
+    if not _ready(cluster):
+        raise ClusterError(f"kind: the node is not ready; look at: docker exec {NODE} journalctl -u kubelet")
+    return cluster
+
+
+def down() -> None:
+    """The cluster and its rules are gone afterwards; caches and images stay."""
+    if succeeds("docker", "container", "inspect", NODE):
+        with step("remove the cluster"):
+            run((_client("kind"), "delete", "cluster", "--name", NAME, *_kubeconfig()), log="kind")
+    seal.remove()
+
+
+def load(cluster: Cluster, images: Sequence[str]) -> None:
+    """The nodes have these images afterwards; those that they have already are not sent again."""
+    if not cluster.own and not cluster.context.startswith("kind-"):
+        _push(images)
+        return
+    name = cluster.context.removeprefix("kind-")
+    for image in images:
+        loaded = f"/kind/loaded-{cache.key(image)}"  # on the node, so that a new node knows of none
+        found = engine.image_id(image)
+        if succeeds("docker", "exec", f"{name}-control-plane", "grep", "-q", found, loaded):
+            say(f"  {image} is on the node")
+            continue
+        with step(f"load {image}"):
+            run((_client("kind"), "load", "docker-image", "--name", name, image), log="kind-load")
+            output("docker", "exec", f"{name}-control-plane", "sh", "-c", f"echo {found} > {loaded}")
+
+
+def _push(images: Sequence[str]) -> None:
+    registry = os.environ.get("IMAGE_REGISTRY")
+    if not registry:
+        raise ClusterError("IMAGE_REGISTRY: is not set; name a registry that the cluster of CONTEXT pulls from")
+    for image in images:
+        with step(f"push {registry}/{image}"):
+            output("docker", "tag", image, f"{registry}/{image}")
+            run(("docker", "push", "--quiet", f"{registry}/{image}"), log="push")
+
+
+def _create_sealed() -> None:
+    image = nodeimage.node_image()
+    seal.host()
+    environment = os.environ | {"KIND_EXPERIMENTAL_DOCKER_NETWORK": seal.NETWORK}
+    _create(image, HERE / "kind-built-here.yaml", environment)
+    seal.node(NODE)
+    seal.check(NODE)
+
+
+def _create(image: str, configuration: Path, environment: dict[str, str]) -> None:
+    with step(f"kind create cluster ({image})"):
+        command = (_client("kind"), "create", "cluster", "--name", NAME, "--image", image, "--wait", "120s")
+        run((*command, "--config", configuration, *_kubeconfig()), environment=environment, log="kind")
+
+
+def _ready(cluster: Cluster) -> bool:
+    node = cluster.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
+    dns = cluster.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=120s")
+    return succeeds(*node, seconds=150) and succeeds(*dns, seconds=150)
+
+
+def _kubeconfig() -> tuple[str, str]:
+    return ("--kubeconfig", str(cache.root() / "kubeconfig"))
+
+
+def _client(name: str) -> str:
+    """The program built here, else the machine's own."""
+    built = gomodules.clients() / name
+    return str(built) if built.exists() else name

@@ -1,0 +1,84 @@
+"""Runs commands: their output goes to a log file, a person sees one line a step with its time."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from e2e.cluster import cache
+
+HEARTBEAT_SECONDS = 30
+
+
+class ClusterError(Exception):
+    """One line that names what is wrong and the cure."""
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Says what was done, with its time, once it is done."""
+    start = time.monotonic()
+    yield
+    say(f"  {text} {'.' * max(3, 64 - len(text))} {time.monotonic() - start:.1f} s")
+
+
+def run(  # a command has that many sides
+    command: Sequence[str | Path],
+    *,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    log: str,
+) -> None:
+    """Runs to the end, with a sign of life for long ones. Raises ClusterError that names the log and its last line."""
+    path = cache.logs() / f"{log}.log"
+    with path.open("ab") as output:
+        output.write(f"$ {' '.join(map(str, command))}\n".encode())
+        output.flush()
+        process = subprocess.Popen(
+            command, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait(process, stdin, log)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    if process.returncode:
+        lines = path.read_text(errors="replace").strip().splitlines()
+        raise ClusterError(f"{log}: {Path(command[0]).name} failed: {lines[-1][:300]} (all of it: {path})")
+
+
+def _wait(process: subprocess.Popen[bytes], stdin: str | None, log: str) -> None:
+    start = time.monotonic()
+    pending = stdin.encode() if stdin is not None else b""
+    while True:
+        try:
+            process.communicate(pending, timeout=HEARTBEAT_SECONDS)
+        except subprocess.TimeoutExpired:
+            say(f"    {log}: {time.monotonic() - start:.0f} s so far")
+            pending = b""
+        else:
+            return
+
+
+def output(*command: str | Path, seconds: float = 60) -> str:
+    """What it prints. Raises ClusterError with its last line when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
+        raise ClusterError(f"{' '.join(map(str, command[:4]))}: {lines[-1][:300]}")
+    return done.stdout
+
+
+def succeeds(*command: str | Path, seconds: float = 60) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=seconds, check=False).returncode == 0
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
