@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "import": "analytics_service.commands.import_",
     "token": "analytics_service.commands.token",
     "openapi": "analytics_service.commands.openapi",
+    "try": "analytics_service.commands.try_",
 }
 """Each module has a `COMMAND`, and imports what is slow only when it runs."""
 

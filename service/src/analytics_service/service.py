@@ -10,6 +10,7 @@ import structlog
 
 from analytics_service.app import application, services
 from analytics_service.database.pool import Database
+from analytics_service.errors import DatabaseUnavailable
 from analytics_service.http.exposition import metrics_application
 from analytics_service.http.lifecycle import Lifecycle
 from analytics_service.server import Site, drain, listening
@@ -23,6 +24,15 @@ class Running:
     port: int
     metrics_port: int
     lifecycle: Lifecycle
+    database: Database
+
+    async def ready(self, *, seconds: float = 30) -> None:
+        """Returns once queries can be answered; ServiceError with the reason when that takes too long."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not self.database.state.ready:
+            if asyncio.get_running_loop().time() > deadline:
+                raise DatabaseUnavailable(self.database.state.problem or "the database is not ready")
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
@@ -46,7 +56,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             setting="API_METRICS_PORT",
         )
         port, metrics_port = await stack.enter_async_context(listening(api, exposed))
-        yield Running(port=port, metrics_port=metrics_port, lifecycle=lifecycle)
+        yield Running(port=port, metrics_port=metrics_port, lifecycle=lifecycle, database=database)
 
 
 async def run(settings: Settings) -> None:
