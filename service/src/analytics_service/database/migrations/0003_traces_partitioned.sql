@@ -1,9 +1,11 @@
 -- phase: expand
 -- requires: postgres
+ALTER TABLE traces RENAME TO traces_plain;
 CREATE TABLE traces (
-    LIKE traces_columns INCLUDING DEFAULTS INCLUDING CONSTRAINTS,
+    LIKE traces_plain INCLUDING DEFAULTS INCLUDING CONSTRAINTS,
     PRIMARY KEY (org_id, trace_id, span_id, ts)
 ) PARTITION BY RANGE (ts);
+DROP TABLE traces_plain;
 
 -- Makes what is missing between two moments, both included, and says how many partitions it made. There is no default
 -- partition: it would have to be scanned for each new one, and would forbid to detach one while others write.

@@ -1,9 +1,6 @@
 -- phase: expand
 -- requires: apache, tsl
-CREATE TABLE traces (
-    LIKE traces_columns INCLUDING DEFAULTS INCLUDING CONSTRAINTS,
-    PRIMARY KEY (org_id, trace_id, span_id, ts)
-);
+ALTER TABLE traces ADD PRIMARY KEY (org_id, trace_id, span_id, ts);
 SELECT create_hypertable(
     'traces', by_range('ts', (SELECT make_interval(hours => chunk_hours) FROM schema_meta)),
     create_default_indexes => false

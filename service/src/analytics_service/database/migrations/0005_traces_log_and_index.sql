@@ -1,6 +1,4 @@
 -- phase: expand
-DROP TABLE traces_columns;
-
 -- The order of every list, and what a range of time of one organisation is read by.
 CREATE INDEX traces_by_time ON traces (org_id, ts DESC, trace_id, span_id);
 

@@ -1,7 +1,7 @@
 -- phase: expand
--- The columns of a span. The next step makes the table of them that the edition stores best, and drops this one.
+-- A row is a span. The next step turns the table into what the edition stores best.
 -- Each CHECK has a twin in ingest/rows.py, which names line and field before the database would refuse the batch.
-CREATE TABLE traces_columns (
+CREATE TABLE traces (
     org_id text NOT NULL CHECK (octet_length(org_id) BETWEEN 1 AND 256),
     project_id text NOT NULL DEFAULT '' CHECK (octet_length(project_id) <= 256),
     trace_id text NOT NULL CHECK (octet_length(trace_id) BETWEEN 1 AND 256),
