@@ -40,7 +40,7 @@ def install_stores(kubectl: Kubectl) -> None:
     command = [sys.executable, "-m", "e2e.cluster", "manifests"]
     manifests = subprocess.run(command, cwd=TOP, capture_output=True, check=True).stdout
     kubectl.apply(*(manifest for manifest in yaml.safe_load_all(manifests) if manifest))
-    kubectl("rollout", "status", "deployment", "postgres", "redis", "--timeout=120s")
+    kubectl("rollout", "status", "deployment", "postgres", "redis", "--timeout=120s", seconds=150)
     kubectl.apply(credentials())
 
 
