@@ -1,0 +1,89 @@
+"""The command line: `run` and `crd`."""
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from analytics_operator import app, logs
+from analytics_operator.api.crd import document
+from analytics_operator.errors import LeaseLost, OperatorError, UsageError
+
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="analytics-operator", description="Operator of the AnalyticsApi resource.")
+    commands = top.add_subparsers(dest="command", metavar="{run,crd}")
+    run = commands.add_parser("run", help="watch resources and keep what they declare (default)")
+    scope = run.add_mutually_exclusive_group()
+    scope.add_argument(
+        "--namespace",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="watch this namespace; may be repeated (default: our own)",
+    )
+    scope.add_argument("--all-namespaces", action="store_true", help="watch every namespace")
+    run.add_argument("--lease-namespace", metavar="NAME", help="where the Lease of the leader is (default: our own)")
+    run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    run.add_argument(
+        "--http-port", type=int, default=8081, metavar="PORT", help="/healthz, /readyz, /metrics (default 8081)"
+    )
+    crd = commands.add_parser("crd", help="print the CustomResourceDefinition")
+    crd.add_argument(
+        "--write", action="append", default=[], type=Path, metavar="PATH", help="write it to the file instead"
+    )
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    named = bool(given) and given[0] in {"run", "crd", "-h", "--help"}
+    options = parser().parse_args(given if named else ["run", *given])
+    try:
+        if options.command == "crd":
+            _crd(options.write)
+        else:
+            logs.configure(options.log_level)
+            asyncio.run(app.run(_options(options)))
+    except UsageError as error:
+        sys.stderr.write(f"analytics-operator: {error}\n")
+        return 2
+    except LeaseLost as error:
+        sys.stderr.write(f"analytics-operator: {error}\n")
+        os._exit(1)  # at once: another replica may already lead
+    except OperatorError as error:
+        sys.stderr.write(f"analytics-operator: {error}\n")
+        return 1
+    return 0
+
+
+def _crd(files: Sequence[Path]) -> None:
+    if not files:
+        sys.stdout.write(document())
+    for file in files:
+        file.write_text(document())
+
+
+def _options(options: argparse.Namespace) -> app.Options:
+    own = NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.exists() else None
+    namespaces = () if options.all_namespaces else tuple(options.namespace) or ((own,) if own else ())
+    lease_namespace = options.lease_namespace or own or next(iter(namespaces), None)
+    if not lease_namespace or not (namespaces or options.all_namespaces):
+        raise UsageError(
+            "outside a cluster name what to watch: --namespace NAME, or --all-namespaces with --lease-namespace"
+        )
+    return app.Options(
+        namespaces=namespaces,
+        lease_namespace=lease_namespace,
+        identity=f"{socket.gethostname()}-{os.getpid()}",
+        http_port=options.http_port,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

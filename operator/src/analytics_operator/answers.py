@@ -1,0 +1,38 @@
+"""What an unsuccessful answer of the API server means."""
+
+import json
+
+from analytics_operator import errors
+
+ADMISSION = ("admission webhook", "violates PodSecurity", "ValidatingAdmissionPolicy", "failed calling webhook")
+
+
+def error(status: int, body: bytes, *, retry_after: str | None = None) -> errors.ApiError:
+    """The error of the tree that stands for the answer."""
+    message = _message(body) or f"HTTP {status}"
+    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+    return _kind(status, message)(message, retry_after=seconds)
+
+
+def _kind(status: int, message: str) -> type[errors.ApiError]:
+    if any(words in message for words in ADMISSION):
+        return errors.AdmissionRefused
+    if status == 403:
+        return errors.QuotaExceeded if "exceeded quota" in message else errors.Forbidden
+    match status:
+        case 404:
+            return errors.NotFound
+        case 409:
+            return errors.Conflict
+        case 400 | 405 | 413 | 415 | 422:
+            return errors.Invalid
+        case _:
+            return errors.Unavailable  # 401 too: the token is read again
+
+
+def _message(body: bytes) -> str | None:
+    try:
+        message = json.loads(body).get("message")
+    except (ValueError, AttributeError):
+        return None
+    return str(message) if message else None

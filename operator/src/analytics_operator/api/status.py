@@ -1,0 +1,56 @@
+"""The schema of the resource's status."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from analytics_operator.api.v1alpha1 import MESSAGE_LENGTH, Model
+
+Text = Annotated[str, Field(max_length=512)]
+
+
+class ConditionStatus(StrEnum):
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Model):
+    """metav1.Condition."""
+
+    type: Annotated[str, Field(max_length=316)]
+    status: ConditionStatus
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    reason: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
+    message: Annotated[str, Field(max_length=MESSAGE_LENGTH)]
+
+
+class Schema(Model):
+    version: int | None = Field(None, description="schema that the last migration left in the database")
+    target: int | None = Field(None, description="schema that the image brings")
+    edition: Text | None = Field(None, description="edition of the database")
+
+
+class Endpoints(Model):
+    http: Text
+    metrics: Text
+
+
+def conditions_are_a_map(schema: dict[str, Any]) -> None:
+    schema["x-kubernetes-list-type"] = "map"
+    schema["x-kubernetes-list-map-keys"] = ["type"]
+
+
+class Status(Model):
+    model_config = ConfigDict(json_schema_extra={"default": {"observedGeneration": -1}})
+
+    observed_generation: int | None = Field(None, description="the generation that this status speaks of")
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=32, json_schema_extra=conditions_are_a_map)] = ()
+    replicas: int | None = None
+    ready_replicas: int | None = None
+    selector: Text | None = Field(None, description="label selector of the pods, for the scale subresource")
+    schema_: Schema | None = Field(None, alias="schema")
+    endpoints: Endpoints | None = None
+    image: Annotated[str, Field(max_length=512)] | None = Field(None, description="image of the released pods")

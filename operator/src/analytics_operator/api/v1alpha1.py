@@ -1,0 +1,210 @@
+"""AnalyticsApi, v1alpha1: these models are the source of the CRD; `make crds` writes it.
+
+Only what works is in the schema: a field that nothing reads is not added. Every text and list is bounded, because the
+API server prices CEL rules by the worst case. Unknown fields are ignored, so that a rolled-back operator reads a newer
+one's objects.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from analytics_operator.api.quantity import Quantity
+
+GROUP = "analytics.llm-observatory.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "AnalyticsApi"
+PLURAL = "analyticsapis"
+
+NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+NAME_LENGTH = 40
+OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+MESSAGE_LENGTH = 1024
+
+PoolSize = Annotated[int, Field(ge=1, le=1000)]
+Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|https?://[^\s,]+)$")]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
+
+
+def rule(expression: str, message: str) -> dict[str, str]:
+    """A CEL rule of the CRD; the message names the cure."""
+    return {"rule": expression, "message": message}
+
+
+def rules(*each: dict[str, str]) -> dict[str, Any]:
+    return {"x-kubernetes-validations": list(each)}
+
+
+class Model(BaseModel):
+    """Frozen, written in camelCase, deaf to fields that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class PullPolicy(StrEnum):
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    TEXT = "text"
+
+
+class SecretKeyRef(Model):
+    """A key of a Secret in the namespace of the resource."""
+
+    name: ObjectName
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+
+
+class Image(Model):
+    """The service's image; pinned, because an upgrade is a decision."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule("has(self.tag) || has(self.digest)", "set image.tag or image.digest: the version has to be pinned"),
+            rule("!has(self.tag) || self.tag != 'latest'", "image.tag latest moves: name a version, or a digest"),
+        )
+    )
+
+    repository: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-z0-9]([-a-z0-9._/:]*[a-z0-9])?$")]
+    tag: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_.]*$")] | None = None
+    digest: Annotated[str, Field(max_length=71, pattern=r"^sha256:[a-f0-9]{64}$")] | None = None
+    pull_policy: PullPolicy | None = Field(None, description="Kubernetes' default for the tag where absent")
+    pull_secrets: Annotated[tuple[ObjectName, ...], Field(max_length=10)] = ()
+
+    @property
+    def reference(self) -> str:
+        """What the kubelet pulls; the digest decides where both are given."""
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.repository}{tag}{digest}"
+
+
+class Database(Model):
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule("self.minConnections <= self.poolSize", "database.minConnections must be at most database.poolSize"),
+        )
+    )
+
+    url_secret_ref: SecretKeyRef = Field(description="postgres:// URL of the database")
+    pool_size: PoolSize = Field(20, description="connections of one replica at most")
+    min_connections: Annotated[int, Field(ge=0, le=1000)] = Field(
+        5, description="connections that a replica keeps open"
+    )
+    statement_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+
+
+class Redis(Model):
+    url_secret_ref: SecretKeyRef = Field(description="redis:// or rediss:// URL")
+
+
+class Auth(Model):
+    jwt_secret_ref: SecretKeyRef | None = Field(
+        None, description="secret of at least 32 characters that signs tokens; generated where absent"
+    )
+    issuer: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(None, description="required `iss`")
+    audience: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(None, description="required `aud`")
+
+
+class Cache(Model):
+    default_ttl_seconds: Annotated[int, Field(ge=0, le=86400)] = 3600
+
+
+class Cors(Model):
+    origins: Annotated[tuple[Origin, ...], Field(min_length=1, max_length=50)] = ("*",)
+
+
+class Logging(Model):
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.JSON
+
+
+class Requests(Model):
+    cpu: Quantity = "500m"
+    memory: Quantity = "512Mi"
+
+
+class Limits(Model):
+    cpu: Quantity = "1"
+    memory: Quantity = "1Gi"
+
+
+class Resources(Model):
+    """Of one replica."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            *(
+                rule(
+                    f"quantity(string(self.requests.{name})).compareTo(quantity(string(self.limits.{name}))) <= 0",
+                    f"resources.requests.{name} must be at most resources.limits.{name}",
+                )
+                for name in ("cpu", "memory")
+            )
+        )
+    )
+
+    requests: Requests = Requests()
+    limits: Limits = Limits()
+
+
+class Migrations(Model):
+    timeout_seconds: Annotated[int, Field(ge=10, le=86400)] = Field(900, description="of one attempt")
+    backoff_limit: Annotated[int, Field(ge=1, le=20)] = Field(3, description="failed attempts before Stalled")
+
+
+class Spec(Model):
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.redis) || self.replicas <= 1",
+                "without redis each replica has a cache and limits of its own: set redis.urlSecretRef, or replicas: 1",
+            ),
+        )
+    )
+
+    image: Image
+    replicas: Annotated[int, Field(ge=0, le=100)] = 3
+    database: Database
+    redis: Redis | None = Field(None, description="cache and rate limits that replicas share; absent: in the process")
+    auth: Auth | None = None
+    cache: Cache = Cache()
+    cors: Cors = Cors()
+    logging: Logging = Logging()
+    resources: Resources = Resources()
+    migrations: Migrations = Migrations()
+    suspend: bool = Field(default=False, description="nothing is written to the children while true; pods keep serving")
+
+    @property
+    def jwt_secret_ref(self) -> SecretKeyRef | None:
+        return self.auth.jwt_secret_ref if self.auth else None
+
+
+class Metadata(Model):
+    """What the operator reads of metadata; the API server knows its schema."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int = 0
+
+
+class AnalyticsApi(Model):
+    """One analytics service for LLM traces."""
+
+    metadata: Metadata
+    spec: Spec

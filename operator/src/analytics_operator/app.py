@@ -1,0 +1,115 @@
+"""The one place that wires the process: probes, then leadership, then watches and workers, until one of them ends."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import kopf
+import structlog
+
+from analytics_operator import connection, handlers, leader
+from analytics_operator.cluster import Cluster
+from analytics_operator.errors import ApiError, LeaseLost
+from analytics_operator.metrics import Metrics
+from analytics_operator.objects import ANALYTICS_API
+from analytics_operator.ownership import Ownership
+from analytics_operator.probes import serving
+from analytics_operator.reconcile import Reconciler
+from analytics_operator.workqueue import WorkQueue
+
+log = structlog.get_logger(__name__)
+
+WORKERS = 16
+SECONDS_BETWEEN_LOOKS_FOR_THE_CRD = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says."""
+
+    namespaces: tuple[str, ...]
+    """Empty: all of them."""
+    lease_namespace: str
+    identity: str
+    http_port: int = 8081
+
+
+async def run(options: Options) -> None:
+    """Returns after SIGTERM or SIGINT; raises LeaseLost when another replica may lead."""
+    metrics = Metrics()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    cluster = Cluster(await connection.configuration(), count=metrics.called)
+    lease = Cluster(await connection.configuration(), count=metrics.called, timeout=leader.REQUEST_SECONDS)
+    names = leader.Names(namespace=options.lease_namespace, lease="analytics-operator", identity=options.identity)
+    election = leader.Leader(lease, names, leading=metrics.leading)
+    try:
+        async with serving(port=options.http_port, registry=metrics.registry, ready=lambda: not stop.is_set()):
+            await _first_of(stop.wait(), election.acquire())
+            if not stop.is_set():
+                await _lead(options, cluster, election, metrics, stop)
+    finally:
+        await cluster.close()
+        await lease.close()
+
+
+async def _lead(
+    options: Options, cluster: Cluster, election: leader.Leader, metrics: Metrics, stop: asyncio.Event
+) -> None:
+    try:
+        await _first_of(election.keep(), stop.wait(), _operate(options, cluster, metrics, stop))
+    except LeaseLost:
+        raise
+    except BaseException:
+        await election.release()
+        raise
+    await election.release()
+
+
+async def _operate(options: Options, cluster: Cluster, metrics: Metrics, stop: asyncio.Event) -> None:
+    await _crd_is_served(cluster)
+    ownership = Ownership(cluster, unchanged=metrics.unchanged)
+    reconciler = Reconciler(cluster=cluster, ownership=ownership, clock=_now, random_text=lambda: secrets.token_hex(32))
+    queue = WorkQueue(reconciler.reconcile, done=metrics.reconciled)
+    metrics.watch_queue(depth=lambda: queue.depth, oldest=lambda: queue.oldest)
+    watches = kopf.operator(
+        registry=handlers.register(queue, watched=metrics.watched),
+        settings=handlers.settings(),
+        clusterwide=not options.namespaces,
+        namespaces=options.namespaces,
+        stop_flag=stop,
+    )
+    await _first_of(*(queue.work() for _ in range(WORKERS)), watches)
+
+
+async def _crd_is_served(cluster: Cluster) -> None:
+    """Returns when it is: kopf looks for kinds once, at its start."""
+    while True:
+        try:
+            if await cluster.serves(ANALYTICS_API):
+                return
+        except ApiError as error:
+            log.warning("waiting for the CRD: install charts/crds", error=str(error))
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS_FOR_THE_CRD)
+
+
+async def _first_of(*coroutines: Coroutine[Any, Any, Any]) -> None:
+    """Runs all until the first ends; cancels the others; raises what the first raised."""
+    tasks = [asyncio.create_task(each) for each in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,106 @@
+"""The only module that talks to the API server. Dictionaries in, dictionaries out; errors of our tree.
+
+Every write names our field manager. Applying is server-side: what others own and we do not want stays as it is.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, Configuration
+
+from analytics_operator import answers
+from analytics_operator.errors import Unavailable
+from analytics_operator.names import FIELD_MANAGER
+from analytics_operator.objects import Kind, Manifest
+
+TIMEOUT = 15.0
+APPLY = "application/apply-patch+yaml"
+
+Count = Callable[[str, str, int], None]
+"""Told of every call: verb, kind, status (0 when there was no answer)."""
+
+
+class Cluster:
+    """A connection, and the few verbs that the operator needs."""
+
+    def __init__(self, configuration: Configuration, *, count: Count, timeout: float = TIMEOUT) -> None:
+        configuration.connection_pool_maxsize = 64
+        self._client = ApiClient(configuration)
+        self._count = count
+        self._timeout = timeout
+
+    async def close(self) -> None:
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+        return await self._call("GET", kind, kind.path(namespace, name))
+
+    async def list(self, kind: Kind, namespace: str, *, labels: str) -> list[Manifest]:
+        answer = await self._call("GET", kind, kind.path(namespace), query={"labelSelector": labels}, verb="LIST")
+        items: list[Manifest] = answer["items"]
+        return items
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        path = kind.path(manifest["metadata"]["namespace"])
+        return await self._call("POST", kind, path, body=manifest, query={"fieldManager": FIELD_MANAGER})
+
+    async def apply(self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str | None = None) -> Manifest:
+        """Server-side apply; a `uid` in the metadata makes it fail on any other object of that name."""
+        metadata = manifest["metadata"]
+        path = kind.path(metadata["namespace"], metadata["name"], subresource)
+        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        return await self._call("PATCH", kind, path, body=manifest, query=query, content_type=APPLY, verb="APPLY")
+
+    async def replace(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Fails with Conflict when the object is not at the manifest's resourceVersion any more."""
+        metadata = manifest["metadata"]
+        path = kind.path(metadata["namespace"], metadata["name"])
+        return await self._call("PUT", kind, path, body=manifest, query={"fieldManager": FIELD_MANAGER})
+
+    async def delete(self, kind: Kind, manifest: Manifest) -> None:
+        """Deletes exactly this object, not one that took its name."""
+        metadata = manifest["metadata"]
+        body = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
+        await self._call("DELETE", kind, kind.path(metadata["namespace"], metadata["name"]), body=body)
+
+    async def serves(self, kind: Kind) -> bool:
+        """Whether the API server knows the kind."""
+        answer = await self._call("GET", kind, f"/apis/{kind.api_version}", verb="DISCOVER")
+        return any(each["name"] == kind.plural for each in answer["resources"])
+
+    async def _call(  # noqa: PLR0913 - one place for all that a request can carry
+        self,
+        method: str,
+        kind: Kind,
+        path: str,
+        *,
+        body: Any = None,
+        query: dict[str, str] | None = None,
+        content_type: str = "application/json",
+        verb: str | None = None,
+    ) -> Manifest:
+        status = 0
+        try:
+            request = await self._client.param_serialize(
+                method,
+                f"{path}?{urlencode(query)}" if query else path,
+                header_params={"Accept": "application/json", "Content-Type": content_type},
+                auth_settings=["BearerToken"],
+            )
+            _, url, headers, *_ = request
+            answer = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
+                method, url, headers=headers, body=body, _request_timeout=self._timeout
+            )
+            content = await answer.read()
+            status = answer.status
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"no answer from the API server: {type(error).__name__}") from error
+        finally:
+            self._count(verb or method, kind.name, status)
+        if not 200 <= status < 300:
+            raise answers.error(status, content, retry_after=answer.headers.get("Retry-After"))
+        result: Manifest = json.loads(content)
+        return result

@@ -1,0 +1,91 @@
+"""Conditions: types, reasons, and the merge that moves a transition time only when the status moves."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from analytics_operator.api.v1alpha1 import MESSAGE_LENGTH
+
+
+class Type(StrEnum):
+    """Positive, but for the two of kstatus that are true when something is not as it should be."""
+
+    READY = "Ready"
+    AVAILABLE = "Available"
+    PROGRESSING = "Progressing"
+    SECRETS_READY = "SecretsReady"
+    MIGRATED = "Migrated"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+
+
+class Reason(StrEnum):
+    """Every reason but those of the migrations, which are the service's own words."""
+
+    ADMISSION_REFUSED = "AdmissionRefused"
+    AS_DECLARED = "AsDeclared"
+    AVAILABLE = "MinimumReplicasAvailable"
+    CHILD_CONFLICT = "ChildConflict"
+    CONTAINER_FAILING = "ContainerFailing"
+    DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    FORBIDDEN = "Forbidden"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    INVALID = "Invalid"
+    INVALID_GENERATED_SECRET = "InvalidGeneratedSecret"  # noqa: S105 - the name of a reason
+    INVALID_SPEC = "InvalidSpec"
+    KEY_MISSING = "KeyMissing"
+    MIGRATED = "Migrated"
+    MIGRATING = "Migrating"
+    MIGRATION_FAILED = "MigrationFailed"
+    NOT_DEPLOYED = "NotDeployed"
+    PRESENT = "Present"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    REFUSED = "Refused"
+    RELEASED = "Released"
+    ROLLING_OUT = "RollingOut"
+    SECRET_MISSING = "SecretMissing"  # noqa: S105 - as above
+    SUPERSEDED = "Superseded"
+    SUSPENDED = "Suspended"
+    UNAVAILABLE = "MinimumReplicasUnavailable"
+    VALUE_EMPTY = "ValueEmpty"
+    VALUE_TOO_SHORT = "ValueTooShort"
+    WAITING_FOR_SECRETS = "WaitingForSecrets"
+
+
+@dataclass(frozen=True)
+class Condition:
+    type: Type
+    status: bool
+    reason: str
+    message: str
+
+
+def merge(
+    previous: Sequence[dict[str, Any]], wanted: Iterable[Condition], *, generation: int, now: datetime
+) -> list[dict[str, Any]]:
+    """The conditions to write, in their order; one that did not move keeps its transition time."""
+    before = {each["type"]: each for each in previous}
+    merged = []
+    for condition in wanted:
+        status = "True" if condition.status else "False"
+        old = before.get(condition.type)
+        kept = old["lastTransitionTime"] if old and old["status"] == status else None
+        merged.append(
+            {
+                "type": condition.type.value,
+                "status": status,
+                "observedGeneration": generation,
+                "lastTransitionTime": kept or now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "reason": str(condition.reason),
+                "message": cut(condition.message),
+            }
+        )
+    return merged
+
+
+def cut(message: str, length: int = MESSAGE_LENGTH) -> str:
+    """One line, no longer than the schema allows."""
+    line = " ".join(message.split())
+    return line if len(line) <= length else line[: length - 1] + "…"

@@ -1,0 +1,98 @@
+"""Which Secrets a resource needs, what is wrong with them, and digests of their values."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from analytics_operator import digests, names
+from analytics_operator.api.v1alpha1 import AnalyticsApi, SecretKeyRef
+from analytics_operator.conditions import Reason
+
+SecretData = Mapping[str, bytes]
+JWT_LENGTH = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """One key of one Secret, and what for."""
+
+    purpose: str
+    ref: SecretKeyRef
+    generated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What is wrong, or the digests: never both."""
+
+    problems: tuple[Problem, ...] = ()
+    pods_digest: str | None = None
+    """HMAC over every value that the pods read: the template carries it, so that a rotated secret rolls the pods."""
+    database_digest: str | None = None
+    """HMAC over the database's URL: a repointed database is migrated again."""
+
+
+def jwt_ref(resource: AnalyticsApi) -> SecretKeyRef:
+    generated = SecretKeyRef(name=names.jwt_secret(resource.metadata.name), key=names.JWT_KEY)
+    return resource.spec.jwt_secret_ref or generated
+
+
+def uses(resource: AnalyticsApi) -> tuple[Use, ...]:
+    """Every key that the pods read, always in this order."""
+    spec = resource.spec
+    redis = (Use(purpose="the Redis URL", ref=spec.redis.url_secret_ref),) if spec.redis else ()
+    jwt = Use(purpose="the JWT secret", ref=jwt_ref(resource), generated=spec.jwt_secret_ref is None)
+    return (Use(purpose="the database URL", ref=spec.database.url_secret_ref), *redis, jwt)
+
+
+def must_generate(resource: AnalyticsApi, secrets: Mapping[str, SecretData | None]) -> bool:
+    """Whether the JWT Secret is ours to make, and is not there."""
+    return resource.spec.jwt_secret_ref is None and secrets.get(names.jwt_secret(resource.metadata.name)) is None
+
+
+def examine(resource: AnalyticsApi, secrets: Mapping[str, SecretData | None]) -> Credentials:
+    """Judges the referenced keys; other keys of the same Secrets do not count."""
+    needed = uses(resource)
+    problems = tuple(problem for use in needed for problem in _problems(use, secrets.get(use.ref.name)))
+    if problems:
+        return Credentials(problems=problems)
+    values = {use.purpose: (secrets[use.ref.name] or {})[use.ref.key] for use in needed}
+    key = values["the JWT secret"]  # the one value that is long and random, and there for every resource
+    return Credentials(
+        pods_digest=digests.keyed(key, *values.values()),
+        database_digest=digests.keyed(key, values["the database URL"]),
+    )
+
+
+def _problems(use: Use, data: SecretData | None) -> Iterator[Problem]:
+    ref = use.ref
+    if data is None:
+        yield Problem(
+            reason=Reason.SECRET_MISSING,
+            message=f"Secret {ref.name} does not exist: create it with {use.purpose} under the key {ref.key}",
+        )
+    elif use.generated and len(data.get(ref.key, b"")) < JWT_LENGTH:
+        yield Problem(
+            reason=Reason.INVALID_GENERATED_SECRET,
+            message=f"the generated Secret {ref.name} lost its value: restore it, or delete it to get a new one "
+            "(tokens signed with the old one end)",
+        )
+    elif ref.key not in data:
+        yield Problem(
+            reason=Reason.KEY_MISSING,
+            message=f"Secret {ref.name} has no key {ref.key}: add it with {use.purpose}, or name another key",
+        )
+    elif not data[ref.key].strip():
+        yield Problem(
+            reason=Reason.VALUE_EMPTY, message=f"the key {ref.key} of Secret {ref.name} is empty: set {use.purpose}"
+        )
+    elif use.purpose == "the JWT secret" and len(data[ref.key]) < JWT_LENGTH:
+        yield Problem(
+            reason=Reason.VALUE_TOO_SHORT,
+            message=f"the key {ref.key} of Secret {ref.name} has fewer than {JWT_LENGTH} bytes: set a longer one",
+        )

@@ -1,0 +1,126 @@
+"""One leader at a time, by a Lease: 15 s valid, renewed every 2 s, given up by its holder after 10 s without a renewal.
+
+A candidate measures how long a Lease has not changed by its own monotonic clock; clocks of machines are never compared.
+Writes carry the resourceVersion, so that of two candidates one wins.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from analytics_operator.cluster import Cluster
+from analytics_operator.errors import ApiError, Conflict, LeaseLost, NotFound
+from analytics_operator.objects import LEASE, Manifest
+
+log = structlog.get_logger(__name__)
+
+LEASE_SECONDS = 15
+RENEW_DEADLINE_SECONDS = 10
+RETRY_SECONDS = 2
+REQUEST_SECONDS = 5.0
+"""Timeout of a Lease call: two fit before the deadline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    namespace: str
+    lease: str
+    identity: str
+
+
+class Leader:
+    """Acquires, keeps and gives back the Lease."""
+
+    def __init__(self, cluster: Cluster, names: Names, *, leading: Callable[[bool], None]) -> None:
+        self._cluster = cluster
+        self._names = names
+        self._leading = leading
+        self._seen: tuple[str, float] = ("", 0.0)
+
+    async def acquire(self) -> None:
+        """Returns when we hold the Lease."""
+        while True:
+            with suppress(ApiError):
+                if await self._try():
+                    self._leading(True)
+                    log.info("leading", identity=self._names.identity)
+                    return
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def keep(self) -> None:
+        """Renews until it cannot: then raises LeaseLost, before any other candidate may lead."""
+        renewed = time.monotonic()
+        while True:
+            await asyncio.sleep(RETRY_SECONDS)
+            with suppress(ApiError, TimeoutError):
+                left = RENEW_DEADLINE_SECONDS - (time.monotonic() - renewed)
+                start = time.monotonic()
+                async with asyncio.timeout(max(left, 0)):
+                    if not await self._try():
+                        self._leading(False)
+                        raise LeaseLost("another replica holds the Lease")
+                renewed = start
+            if time.monotonic() - renewed > RENEW_DEADLINE_SECONDS:
+                self._leading(False)
+                raise LeaseLost(f"the Lease could not be renewed for {RENEW_DEADLINE_SECONDS} s")
+
+    async def release(self) -> None:
+        """Lets another replica lead at once; best effort."""
+        self._leading(False)
+        with suppress(ApiError):
+            lease = await self._cluster.get(LEASE, self._names.namespace, self._names.lease)
+            if lease["spec"].get("holderIdentity") == self._names.identity:
+                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+                await self._cluster.replace(LEASE, lease)
+                log.info("lease released")
+
+    async def _try(self) -> bool:
+        """Whether we hold the Lease now."""
+        try:
+            lease = await self._cluster.get(LEASE, self._names.namespace, self._names.lease)
+        except NotFound:
+            await self._cluster.create(LEASE, self._new())
+            return True
+        spec: dict[str, Any] = lease["spec"]
+        ours = spec.get("holderIdentity") == self._names.identity
+        if not ours and spec.get("holderIdentity") and not self._expired(lease):
+            return False
+        if not ours:
+            spec |= {"acquireTime": _now(), "leaseTransitions": spec.get("leaseTransitions", 0) + 1}
+        spec |= {"holderIdentity": self._names.identity, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": _now()}
+        try:
+            await self._cluster.replace(LEASE, lease)
+        except Conflict:
+            return False if not ours else await self._try()
+        return True
+
+    def _expired(self, lease: Manifest) -> bool:
+        """Whether the Lease has not changed for its duration, as far as we saw."""
+        version = lease["metadata"]["resourceVersion"]
+        if self._seen[0] != version:
+            self._seen = (version, time.monotonic())
+        return time.monotonic() - self._seen[1] > float(lease["spec"].get("leaseDurationSeconds", LEASE_SECONDS))
+
+    def _new(self) -> Manifest:
+        return {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.name,
+            "metadata": {"name": self._names.lease, "namespace": self._names.namespace},
+            "spec": {
+                "holderIdentity": self._names.identity,
+                "leaseDurationSeconds": LEASE_SECONDS,
+                "acquireTime": _now(),
+                "renewTime": _now(),
+                "leaseTransitions": 0,
+            },
+        }
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,30 @@
+"""The children of a resource, each by a pure function.
+
+To own another kind of object: write one function in a module of its own, add it to BUILDERS, add its kind to
+objects.WATCHED and to the chart's rules, and run `make golden`.
+"""
+
+from collections.abc import Callable
+
+from analytics_operator.manifests.config_map import config_map
+from analytics_operator.manifests.deployment import deployment
+from analytics_operator.manifests.migrate_job import migrate_job
+from analytics_operator.manifests.pod_disruption_budget import pod_disruption_budget
+from analytics_operator.manifests.scope import Scope
+from analytics_operator.manifests.service import service
+from analytics_operator.manifests.service_account import service_account
+from analytics_operator.objects import Decision
+
+BUILDERS: tuple[Callable[[Scope], Decision], ...] = (
+    service_account,
+    config_map,
+    migrate_job,
+    deployment,
+    service,
+    pod_disruption_budget,
+)
+"""In the order in which they are applied: pods name the account and the settings."""
+
+
+def build(scope: Scope) -> tuple[Decision, ...]:
+    return tuple(builder(scope) for builder in BUILDERS)

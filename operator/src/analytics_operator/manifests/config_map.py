@@ -1,0 +1,44 @@
+"""The pods' settings that are no secrets. Immutable and named by content: old pods never restart with new settings."""
+
+from analytics_operator import digests, names
+from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.manifests.scope import Scope, metadata
+from analytics_operator.objects import CONFIG_MAP, Decision, Ref, Want
+
+HTTP_PORT = 8080
+METRICS_PORT = 9091
+
+
+def config_map(scope: Scope) -> Decision:
+    name = config_map_name(scope.resource)
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(scope.resource, name),
+        "immutable": True,
+        "data": data(scope.resource),
+    }
+    return Want(Ref(CONFIG_MAP, name), manifest)
+
+
+def config_map_name(resource: AnalyticsApi) -> str:
+    return names.config_map(resource.metadata.name, digests.of(data(resource)))
+
+
+def data(resource: AnalyticsApi) -> dict[str, str]:
+    """The service's environment, by the names of the deployment guide."""
+    spec = resource.spec
+    auth = {"JWT_ISSUER": spec.auth and spec.auth.issuer, "JWT_AUDIENCE": spec.auth and spec.auth.audience}
+    return {
+        "API_PORT": str(HTTP_PORT),
+        "API_METRICS_PORT": str(METRICS_PORT),
+        "APP_HOST": "0.0.0.0",  # noqa: S104 - inside a pod, reached through its Service
+        "CACHE_DEFAULT_TTL": str(spec.cache.default_ttl_seconds),
+        "CORS_ORIGINS": ",".join(spec.cors.origins),
+        "DATABASE_POOL_SIZE": str(spec.database.pool_size),
+        "DATABASE_MIN_CONNECTIONS": str(spec.database.min_connections),
+        "DATABASE_STATEMENT_TIMEOUT_SECONDS": str(spec.database.statement_timeout_seconds),
+        "LOG_LEVEL": spec.logging.level.value,
+        "LOG_FORMAT": spec.logging.format.value,
+        **{name: value for name, value in auth.items() if value},
+    }

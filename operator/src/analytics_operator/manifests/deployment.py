@@ -1,0 +1,105 @@
+"""The service's pods. Their template is held at its last released value until the database is migrated for the next."""
+
+import json
+
+from analytics_operator import names
+from analytics_operator.credentials import jwt_ref
+from analytics_operator.manifests.config_map import HTTP_PORT, METRICS_PORT, config_map_name
+from analytics_operator.manifests.pod import pod_spec, secret_env
+from analytics_operator.manifests.scope import Scope, metadata
+from analytics_operator.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
+
+TERMINATION_SECONDS = 40
+"""Five for the endpoints to forget the pod, twenty-five for requests in flight, and some to spare."""
+
+
+def deployment(scope: Scope) -> Decision:
+    ref = Ref(DEPLOYMENT, scope.name)
+    if scope.gate.open:
+        template, digest = pod_template(scope), scope.gate.digest
+    else:
+        released = released_template(scope.deployment)
+        if released is None:
+            return Hold(ref)  # the first pods start on a migrated database
+        template, digest = released
+    annotations = {names.RELEASED_TEMPLATE: json.dumps(template, sort_keys=True), names.MIGRATION_HASH: digest}
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(scope.resource, scope.name, annotations=annotations),
+        "spec": {
+            "replicas": scope.resource.spec.replicas,
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": 600,
+            "selector": {"matchLabels": names.selector(scope.name, names.Component.API)},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "template": template,
+        },
+    }
+    return Want(ref, manifest)
+
+
+def released_template(live: Manifest | None) -> tuple[Manifest, str] | None:
+    """The template as it was applied last, and the migration that it was released for."""
+    annotations: dict[str, str] = (live or {}).get("metadata", {}).get("annotations", {})
+    text, digest = annotations.get(names.RELEASED_TEMPLATE), annotations.get(names.MIGRATION_HASH)
+    return (json.loads(text), digest) if text and digest else None
+
+
+def pod_template(scope: Scope) -> Manifest:
+    labels = names.labels(scope.name, names.Component.API)
+    return {
+        "metadata": {"labels": labels, "annotations": {names.SECRETS_HASH: scope.credentials.pods_digest}},
+        "spec": pod_spec(scope.resource, _container(scope))
+        | {
+            "terminationGracePeriodSeconds": TERMINATION_SECONDS,
+            "topologySpreadConstraints": [
+                _spread(scope, "kubernetes.io/hostname"),
+                _spread(scope, "topology.kubernetes.io/zone"),
+            ],
+        },
+    }
+
+
+def _container(scope: Scope) -> Manifest:
+    spec = scope.resource.spec
+    redis = [secret_env("REDIS_URL", spec.redis.url_secret_ref)] if spec.redis else []
+    return {
+        "name": "api",
+        "args": ["serve"],
+        "ports": [
+            {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
+        ],
+        "env": [
+            secret_env("DATABASE_URL", spec.database.url_secret_ref),
+            *redis,
+            secret_env("JWT_SECRET", jwt_ref(scope.resource)),
+        ],
+        "envFrom": [{"configMapRef": {"name": config_map_name(scope.resource)}}],
+        "resources": spec.resources.model_dump(mode="json", by_alias=True),
+        "startupProbe": _probe(
+            "startup", period=2, timeout=3, failures=150
+        ),  # the guide's five minutes, looked at sooner
+        "livenessProbe": _probe("live", period=10, timeout=5, failures=3),
+        "readinessProbe": _probe("ready", period=5, timeout=3, failures=3),
+        "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},  # endpoints forget the pod before it stops listening
+    }
+
+
+def _probe(path: str, *, period: int, timeout: int, failures: int) -> Manifest:
+    return {
+        "httpGet": {"path": f"/health/{path}", "port": "http"},
+        "periodSeconds": period,
+        "timeoutSeconds": timeout,
+        "failureThreshold": failures,
+    }
+
+
+def _spread(scope: Scope, key: str) -> Manifest:
+    return {
+        "maxSkew": 1,
+        "topologyKey": key,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": names.selector(scope.name, names.Component.API)},
+    }

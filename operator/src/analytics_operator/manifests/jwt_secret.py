@@ -1,0 +1,18 @@
+"""The generated signing secret: created once, never applied, never pruned, gone with the resource."""
+
+from base64 import b64encode
+
+from analytics_operator import names
+from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.manifests.scope import metadata
+from analytics_operator.objects import Manifest
+
+
+def jwt_secret(resource: AnalyticsApi, value: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata(resource, names.jwt_secret(resource.metadata.name)),
+        "type": "Opaque",
+        "data": {names.JWT_KEY: b64encode(value.encode()).decode()},
+    }

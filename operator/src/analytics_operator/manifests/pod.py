@@ -1,0 +1,48 @@
+"""What the pods of the service and of the migration have in common: one image, Pod Security restricted, no token."""
+
+from analytics_operator.api.v1alpha1 import AnalyticsApi, SecretKeyRef
+from analytics_operator.objects import Manifest
+
+USER = 10001
+
+
+def pod_spec(resource: AnalyticsApi, container: Manifest) -> Manifest:
+    """A pod of one container that admits nothing and is admitted everywhere."""
+    pull_secrets = [{"name": name} for name in resource.spec.image.pull_secrets]
+    return {
+        "serviceAccountName": resource.metadata.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,  # a Service named `api` would set API_PORT to tcp://...
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_image(resource) | container | _hardened()],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
+        **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
+    }
+
+
+def secret_env(name: str, ref: SecretKeyRef) -> Manifest:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}}}
+
+
+def _image(resource: AnalyticsApi) -> Manifest:
+    image = resource.spec.image
+    policy = {"imagePullPolicy": image.pull_policy.value} if image.pull_policy else {}
+    return {"image": image.reference, **policy}
+
+
+def _hardened() -> Manifest:
+    return {
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the only writable path
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # last words without a right to read logs
+    }

@@ -1,0 +1,51 @@
+"""What every builder is given, and the metadata that every child has."""
+
+from dataclasses import dataclass
+
+from analytics_operator import names
+from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi
+from analytics_operator.credentials import Credentials
+from analytics_operator.migration import Gate
+from analytics_operator.objects import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """The wanted resource, and the little of the observed state that manifests depend on."""
+
+    resource: AnalyticsApi
+    credentials: Credentials
+    gate: Gate
+    deployment: Manifest | None
+    """The live one."""
+
+    @property
+    def name(self) -> str:
+        return self.resource.metadata.name
+
+
+def metadata(
+    resource: AnalyticsApi,
+    name: str,
+    *,
+    component: names.Component = names.Component.API,
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> Manifest:
+    """Name, labels and the controller that takes the object along when it is deleted."""
+    parent = resource.metadata
+    owner = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": parent.name,
+        "uid": parent.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    result: Manifest = {
+        "name": name,
+        "namespace": parent.namespace,
+        "labels": names.labels(parent.name, component) | (labels or {}),
+        "ownerReferences": [owner],
+    }
+    return result | ({"annotations": annotations} if annotations else {})

@@ -1,0 +1,23 @@
+"""The address of the pods: 80 for clients, 9091 for Prometheus."""
+
+from analytics_operator import names
+from analytics_operator.manifests.config_map import METRICS_PORT
+from analytics_operator.manifests.scope import Scope, metadata
+from analytics_operator.objects import SERVICE, Decision, Ref, Want
+
+
+def service(scope: Scope) -> Decision:
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(scope.resource, scope.name),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": names.selector(scope.name, names.Component.API),
+            "ports": [
+                {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"},
+                {"name": "metrics", "port": METRICS_PORT, "targetPort": "metrics", "protocol": "TCP"},
+            ],
+        },
+    }
+    return Want(Ref(SERVICE, scope.name), manifest)

@@ -1,0 +1,14 @@
+"""The identity of the pods; it may do nothing, and no token is mounted."""
+
+from analytics_operator.manifests.scope import Scope, metadata
+from analytics_operator.objects import SERVICE_ACCOUNT, Decision, Ref, Want
+
+
+def service_account(scope: Scope) -> Decision:
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata(scope.resource, scope.name),
+        "automountServiceAccountToken": False,
+    }
+    return Want(Ref(SERVICE_ACCOUNT, scope.name), manifest)

@@ -1,0 +1,204 @@
+"""The gate: whether the database is migrated for the wanted pods, and which Job to start if not. Pure.
+
+One Job per attempt, named by what it migrates for; at most one is live; a live one is never killed once it has run.
+The newest success decides: going back to an older image migrates again, and the service says whether that is possible.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from analytics_operator import digests, names, pods
+from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.conditions import Reason
+from analytics_operator.credentials import Credentials
+from analytics_operator.objects import Manifest, condition
+from analytics_operator.observed import Observed
+
+BACKOFF = timedelta(seconds=5)
+LONGEST_BACKOFF = timedelta(seconds=30)
+
+PASSING = frozenset(
+    {
+        "DatabaseUnreachable",
+        "AuthenticationFailed",
+        "PermissionDenied",
+        "ReadOnlyDatabase",
+        "LockTimeout",
+        "Terminated",
+        "NoResult",
+    }
+)
+"""Failures of the surroundings: retried for ever, since their cure may change nothing that the operator sees."""
+
+
+class State(StrEnum):
+    BLOCKED = "Blocked"
+    DONE = "Done"
+    RUNNING = "Running"
+    SUPERSEDED = "Superseded"
+    START = "Start"
+    BACKOFF = "Backoff"
+    EXHAUSTED = "Exhausted"
+
+
+class Result(BaseModel):
+    """What `migrate` leaves in the termination message."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    outcome: str
+    reason: str
+    message: str
+    version: int | None = None
+    target: int | None = None
+    edition: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """Where the migration stands."""
+
+    state: State
+    digest: str = ""
+    attempt: int = 0
+    """The attempt to start, that runs, or that failed last."""
+    job: str | None = None
+    """The Job that the state speaks of."""
+    result: Result | None = None
+    """Of the newest success when done, else of the newest failure for the same digest."""
+    problem: pods.PodProblem | None = None
+    """What keeps the live Job's pod from running."""
+    discard: str | None = None
+    """A Job that is not wanted any more and whose container never ran."""
+    retry_at: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.state is State.DONE
+
+
+def arguments(resource: AnalyticsApi) -> list[str]:
+    timeout = str(resource.spec.migrations.timeout_seconds)
+    return ["migrate", "--output", "json", "--result-file", "/dev/termination-log", "--timeout-seconds", timeout]
+
+
+def digest_of(resource: AnalyticsApi, database_digest: str) -> str:
+    return digests.of([resource.spec.image.reference, arguments(resource), database_digest])
+
+
+def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Gate:
+    """The state of the gate for the pods that the spec wants now."""
+    if credentials.database_digest is None:
+        return Gate(state=State.BLOCKED)
+    digest = digest_of(observed.resource, credentials.database_digest)
+    jobs = sorted(observed.jobs, key=_age)
+    live = next((job for job in jobs if not finished(job)), None)
+    success = next((job for job in reversed(jobs) if succeeded(job)), None)
+    if _released(observed.deployment) == digest or (success and _digest(success) == digest):
+        ours = success if success and _digest(success) == digest else None
+        return Gate(state=State.DONE, digest=digest, result=result_of(ours, observed) if ours else None)
+    failure = next((job for job in reversed(jobs) if failed(job) and _digest(job) == digest), None)
+    result = result_of(failure, observed) if failure else None
+    if live:
+        return _while_live(live, observed, digest=digest, result=result)
+    return _next(observed, failure, result, digest=digest, now=now)
+
+
+def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Result | None) -> Gate:
+    name = live["metadata"]["name"]
+    mine = pods.of_job(observed.pods, name)
+    problem = pods.problem(mine)
+    wanted = _digest(live) == digest
+    stuck = problem is not None and pods.never_started(mine)
+    return Gate(
+        state=State.RUNNING if wanted else State.SUPERSEDED,
+        digest=digest,
+        attempt=attempt_of(live),
+        job=name,
+        result=result,
+        problem=problem,
+        discard=name if stuck and not wanted else None,
+    )
+
+
+def _next(observed: Observed, failure: Manifest | None, result: Result | None, *, digest: str, now: datetime) -> Gate:
+    taken = max((attempt_of(job) for job in observed.jobs if _digest(job) == digest), default=0)
+    if failure is None or result is None:
+        return Gate(state=State.START, digest=digest, attempt=taken + 1)
+    attempt = attempt_of(failure)
+    name = failure["metadata"]["name"]
+    exhausted = attempt >= observed.resource.spec.migrations.backoff_limit
+    if exhausted and result.reason not in PASSING:
+        return Gate(state=State.EXHAUSTED, digest=digest, attempt=attempt, job=name, result=result)
+    retry_at = _ended(failure) + min(BACKOFF * 2 ** min(attempt - 1, 10), LONGEST_BACKOFF)
+    if now < retry_at:
+        state = State.EXHAUSTED if exhausted else State.BACKOFF
+        return Gate(state=state, digest=digest, attempt=attempt, job=name, result=result, retry_at=retry_at)
+    return Gate(state=State.START, digest=digest, attempt=taken + 1, result=result)
+
+
+def superfluous(observed: Observed, *, keep: str) -> tuple[str, ...]:
+    """Names of finished Jobs beside the newest success and the newest failures of the digest `keep` or of any."""
+    jobs = sorted(observed.jobs, key=_age)
+    successes = [job["metadata"]["name"] for job in jobs if succeeded(job)]
+    failures = [job["metadata"]["name"] for job in jobs if failed(job)]
+    ours = [job["metadata"]["name"] for job in jobs if failed(job) and _digest(job) == keep]
+    kept = {*successes[-1:], *failures[-1:], *ours[-1:]}
+    return tuple(name for name in (*successes, *failures) if name not in kept)
+
+
+def result_of(job: Manifest, observed: Observed) -> Result:
+    """The Job's own words; where there are none, what Kubernetes says about its end."""
+    for pod in pods.of_job(observed.pods, job["metadata"]["name"]):
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            terminated = container.get("state", {}).get("terminated") or {}
+            try:
+                return Result.model_validate_json(terminated.get("message", ""))
+            except ValidationError:
+                words = pods.termination_message(container.get("state", {}))
+                if words and failed(job):
+                    return Result(outcome="failed", reason=Reason.MIGRATION_FAILED, message=words)
+    if succeeded(job):
+        return Result(outcome="succeeded", reason=Reason.MIGRATED, message="the migration succeeded")
+    end = condition(job, "Failed") or {}
+    why = f"{end.get('reason', 'Failed')}: {end.get('message', 'the Job failed')}"
+    return Result(outcome="failed", reason="NoResult", message=f"Job {job['metadata']['name']} left no result; {why}")
+
+
+def finished(job: Manifest) -> bool:
+    return succeeded(job) or failed(job)
+
+
+def succeeded(job: Manifest) -> bool:
+    return (condition(job, "Complete") or {}).get("status") == "True"
+
+
+def failed(job: Manifest) -> bool:
+    return (condition(job, "Failed") or {}).get("status") == "True"
+
+
+def attempt_of(job: Manifest) -> int:
+    return int(job["metadata"].get("labels", {}).get(names.ATTEMPT, "1"))
+
+
+def _digest(job: Manifest) -> str | None:
+    digest: str | None = job["metadata"].get("labels", {}).get(names.MIGRATION_HASH)
+    return digest
+
+
+def _released(deployment: Manifest | None) -> str | None:
+    """The digest that the live Deployment was released for: it stays true when the Job is deleted by hand."""
+    annotations: dict[str, str] = (deployment or {}).get("metadata", {}).get("annotations", {})
+    return annotations.get(names.MIGRATION_HASH)
+
+
+def _age(job: Manifest) -> tuple[str, int]:
+    return str(job["metadata"].get("creationTimestamp", "")), attempt_of(job)
+
+
+def _ended(job: Manifest) -> datetime:
+    stamp = (condition(job, "Failed") or {}).get("lastTransitionTime")
+    return datetime.fromisoformat(stamp) if stamp else datetime(1970, 1, 1, tzinfo=UTC)

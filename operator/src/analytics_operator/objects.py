@@ -1,0 +1,111 @@
+"""Kinds, keys and the three answers of a builder: Want, Hold, Absent.
+
+Manifests are plain dictionaries, on their way out and on their way in.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from analytics_operator.api.v1alpha1 import API_VERSION, KIND, PLURAL
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of object, and where the API server keeps it."""
+
+    api_version: str
+    name: str
+    plural: str
+
+    def path(self, namespace: str, name: str | None = None, subresource: str | None = None) -> str:
+        root = "/api/v1" if self.api_version == "v1" else f"/apis/{self.api_version}"
+        parts = (root, "namespaces", namespace, self.plural, name, subresource)
+        return "/".join(part for part in parts if part)
+
+    @property
+    def group(self) -> str:
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        return self.api_version.rpartition("/")[2]
+
+
+ANALYTICS_API = Kind(API_VERSION, KIND, PLURAL)
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+EVENT = Kind("v1", "Event", "events")
+JOB = Kind("batch/v1", "Job", "jobs")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+POD = Kind("v1", "Pod", "pods")
+POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
+SECRET = Kind("v1", "Secret", "secrets")
+SERVICE = Kind("v1", "Service", "services")
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+
+WATCHED = (SERVICE_ACCOUNT, CONFIG_MAP, JOB, DEPLOYMENT, SERVICE, POD_DISRUPTION_BUDGET)
+"""Children whose events start a reconcile. Secrets are not among them: the operator may not list those of others."""
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """Which AnalyticsApi."""
+
+    namespace: str
+    name: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """An object in the namespace of the resource."""
+
+    kind: Kind
+    name: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.kind.name} {self.name}"
+
+
+@dataclass(frozen=True)
+class Want:
+    """The object shall be so."""
+
+    ref: Ref
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The object stays as it is, or absent."""
+
+    ref: Ref
+
+
+@dataclass(frozen=True)
+class Absent:
+    """The object shall not be."""
+
+    ref: Ref
+
+
+Decision = Want | Hold | Absent
+
+
+def controller(manifest: Manifest) -> Manifest | None:
+    """The owner reference that controls the object."""
+    owners: list[Manifest] = manifest["metadata"].get("ownerReferences", [])
+    return next((owner for owner in owners if owner.get("controller")), None)
+
+
+def condition(manifest: Manifest, kind: str) -> Manifest | None:
+    """The condition of that type in the object's status."""
+    conditions: list[Manifest] = manifest.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == kind), None)

@@ -1,0 +1,33 @@
+"""What was seen of a resource and its children: the only input of plans and statuses beside the time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from analytics_operator import names
+from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.credentials import SecretData
+from analytics_operator.objects import Manifest, controller
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """A moment of the cluster; only children that the resource controls are in it."""
+
+    resource: AnalyticsApi
+    previous_status: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, SecretData | None] = field(default_factory=dict, repr=False)
+    """By name; None where there is none. Left out of repr: it must not reach a log."""
+    deployment: Manifest | None = None
+    jobs: tuple[Manifest, ...] = ()
+    pods: tuple[Manifest, ...] = ()
+    config_maps: tuple[Manifest, ...] = ()
+    replica_sets: tuple[Manifest, ...] = ()
+
+    def pods_of(self, component: names.Component) -> tuple[Manifest, ...]:
+        return tuple(pod for pod in self.pods if pod["metadata"].get("labels", {}).get(names.COMPONENT) == component)
+
+
+def controlled_by(uid: str, manifest: Manifest) -> bool:
+    owner = controller(manifest)
+    return owner is not None and owner["uid"] == uid

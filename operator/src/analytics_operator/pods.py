@@ -1,0 +1,64 @@
+"""Why pods do not run, read from their container statuses; and what a finished one left behind."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from analytics_operator.conditions import Reason
+from analytics_operator.objects import Manifest
+
+PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"})
+FAILING = frozenset({"CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+CREDENTIALS_IN_URL = re.compile(r"//[^/@\s]*@")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodProblem:
+    reason: Reason
+    message: str
+
+
+def problem(pods: Iterable[Manifest]) -> PodProblem | None:
+    """What keeps the first of the failing pods from running."""
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            found = _waiting(pod, container)
+            if found:
+                return found
+    return None
+
+
+def _waiting(pod: Manifest, container: Manifest) -> PodProblem | None:
+    waiting = container.get("state", {}).get("waiting", {})
+    why = waiting.get("reason")
+    name = pod["metadata"]["name"]
+    if why in PULL:
+        text = f"Pod {name} cannot pull {container['image']} ({why}): {waiting.get('message', 'no message')}"
+        return PodProblem(reason=Reason.IMAGE_PULL_FAILED, message=text)
+    if why in FAILING:
+        last = termination_message(container.get("lastState", {})) or waiting.get("message", "no message")
+        return PodProblem(reason=Reason.CONTAINER_FAILING, message=f"Pod {name} is in {why}: {last}")
+    return None
+
+
+def termination_message(state: Manifest) -> str | None:
+    """Last words of a terminated container: its last line, without credentials of URLs."""
+    terminated = state.get("terminated")
+    if not terminated:
+        return None
+    lines = [line for line in terminated.get("message", "").splitlines() if line.strip()]
+    last = (
+        lines[-1].strip() if lines else f"{terminated.get('reason', 'Error')}, exit code {terminated.get('exitCode')}"
+    )
+    return CREDENTIALS_IN_URL.sub("//***@", last)
+
+
+def never_started(pods: Iterable[Manifest]) -> bool:
+    """Whether no container of these pods has ever run."""
+    statuses = [status for pod in pods for status in pod.get("status", {}).get("containerStatuses", [])]
+    return all("waiting" in status.get("state", {}) and not status.get("lastState") for status in statuses)
+
+
+def of_job(pods: Iterable[Manifest], job: str) -> tuple[Manifest, ...]:
+    """The pods that the Job of that name made."""
+    return tuple(pod for pod in pods if pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name") == job)

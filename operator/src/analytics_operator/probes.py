@@ -1,0 +1,32 @@
+"""The operator's own port: /healthz, /readyz and /metrics. It is up before and after this replica leads."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+
+@asynccontextmanager
+async def serving(*, port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> AsyncIterator[int]:
+    """The port that answers, until the block ends."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")  # that the event loop answers is the check
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n") if ready() else web.Response(status=503, text="not ready\n")
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, port=port, reuse_address=True)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,249 @@
+"""The resource's status, derived from what is really so. Pure: the same sight gives the same status."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from analytics_operator import migration, names
+from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.conditions import Condition, Reason, Type, merge
+from analytics_operator.manifests.config_map import METRICS_PORT
+from analytics_operator.migration import State
+from analytics_operator.objects import Manifest, Ref, Want
+from analytics_operator.observed import Observed
+from analytics_operator.planning import Plan
+from analytics_operator.rollout import Rollout, rollout
+
+WHILE_SECRETS_ARE_MISSING = timedelta(seconds=15)
+WHILE_NOT_READY = timedelta(seconds=10)
+RESYNC = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A child that the API server, or its owner, did not let us make."""
+
+    ref: Ref
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """What came of the plan."""
+
+    deployment: Manifest | None = None
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    observed: Observed
+    plan: Plan
+    applied: Applied
+    rollout: Rollout | None
+    migrated: Condition
+    pending: bool
+    """Suspended with changes that wait."""
+
+
+def derive(observed: Observed, plan: Plan, applied: Applied, *, now: datetime) -> dict[str, Any]:
+    """The whole status to write."""
+    live = applied.deployment
+    found = rollout(live, observed.pods_of(names.Component.API)) if live else None
+    facts = _Facts(
+        observed=observed,
+        plan=plan,
+        applied=applied,
+        rollout=found,
+        migrated=_migrated(observed, plan.gate),
+        pending=observed.resource.spec.suspend and _differs(plan, live),
+    )
+    generation = observed.resource.metadata.generation
+    conditions = merge(
+        observed.previous_status.get("conditions", []), _conditions(facts), generation=generation, now=now
+    )
+    result = {
+        "observedGeneration": generation,
+        "conditions": conditions,
+        "replicas": found.total if found else 0,
+        "readyReplicas": found.ready if found else 0,
+        "selector": names.selector_text(observed.resource.metadata.name, names.Component.API),
+        "schema": _schema(plan.gate, observed.previous_status),
+        "endpoints": _endpoints(observed.resource),
+        "image": found.image if found else None,
+    }
+    return {key: value for key, value in result.items() if value is not None}
+
+
+def stopped(
+    previous: Mapping[str, Any], *, generation: int, reason: str, message: str, now: datetime
+) -> dict[str, Any]:
+    """The status of a resource that cannot even be looked at; what was known before stays."""
+    conditions = (
+        Condition(Type.READY, False, reason, message),
+        Condition(Type.RECONCILING, False, reason, message),
+        Condition(Type.STALLED, True, reason, message),
+    )
+    named = {condition.type.value for condition in conditions}
+    others = [each for each in previous.get("conditions", []) if each["type"] not in named]
+    merged = merge(previous.get("conditions", []), conditions, generation=generation, now=now)
+    return dict(previous) | {"observedGeneration": generation, "conditions": merged + others}
+
+
+def next_look(plan: Plan, status: Mapping[str, Any], *, now: datetime) -> timedelta:
+    """How long nothing has to be looked at, if no event comes."""
+    if plan.credentials.problems:
+        return WHILE_SECRETS_ARE_MISSING
+    if plan.gate.retry_at:
+        return min(max(plan.gate.retry_at - now, timedelta(0)), WHILE_NOT_READY)
+    ready = next(each for each in status["conditions"] if each["type"] == Type.READY)
+    return RESYNC if ready["status"] == "True" else WHILE_NOT_READY
+
+
+def _conditions(facts: _Facts) -> tuple[Condition, ...]:
+    obstacle, stalled = _obstacle(facts)
+    suspended = facts.observed.resource.spec.suspend
+    if obstacle is None:
+        ready = Condition(Type.READY, True, Reason.AS_DECLARED, _summary(facts))
+    else:
+        ready = Condition(Type.READY, False, *obstacle)
+    moving = obstacle is not None and not stalled and not suspended
+    idle = Reason.SUSPENDED if suspended else ready.reason
+    return (
+        ready,
+        _available(facts.rollout),
+        _progressing(facts),
+        _secrets_ready(facts.plan),
+        facts.migrated,
+        Condition(Type.RECONCILING, moving, ready.reason if moving else idle, ready.message),
+        Condition(Type.STALLED, stalled, ready.reason, ready.message),
+    )
+
+
+def _obstacle(facts: _Facts) -> tuple[tuple[str, str] | None, bool]:
+    """What is first in the way of Ready, and whether it needs somebody's help."""
+    gate, found = facts.plan.gate, facts.rollout
+    if facts.applied.refusals:
+        first = facts.applied.refusals[0]
+        return (first.reason, f"{first.ref.text}: {first.message}"), True
+    if facts.plan.credentials.problems:
+        secrets = _secrets_ready(facts.plan)
+        return (secrets.reason, secrets.message), False
+    if not gate.open:
+        failed = gate.result is not None
+        reason = Reason.MIGRATION_FAILED if failed else facts.migrated.reason
+        text = f"{facts.migrated.reason}: {facts.migrated.message}" if failed else facts.migrated.message
+        return (reason, text), gate.state is State.EXHAUSTED
+    if facts.pending:
+        return (Reason.SUSPENDED, "changes wait until suspend is false"), False
+    if found is None:
+        return (Reason.NOT_DEPLOYED, "there is no Deployment yet"), False
+    if found.trouble:
+        return (found.trouble.reason, found.trouble.message), found.trouble.stalled
+    if not found.complete:
+        return (Reason.ROLLING_OUT, _counts(found)), False
+    return None, False
+
+
+def _secrets_ready(plan: Plan) -> Condition:
+    problems = plan.credentials.problems
+    if not problems:
+        return Condition(Type.SECRETS_READY, True, Reason.PRESENT, "every Secret that the pods read is there")
+    return Condition(Type.SECRETS_READY, False, problems[0].reason, "; ".join(each.message for each in problems))
+
+
+def _migrated(observed: Observed, gate: migration.Gate) -> Condition:
+    before = next((c for c in observed.previous_status.get("conditions", []) if c["type"] == Type.MIGRATED), None)
+    if gate.state is State.DONE:
+        if gate.result:
+            return Condition(Type.MIGRATED, True, gate.result.reason, gate.result.message)
+        if before and before["status"] == "True":  # the Job is gone; what it said stays
+            return Condition(Type.MIGRATED, True, before["reason"], before["message"])
+        return Condition(Type.MIGRATED, True, Reason.MIGRATED, "the database was migrated for the released pods")
+    if gate.state is State.BLOCKED:
+        return Condition(
+            Type.MIGRATED, False, Reason.WAITING_FOR_SECRETS, "the migration starts when the Secrets are there"
+        )
+    if gate.state is State.SUPERSEDED:
+        text = f"Job {gate.job} migrates for an earlier spec; the next one starts when it has ended"
+        return Condition(Type.MIGRATED, False, Reason.SUPERSEDED, text)
+    if gate.result:
+        return Condition(
+            Type.MIGRATED, False, gate.result.reason, f"{gate.result.message} ({_attempts(observed, gate)})"
+        )
+    if gate.problem:
+        return Condition(Type.MIGRATED, False, gate.problem.reason, gate.problem.message)
+    if observed.resource.spec.suspend and gate.state is State.START:
+        return Condition(Type.MIGRATED, False, Reason.SUSPENDED, "the migration starts when suspend is false")
+    name = gate.job or names.migrate_job(observed.resource.metadata.name, gate.digest, gate.attempt)
+    return Condition(Type.MIGRATED, False, Reason.MIGRATING, f"Job {name} migrates the database")
+
+
+def _attempts(observed: Observed, gate: migration.Gate) -> str:
+    limit = observed.resource.spec.migrations.backoff_limit
+    match gate.state:
+        case State.EXHAUSTED if gate.retry_at is None:
+            return f"attempt {gate.attempt} of {limit}; when it is cured, delete Job {gate.job} to try again"
+        case State.EXHAUSTED | State.BACKOFF:
+            return f"Job {gate.job} was attempt {gate.attempt}; the next one follows"
+        case _:
+            return f"attempt {gate.attempt} runs"
+
+
+def _available(found: Rollout | None) -> Condition:
+    if found is None:
+        return Condition(Type.AVAILABLE, False, Reason.NOT_DEPLOYED, "there is no Deployment yet")
+    reason = Reason.AVAILABLE if found.available else Reason.UNAVAILABLE
+    return Condition(Type.AVAILABLE, found.available, reason, f"{found.ready} of {found.wanted} replicas are ready")
+
+
+def _progressing(facts: _Facts) -> Condition:
+    found, gate = facts.rollout, facts.plan.gate
+    if gate.state in {State.START, State.RUNNING, State.SUPERSEDED} and not facts.observed.resource.spec.suspend:
+        return Condition(Type.PROGRESSING, True, Reason.MIGRATING, "the database is migrated before pods are released")
+    if found is None:
+        return Condition(Type.PROGRESSING, False, Reason.NOT_DEPLOYED, "there is no Deployment yet")
+    if found.complete:
+        return Condition(Type.PROGRESSING, False, Reason.RELEASED, _counts(found))
+    trouble = found.trouble
+    if trouble and trouble.stalled:
+        return Condition(Type.PROGRESSING, False, trouble.reason, trouble.message)
+    return Condition(Type.PROGRESSING, True, Reason.ROLLING_OUT, _counts(found))
+
+
+def _counts(found: Rollout) -> str:
+    return f"{found.updated} of {found.wanted} replicas are up to date, {found.ready} are ready"
+
+
+def _summary(facts: _Facts) -> str:
+    found = facts.rollout
+    return f"{found.ready} of {found.wanted} replicas serve {found.image}" if found else ""
+
+
+def _schema(gate: migration.Gate, previous: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Of the last migration that knew it."""
+    before: dict[str, Any] = previous.get("schema", {})
+    found = gate.result.model_dump(include={"version", "target", "edition"}, exclude_none=True) if gate.result else {}
+    return (before | found) or None
+
+
+def _endpoints(resource: AnalyticsApi) -> dict[str, str]:
+    host = f"{resource.metadata.name}.{resource.metadata.namespace}.svc"
+    return {"http": f"http://{host}", "metrics": f"http://{host}:{METRICS_PORT}/metrics"}
+
+
+def _differs(plan: Plan, live: Manifest | None) -> bool:
+    """Whether the planned Deployment is another than the live one."""
+    wanted = next(
+        (each.manifest for each in plan.decisions if isinstance(each, Want) and each.ref.kind.name == "Deployment"),
+        None,
+    )
+    if wanted is None or live is None:
+        return wanted is not live
+    annotations = live["metadata"].get("annotations", {})
+    same_template = (
+        annotations.get(names.RELEASED_TEMPLATE) == wanted["metadata"]["annotations"][names.RELEASED_TEMPLATE]
+    )
+    return not same_template or live["spec"]["replicas"] != wanted["spec"]["replicas"]

@@ -1,0 +1,143 @@
+"""Which resource is looked at next: one runner per key, several keys at once, and no key forgotten.
+
+A key that is added while it runs is run once more. A failure waits for its backoff, which a new generation ends.
+Deletes go first.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from analytics_operator.errors import Conflict, OperatorError
+from analytics_operator.objects import Key
+
+log = structlog.get_logger(__name__)
+
+FIRST_BACKOFF = 0.5
+LONGEST_BACKOFF = 60.0
+JITTER = 0.1
+"""Share of every planned wait: a thousand resources must not come back in the same second."""
+
+Run = Callable[[Key], Awaitable[timedelta | None]]
+Done = Callable[[float, str], None]
+"""Told of every run: seconds and outcome."""
+
+
+@dataclass
+class _Entry:
+    generation: int | None = None
+    failures: int = 0
+    since: float | None = None
+    """When the key became due; None while it is not."""
+    running: bool = False
+    timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+
+class WorkQueue:
+    """Keys that wait, and the workers that run them."""
+
+    def __init__(self, run: Run, *, done: Done) -> None:
+        self._run = run
+        self._done = done
+        self._entries: dict[Key, _Entry] = {}
+        self._due: deque[Key] = deque()
+        self._wake = asyncio.Condition()
+
+    @property
+    def depth(self) -> int:
+        return len(self._due)
+
+    @property
+    def oldest(self) -> float:
+        """Seconds that the longest waiting key has waited."""
+        waiting = [entry.since for entry in self._entries.values() if entry.since is not None]
+        return time.monotonic() - min(waiting) if waiting else 0.0
+
+    async def add(self, key: Key, *, generation: int | None = None, first: bool = False) -> None:
+        """Makes the key due now; during a backoff only a new generation or `first` does."""
+        entry = self._entries.setdefault(key, _Entry())
+        if generation is not None and generation != entry.generation:
+            entry.generation, entry.failures = generation, 0
+        elif entry.failures and not first:
+            return  # the timer of its backoff is running
+        self._make_due(key, entry, first=first)
+        await self._notify()
+
+    async def work(self) -> None:
+        """One worker: runs keys until it is cancelled."""
+        while True:
+            async with self._wake:
+                await self._wake.wait_for(lambda: bool(self._due))
+                key = self._due.popleft()
+            await self._run_once(key)
+
+    async def _run_once(self, key: Key) -> None:
+        entry = self._entries[key]
+        entry.running, entry.since = True, None
+        start = time.monotonic()
+        try:
+            wait, outcome = await self._run(key), "success"
+            entry.failures = 0
+        except Exception as error:  # noqa: BLE001 - the boundary: one resource's failure is never another's
+            entry.failures += 1
+            wait, outcome = _backoff(entry.failures, error), type(error).__name__
+            _report(key, entry.failures, error, wait)
+        finally:
+            entry.running = False
+        self._done(time.monotonic() - start, outcome)
+        again = entry.since is not None
+        if again:
+            self._due.append(key)
+            await self._notify()
+        elif wait is None:
+            del self._entries[key]
+        else:
+            self._later(key, entry, wait.total_seconds() * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
+
+    def _make_due(self, key: Key, entry: _Entry, *, first: bool = False) -> None:
+        if entry.timer:
+            entry.timer.cancel()
+            entry.timer = None
+        if entry.since is not None:
+            return
+        entry.since = time.monotonic()
+        if entry.running:
+            return  # run once more when this run ends
+        if first:
+            self._due.appendleft(key)
+        else:
+            self._due.append(key)
+
+    def _later(self, key: Key, entry: _Entry, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        entry.timer = loop.call_later(seconds, lambda: loop.create_task(self._timer_fired(key)))
+
+    async def _timer_fired(self, key: Key) -> None:
+        entry = self._entries.get(key)
+        if entry:
+            self._make_due(key, entry)
+            await self._notify()
+
+    async def _notify(self) -> None:
+        async with self._wake:
+            self._wake.notify_all()
+
+
+def _backoff(failures: int, error: Exception) -> timedelta:
+    retry_after = getattr(error, "retry_after", None)
+    return timedelta(seconds=retry_after or min(FIRST_BACKOFF * 2 ** min(failures - 1, 10), LONGEST_BACKOFF))
+
+
+def _report(key: Key, failures: int, error: Exception, wait: timedelta) -> None:
+    if isinstance(error, Conflict) and failures == 1:
+        log.info("observed again", resource=key.text, reason=str(error))
+    elif isinstance(error, OperatorError):
+        log.warning("reconcile failed", resource=key.text, error=str(error), retry_seconds=wait.total_seconds())
+    else:
+        log.error("reconcile failed", resource=key.text, retry_seconds=wait.total_seconds(), exc_info=error)
