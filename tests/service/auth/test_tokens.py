@@ -1,0 +1,188 @@
+"""A token is accepted when it is ours, whole and in time; every other one is refused with 401."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics_service.auth.authenticate import Authenticator, bearer, permit
+from analytics_service.auth.principal import PERMISSIONS, Permission, Role
+from analytics_service.auth.tokens import LONGEST, Signer
+from analytics_service.problems import Problem, RequestError
+from tests.support.service import SECRET, a_token, claims
+
+SIGNER = Signer(secret=SECRET)
+NOW = datetime.now(UTC)
+PUBLIC = Signer(secret=SECRET, issuer="https://login.example", audience="analytics")
+
+
+def encoded(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def unsigned(header: dict[str, Any], signature: str = "") -> str:
+    body = {**claims(), "exp": (NOW + timedelta(hours=1)).timestamp()}
+    return f"{encoded(header)}.{encoded(body)}.{signature}"
+
+
+def signed_with(secret: str, algorithm: str = "HS256", **changes: Any) -> str:
+    return jwt.encode(claims(**changes), secret, algorithm=algorithm)
+
+
+def refusal(token: str, signer: Signer = SIGNER) -> RequestError:
+    with pytest.raises(RequestError) as caught:
+        signer.verify(token)
+    assert caught.value.problem.value.status == 401
+    assert caught.value.headers["WWW-Authenticate"].startswith("Bearer ")
+    return caught.value
+
+
+def test_a_good_token_says_who_asks() -> None:
+    token = a_token(sub="bob", org_id="acme", projects=["b", "a"], role="billing", permissions=["traces:read"])
+    principal = SIGNER.verify(token).principal
+    assert (principal.subject, principal.organisation, principal.role) == ("bob", "acme", Role.BILLING)
+    assert principal.project_list == ["a", "b"]
+    assert principal.permissions == {Permission.COSTS_READ, Permission.METRICS_READ, Permission.TRACES_READ}
+
+
+def test_no_projects_means_all_of_the_organisation() -> None:
+    assert SIGNER.verify(a_token(projects=[])).principal.project_list is None
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(signed_with("another secret, also longer than 32 characters"), id="another secret"),
+        pytest.param(unsigned({"alg": "none", "typ": "JWT"}), id="alg none"),
+        pytest.param(unsigned({"alg": "None", "typ": "JWT"}), id="alg None"),
+        pytest.param(unsigned({"typ": "JWT"}), id="no alg"),
+        pytest.param(unsigned({"alg": "HS256", "typ": "JWT"}), id="no signature"),
+        pytest.param(unsigned({"alg": "RS256", "typ": "JWT"}, "AAAA"), id="another kind of key"),
+        pytest.param(signed_with(SECRET * 2, "HS512"), id="another algorithm"),
+        pytest.param(f"{a_token()}A", id="a longer signature"),
+        pytest.param(a_token().rsplit(".", 1)[0], id="two parts"),
+        pytest.param("", id="empty"),
+        pytest.param("....", id="dots"),
+        pytest.param("é.ü.ö", id="not ASCII"),
+        pytest.param("bm90.anNvbg.AAAA", id="not JSON"),
+        pytest.param(jwt.encode({"a": 1}, SECRET, algorithm="HS256"), id="no claims of ours"),
+    ],
+)
+def test_a_token_that_is_not_ours_is_refused(token: str) -> None:
+    assert refusal(token).problem is Problem.INVALID_TOKEN
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"exp": None}, id="no exp"),
+        pytest.param({"sub": None}, id="no sub"),
+        pytest.param({"org_id": None}, id="no organisation"),
+        pytest.param({"org_id": ""}, id="empty organisation"),
+        pytest.param({"projects": None}, id="no projects"),
+        pytest.param({"projects": "web"}, id="projects as text"),
+        pytest.param({"projects": [""]}, id="an empty project"),
+        pytest.param({"role": None}, id="no role"),
+        pytest.param({"role": "root"}, id="an unknown role"),
+        pytest.param({"permissions": ["everything"]}, id="an unknown permission"),
+        pytest.param({"exp": 1e300}, id="an exp that no calendar has"),
+        pytest.param({"exp": "soon"}, id="an exp in words"),
+        pytest.param({"nbf": NOW + timedelta(hours=1)}, id="not yet valid"),
+    ],
+)
+def test_a_token_with_wrong_claims_is_refused(changes: dict[str, Any]) -> None:
+    assert refusal(a_token(**changes)).problem is Problem.INVALID_TOKEN
+
+
+def test_an_expired_token_is_refused_after_the_leeway() -> None:
+    assert SIGNER.verify(a_token(exp=NOW - timedelta(seconds=10))).principal.subject == "ann"
+    assert refusal(a_token(exp=NOW - timedelta(seconds=45))).problem is Problem.TOKEN_EXPIRED
+
+
+def test_a_long_token_is_refused_unread() -> None:
+    assert str(LONGEST) in refusal(a_token(projects=["x" * 200] * 60)).detail
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="neither"),
+        pytest.param({"iss": "https://login.example"}, id="no audience"),
+        pytest.param({"iss": "https://evil.example", "aud": "analytics"}, id="another issuer"),
+        pytest.param({"iss": "https://login.example", "aud": "billing"}, id="another audience"),
+    ],
+)
+def test_issuer_and_audience_are_checked_where_configured(changes: dict[str, Any]) -> None:
+    assert refusal(a_token(**changes), PUBLIC).problem is Problem.INVALID_TOKEN
+
+
+def test_issuer_and_audience_are_signed_and_accepted() -> None:
+    assert PUBLIC.verify(PUBLIC.sign(claims())).principal.organisation == "acme"
+    assert SIGNER.verify(PUBLIC.sign(claims())).principal.organisation == "acme"
+
+
+@given(position=st.integers(0, 200), char=st.characters(codec="ascii"))
+def test_no_change_of_a_token_is_accepted(position: int, char: str) -> None:
+    token = a_token()
+    place = position % len(token)
+    changed = token[:place] + char + token[place + 1 :]
+    last = token.rindex(".") + 1
+    if changed == token or _same_signature(token[last:], changed[last:]):
+        return
+    refusal(changed)
+
+
+def _same_signature(one: str, other: str) -> bool:
+    """The last character of base64 has bits that say nothing."""
+    return one[:-1] == other[:-1] and one != other
+
+
+def test_roles_bring_what_the_table_says() -> None:
+    assert PERMISSIONS[Role.ADMIN] == set(Permission)
+    assert Permission.KEYS_WRITE not in PERMISSIONS[Role.DEVELOPER]
+    assert Permission.TRACES_WRITE in PERMISSIONS[Role.DEVELOPER]
+    assert all(permission.endswith(":read") for permission in PERMISSIONS[Role.VIEWER])
+    assert PERMISSIONS[Role.BILLING] == {Permission.COSTS_READ, Permission.METRICS_READ}
+
+
+def test_a_missing_permission_is_named() -> None:
+    principal = SIGNER.verify(a_token(role="billing")).principal
+    permit(principal, Permission.COSTS_READ)
+    with pytest.raises(RequestError, match="traces:read") as caught:
+        permit(principal, Permission.TRACES_READ)
+    assert caught.value.problem is Problem.INSUFFICIENT_PERMISSIONS
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        pytest.param({}, "Bearer <token>", id="nothing"),
+        pytest.param({"Authorization": "Basic YTpi"}, "Bearer <token>", id="another scheme"),
+        pytest.param({"Authorization": "Bearer "}, "Bearer <token>", id="no token"),
+        pytest.param({"X-API-Key": "llmo_sk_1"}, "takes no X-API-Key", id="an API key"),
+    ],
+)
+def test_headers_without_a_token_are_refused(headers: dict[str, str], said: str) -> None:
+    with pytest.raises(RequestError, match=said) as caught:
+        bearer(headers)
+    assert caught.value.problem is Problem.AUTHENTICATION_REQUIRED
+
+
+def test_a_remembered_token_expires_too() -> None:
+    authenticator = Authenticator(SIGNER)
+    headers = {"Authorization": f"bearer {a_token(exp=NOW + timedelta(seconds=60))}"}
+    assert authenticator.authenticate(headers, NOW) is authenticator.authenticate(headers, NOW)
+    later = NOW + timedelta(seconds=200)  # PyJWT, asked again, goes by the real clock and accepts it
+    assert authenticator.authenticate(headers, later) is not authenticator.authenticate(headers, later)
+
+
+def test_remembered_tokens_are_bounded() -> None:
+    authenticator = Authenticator(SIGNER, capacity=3)
+    for number in range(10):
+        authenticator.authenticate({"Authorization": f"Bearer {a_token(sub=str(number))}"}, NOW)
+    assert len(authenticator._verified) == 3

@@ -1,0 +1,202 @@
+"""The cache: bounded, never wrong, computed once, and no obstacle when its Redis is slow or gone."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics_service.auth.principal import Principal, Role
+from analytics_service.cache.answers import Answers, Tier, key, stored
+from analytics_service.cache.flights import Flights
+from analytics_service.cache.memory import OVERHEAD, Memory
+from analytics_service.cache.versions import REMEMBERED_SECONDS, Versions
+from analytics_service.redis import Redis, RedisUnavailable
+from tests.support.redis import RedisServer
+
+START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Computation:
+    """Counts how often it was run, and answers with the count."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def __call__(self) -> bytes:
+        self.runs += 1
+        answer = b"answer %d" % self.runs
+        await self.go.wait()
+        return answer
+
+
+def a_principal(organisation: str = "acme", *projects: str) -> Principal:
+    return Principal(
+        subject="ann",
+        organisation=organisation,
+        projects=frozenset(projects),
+        role=Role.VIEWER,
+        permissions=frozenset(),
+    )
+
+
+async def test_an_answer_is_computed_once_and_kept_for_its_time() -> None:
+    clock, compute = Clock(), Computation()
+    answers = Answers(None, clock=clock)
+    first = await answers.get_or("k", compute, seconds=10)
+    assert (first.stored.body, first.tier) == (b"answer 1", Tier.NONE)
+    assert (await answers.get_or("k", compute, seconds=10)).tier is Tier.MEMORY
+    clock.now += 10
+    assert (await answers.get_or("k", compute, seconds=10)).stored.body == b"answer 2"
+
+
+async def test_who_asks_meanwhile_waits_for_the_same_computation() -> None:
+    compute, answers = Computation(), Answers(None)
+    compute.go.clear()
+    waiting = [asyncio.create_task(answers.get_or("k", compute, seconds=10)) for _ in range(20)]
+    await asyncio.sleep(0)
+    compute.go.set()
+    found = await asyncio.gather(*waiting)
+    assert compute.runs == 1
+    assert [one.shared for one in found].count(False) == 1
+
+
+async def test_a_client_that_leaves_does_not_end_what_another_waits_for() -> None:
+    compute, flights = Computation(), Flights[bytes]()
+    compute.go.clear()
+    leaves, stays = (asyncio.create_task(flights.join("k", compute)) for _ in range(2))
+    await asyncio.sleep(0)
+    leaves.cancel()
+    await asyncio.wait({leaves})
+    compute.go.set()
+    assert await stays == (b"answer 1", False)
+
+
+async def test_when_all_have_left_the_computation_ends_and_the_next_one_starts_anew() -> None:
+    compute, flights = Computation(), Flights[bytes]()
+    compute.go.clear()
+    leaves = asyncio.create_task(flights.join("k", compute))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    leaves.cancel()
+    await asyncio.wait({leaves})
+    compute.go.set()
+    assert await flights.join("k", compute) == (b"answer 2", True)
+
+
+async def test_an_error_reaches_all_who_wait_and_is_not_kept() -> None:
+    async def fail() -> bytes:
+        await asyncio.sleep(0)
+        raise RuntimeError("no")
+
+    answers = Answers(None)
+    found = await asyncio.gather(*(answers.get_or("k", fail, seconds=9) for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in found] == [RuntimeError] * 3
+    assert (await answers.get_or("k", Computation(), seconds=9)).stored.body == b"answer 1"
+
+
+@given(
+    sizes=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 3000)), max_size=60),
+    most=st.integers(OVERHEAD, 5000),
+)
+def test_memory_never_holds_more_than_its_bound(sizes: list[tuple[int, int]], most: int) -> None:
+    memory = Memory(most_bytes=most)
+    for name, size in sizes:
+        memory.put(str(name), stored(b"x" * size), until=1)
+        assert memory.size == sum(len(one.body) + OVERHEAD for _, one in memory._entries.values()) <= most
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    memory = Memory(most_bytes=2 * (OVERHEAD + 10))
+    for name in "ab":
+        memory.put(name, stored(b"x" * 10), until=9)
+    memory.get("a", 1)
+    memory.put("c", stored(b"x" * 10), until=9)
+    assert [memory.get(name, 1) is not None for name in "abc"] == [True, False, True]
+
+
+_NAMES = st.text(max_size=3)
+
+
+@given(
+    one=st.tuples(_NAMES, _NAMES, st.frozensets(_NAMES, max_size=2), st.binary(max_size=3), _NAMES),
+    other=st.tuples(_NAMES, _NAMES, st.frozensets(_NAMES, max_size=2), st.binary(max_size=3), _NAMES),
+)
+def test_two_questions_share_a_key_only_when_they_are_one(
+    one: tuple[str, str, frozenset[str], bytes, str], other: tuple[str, str, frozenset[str], bytes, str]
+) -> None:
+    keys = [
+        key(path, a_principal(organisation, *projects), identity, version)
+        for path, organisation, projects, identity, version in (one, other)
+    ]
+    assert (keys[0] == keys[1]) == (one == other)
+
+
+async def test_replicas_share_answers_through_redis(redis: RedisServer) -> None:
+    shared, compute = Redis(redis.url), Computation()
+    assert (await Answers(shared).get_or("k", compute, seconds=60)).tier is Tier.NONE
+    found = await Answers(shared).get_or("k", compute, seconds=60)
+    assert (found.tier, found.stored.body) == (Tier.REDIS, b"answer 1")
+    await shared.close()
+
+
+async def test_what_redis_lost_or_cut_short_is_computed_again(redis: RedisServer) -> None:
+    shared, compute = Redis(redis.url), Computation()
+    await Answers(shared).get_or("k", compute, seconds=60)
+    await shared._client.setrange("k", 33, "X")
+    assert (await Answers(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 2"
+    await shared._client.flushall()
+    assert (await Answers(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 3"
+    await shared.close()
+
+
+async def test_a_redis_that_does_not_answer_costs_its_timeout_once(redis: RedisServer) -> None:
+    shared = Redis(redis.url, timeout=0.05, open_for=3600)
+    await shared.put("k", b"v", seconds=9)
+    redis.pause()
+    with pytest.raises(RedisUnavailable, match=r"did not answer$"):
+        await shared.get("k")
+    for _ in range(100):  # not even tried
+        with pytest.raises(RedisUnavailable, match="lately"):
+            await shared.get("k")
+    assert not shared.available
+    await shared.close()
+
+
+async def test_redis_is_used_again_once_it_is_back(redis: RedisServer) -> None:
+    shared = Redis(redis.url, timeout=1, open_for=0)
+    await shared.put("k", b"v", seconds=60)
+    redis.stop()
+    with pytest.raises(RedisUnavailable):
+        await shared.get("k")
+    redis.start()
+    assert await shared.get("k") is None
+    assert shared.available
+    await shared.close()
+
+
+async def test_a_version_is_asked_for_at_most_once_a_second() -> None:
+    clock, asked = Clock(), list[str]()
+
+    async def ask(organisation: str, _start: datetime, _end: datetime) -> str:
+        asked.append(organisation)
+        return f"version {len(asked)}"
+
+    versions = Versions(ask, clock=clock, capacity=2)
+    assert [await versions.version("acme", START, END) for _ in range(3)] == ["version 1"] * 3
+    assert await versions.version("globex", START, END) == "version 2"
+    clock.now += REMEMBERED_SECONDS
+    assert await versions.version("acme", START, END) == "version 3"
+    await versions.version("third", START, END)
+    assert len(versions._known) == 2
