@@ -62,14 +62,14 @@ class Segment:
 
 async def refresh(connection: Connection, progress: Progress | None = None) -> int:
     """Refreshes all that was dirty when it began; returns the number of buckets."""
-    units = await _units(connection)
+    found = await units(connection)
     buckets = 0
-    for number, unit in enumerate(units):
+    for number, unit in enumerate(found):
         if progress is not None:
-            progress(number, len(units))
+            progress(number, len(found))
         buckets += await refresh_unit(connection, unit)
     if progress is not None:
-        progress(len(units), len(units))
+        progress(len(found), len(found))
     return buckets
 
 
@@ -100,7 +100,8 @@ def segments(starts: Sequence[datetime], step: timedelta) -> list[Segment]:
     return found
 
 
-async def _units(connection: Connection) -> list[Unit]:
+async def units(connection: Connection) -> list[Unit]:
+    """What is dirty now."""
     levels = {level.code: level for level in ROLLUPS}
     rows = await connection.fetch(_UNITS)
     return [Unit(level=levels[row["level"]], organisation=row["org_id"], day=row["day"]) for row in rows]
