@@ -1,4 +1,4 @@
-"""A real kube-apiserver on a real etcd, on free ports, for tests. There are no controllers: tests play kubelet and Job controller.
+"""A real kube-apiserver on a real etcd, on free ports. There are no controllers: tests play kubelet and Job controller.
 
 Binaries come from KUBEBUILDER_ASSETS, else from `python -m e2e.cluster tools`, which builds them once.
 """

@@ -1,0 +1,95 @@
+"""The API server of this session, an operator that watches all of it, and a namespace for each test."""
+
+import itertools
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.operator.play import Play
+from tests.support.kube import TOP, KubeApi, api_server, eventually
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
+    """An administrator of an API server with our CRD."""
+    with api_server(tmp_path_factory.mktemp("kube")) as api:
+        crd = yaml.safe_load((TOP / "crds/analyticsapis.yaml").read_text())
+        api.create(crd)
+        eventually(lambda: api.list("AnalyticsApi") == [] and "served", what="the CRD is served")
+        yield api
+
+
+@pytest.fixture
+def api(cluster: KubeApi) -> KubeApi:
+    """A client of a namespace of its own."""
+    name = f"test-{next(_numbers)}"
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return replace(cluster, namespace=name)
+
+
+@pytest.fixture
+def play(api: KubeApi) -> Play:
+    """The namespace without an operator."""
+    return Play(api)
+
+
+@pytest.fixture
+def world(api: KubeApi, operator: "Operator") -> Play:
+    """The namespace, with an operator that watches it."""
+    return Play(api)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    process: subprocess.Popen[bytes]
+    log: Path
+    port: int
+
+    def kill(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """The real process, watching every namespace."""
+    with running(cluster, tmp_path_factory.mktemp("operator"), "--all-namespaces", "--lease-namespace=default") as found:
+        eventually(lambda: "leading" in found.log.read_text() and "yes", what="the operator leads")
+        yield found
+
+
+@contextmanager
+def running(api: KubeApi, folder: Path, *arguments: str) -> Iterator[Operator]:
+    """`analytics-operator run` as that client; stopped at the end."""
+    kubeconfig, log = api.kubeconfig(folder / "kubeconfig"), folder / "operator.log"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "analytics_operator", "run", f"--http-port={port}", *arguments]
+    with log.open("wb") as output:
+        environment = {"KUBECONFIG": str(kubeconfig), "PATH": "", "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield Operator(process=process, log=log, port=port)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            _wait(process)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 15
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+        time.sleep(0.05)
