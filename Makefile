@@ -64,7 +64,7 @@ golden: setup ## Rewrite the golden files from what the builders give now
 
 .PHONY: crds
 crds: setup ## Generate the CRDs from the models
-	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml
+	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml --write charts/crds/templates/analyticsapis.yaml
 
 .PHONY: images
 images: setup ## Build the container images of operator and service
