@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import aiohttp
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -37,11 +38,13 @@ async def show(base_url: str, token: str, console: Console) -> None:
 
 
 def table(question: Question, data: Any) -> Table:
-    """The answer as a table, numbers to the right."""
-    rendered = Table(title=question.title, title_justify="left", title_style="bold", header_style="cyan")
-    for column in question.columns:
+    """The answer as a table, numbers to the right; only headings wrap."""
+    rows = question.rows(data)
+    rendered = Table(title=question.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for number, column in enumerate(question.columns):
         words = column.startswith(("model", "project"))
-        rendered.add_column(column, justify="left" if words else "right")
-    for row in question.rows(data):
+        widest = max((len(row[number]) for row in rows), default=0)
+        rendered.add_column(column, justify="left" if words else "right", min_width=widest)
+    for row in rows:
         rendered.add_row(*row)
     return rendered

@@ -64,7 +64,7 @@ def _per_minute(data: Any) -> list[Row]:
 def _traces(data: Any) -> list[Row]:
     return [
         (
-            trace["ts"][11:23],
+            trace["ts"][11:19],
             trace["project_id"],
             trace["model"],
             number(trace["prompt_tokens"]),
