@@ -12,6 +12,7 @@ from aiohttp import web
 
 from analytics_service.errors import ServiceError
 from analytics_service.http.lifecycle import Lifecycle
+from analytics_service.http.protocol import Runner
 
 DRAIN_SECONDS: Final = 25.0
 """Less than the pod's terminationGracePeriodSeconds after its preStop."""
@@ -38,7 +39,7 @@ async def listening(*sites: Site) -> AsyncIterator[list[int]]:
 
 
 async def _start(site: Site, stack: AsyncExitStack) -> int:
-    runner = web.AppRunner(site.application, access_log=None, handle_signals=False, shutdown_timeout=_LAST_SECONDS)
+    runner = Runner(site.application, access_log=None, handle_signals=False, shutdown_timeout=_LAST_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

@@ -20,7 +20,7 @@ def cors(origins: tuple[str, ...]) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         allowed = allowance(origins, request.headers.get(hdrs.ORIGIN))
-        if allowed and _is_preflight(request):
+        if hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in allowed and _is_preflight(request):
             return web.Response(status=204, headers={**allowed, **_PREFLIGHT})
         response = await handler(request)
         response.headers.update(allowed)

@@ -16,7 +16,8 @@ from analytics_service.problems import Problem, RequestError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-SECURITY_HEADERS: Final = {
+RESPONSE_HEADERS: Final = {
+    "Server": "analytics-service",  # else it names our libraries and their versions
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "X-XSS-Protection": "1; mode=block",
@@ -39,8 +40,7 @@ def everything(metrics: Metrics) -> Middleware:
         with structlog.contextvars.bound_contextvars(**known.log_fields()):
             response = await handler(request)
             response.headers.update(known.headers)
-            response.headers.update(SECURITY_HEADERS)
-            response.headers["Server"] = "analytics-service"  # else it names our libraries and their versions
+            response.headers.update(RESPONSE_HEADERS)
             response.headers["X-Request-ID"] = known.request_id
             response.headers["Server-Timing"] = known.server_timing()
             if request.headers.get("X-Forwarded-Proto") == "https":
