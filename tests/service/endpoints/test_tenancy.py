@@ -1,0 +1,105 @@
+"""No organisation learns anything of another, in any endpoint, and projects confine a token further."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from analytics_service.auth.principal import Principal, Role
+from analytics_service.endpoints import ENDPOINTS
+from analytics_service.http import parameters
+from analytics_service.http.endpoint import Endpoint
+from tests.support.service import HOUR, T0, a_row, a_service, a_token, insert
+
+SPAN = {"from_": T0, "to": T0 + HOUR}
+NEEDED: dict[str, dict[str, str]] = {
+    "get_metrics": {
+        "metrics": "request_count,total_cost,unique_users",
+        "group_by": "project_id,model",
+        "include_percentiles": "true",
+    },
+    "get_costs_summary": {"include_top_traces": "true"},
+    "list_traces": {"include": "total,io,attributes"},
+}
+"""Parameters by endpoint that make it tell all that it knows."""
+
+EACH = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+
+
+def asked(endpoint: Endpoint[Any]) -> dict[str, str]:
+    return NEEDED.get(endpoint.name, {})
+
+
+@EACH
+def test_the_organisation_is_the_first_argument_of_every_query(endpoint: Endpoint[Any]) -> None:
+    principal = Principal(
+        subject="ann",
+        organisation="the organisation",
+        projects=frozenset({"b", "a"}),
+        role=Role.VIEWER,
+        permissions=frozenset(),
+    )
+    params = parameters.parse(endpoint.params, asked(endpoint).items(), now=T0)
+    query = endpoint.query(principal, params)
+    assert query.args[:2] == ("the organisation", ["a", "b"])
+    assert "$1" in query.sql
+    assert "$2" in query.sql
+
+
+@EACH
+async def test_organisations_never_see_each_others_rows(database_url: str, endpoint: Endpoint[Any]) -> None:
+    await insert(
+        database_url,
+        [
+            a_row(1, trace_id="shared", model="ours", user_id="u", input_text="ours"),
+            a_row(2, trace_id="shared", model="secret", org_id="globex", user_id="u", total_cost_usd=Decimal(7)),
+        ],
+    )
+    async with a_service(database_url) as client:
+        for _ in range(2):  # computed, and from the cache
+            ours = await client.get(endpoint.path, **SPAN, **asked(endpoint))
+            theirs = await client.get(endpoint.path, **SPAN, **asked(endpoint), token=a_token(org_id="globex"))
+            nobody = await client.get(endpoint.path, **SPAN, **asked(endpoint), token=a_token(org_id="initech"))
+            assert b"ours" in ours.body
+            assert b"secret" not in ours.body
+            assert b"ours" not in theirs.body
+            assert b"secret" in theirs.body
+            assert not any(word in nobody.body for word in (b"ours", b"secret"))
+            assert len({one.headers["ETag"] for one in (ours, theirs, nobody)}) == 3
+
+
+@EACH
+async def test_projects_confine_a_token(database_url: str, endpoint: Endpoint[Any]) -> None:
+    rows = [a_row(number, project_id=f"p{number}", model=f"model-{number}", user_id="u") for number in range(4)]
+    await insert(database_url, rows)
+    async with a_service(database_url) as client:
+        some = await client.get(endpoint.path, **SPAN, **asked(endpoint), token=a_token(projects=["p1", "p2"]))
+        outside = await client.get(
+            endpoint.path, **SPAN, **asked(endpoint), project_id="p3", token=a_token(projects=["p1", "p2"])
+        )
+        every = await client.get(endpoint.path, **SPAN, **asked(endpoint))
+    assert [f"model-{number}".encode() in some.body for number in range(4)] == [False, True, True, False]
+    assert [f"model-{number}".encode() in every.body for number in range(4)] == [True] * 4
+    assert outside.status == 200
+    assert b"model-" not in outside.body
+
+
+async def test_a_cursor_is_of_no_use_to_another_principal_or_question(database_url: str) -> None:
+    await insert(database_url, [a_row(number, org_id=org) for number in range(5) for org in ("acme", "globex")])
+    async with a_service(database_url) as client:
+        cursor = (await client.get("/api/v1/traces", **SPAN, limit=2)).json["pagination"]["cursor"]
+        good = await client.get("/api/v1/traces", **SPAN, limit=2, cursor=cursor)
+        assert [trace["trace_id"] for trace in good.data] == ["trace-00002", "trace-00001"]
+        refused: list[dict[str, Any]] = [
+            {**SPAN, "token": a_token(org_id="globex")},
+            {**SPAN, "token": a_token(projects=["web"])},
+            {**SPAN, "model": "gpt-4"},
+            {**SPAN, "sort_order": "asc"},
+            {"from_": T0 - HOUR, "to": T0 + HOUR},
+        ]
+        for changed in refused:
+            response = await client.get("/api/v1/traces", limit=2, cursor=cursor, **changed)
+            assert (response.status, response.json["error_code"]) == (400, "INVALID_CURSOR"), changed
+        for place in range(0, len(cursor), 7):
+            forged = cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :]
+            assert (await client.get("/api/v1/traces", **SPAN, limit=2, cursor=forged)).status == 400
