@@ -15,7 +15,10 @@ import pytest
 import yaml
 
 from tests.operator.play import Play
-from tests.support.kube import TOP, KubeApi, api_server, eventually
+from tests.support.kube import TOP, KubeApi, api_server, eventually, helm
+
+OPERATOR = "system:serviceaccount:default:analytics-operator"
+"""Whom the chart gives its rights to, when it is installed under this name in `default`."""
 
 _numbers = itertools.count(1)
 
@@ -23,7 +26,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
     """An administrator of an API server with our CRD."""
-    with api_server(tmp_path_factory.mktemp("kube")) as api:
+    with api_server(tmp_path_factory.mktemp("kube"), users=[OPERATOR]) as api:
         crd = yaml.safe_load((TOP / "crds/analyticsapis.yaml").read_text())
         api.create(crd)
         eventually(lambda: api.list("AnalyticsApi") == [] and "served", what="the CRD is served")
@@ -47,7 +50,7 @@ def play(api: KubeApi) -> Play:
 @pytest.fixture
 def world(api: KubeApi, operator: "Operator") -> Play:
     """The namespace, with an operator that watches it."""
-    return Play(api)
+    return Play(api, operator.port)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +65,17 @@ class Operator:
 
 @pytest.fixture(scope="session")
 def operator(cluster: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """The real process, watching every namespace."""
-    with running(cluster, tmp_path_factory.mktemp("operator"), "--all-namespaces", "--lease-namespace=default") as found:
+    """The real process with the rights of the chart, watching every namespace."""
+    chart = helm(
+        *"template analytics-operator charts/operator -n default --kube-version 1.34.4".split(),
+        "--set=clusterWide=true",
+    )
+    for manifest in yaml.safe_load_all(chart):
+        if "rbac" in manifest["apiVersion"]:
+            cluster.install(manifest)
+    with running(
+        cluster.user(OPERATOR), tmp_path_factory.mktemp("operator"), "--all-namespaces", "--lease-namespace=default"
+    ) as found:
         eventually(lambda: "leading" in found.log.read_text() and "yes", what="the operator leads")
         yield found
 

@@ -1,6 +1,8 @@
 """A namespace and those who act in it: a user, the kubelet, the controllers of Jobs and Deployments."""
 
 import json
+import time
+import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +54,8 @@ def now() -> str:
 @dataclass(frozen=True)
 class Play:
     api: KubeApi
+    port: int = 0
+    """Of the operator that watches the namespace."""
 
     # The user
 
@@ -71,7 +75,9 @@ class Play:
 
     def condition(self, kind: str, name: str = "demo") -> Object:
         conditions: list[Object] = self.resource(name)["status"].get("conditions", [])
-        return next((each for each in conditions if each["type"] == kind), {"status": None, "reason": None, "message": ""})
+        return next(
+            (each for each in conditions if each["type"] == kind), {"status": None, "reason": None, "message": ""}
+        )
 
     def until(self, kind: str, status: str, reason: str | None = None, *, name: str = "demo") -> Object:
         """The condition, once it has that status (and reason)."""
@@ -104,6 +110,16 @@ class Play:
     def events(self, reason: str) -> list[Object]:
         return [event for event in self.api.list("Event") if event["reason"] == reason]
 
+    def metric(self, name: str) -> float:
+        """A figure of the operator; 0 while it has none."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:  # noqa: S310 - loopback
+            lines = answer.read().decode().splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
+
+    def pause(self, seconds: float) -> None:
+        """Lets the clock's second change, which stamps of Kubernetes have no finer than."""
+        time.sleep(seconds)
+
     # The kubelet and the controllers
 
     def pod_of(self, job: Object, *, container: Object) -> Object:
@@ -129,7 +145,9 @@ class Play:
         before = [] if succeeded else [_condition("FailureTarget", "BackoffLimitExceeded")]
         before += [_condition("SuccessCriteriaMet", "CompletionsReached")] if succeeded else []
         times = {"startTime": now()} | ({"completionTime": now()} if succeeded else {})
-        last = _condition("Complete", "CompletionsReached") if succeeded else _condition("Failed", "BackoffLimitExceeded")
+        last = (
+            _condition("Complete", "CompletionsReached") if succeeded else _condition("Failed", "BackoffLimitExceeded")
+        )
         status = times | {"conditions": [*before, last], "succeeded" if succeeded else "failed": 1}
         self.api.merge("Job", job["metadata"]["name"], {"status": status}, subresource="/status")
 
@@ -139,7 +157,9 @@ class Play:
         self.end(job, message=a_result(**result), succeeded=True)
         return job
 
-    def fail(self, name: str = "demo", *, reason: str = "DatabaseUnreachable", message: str = "db:5432 refused") -> Object:
+    def fail(
+        self, name: str = "demo", *, reason: str = "DatabaseUnreachable", message: str = "db:5432 refused"
+    ) -> Object:
         """The next Job fails."""
         job = self.live_job(name)
         self.end(job, message=a_result(outcome="failed", reason=reason, message=message), succeeded=False)

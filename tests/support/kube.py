@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import secrets
+import shutil
 import socket
 import ssl
 import subprocess
@@ -16,13 +17,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+
+from e2e.cluster import gomodules
 
 TOP = Path(__file__).parents[2]
 SECONDS_TO_START = 60
@@ -32,6 +35,8 @@ T = TypeVar("T")
 PATHS = {
     "AnalyticsApi": "/apis/analytics.llm-observatory.io/v1alpha1/namespaces/{}/analyticsapis",
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "Event": "/api/v1/namespaces/{}/events",
@@ -71,6 +76,10 @@ class KubeApi:
     token: str
     ca: Path
     namespace: str = "default"
+
+    def user(self, name: str) -> "KubeApi":
+        """The same, as one of the users that the server was started with; they may do what RBAC grants them."""
+        return replace(self, token=f"{self.token}-{name}")
 
     def get(self, kind: str, name: str) -> Object:
         return self.call("GET", kind, name)
@@ -132,6 +141,11 @@ class KubeApi:
             message = json.loads(text).get("message", text) if text.startswith("{") else text
             raise KubeError(error.code, message) from error
 
+    def install(self, manifest: Object) -> Object:
+        """Creates an object of any of our kinds in the namespace that it names."""
+        namespace = manifest["metadata"].get("namespace", self.namespace)
+        return replace(self, namespace=namespace).create(manifest)
+
     def secret(self, name: str, **values: str) -> Object:
         data = {key.replace("_", "-"): base64.b64encode(value.encode()).decode() for key, value in values.items()}
         return self.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data})
@@ -177,15 +191,22 @@ def assets() -> Path:
     return Path(answer.strip().splitlines()[-1])
 
 
+def helm(*arguments: str) -> str:
+    """What helm prints."""
+    found = shutil.which("helm") or gomodules.clients() / "helm"
+    return subprocess.run([str(found), *arguments], cwd=TOP, capture_output=True, text=True, check=True).stdout
+
+
 @contextmanager
-def api_server(folder: Path) -> Iterator[KubeApi]:
-    """An administrator's client of a fresh API server; both processes end with the block."""
+def api_server(folder: Path, *, users: Sequence[str] = ()) -> Iterator[KubeApi]:
+    """An administrator's client of a fresh API server; both processes end with the block. See `KubeApi.user`."""
     binaries, token = assets(), secrets.token_hex(16)
     etcd_client, etcd_peer, port = _free_ports(3)
     etcd = f"http://127.0.0.1:{etcd_client}"
     peer = f"http://127.0.0.1:{etcd_peer}"
     tokens = folder / "tokens.csv"
-    tokens.write_text(f'{token},admin,admin,"system:masters"\n')
+    others = "".join(f"{token}-{user},{user},{user}\n" for user in users)
+    tokens.write_text(f'{token},admin,admin,"system:masters"\n{others}')
     key = folder / "service-accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
     with ExitStack() as stack:

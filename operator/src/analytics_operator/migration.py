@@ -4,6 +4,7 @@ One Job per attempt, named by what it migrates for; at most one is live; a live 
 The newest success decides: going back to an older image migrates again, and the service says whether that is possible.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -96,9 +97,8 @@ def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Ga
     digest = digest_of(observed.resource, credentials.database_digest)
     jobs = sorted(observed.jobs, key=_age)
     live = next((job for job in jobs if not finished(job)), None)
-    success = next((job for job in reversed(jobs) if succeeded(job)), None)
-    if _released(observed.deployment) == digest or (success and _digest(success) == digest):
-        ours = success if success and _digest(success) == digest else None
+    ours = next((job for job in _newest_successes(jobs) if _digest(job) == digest), None)
+    if ours or _released(observed.deployment) == digest:
         return Gate(state=State.DONE, digest=digest, result=result_of(ours, observed) if ours else None)
     failure = next((job for job in reversed(jobs) if failed(job) and _digest(job) == digest), None)
     result = result_of(failure, observed) if failure else None
@@ -144,10 +144,18 @@ def superfluous(observed: Observed, *, keep: str) -> tuple[str, ...]:
     """Names of finished Jobs beside the newest success and the newest failures of the digest `keep` or of any."""
     jobs = sorted(observed.jobs, key=_age)
     successes = [job["metadata"]["name"] for job in jobs if succeeded(job)]
+    newest = [job["metadata"]["name"] for job in _newest_successes(jobs)]
     failures = [job["metadata"]["name"] for job in jobs if failed(job)]
     ours = [job["metadata"]["name"] for job in jobs if failed(job) and _digest(job) == keep]
-    kept = {*successes[-1:], *failures[-1:], *ours[-1:]}
+    kept = {*newest, *failures[-1:], *ours[-1:]}
     return tuple(name for name in (*successes, *failures) if name not in kept)
+
+
+def _newest_successes(jobs: Sequence[Manifest]) -> list[Manifest]:
+    """More than one only when they were created within one second, the resolution of Kubernetes' stamps."""
+    successes = [job for job in jobs if succeeded(job)]
+    last = max((_created(job) for job in successes), default="")
+    return [job for job in successes if _created(job) == last]
 
 
 def result_of(job: Manifest, observed: Observed) -> Result:
@@ -196,7 +204,11 @@ def _released(deployment: Manifest | None) -> str | None:
 
 
 def _age(job: Manifest) -> tuple[str, int]:
-    return str(job["metadata"].get("creationTimestamp", "")), attempt_of(job)
+    return _created(job), attempt_of(job)
+
+
+def _created(job: Manifest) -> str:
+    return str(job["metadata"].get("creationTimestamp", ""))
 
 
 def _ended(job: Manifest) -> datetime:
