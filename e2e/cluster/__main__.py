@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -26,6 +27,7 @@ def down(_: argparse.Namespace) -> None:
 def tools(_: argparse.Namespace) -> None:
     """build or find what the tests without Docker need: etcd, kube-apiserver; and kubectl, helm, kind"""
     gomodules.clients()
+    gomodules.kind()
     print(gomodules.assets())
 
 
@@ -84,11 +86,15 @@ def main() -> int:
         command.add_argument("--tag", default=TAG, help="tag of the images of operator and service (default: dev)")
         command.add_argument("--output", choices=("text", "json"), default="text")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         arguments.run(arguments)
     except ClusterError as error:
         say(f"cluster: {error}")
         return 2
+    except KeyboardInterrupt:
+        say("cluster: interrupted; run it again, what was finished is kept")
+        return 130
     return 0
 
 

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,14 +33,33 @@ def entry(name: str, make: Callable[[Path], None]) -> Path:
         return place
     with lock(name):
         if not place.exists():
-            scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root()))
-            try:
-                make(scratch)
-                scratch.chmod(0o755)
-                scratch.rename(place)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+            with scratch(name) as folder:
+                make(folder)
+                folder.chmod(0o755)
+                folder.rename(place)
     return place
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """An empty folder for the holder of a lock; what a killed process left under this name goes first."""
+    for left in root().glob(f".{name}-*"):
+        _discard(left)
+    folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root()))
+    try:
+        yield folder
+    finally:
+        _discard(folder)
+
+
+def _discard(folder: Path) -> None:
+    """Unmounts what lies below it first: debootstrap mounts /proc and /sys, and may have been killed."""
+    mounts = Path("/proc/self/mounts")
+    places = [line.split()[1] for line in mounts.read_text().splitlines()] if mounts.exists() else []
+    for place in reversed(places):
+        if place.startswith(f"{folder}/"):
+            subprocess.run(("umount", "--lazy", place), check=False)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from e2e.cluster import cache, engine
@@ -39,8 +38,8 @@ def _base(suite: str, packages: tuple[str, ...]) -> str:
 
 
 def _make(image: str, suite: str, packages: tuple[str, ...]) -> None:
-    with tempfile.TemporaryDirectory(prefix=f".{suite}-", dir=cache.root()) as folder:
-        top = Path(folder) / "root"
+    with cache.scratch(f"base-{suite}") as folder:
+        top = folder / "root"
         include = f"--include={','.join(packages)}"
         run(("debootstrap", "--variant=minbase", include, suite, top, *_mirror()), log=f"debootstrap-{suite}")
         for certificate in _certificates():

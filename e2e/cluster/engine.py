@@ -105,9 +105,12 @@ def published(image: str) -> bool:
     if refusal.exists() and time.time() - refusal.stat().st_mtime < 3600:
         return False
     with step(f"look for {image}"):
-        if succeeds("docker", "pull", "--quiet", image, seconds=600):
+        try:
+            run(("docker", "pull", "--quiet", image), log="docker-pull")
+        except ClusterError:
+            refusal.touch()
+        else:
             return True
-    refusal.touch()
     return False
 
 

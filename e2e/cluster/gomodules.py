@@ -71,9 +71,14 @@ def assets() -> Path:
     return folder(ETCD, APISERVER)
 
 
+def kind() -> str:
+    """The machine's own kind, else one built."""
+    return shutil.which("kind") or str(program(KIND))
+
+
 def clients() -> Path:
-    """A folder with kind, and with kubectl and helm where the machine has none that fits."""
-    wanted = [KIND]
+    """A folder with kubectl and helm where the machine has none that fits."""
+    wanted: list[Program] = []
     if not _fitting_kubectl():
         wanted.append(KUBECTL)
     if not shutil.which("helm"):

@@ -22,7 +22,7 @@ class Cluster:
 
     def kubectl(self, *arguments: str) -> tuple[str, ...]:
         config = ("--kubeconfig", self.kubeconfig) if self.kubeconfig else ()
-        return (_client("kubectl"), *config, "--context", self.context, *arguments)
+        return (_kubectl(), *config, "--context", self.context, *arguments)
 
     def answers(self) -> bool:
         return succeeds(*self.kubectl("get", "--raw", "/readyz", "--request-timeout=5s"), seconds=20)
@@ -43,7 +43,12 @@ def up(context: str | None) -> Cluster:
             raise ClusterError(f"CONTEXT: {context} does not answer; look at: kubectl --context {context} get nodes")
         return cluster
     engine.ensure()
+    sealed = seal.applies()
+    if sealed:
+        seal.host()  # rules do not outlive a restart of the machine, a node may
     if cluster.answers() and _ready(cluster):
+        if sealed:
+            _seal_node()
         say(f"  cluster {cluster.context} is up")
         return cluster
     down()
@@ -60,7 +65,7 @@ def down() -> None:
     """The cluster and its rules are gone afterwards; caches and images stay."""
     if succeeds("docker", "container", "inspect", NODE):
         with step("remove the cluster"):
-            run((_client("kind"), "delete", "cluster", "--name", NAME, *_kubeconfig()), log="kind")
+            run((gomodules.kind(), "delete", "cluster", "--name", NAME, *_kubeconfig()), log="kind")
     seal.remove()
 
 
@@ -77,7 +82,7 @@ def load(cluster: Cluster, images: Sequence[str]) -> None:
             say(f"  {image} is on the node")
             continue
         with step(f"load {image}"):
-            run((_client("kind"), "load", "docker-image", "--name", name, image), log="kind-load")
+            run((gomodules.kind(), "load", "docker-image", "--name", name, image), log="kind-load")
             output("docker", "exec", f"{name}-control-plane", "sh", "-c", f"echo {found} > {loaded}")
 
 
@@ -96,13 +101,17 @@ def _create_sealed() -> None:
     seal.host()
     environment = os.environ | {"KIND_EXPERIMENTAL_DOCKER_NETWORK": seal.NETWORK}
     _create(image, HERE / "kind-built-here.yaml", environment)
+    _seal_node()
+
+
+def _seal_node() -> None:
     seal.node(NODE)
     seal.check(NODE)
 
 
 def _create(image: str, configuration: Path, environment: dict[str, str]) -> None:
     with step(f"kind create cluster ({image})"):
-        command = (_client("kind"), "create", "cluster", "--name", NAME, "--image", image, "--wait", "120s")
+        command = (gomodules.kind(), "create", "cluster", "--name", NAME, "--image", image, "--wait", "120s")
         run((*command, "--config", configuration, *_kubeconfig()), environment=environment, log="kind")
 
 
@@ -116,7 +125,7 @@ def _kubeconfig() -> tuple[str, str]:
     return ("--kubeconfig", str(cache.root() / "kubeconfig"))
 
 
-def _client(name: str) -> str:
+def _kubectl() -> str:
     """The program built here, else the machine's own."""
-    built = gomodules.clients() / name
-    return str(built) if built.exists() else name
+    built = gomodules.clients() / "kubectl"
+    return str(built) if built.exists() else "kubectl"

@@ -5,8 +5,8 @@ import os
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,17 +40,19 @@ def _pins() -> tuple[str, ...]:
 
 
 def _make(image: str) -> None:
-    programs = {each.name: gomodules.program(each) for each in (APISERVER, *NODE, ETCD, COREDNS, KUBECTL)}
-    base = debian.bookworm()
-    inside = _component_images(programs)
+    engine.install("debootstrap")
+    with ThreadPoolExecutor(max_workers=1) as pool:  # packages come over the network while the compiler works
+        base, applications = pool.submit(debian.bookworm), pool.submit(debian.trixie)
+        programs = {each.name: gomodules.program(each) for each in (APISERVER, *NODE, ETCD, COREDNS, KUBECTL)}
+    inside = _component_images(programs, applications.result())
     with _context(programs, "kubelet", "kubeadm", "kubectl") as folder:
         shutil.copytree(HERE / "files", folder / "files")
-        engine.build(f"{image}-empty", folder, dockerfile=HERE / "Dockerfile", BASE_IMAGE=base)
+        engine.build(f"{image}-empty", folder, dockerfile=HERE / "Dockerfile", BASE_IMAGE=base.result())
     with step("bake Kubernetes' images into the node"):
         _bake(image, inside)
 
 
-def _component_images(programs: dict[str, Path]) -> list[str]:
+def _component_images(programs: dict[str, Path], base: str) -> list[str]:
     """Images by the names that kubeadm asks for, one static binary each."""
     names = {name: f"{REGISTRY}/{name}:{KUBERNETES_TAG}" for name in _CONTROL_PLANE}
     names["etcd"] = f"{REGISTRY}/etcd:{versions.ETCD_IMAGE_TAG}"
@@ -61,7 +63,7 @@ def _component_images(programs: dict[str, Path]) -> list[str]:
             _import_binary(image, name, _pause() if name == "pause" else programs[name])
     proxy = f"{REGISTRY}/kube-proxy:{KUBERNETES_TAG}"
     with _context(programs, "kube-proxy") as folder:
-        engine.build(proxy, folder, dockerfile=HERE / "Dockerfile.kube-proxy", BASE_IMAGE=debian.trixie())
+        engine.build(proxy, folder, dockerfile=HERE / "Dockerfile.kube-proxy", BASE_IMAGE=base)
     return [*names.values(), proxy]
 
 
@@ -71,13 +73,13 @@ _CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 @contextmanager
 def _context(programs: dict[str, Path], *names: str) -> Iterator[Path]:
     """A build context with these programs in bin/."""
-    with tempfile.TemporaryDirectory(prefix=".context-", dir=cache.root()) as folder:
-        (Path(folder) / "bin").mkdir()
+    with cache.scratch("context") as folder:
+        (folder / "bin").mkdir()
         for name in names:
-            shutil.copy(programs[name], Path(folder) / "bin" / name)
+            shutil.copy(programs[name], folder / "bin" / name)
         for dockerfile in HERE.glob("Dockerfile*"):
             shutil.copy(dockerfile, folder)
-        yield Path(folder)
+        yield folder
 
 
 def _pause() -> Path:

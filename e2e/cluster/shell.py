@@ -41,14 +41,16 @@ def run(  # a command has that many sides
     with path.open("ab") as output:
         output.write(f"$ {' '.join(map(str, command))}\n".encode())
         output.flush()
-        process = subprocess.Popen(
-            command, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
-        )
+        try:
+            process = subprocess.Popen(
+                command, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+            )
+        except FileNotFoundError:
+            raise ClusterError(f"{command[0]}: is not installed") from None
         try:
             _wait(process, stdin, log)
         except BaseException:
-            process.kill()
-            process.wait()
+            _end(process)
             raise
     if process.returncode:
         lines = path.read_text(errors="replace").strip().splitlines()
@@ -68,9 +70,24 @@ def _wait(process: subprocess.Popen[bytes], stdin: str | None, log: str) -> None
             return
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Asks first: debootstrap unmounts what it mounted."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def output(*command: str | Path, seconds: float = 60) -> str:
     """What it prints. Raises ClusterError with its last line when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    except FileNotFoundError:
+        raise ClusterError(f"{command[0]}: is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise ClusterError(f"{' '.join(map(str, command[:4]))}: no answer within {seconds:.0f} s") from None
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
         raise ClusterError(f"{' '.join(map(str, command[:4]))}: {lines[-1][:300]}")
