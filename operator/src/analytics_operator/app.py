@@ -83,6 +83,8 @@ async def _operate(options: Options, cluster: Cluster, metrics: Metrics, stop: a
         clusterwide=not options.namespaces,
         namespaces=options.namespaces,
         stop_flag=stop,
+        # Without one kopf asks for a user's name, which a pod's numeric user lacks; its type of str is not exported.
+        identity=options.identity,  # type: ignore[arg-type]
     )
     await _first_of(*(queue.work() for _ in range(WORKERS)), watches)
 
