@@ -1,0 +1,153 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from analytics_service.database.pool import Database
+from analytics_service.database.query import Query
+from analytics_service.errors import DatabaseBusy, DatabaseUnavailable, QueryTimeout, SchemaIncompatible
+from analytics_service.settings import Settings
+from tests.support.eventually import eventually
+from tests.support.postgres import PASSWORD, Server
+
+pytestmark = pytest.mark.postgres
+
+SLEEP = Query(sql="SELECT pg_sleep(30)")
+
+
+def the_settings(url: str, *, size: int = 2, statement_timeout: int = 30) -> Settings:
+    return Settings(
+        database_url=SecretStr(url),
+        database_pool_size=size,
+        database_min_connections=1,
+        database_statement_timeout_seconds=statement_timeout,
+    )
+
+
+async def until_ready(database: Database) -> None:
+    async def ready() -> bool:
+        return database.state.ready
+
+    await eventually(ready)
+
+
+async def until_problem(database: Database, words: str) -> None:
+    async def told() -> bool:
+        return words in (database.state.problem or "")
+
+    await eventually(told)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(acquire_seconds=0.3)
+    await opened.connect(the_settings(database_url))
+    await until_ready(opened)
+    yield opened
+    await opened.close()
+
+
+async def test_rows_come_from_sessions_in_utc_with_a_timeout_and_without_jit(database: Database) -> None:
+    shown = "SELECT current_setting(name) FROM unnest($1::text[]) AS name"
+    names = ["timezone", "statement_timeout", "jit", "search_path", "application_name"]
+    rows = await database.fetch(Query(sql=shown, args=(names,)))
+    assert [row[0] for row in rows] == ["UTC", "30s", "off", "public", "analytics-service"]
+    assert await database.fetch_value(Query(sql="SELECT 41 + $1::int", args=(1,))) == 42
+
+
+async def test_a_query_ends_at_its_deadline_also_on_the_server(database: Database) -> None:
+    with pytest.raises(QueryTimeout):
+        await database.fetch(SLEEP, timeout=0.1)
+    assert await sleeping(database) == 0
+
+
+async def test_a_query_ends_at_the_statement_timeout(database_url: str) -> None:
+    database = Database()
+    await database.connect(the_settings(database_url, statement_timeout=1))
+    try:
+        await until_ready(database)
+        with pytest.raises(QueryTimeout):
+            await database.fetch(SLEEP)
+    finally:
+        await database.close()
+
+
+async def test_a_cancelled_caller_cancels_the_statement(database: Database) -> None:
+    task = asyncio.create_task(database.fetch(SLEEP))
+    await eventually(lambda: sleeping(database))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await sleeping(database) == 0
+
+
+async def sleeping(database: Database) -> object:
+    active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'"
+    return await database.fetch_value(Query(sql=active))
+
+
+async def test_who_finds_no_connection_free_is_told_so_in_time(database: Database) -> None:
+    tasks = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(DatabaseBusy):
+        await database.fetch(Query(sql="SELECT 1"))
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def test_it_comes_up_later_than_the_service(postgres: Server, empty_url: str) -> None:
+    database = Database()
+    await database.connect(the_settings(empty_url))
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await database.fetch(Query(sql="SELECT 1"))
+        await until_problem(database, "migrate")
+        assert not database.state.ready
+    finally:
+        await database.close()
+
+
+async def test_a_database_that_cannot_be_reached_is_named_without_the_password() -> None:
+    database = Database()
+    await database.connect(the_settings(f"postgres://user:{PASSWORD}@127.0.0.1:1/none"))
+    try:
+        await until_problem(database, "no connection")
+        assert PASSWORD not in str(database.state)
+        assert not database.state.connected_once
+    finally:
+        await database.close()
+
+
+async def test_a_lost_connection_is_an_error_once_and_replaced_then(database: Database, database_url: str) -> None:
+    other = await asyncpg.connect(database_url)
+    try:
+        task = asyncio.create_task(database.fetch(SLEEP))
+        await eventually(lambda: sleeping(database))
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'analytics-service'"
+        await other.execute(f"{others} AND datname = current_database()")
+        with pytest.raises(DatabaseUnavailable):
+            await task
+    finally:
+        await other.close()
+    assert await database.fetch_value(Query(sql="SELECT 1")) == 1
+    assert database.state.ready
+
+
+async def test_a_changed_table_does_not_break_a_prepared_statement(database: Database, database_url: str) -> None:
+    other = await asyncpg.connect(database_url)
+    try:
+        await other.execute("CREATE TABLE shapes (a int); INSERT INTO shapes VALUES (1)")
+        query = Query(sql="SELECT * FROM shapes")
+        await asyncio.gather(*(database.fetch(query) for _ in range(4)))
+        await other.execute("ALTER TABLE shapes ADD COLUMN b int DEFAULT 2")
+        assert [tuple(row) for row in await database.fetch(query)] == [(1, 2)]
+    finally:
+        await other.close()
+
+
+async def test_a_missing_column_is_an_incompatible_schema(database: Database) -> None:
+    with pytest.raises(SchemaIncompatible):
+        await database.fetch(Query(sql="SELECT no_such_column FROM traces"))
