@@ -11,8 +11,8 @@ from analytics_service.http import parameters
 from analytics_service.http.endpoint import Endpoint
 from tests.support.service import HOUR, T0, a_row, a_service, a_token, insert
 
-SPAN = {"from_": T0, "to": T0 + HOUR}
-NEEDED: dict[str, dict[str, str]] = {
+SPAN: dict[str, Any] = {"from_": T0, "to": T0 + HOUR}
+NEEDED: dict[str, dict[str, Any]] = {
     "get_metrics": {
         "metrics": "request_count,total_cost,unique_users",
         "group_by": "project_id,model",
@@ -26,7 +26,7 @@ NEEDED: dict[str, dict[str, str]] = {
 EACH = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
 
 
-def asked(endpoint: Endpoint[Any]) -> dict[str, str]:
+def asked(endpoint: Endpoint[Any]) -> dict[str, Any]:
     return NEEDED.get(endpoint.name, {})
 
 

@@ -11,7 +11,7 @@ import pytest
 from analytics_service.traces.fields import Sort
 from tests.support.service import HOUR, T0, Client, a_row, a_service, insert
 
-SPAN = {"from_": T0, "to": T0 + HOUR}
+SPAN: dict[str, Any] = {"from_": T0, "to": T0 + HOUR}
 COLUMN = {"duration_ms": "duration_us", "ttft_ms": "ttft_us"}
 
 
@@ -42,7 +42,7 @@ def random_rows(seed: int, count: int = 60) -> list[dict[str, Any]]:
 async def walk(client: Client, between: Callable[[int], Any] | None = None, **params: Any) -> list[dict[str, Any]]:
     """The rows of all pages; `between` runs after each."""
     found: list[dict[str, Any]] = []
-    pages, more = 0, dict[str, str]()
+    pages, more = 0, dict[str, Any]()
     while True:
         answer = await client.get("/api/v1/traces", **params, **more)
         found += answer.data

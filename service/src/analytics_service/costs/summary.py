@@ -19,7 +19,7 @@ from analytics_service.metrics.intervals import Interval
 from analytics_service.problems import Problem, RequestError
 
 
-class Metadata(TypedDict):
+class SummaryMetadata(TypedDict):
     start_time: datetime
     end_time: datetime
     data_source: str
@@ -85,7 +85,7 @@ class TopTrace(TypedDict):
 
 
 class Summary(TypedDict):
-    metadata: Metadata
+    metadata: SummaryMetadata
     overview: Overview
     by_provider: list[Share]
     by_model: list[Share]
@@ -107,7 +107,7 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
     cost = _sum(total, "cost")
     days = _days(params, parts[Part.DAY])
     summary = Summary(
-        metadata=Metadata(
+        metadata=SummaryMetadata(
             start_time=params.range.start, end_time=params.range.end, data_source=params.level, currency="USD"
         ),
         overview=_overview(total, days),

@@ -64,7 +64,9 @@ def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, An
 
 def _answer(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
     data = TypeAdapter(endpoint.data).json_schema(mode="serialization", ref_template=_REF)
-    schemas.update(data.pop("$defs", {}))
+    for name, schema in data.pop("$defs", {}).items():
+        if schemas.setdefault(name, schema) != schema:
+            raise ValueError(f"two different types are called {name}: the document can name only one")
     properties = {"status": {"const": "success"}, "data": data, "meta": _ref("Meta")}
     if endpoint.paged:
         properties["pagination"] = _ref("Pagination")

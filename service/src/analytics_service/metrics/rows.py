@@ -24,7 +24,7 @@ class Percentiles(TypedDict):
     error_bound: Literal[0]
 
 
-class Metadata(TypedDict):
+class SeriesMetadata(TypedDict):
     interval: Interval
     start_time: datetime
     end_time: datetime
@@ -39,7 +39,7 @@ class Metadata(TypedDict):
 
 
 class Series(TypedDict):
-    metadata: Metadata
+    metadata: SeriesMetadata
     data: list[dict[str, Any]]
     """`timestamp`, the dimensions of group_by, and a number or null for each metric; oldest first."""
 
@@ -54,10 +54,10 @@ def answer(params: MetricParameters, rows: Sequence[Row]) -> Answer:
     return Answer(data=series, source=params.level, watermark=rows[0]["watermark"] if rows else None)
 
 
-def _metadata(params: MetricParameters, *, points: int, truncated: bool) -> Metadata:
+def _metadata(params: MetricParameters, *, points: int, truncated: bool) -> SeriesMetadata:
     measured = {metric: params.aggregations(metric) for metric in params.metrics if metric in MEASURED}
     exact = any(one in PERCENTILES for taken in measured.values() for one in taken)
-    return Metadata(
+    return SeriesMetadata(
         interval=params.chosen,
         start_time=params.range.start,
         end_time=params.range.end,

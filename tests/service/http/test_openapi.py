@@ -1,0 +1,58 @@
+"""The document says what the endpoints declare, and their answers are as it says."""
+
+from decimal import Decimal
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+
+from analytics_service.endpoints import ENDPOINTS
+from analytics_service.http.openapi import document
+from analytics_service.http.parameters import names
+from tests.support.service import HOUR, T0, a_row, a_service, insert
+
+DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(document(ENDPOINTS)))
+ASKED: dict[str, dict[str, Any]] = {
+    "list_traces": {"include": "io,attributes,total", "limit": 1},
+    "get_metrics": {"metrics": "request_count,total_cost,duration,unique_users", "include_percentiles": True},
+    "get_costs_summary": {"include_top_traces": True},
+}
+
+
+def schema(path: str, status: str, media: str) -> dict[str, Any]:
+    found = DOCUMENT["paths"][path]["get"]["responses"][status]["content"][media]["schema"]
+    return {**found, "components": DOCUMENT["components"]}
+
+
+def test_every_endpoint_and_each_of_its_parameters_is_in_the_document() -> None:
+    assert DOCUMENT["openapi"] == "3.1.0"
+    assert list(DOCUMENT["paths"]) == [endpoint.path for endpoint in ENDPOINTS]
+    for endpoint in ENDPOINTS:
+        operation = DOCUMENT["paths"][endpoint.path]["get"]
+        assert operation["operationId"] == endpoint.name
+        assert [one["name"] for one in operation["parameters"]] == names(endpoint.params)
+        for parameter in operation["parameters"]:
+            jsonschema.Draft202012Validator.check_schema(parameter["schema"])
+            assert "$ref" not in orjson.dumps(parameter).decode()
+
+
+def test_names_of_endpoints_and_paths_are_unique() -> None:
+    assert (
+        len({endpoint.name for endpoint in ENDPOINTS})
+        == len({endpoint.path for endpoint in ENDPOINTS})
+        == len(ENDPOINTS)
+    )
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+async def test_answers_and_problems_are_as_the_document_says(database_url: str, endpoint: Any) -> None:
+    await insert(database_url, [a_row(number, total_cost_usd=Decimal("0.1"), tags=["a"]) for number in range(3)])
+    async with a_service(database_url) as client:
+        answer = await client.get(endpoint.path, from_=T0, to=T0 + HOUR, **ASKED[endpoint.name])
+        problem = await client.get(endpoint.path, nonsense=1)
+        served = await client.request("GET", "/openapi.json")
+    assert answer.status == 200, answer.body
+    jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json"))
+    jsonschema.validate(orjson.loads(problem.body), schema(endpoint.path, "400", "application/problem+json"))
+    assert orjson.loads(served.body) == DOCUMENT

@@ -1,0 +1,142 @@
+"""What metrics and costs should be, computed a second time: plainly, row by row, from what the test wrote."""
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from analytics_service.database.refresh import refresh
+from tests.support.service import a_row
+
+Row = Mapping[str, Any]
+SHARES = {"p50": Decimal("0.5"), "p90": Decimal("0.9"), "p95": Decimal("0.95"), "p99": Decimal("0.99")}
+VALUES = {
+    "duration": "duration_us",
+    "time_to_first_token": "ttft_us",
+    "total_cost": "total_cost_usd",
+    "prompt_cost": "prompt_cost_usd",
+    "completion_cost": "completion_cost_usd",
+    "total_tokens": "total_tokens",
+    "prompt_tokens": "prompt_tokens",
+    "completion_tokens": "completion_tokens",
+}
+
+
+def random_requests(seed: int, start: datetime, end: datetime, count: int) -> list[dict[str, Any]]:
+    """Of two organisations, some no requests, with unknown values, tiny and huge ones, at the edges of buckets too."""
+    chance = random.Random(seed)
+    minutes = int((end - start) / timedelta(minutes=1))
+
+    def maybe(value: Any) -> Any:
+        return None if chance.random() < 0.2 else value
+
+    def money() -> Decimal:
+        usual = Decimal(chance.randrange(10**9)).scaleb(-9)
+        return chance.choice([usual, Decimal("0.000000000001"), Decimal(99999999)])
+
+    def second() -> timedelta:
+        inside = timedelta(microseconds=chance.randrange(60_000_000))
+        return chance.choice([timedelta(0), inside, timedelta(seconds=59.999999)])
+
+    return [
+        a_row(
+            number,
+            org_id=chance.choice(["acme", "acme", "acme", "globex"]),
+            project_id=chance.choice(["web", "batch"]),
+            trace_id=f"t{chance.randrange(count // 3 + 1)}",
+            span_id=f"s{seed}-{number}",
+            ts=start + timedelta(minutes=chance.randrange(minutes)) + second(),
+            provider=chance.choice(["openai", "anthropic"]),
+            model=chance.choice(["a", "b", "c"]),
+            environment=chance.choice(["", "production"]),
+            status_code=chance.choice(["OK", "ERROR", "UNSET"]),
+            is_request=chance.random() > 0.1,
+            duration_us=maybe(chance.choice([0, chance.randrange(10**7), 2**33])),
+            ttft_us=maybe(chance.randrange(10**6)),
+            prompt_tokens=maybe(chance.randrange(10**4)),
+            completion_tokens=maybe(chance.randrange(10**3)),
+            total_tokens=maybe(chance.choice([chance.randrange(10**4), 2**40])),
+            prompt_cost_usd=maybe(money()),
+            completion_cost_usd=maybe(money()),
+            total_cost_usd=maybe(money()),
+            user_id=maybe(f"u{chance.randrange(5)}"),
+            session_id=maybe(f"s{chance.randrange(20)}"),
+        )
+        for number in range(count)
+    ]
+
+
+async def refreshed(database_url: str) -> None:
+    """All rollups know all rows."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await refresh(connection)
+    finally:
+        await connection.close()
+
+
+def requests(rows: Iterable[Row], start: datetime, end: datetime, **equal: str) -> list[Row]:
+    """Those of acme that the question is about."""
+    return [
+        row
+        for row in rows
+        if row["org_id"] == "acme"
+        and row["is_request"]
+        and start <= row["ts"] < end
+        and all(row[name] == value for name, value in equal.items())
+    ]
+
+
+def bucket(moment: datetime, interval: str, zone: ZoneInfo) -> datetime:
+    """Found by walking back second by second's worth of calendar: no arithmetic of the service is used."""
+    local = moment.astimezone(zone)
+    if interval == "1day":
+        start = moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
+        while (start - timedelta(minutes=15)).astimezone(zone).date() == local.date():
+            start -= timedelta(minutes=15)
+        return start
+    minutes = {"1hour": local.minute, "5min": moment.minute % 5, "1min": 0}[interval]
+    return moment.replace(second=0, microsecond=0) - timedelta(minutes=minutes)
+
+
+def grouped(rows: Iterable[Row], interval: str, zone: ZoneInfo, by: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[(bucket(row["ts"], interval, zone).astimezone(UTC), *(row[name] for name in by))].append(row)
+    return groups
+
+
+def aggregate(metric: str, aggregation: str, rows: Sequence[Row]) -> Fraction | None:
+    values = sorted(Fraction(row[VALUES[metric]]) for row in rows if row[VALUES[metric]] is not None)
+    unit = 1000 if metric in {"duration", "time_to_first_token"} else 1
+    if aggregation == "count":
+        return Fraction(len(values))
+    if not values:
+        return None
+    match aggregation:
+        case "sum":
+            return sum(values, Fraction(0)) / unit
+        case "avg":
+            return rounded(sum(values, Fraction(0)) / unit / len(values))
+        case "min":
+            return values[0] / unit
+        case "max":
+            return values[-1] / unit
+        case _:  # the first value that at least this share of all does not exceed
+            return values[max(math.ceil(SHARES[aggregation] * len(values)), 1) - 1] / unit
+
+
+def rounded(value: Fraction) -> Fraction:
+    return Fraction(round(value * 10**12), 10**12)  # half to even
+
+
+def money(rows: Iterable[Row], column: str = "total_cost_usd") -> Decimal:
+    total = sum((Fraction(row[column]) for row in rows if row[column] is not None), Fraction(0))
+    return Decimal(int(total * 10**12)).scaleb(-12)
