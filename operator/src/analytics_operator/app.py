@@ -10,7 +10,6 @@ from typing import Any
 
 import kopf
 import structlog
-from kopf._core.engines.peering import Identity
 
 from analytics_operator import connection, handlers, leader
 from analytics_operator.cluster import Cluster
@@ -84,7 +83,6 @@ async def _operate(options: Options, cluster: Cluster, metrics: Metrics, stop: a
         clusterwide=not options.namespaces,
         namespaces=options.namespaces,
         stop_flag=stop,
-        identity=Identity(options.identity),  # else kopf asks for the user's name, which a numeric user does not have
         # Without one kopf asks for a user's name, which a pod's numeric user lacks; its type of str is not exported.
         identity=options.identity,  # type: ignore[arg-type]
     )
