@@ -5,10 +5,11 @@ What Redis holds can always be computed without it, so callers get RedisUnavaila
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import structlog
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -16,8 +17,8 @@ from redis.exceptions import RedisError
 
 from analytics_service.errors import ServiceError
 
-TIMEOUT_SECONDS: Final = 0.1
-"""The longest that one command may hold up a request."""
+TIMEOUT_SECONDS: Final = 0.25
+"""The longest that one command, with its connection, may hold up a request."""
 OPEN_SECONDS: Final = 2.0
 """After a failure nobody asks Redis for so long; then one command tries."""
 
@@ -33,13 +34,15 @@ class Redis:
     """Commands that either answer within TIMEOUT_SECONDS or raise RedisUnavailable."""
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS, open_for: float = OPEN_SECONDS) -> None:
-        self._client: Client = Client.from_url(
+        pool = BlockingConnectionPool.from_url(
             url,
-            socket_timeout=None,  # one clock for a whole command, below
-            socket_connect_timeout=timeout,
+            max_connections=32,  # who finds them all in use waits, within the timeout
+            timeout=None,
+            socket_timeout=None,  # one clock for a whole command, in _bounded
+            socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
-            max_connections=64,
         )
+        self._client: Client = Client.from_pool(pool)
         self._timeout = timeout
         self._open_for = open_for
         self._closed_again_at = 0.0
@@ -47,19 +50,19 @@ class Redis:
         """What the last command that was tried said."""
 
     async def get(self, key: str) -> bytes | None:
-        value = await self._bounded(self._client.get(key))
+        value = await self._bounded(lambda: self._client.get(key))
         return value.encode() if isinstance(value, str) else value
 
     async def put(self, key: str, value: bytes, *, seconds: int) -> None:
-        await self._bounded(self._client.set(key, value, ex=seconds))
+        await self._bounded(lambda: self._client.set(key, value, ex=seconds))
 
     async def run(self, script: "Script", keys: list[str], args: list[int]) -> list[int]:
-        answer: list[int] = await self._bounded(script.call(self._client, keys, args))
+        answer: list[int] = await self._bounded(lambda: script.call(self._client, keys, args))
         return answer
 
     async def ping(self) -> bool:
         try:
-            await self._bounded(self._client.ping())
+            await self._bounded(self._client.ping)
         except RedisUnavailable:
             return False
         return True
@@ -67,17 +70,15 @@ class Redis:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _bounded(self, command: Awaitable[T]) -> T:
+    async def _bounded(self, command: Callable[[], Awaitable[T]]) -> T:
         now = time.monotonic()
         if now < self._closed_again_at:
-            if asyncio.iscoroutine(command):
-                command.close()
             raise RedisUnavailable("Redis did not answer lately")
         if not self.available:
             self._closed_again_at = now + self._open_for  # this command tries for all others
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await command
+                answer = await command()
         except (RedisError, OSError, TimeoutError) as error:
             self._fail(error)
             raise RedisUnavailable("Redis did not answer") from error

@@ -174,6 +174,28 @@ async def test_a_redis_that_does_not_answer_costs_its_timeout_once(redis: RedisS
     await shared.close()
 
 
+async def test_an_answer_that_came_too_late_is_nobody_elses(redis: RedisServer) -> None:
+    shared = Redis(redis.url, timeout=0.2, open_for=0)
+    for name in "ab":
+        await shared.put(name, name.encode(), seconds=60)
+    redis.pause()
+    with pytest.raises(RedisUnavailable):
+        await shared.get("a")
+    redis.resume()
+    patient = Redis(redis.url, timeout=20)
+    assert await patient.ping()  # it has answered what waited
+    await patient.close()
+    assert await asyncio.gather(*(shared.get(name) for name in "bab")) == [b"b", b"a", b"b"]
+    await shared.close()
+
+
+async def test_many_commands_at_once_open_no_circuit(redis: RedisServer) -> None:
+    shared = Redis(redis.url, timeout=20)
+    await asyncio.gather(*(shared.put(str(number), b"v", seconds=60) for number in range(500)))
+    assert await asyncio.gather(*(shared.get(str(number)) for number in range(500))) == [b"v"] * 500
+    await shared.close()
+
+
 async def test_redis_is_used_again_once_it_is_back(redis: RedisServer) -> None:
     shared = Redis(redis.url, timeout=1, open_for=0)
     await shared.put("k", b"v", seconds=60)

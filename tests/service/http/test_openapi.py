@@ -37,6 +37,14 @@ def test_every_endpoint_and_each_of_its_parameters_is_in_the_document() -> None:
             assert "$ref" not in orjson.dumps(parameter).decode()
 
 
+def test_the_table_is_the_api() -> None:
+    assert [(endpoint.path, endpoint.permission.value) for endpoint in ENDPOINTS] == [
+        ("/api/v1/traces", "traces:read"),
+        ("/api/v1/metrics", "metrics:read"),
+        ("/api/v1/costs/summary", "costs:read"),
+    ]
+
+
 def test_names_of_endpoints_and_paths_are_unique() -> None:
     assert (
         len({endpoint.name for endpoint in ENDPOINTS})

@@ -29,6 +29,7 @@ _TOKEN_LIVES = timedelta(hours=12)
 
 def run(arguments: Namespace, _environment: Mapping[str, str]) -> int:
     """Takes nothing from the environment: a DATABASE_URL that happens to be set is somebody's real database."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else PostgreSQL would be left behind
     console = Console()
     started = time.monotonic()
     console.print("Starting a PostgreSQL of our own ...")

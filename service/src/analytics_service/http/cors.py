@@ -9,7 +9,7 @@ from aiohttp.typedefs import Middleware
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _METHODS: Final = "GET, POST, DELETE, OPTIONS"
-_HEADERS: Final = "Authorization, Content-Type, If-None-Match, X-API-Key, X-Request-ID, traceparent"
+_HEADERS: Final = "Authorization, Content-Type, If-None-Match, X-Request-ID, traceparent"
 _EXPOSED: Final = (
     "Cache-Status, ETag, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, X-RateLimit-Limit, "
     "X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-ID"
@@ -23,6 +23,8 @@ def cors(origins: tuple[str, ...]) -> Middleware:
         if hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in allowed and _is_preflight(request):
             return web.Response(status=204, headers={**allowed, **_PREFLIGHT})
         response = await handler(request)
+        if hdrs.VARY in response.headers and hdrs.VARY in allowed:
+            allowed = {**allowed, hdrs.VARY: f"{response.headers[hdrs.VARY]}, {allowed[hdrs.VARY]}"}
         response.headers.update(allowed)
         return response
 

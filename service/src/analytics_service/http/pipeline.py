@@ -46,7 +46,7 @@ async def respond(endpoint: Endpoint[P], services: Services, request: web.Reques
         found = await services.answers.get_or(
             key, lambda: compute(endpoint, services, context, principal, params), seconds=seconds
         )
-    return delivered(services, request, found, seconds)
+    return delivered(services, request, found)
 
 
 async def admit(services: Services, context: RequestContext, principal: Principal, now: datetime) -> None:
@@ -94,7 +94,7 @@ def lifetime(endpoint: Endpoint[P], params: P, moment: Moment) -> int:
     return min(seconds, OPEN_SECONDS) if reaches_open_bucket else seconds
 
 
-def delivered(services: Services, request: web.Request, found: answers.Found, seconds: int) -> web.Response:
+def delivered(services: Services, request: web.Request, found: answers.Found) -> web.Response:
     """The stored body, or 304 when the client has it; counted, with what the cache did in Cache-Status."""
     hit = found.tier is not answers.Tier.NONE
     if hit:
@@ -106,7 +106,7 @@ def delivered(services: Services, request: web.Request, found: answers.Found, se
     tag = f'"{found.stored.tag}"'
     headers_ = {
         "ETag": tag,
-        "Cache-Control": f"private, max-age={min(seconds, OPEN_SECONDS)}, must-revalidate",
+        "Cache-Control": "private, no-cache",  # to be kept, and asked for again with its tag: a late row shows at once
         "Cache-Status": f"analytics; {said}{collapsed}",
         "Vary": "Authorization",
     }
