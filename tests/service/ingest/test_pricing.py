@@ -50,7 +50,8 @@ def test_costs_are_those_of_the_package(provider: str, model: str) -> None:
         cached = generator.choice([None, 0, prompt // 2])
         at = datetime(2025, 1, 1, generator.randrange(24), tzinfo=UTC)
         made = row(provider=provider, model=model, ts=at, prompt_tokens=prompt, completion_tokens=completion)
-        made["cached_tokens"] = cached
+        if cached is not None:
+            made["cached_tokens"] = cached
         prices.add(made)
         usage = Usage(input_tokens=prompt, output_tokens=completion, cache_read_tokens=cached)
         alone = genai_prices.calc_price(usage, model, provider_id=provider, genai_request_timestamp=at)
@@ -72,9 +73,16 @@ def test_a_cost_that_came_with_the_request_stays() -> None:
     assert (made["total_cost_usd"], made.get("price_version")) == (Decimal("0.5"), None)
 
 
-@pytest.mark.parametrize("fields", [{"is_request": False}, {"prompt_tokens": None}, {"model": ""}])
+@pytest.mark.parametrize("fields", [{"is_request": False}, {"model": ""}])
 def test_what_is_no_priced_request_gets_no_cost(fields: dict[str, Any]) -> None:
     assert priced(**fields).get("total_cost_usd") is None
+
+
+def test_tokens_that_are_not_known_have_no_price() -> None:
+    made = row()
+    del made["completion_tokens"]
+    Prices().add(made)
+    assert "total_cost_usd" not in made
 
 
 def test_more_cached_tokens_than_tokens_is_a_bad_row() -> None:

@@ -6,7 +6,7 @@ A model that the list does not know has no cost, and is counted. A request that 
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
 import genai_prices
@@ -19,6 +19,7 @@ from analytics_service.ingest.values import COST_LIMIT
 VERSION: Final = f"genai-prices {genai_prices.__version__}"
 """Kept with every cost that was computed here."""
 _PLACES: Final = Decimal("1E-12")
+_CONTEXT: Final = Context(prec=40, rounding=ROUND_HALF_EVEN)
 _MILLION: Final = 1_000_000
 
 
@@ -42,11 +43,9 @@ class Prices:
 
     def add(self, row: Row) -> None:
         """Fills in the costs of a request that has tokens and a model and no cost of its own."""
-        if not row["is_request"] or row.get("total_cost_usd") is not None:
+        if not (row["is_request"] and row["model"] and "prompt_tokens" in row and "completion_tokens" in row):
             return
-        if row.get("prompt_tokens") is None or row.get("completion_tokens") is None or not row["model"]:
-            return
-        if row.get("prompt_cost_usd") is not None or row.get("completion_cost_usd") is not None:
+        if "total_cost_usd" in row or "prompt_cost_usd" in row or "completion_cost_usd" in row:
             return
         found = self._model(row["provider"], row["model"], row["ts"])
         costs = self._costs(found, row) if found is not None else None
@@ -120,7 +119,8 @@ def _exact(prompt: Decimal, completion: Decimal, total: Decimal) -> tuple[Decima
     """Twelve places, half to even; BadRow when it is more than can be stored."""
     if total >= COST_LIMIT:
         raise BadRow(f"total_cost_usd: the price is not below {COST_LIMIT}")
-    with localcontext() as context:
-        context.prec = 40
-        quantised = tuple(part.quantize(_PLACES, rounding=ROUND_HALF_EVEN) for part in (prompt, completion, total))
-    return quantised[0], quantised[1], quantised[2]
+    return (
+        prompt.quantize(_PLACES, context=_CONTEXT),
+        completion.quantize(_PLACES, context=_CONTEXT),
+        total.quantize(_PLACES, context=_CONTEXT),
+    )

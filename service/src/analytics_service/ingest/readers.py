@@ -120,15 +120,11 @@ def _texts(file: Input) -> Iterator[str]:
 
 def _lines(file: Input) -> Iterator[bytes]:
     """Lines; of one that is too long only its beginning, which is one byte too long."""
-    while line := _read_line(file):
-        yield line
-        while len(line) > _LONGEST_LINE and not line.endswith(b"\n"):
-            line = _read_line(file)
-
-
-def _read_line(file: Input) -> bytes:
     with _readable(file.name):
-        return file.stream.readline(_LONGEST_LINE + 1)
+        while line := file.stream.readline(_LONGEST_LINE + 1):
+            yield line
+            while len(line) > _LONGEST_LINE and not line.endswith(b"\n"):
+                line = file.stream.readline(_LONGEST_LINE + 1)
 
 
 def _jsonl(file: Input, how: Columns) -> Iterator[Record]:

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from analytics_service.ingest.fields import COLUMNS, Field
@@ -55,19 +54,14 @@ def _complete(made: Row, origin: Origin) -> None:
         trace_id, span_id = ids(origin)
         made.setdefault("trace_id", trace_id)
         made.setdefault("span_id", span_id)
-    made.setdefault("total_tokens", _sum(made, "prompt_tokens", "completion_tokens"))
-    made.setdefault("total_cost_usd", _sum(made, "prompt_cost_usd", "completion_cost_usd"))
-    if (made["total_tokens"] or 0) > LARGEST:
-        raise BadRow(f"total_tokens: the sum is more than {LARGEST}")
-    if (made["total_cost_usd"] or 0) >= COST_LIMIT:
-        raise BadRow(f"total_cost_usd: the sum is not below {COST_LIMIT}")
-
-
-def _sum(made: Row, *columns: str) -> int | Decimal | None:
-    """The sum of what is known, when all of it is."""
-    parts = [made.get(column) for column in columns]
-    known = [part for part in parts if part is not None]
-    return sum(known[1:], known[0]) if len(known) == len(parts) else None
+    if "total_tokens" not in made and "prompt_tokens" in made and "completion_tokens" in made:
+        made["total_tokens"] = made["prompt_tokens"] + made["completion_tokens"]
+        if made["total_tokens"] > LARGEST:
+            raise BadRow(f"total_tokens: the sum is more than {LARGEST}")
+    if "total_cost_usd" not in made and "prompt_cost_usd" in made and "completion_cost_usd" in made:
+        made["total_cost_usd"] = made["prompt_cost_usd"] + made["completion_cost_usd"]
+        if made["total_cost_usd"] >= COST_LIMIT:
+            raise BadRow(f"total_cost_usd: the sum is not below {COST_LIMIT}")
 
 
 def ids(origin: Origin) -> tuple[str, str]:
