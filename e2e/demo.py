@@ -45,7 +45,8 @@ def wait_until_ready(kubectl: Kubectl) -> None:
             kind, now = condition["type"], (condition["status"], condition["reason"])
             if kind in WATCHED and seen.get(kind) != now:
                 seen[kind] = now
-                console.print(f"    {kind:<13}{now[0]:<8}{now[1]:<22}[dim]{condition.get('message', '')[:90]}[/]")
+                line = f"    {kind:<13}{now[0]:<6}{now[1]:<28}[dim]{condition.get('message', '')}[/]"
+                console.print(line, no_wrap=True, overflow="ellipsis")
         time.sleep(0.5)
 
 
@@ -80,7 +81,10 @@ def run(kubectl: Kubectl) -> None:
     import_samples(kubectl)
     questions(kubectl)
     look = f"kubectl --kubeconfig {kubectl.kubeconfig} --context {kubectl.context} -n {NAMESPACE}"
-    console.print(f"Look around: [bold]{look} get aapi,deploy,pods,svc,pdb[/]\nRemove it:   [bold]make cluster-down[/]")
+    console.print(
+        f"Look around: [bold]{look} get aapi,deploy,pods,svc,pdb[/]\nRemove it:   [bold]make cluster-down[/]",
+        soft_wrap=True,
+    )
 
 
 def main() -> int:

@@ -43,8 +43,8 @@ def table(question: Question, data: Any) -> Table:
     rendered = Table(title=question.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for number, column in enumerate(question.columns):
         words = column.startswith(("model", "project"))
-        widest = max((len(row[number]) for row in rows), default=0)
-        rendered.add_column(column, justify="left" if words else "right", min_width=widest)
+        cells = [*(row[number] for row in rows), *column.split()]
+        rendered.add_column(column, justify="left" if words else "right", width=max(map(len, cells)))
     for row in rows:
         rendered.add_row(*row)
     return rendered
