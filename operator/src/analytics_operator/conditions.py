@@ -48,6 +48,7 @@ class Reason(StrEnum):
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - as above
     SUPERSEDED = "Superseded"
     SUSPENDED = "Suspended"
+    UNSCHEDULABLE = "Unschedulable"
     UNAVAILABLE = "MinimumReplicasUnavailable"
     VALUE_EMPTY = "ValueEmpty"
     VALUE_TOO_SHORT = "ValueTooShort"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analytics_operator.conditions import Reason
-from analytics_operator.objects import Manifest
+from analytics_operator.objects import Manifest, condition
 
 PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"})
 FAILING = frozenset({"CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -21,6 +21,10 @@ class PodProblem:
 def problem(pods: Iterable[Manifest]) -> PodProblem | None:
     """What keeps the first of the failing pods from running."""
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
+        scheduled = condition(pod, "PodScheduled") or {}
+        if scheduled.get("reason") == "Unschedulable":
+            text = f"no node takes Pod {pod['metadata']['name']}: {scheduled.get('message', 'no message')}"
+            return PodProblem(reason=Reason.UNSCHEDULABLE, message=text)
         for container in pod.get("status", {}).get("containerStatuses", []):
             found = _waiting(pod, container)
             if found:
