@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -43,7 +44,8 @@ def build_images(arguments: argparse.Namespace) -> None:
 
 def load(arguments: argparse.Namespace) -> None:
     """hand the images to the cluster's nodes, or push them to $IMAGE_REGISTRY"""
-    kind.load(kind.chosen(arguments.context), images.everything(arguments.tag))
+    take = kind.taker(kind.chosen(arguments.context))
+    take(images.everything(arguments.tag))
 
 
 def manifests(_: argparse.Namespace) -> None:
@@ -60,7 +62,7 @@ def env(arguments: argparse.Namespace) -> None:
         print(json.dumps(variables))
         return
     for name, value in variables.items():
-        print(f"export {name}={value}")
+        print(f"export {name}={shlex.quote(value)}")
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {

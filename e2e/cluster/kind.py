@@ -1,8 +1,9 @@
 """The cluster itself: found, made, removed, and handed images."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from e2e.cluster import cache, engine, gomodules, nodeimage, seal, versions
@@ -69,12 +70,18 @@ def down() -> None:
     seal.remove()
 
 
-def load(cluster: Cluster, images: Sequence[str]) -> None:
+def taker(cluster: Cluster) -> Callable[[Sequence[str]], None]:
+    """What hands images to the cluster. Raises ClusterError when nothing can."""
+    if cluster.own or cluster.context.startswith("kind-"):
+        return partial(_load, cluster.context.removeprefix("kind-"))
+    registry = os.environ.get("IMAGE_REGISTRY")
+    if not registry:
+        raise ClusterError("IMAGE_REGISTRY: is not set; name a registry that the cluster of CONTEXT pulls from")
+    return partial(_push, registry)
+
+
+def _load(name: str, images: Sequence[str]) -> None:
     """The nodes have these images afterwards; those that they have already are not sent again."""
-    if not cluster.own and not cluster.context.startswith("kind-"):
-        _push(images)
-        return
-    name = cluster.context.removeprefix("kind-")
     for image in images:
         loaded = f"/kind/loaded-{cache.key(image)}"  # on the node, so that a new node knows of none
         found = engine.image_id(image)
@@ -86,10 +93,7 @@ def load(cluster: Cluster, images: Sequence[str]) -> None:
             output("docker", "exec", f"{name}-control-plane", "sh", "-c", f"echo {found} > {loaded}")
 
 
-def _push(images: Sequence[str]) -> None:
-    registry = os.environ.get("IMAGE_REGISTRY")
-    if not registry:
-        raise ClusterError("IMAGE_REGISTRY: is not set; name a registry that the cluster of CONTEXT pulls from")
+def _push(registry: str, images: Sequence[str]) -> None:
     for image in images:
         with step(f"push {registry}/{image}"):
             output("docker", "tag", image, f"{registry}/{image}")
