@@ -26,6 +26,8 @@ class Cluster:
         return (_kubectl(), *config, "--context", self.context, *arguments)
 
     def answers(self) -> bool:
+        if self.own and not Path(self.kubeconfig).exists():
+            return False  # known without the client, which may have to be built
         return succeeds(*self.kubectl("get", "--raw", "/readyz", "--request-timeout=5s"), seconds=20)
 
 
