@@ -7,7 +7,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 UV_VERSION := 0.13.9
-UV := $(or $(shell command -v uv),.uv/bin/uv)
+UV := $(if $(shell command -v uv),uv,.uv/bin/uv)
 RUN := $(UV) run --frozen
 CLUSTER := $(RUN) python -m e2e.cluster
 export CONTEXT INSTALL
@@ -86,11 +86,11 @@ e2e: cluster images ## Run the end-to-end tests on the cluster (ARGS="-k word" c
 .PHONY: demo
 demo: cluster images ## One resource becomes a running service that answers questions about real data
 	$(CLUSTER) load
-	$(RUN) python -m e2e.demo
+	@$(RUN) python -m e2e.demo
 
 .PHONY: try
 try: setup ## The service alone, on an embedded PostgreSQL: no Docker, no root (ARGS=--once stops after the tables)
-	$(RUN) analytics-service try $(ARGS)
+	@$(RUN) analytics-service try $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what was made inside the clone (caches outside it stay)
