@@ -95,9 +95,10 @@ def _show(result: Result, steps: Sequence[Step]) -> None:
     console = Console(soft_wrap=True)
     if table.row_count:
         console.print(table)
-    server = f"{result.edition} (PostgreSQL {result.server}" if result.server else ""
-    extension = f", TimescaleDB {result.extension})" if result.extension else ")"
-    console.print(f"schema {result.version} of {result.target}" + (f" on {server}{extension}" if server else ""))
+    if result.server is not None:
+        extension = f", TimescaleDB {result.extension}" if result.extension else ""
+        server = f"{result.edition} (PostgreSQL {result.server}{extension})"
+        console.print(f"schema {result.version} of {result.target} on {server}", highlight=False)
     if result.succeeded:
         console.print(escape(result.message))
 
