@@ -5,7 +5,6 @@ Nothing logs a query string, a header or a body: they hold tokens and prompts.
 
 import logging
 import sys
-from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
@@ -14,36 +13,48 @@ from structlog.typing import Processor
 
 from analytics_service.settings import LogFormat, LogLevel
 
+_SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
 
 def configure(level: LogLevel, format_: LogFormat) -> None:
-    """For the whole process; libraries that use the standard library's logging come out the same way."""
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
+    """For the whole process. Our own lines are written directly, without the detour over the standard library."""
     last: list[Processor]
+    factory: structlog.BytesLoggerFactory | structlog.WriteLoggerFactory
     match format_:
         case LogFormat.JSON:
             last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
+            factory = structlog.BytesLoggerFactory(sys.stdout.buffer)
         case LogFormat.TEXT:
             last = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+            factory = structlog.WriteLoggerFactory(sys.stdout)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*_SHARED, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
+        logger_factory=factory,
+        cache_logger_on_first_use=True,
+    )
+    _configure_libraries(level, last)
+
+
+def _configure_libraries(level: LogLevel, last: list[Processor]) -> None:
+    """What libraries log through the standard library comes out the same way."""
+
+    def as_text(_logger: object, _method: str, rendered: Any) -> str:
+        return rendered.decode() if isinstance(rendered, bytes) else str(rendered)
+
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, as_text],
     )
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
-        )
-    )
+    handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
-def _json(event: MutableMapping[str, Any], **_: object) -> str:
-    return orjson.dumps(event, default=repr).decode()
+def _json(event: Any, **_: object) -> bytes:
+    return orjson.dumps(event, default=repr)

@@ -11,13 +11,13 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
+from analytics_service import __version__
 from analytics_service.auth.principal import Principal
 from analytics_service.cache.flights import Flights
 from analytics_service.cache.memory import Memory, Stored
 from analytics_service.redis import Redis, RedisUnavailable
 
-FORMAT: Final = "analytics:answer:1:"
-"""Raised when a body means something else than before: releases share one Redis while they are rolled out."""
+_PREFIX: Final = "analytics:answer:"
 _TAG_BYTES: Final = 32
 
 
@@ -36,14 +36,17 @@ class Found:
 
 
 def key(path: str, principal: Principal, identity: bytes, version: str) -> str:
-    """Different whenever anything that the answer depends on is; the parts' lengths keep them apart."""
+    """Different whenever anything that the answer depends on is; the parts' lengths keep them apart.
+
+    The release is one of them: two of them share a Redis while the pods are replaced, and may write bodies differently.
+    """
     digest = sha256()
     projects = [str(len(principal.projects)), *sorted(principal.projects)]
-    for part in (path, principal.organisation, version, *projects):
+    for part in (__version__, path, principal.organisation, version, *projects):
         encoded = part.encode()
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
     digest.update(identity)
-    return FORMAT + digest.hexdigest()
+    return _PREFIX + digest.hexdigest()
 
 
 def stored(body: bytes) -> Stored:

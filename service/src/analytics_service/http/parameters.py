@@ -65,7 +65,7 @@ Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")
 class Parameters(BaseModel):
     """Base of every endpoint's parameters: all have a range of time."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     usual_range: ClassVar[timedelta]
     """From `to` backwards, when `from` is not given."""

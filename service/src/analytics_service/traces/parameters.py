@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field as Bounds
-from pydantic import model_validator
+from pydantic import WithJsonSchema, model_validator
 
 from analytics_service.http.cursor import PagedParameters
 from analytics_service.http.parameters import CSV, Text, days
@@ -30,7 +30,11 @@ class Include(StrEnum):
     TOTAL = "total"
 
 
-Amount = Annotated[Decimal, Bounds(ge=0, max_digits=24, decimal_places=12, allow_inf_nan=False)]
+Amount = Annotated[
+    Decimal,
+    Bounds(ge=0, max_digits=24, decimal_places=12, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
 Tokens = Annotated[int, Bounds(ge=0, lt=2**63)]
 
 
