@@ -1,0 +1,94 @@
+"""What the operator renders is what the service understands: settings, probes, commands, and the migration's result.
+
+The operator's side is its golden files, which tests/operator holds to the builders.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from analytics_operator import migration
+from analytics_service import settings
+from analytics_service.__main__ import parser
+from analytics_service.database.migrate.result import Result, as_json
+from analytics_service.settings import Settings
+from tests.support.service import a_service
+
+CASES = Path(__file__).parents[1] / "operator" / "cases"
+SECRETS = {
+    "DATABASE_URL": "postgres://user:password@host:5432/database",
+    "REDIS_URL": "redis://host:6379/0",
+    "JWT_SECRET": "a secret of the tests, with more than 32 characters",
+}
+
+
+def rendered(case: str, kind: str) -> dict[str, Any]:
+    manifests = yaml.safe_load_all((CASES / case / "manifests.yaml").read_text())
+    found: dict[str, Any] = next(manifest for manifest in manifests if manifest.get("kind") == kind)
+    return found
+
+
+CONFIG_MAPS = [rendered(case, "ConfigMap") for case in ("first-install", "everything-set")]
+DEPLOYMENT = rendered("everything-set", "Deployment")
+JOB = rendered("first-install", "Job")
+
+
+def container(manifest: dict[str, Any]) -> dict[str, Any]:
+    (only,) = manifest["spec"]["template"]["spec"]["containers"]
+    found: dict[str, Any] = only
+    return found
+
+
+def environment(of: dict[str, Any]) -> dict[str, str]:
+    """The variables of the container's own; those from Secrets get a value that fits."""
+    return {each["name"]: each.get("value") or SECRETS[each["name"]] for each in of.get("env", ())}
+
+
+@pytest.mark.parametrize("config_map", CONFIG_MAPS, ids=lambda manifest: manifest["metadata"]["name"])
+def test_every_setting_of_the_operator_is_one_of_the_service(config_map: dict[str, Any]) -> None:
+    data = config_map["data"]
+    assert {name.lower() for name in data} <= set(Settings.model_fields)
+    loaded = settings.load({**data, **SECRETS}, require=("database_url", "jwt_secret"))
+    assert loaded.database_pool_size == int(data["DATABASE_POOL_SIZE"])
+    assert loaded.cors_origins == tuple(data["CORS_ORIGINS"].split(","))
+
+
+@pytest.mark.parametrize(
+    ("manifest", "required"),
+    [(DEPLOYMENT, ("database_url", "jwt_secret")), (JOB, ("database_url",))],
+    ids=["Deployment", "Job"],
+)
+def test_every_container_gives_its_command_what_it_needs(manifest: dict[str, Any], required: tuple[str, ...]) -> None:
+    given = container(manifest)
+    settings.load(environment(given), require=required)
+    assert callable(parser().parse_args(given["args"]).run)
+
+
+async def test_every_probe_is_a_route_of_the_service_and_every_port_is_its_own() -> None:
+    unreachable = "postgres://user:password@127.0.0.1:1/database"
+    given = container(DEPLOYMENT)
+    async with a_service(unreachable, ready=False) as client:
+        for probe, status in {"startupProbe": 200, "livenessProbe": 200, "readinessProbe": 503}.items():
+            response = await client.request("GET", given[probe]["httpGet"]["path"])
+            assert response.status == status, probe
+    ports = {port["name"]: port["containerPort"] for port in given["ports"]}
+    assert ports == {"http": Settings().api_port, "metrics": Settings().api_metrics_port}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        Result(succeeded=True, reason="Applied", message="applied", version=6, target=6, edition="timescaledb-apache"),
+        Result(succeeded=False, reason="DatabaseUnreachable", message="x" * 10_000, target=6),
+    ],
+    ids=["succeeded", "failed at length"],
+)
+def test_the_operator_reads_the_result_that_the_service_writes(result: Result) -> None:
+    text = as_json(result)
+    assert len(text.encode()) <= 3584
+    read = migration.Result.model_validate_json(text)
+    assert (read.outcome, read.reason) == ("succeeded" if result.succeeded else "failed", result.reason)
+    assert (read.version, read.target, read.edition) == (result.version, result.target, result.edition)
+    assert result.message.startswith(read.message)
