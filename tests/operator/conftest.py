@@ -67,7 +67,7 @@ class Operator:
 def operator(cluster: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """The real process with the rights of the chart, watching every namespace."""
     chart = helm(
-        *"template analytics-operator charts/operator -n default --kube-version 1.34.4".split(),
+        *["template", "analytics-operator", "charts/operator", "-n", "default", "--kube-version", "1.34.4"],
         "--set=clusterWide=true",
     )
     for manifest in yaml.safe_load_all(chart):

@@ -76,7 +76,8 @@ class Play:
     def condition(self, kind: str, name: str = "demo") -> Object:
         conditions: list[Object] = self.resource(name)["status"].get("conditions", [])
         return next(
-            (each for each in conditions if each["type"] == kind), {"status": None, "reason": None, "message": ""}
+            (each for each in conditions if each["type"] == kind),
+            dict.fromkeys(("status", "reason", "message", "observedGeneration")),
         )
 
     def until(self, kind: str, status: str, reason: str | None = None, *, name: str = "demo") -> Object:
@@ -112,8 +113,11 @@ class Play:
 
     def metric(self, name: str) -> float:
         """A figure of the operator; 0 while it has none."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:  # noqa: S310 - loopback
-            lines = answer.read().decode().splitlines()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return 0.0  # it does not listen yet
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
 
     def pause(self, seconds: float) -> None:
@@ -193,7 +197,8 @@ class Play:
             self.roll_out(name)
             current = self.resource(name)
             ready = self.condition("Ready", name)
-            return ready["status"] == "True" and ready["observedGeneration"] == current["metadata"]["generation"]
+            up_to_date: bool = ready["observedGeneration"] == current["metadata"]["generation"]
+            return up_to_date and bool(ready["status"] == "True")
 
         eventually(look, what=f"{name} is Ready")
 

@@ -126,10 +126,16 @@ class KubeApi:
         return self.request(method, path, body=body, content_type=content_type)
 
     def request(
-        self, method: str, path: str, *, body: Object | None = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Object:
         data = json.dumps(body).encode() if body is not None else None
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type, "Accept": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type, "Accept": accept}
         request = urllib.request.Request(self.server + path, data=data, method=method, headers=headers)  # noqa: S310 - loopback
         try:
             with urllib.request.urlopen(request, timeout=30, context=_tls(self.ca)) as response:  # noqa: S310 - as above

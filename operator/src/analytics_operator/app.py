@@ -42,8 +42,7 @@ async def run(options: Options) -> None:
     """Returns after SIGTERM or SIGINT; raises LeaseLost when another replica may lead."""
     metrics = Metrics()
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _on_signals(stop)
     cluster = Cluster(await connection.configuration(), count=metrics.called)
     lease = Cluster(await connection.configuration(), count=metrics.called, timeout=leader.REQUEST_SECONDS)
     names = leader.Names(namespace=options.lease_namespace, lease="analytics-operator", identity=options.identity)
@@ -77,16 +76,30 @@ async def _operate(options: Options, cluster: Cluster, metrics: Metrics, stop: a
     reconciler = Reconciler(cluster=cluster, ownership=ownership, clock=_now, random_text=lambda: secrets.token_hex(32))
     queue = WorkQueue(reconciler.reconcile, done=metrics.reconciled)
     metrics.watch_queue(depth=lambda: queue.depth, oldest=lambda: queue.oldest)
+    started = asyncio.Event()
     watches = kopf.operator(
         registry=handlers.register(queue, watched=metrics.watched),
         settings=handlers.settings(),
         clusterwide=not options.namespaces,
         namespaces=options.namespaces,
         stop_flag=stop,
+        ready_flag=started,
         # Without one kopf asks for a user's name, which a pod's numeric user lacks; its type of str is not exported.
         identity=options.identity,  # type: ignore[arg-type]
     )
-    await _first_of(*(queue.work() for _ in range(WORKERS)), watches)
+    await _first_of(*(queue.work() for _ in range(WORKERS)), watches, _take_signals_back(started, stop))
+
+
+async def _take_signals_back(started: asyncio.Event, stop: asyncio.Event) -> None:
+    """Never returns. The informer takes SIGTERM for itself at its start, and would end long before it tells us."""
+    await started.wait()
+    _on_signals(stop)
+    await asyncio.Event().wait()
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 async def _crd_is_served(cluster: Cluster) -> None:

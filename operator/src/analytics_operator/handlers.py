@@ -38,6 +38,7 @@ def settings() -> kopf.OperatorSettings:
     found.networking.request_timeout = 30
     found.peering.standalone = True
     found.queueing.worker_limit = None  # a limit keeps each slot for seconds after its event
+    found.queueing.exit_timeout = 0.2  # handlers only fill a queue: at the end there is nothing to wait for
     for kind in WATCHED:
         found.watching.label_selectors[kind.group, kind.version, kind.plural] = names.OURS
     return found

@@ -1,0 +1,152 @@
+"""The CRD: generated, the same in the chart, structural, and judged by the API server as it was meant."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from analytics_operator.__main__ import main
+from analytics_operator.api.crd import definition, document
+from analytics_operator.api.v1alpha1 import Spec
+from tests.operator.play import Play, a_resource
+from tests.support.kube import TOP, KubeError
+
+CREDENTIALS = {"name": "credentials", "key": "database-url"}
+REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
+DIGEST = "sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize("file", ["crds/analyticsapis.yaml", "charts/crds/templates/analyticsapis.yaml"])
+def test_the_committed_file_is_what_the_models_give(file: str) -> None:
+    assert (TOP / file).read_text() == document(), "run `make crds`"
+
+
+def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["crd"]) == 0
+    assert capsys.readouterr().out == document()
+
+
+def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for name, each in schema.get("properties", {}).items():
+        yield from nodes(each, f"{path}.{name}")
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{path}[]")
+
+
+def spec_nodes() -> list[tuple[str, dict[str, Any]]]:
+    whole = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return list(nodes(whole["properties"]["spec"], "spec"))
+
+
+@pytest.mark.parametrize(("path", "schema"), [pytest.param(*each, id=each[0]) for each in spec_nodes()])
+def test_every_field_of_the_spec_is_typed_and_bounded(path: str, schema: dict[str, Any]) -> None:
+    assert not {"$ref", "title", "additionalProperties", "exclusiveMinimum", "exclusiveMaximum"} & schema.keys()
+    if schema.get("x-kubernetes-int-or-string"):
+        assert schema["maxLength"]
+        return
+    match schema["type"]:
+        case "string":
+            assert "maxLength" in schema or "enum" in schema
+        case "integer":
+            assert "minimum" in schema
+            assert "maximum" in schema
+        case "array":
+            assert "maxItems" in schema
+        case kind:
+            assert kind in {"object", "boolean"}
+
+
+def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
+    model = Spec.model_validate(a_resource(replicas=None)["spec"]).model_dump(mode="json", by_alias=True)
+    for path, schema in spec_nodes():
+        if "default" in schema:
+            value: Any = model
+            for part in path.split(".")[1:]:
+                value = value[part]
+            assert value == schema["default"], path
+
+
+@pytest.mark.kube
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({}, id="a tag"),
+        pytest.param({"image": {"repository": "r.example:5000/a/b", "digest": DIGEST}}, id="a digest"),
+        pytest.param({"replicas": 0}, id="nothing to run"),
+        pytest.param({"replicas": 5, "redis": REDIS}, id="redis and replicas"),
+        pytest.param(
+            {"database": {"urlSecretRef": CREDENTIALS, "poolSize": 5, "minConnections": 5}}, id="equal pool bounds"
+        ),
+        pytest.param(
+            {"resources": {"requests": {"cpu": 1}, "limits": {"cpu": "1000m"}}}, id="equal requests and limits"
+        ),
+        pytest.param({"cors": {"origins": ["https://a.example", "http://localhost:3000"]}}, id="origins"),
+    ],
+)
+def test_the_api_server_accepts(play: Play, spec: dict[str, Any]) -> None:
+    made = play.declare(**spec)
+    assert made["status"] == {"observedGeneration": -1}, "the default that makes kubectl wait work from the start"
+    Spec.model_validate(made["spec"])
+
+
+@pytest.mark.kube
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        pytest.param({"image": {"repository": "a"}}, "the version has to be pinned", id="no version"),
+        pytest.param({"image": {"repository": "a", "tag": "latest"}}, "name a version", id="latest"),
+        pytest.param({"replicas": 2}, "set redis.urlSecretRef, or replicas: 1", id="replicas without redis"),
+        pytest.param({"replicas": None}, "set redis.urlSecretRef, or replicas: 1", id="three replicas by default"),
+        pytest.param(
+            {"database": {"urlSecretRef": CREDENTIALS, "poolSize": 4}}, "at most database.poolSize", id="min over pool"
+        ),
+        pytest.param({"resources": {"limits": {"cpu": "100m"}}}, "at most resources.limits.cpu", id="cpu"),
+        pytest.param({"resources": {"requests": {"memory": "2Gi"}}}, "at most resources.limits.memory", id="memory"),
+        pytest.param({"resources": {"limits": {"cpu": "-1"}}}, "should match", id="a negative quantity"),
+        pytest.param({"cors": {"origins": ["a.example"]}}, "should match", id="an origin without a scheme"),
+        pytest.param({"logging": {"level": "trace"}}, "supported values", id="a level that is none"),
+        pytest.param({"database": None}, "Required value", id="no database"),
+    ],
+)
+def test_the_api_server_refuses(play: Play, spec: dict[str, Any], message: str) -> None:
+    with pytest.raises(KubeError, match=message) as refused:
+        play.declare(**spec)
+    assert refused.value.status == 422
+
+
+@pytest.mark.kube
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        pytest.param("a" * 41, "at most 40 characters", id="too long"),
+        pytest.param("1a", "begin with a letter", id="a digit first"),
+        pytest.param("a.b", "begin with a letter", id="a point"),
+    ],
+)
+def test_the_api_server_refuses_names_that_no_child_could_have(play: Play, name: str, message: str) -> None:
+    with pytest.raises(KubeError, match=message):
+        play.declare(name)
+
+
+@pytest.mark.kube
+def test_scaling_past_what_the_spec_allows_is_refused(play: Play) -> None:
+    play.declare()
+    with pytest.raises(KubeError, match="replicas: 1"):
+        play.api.merge("AnalyticsApi", "demo", {"spec": {"replicas": 2}}, subresource="/scale")
+
+
+@pytest.mark.kube
+def test_printer_columns_resolve(play: Play) -> None:
+    play.declare()
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    path = f"/apis/analytics.llm-observatory.io/v1alpha1/namespaces/{play.api.namespace}/analyticsapis"
+    table = play.api.request("GET", path, accept=accept)
+    names = [column["name"] for column in table["columnDefinitions"]]
+    assert names == ["Name", "Ready", "Status", "Replicas", "Desired", "Schema", "Image", "Message", "Age"]
+
+
+def test_the_first_resource_of_the_readme_is_valid() -> None:
+    example = yaml.safe_load((TOP / "docs/examples/analyticsapi.yaml").read_text())
+    Spec.model_validate(example["spec"])

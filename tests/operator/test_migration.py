@@ -1,0 +1,151 @@
+"""The decisions of the gate, without a cluster."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from analytics_operator import migration
+from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.credentials import examine
+from analytics_operator.migration import Gate, State, decide
+from analytics_operator.observed import Observed
+from tests.operator.play import DSN, a_resource, a_result
+
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+SECRETS = {"credentials": {"database-url": DSN.encode()}, "demo-jwt": {"jwt-secret": b"0" * 32}}
+
+
+def resource(**spec: Any) -> AnalyticsApi:
+    metadata = {"name": "demo", "namespace": "llm", "uid": "1", "generation": 1}
+    return AnalyticsApi.model_validate(a_resource(**spec) | {"metadata": metadata})
+
+
+def digest(of: AnalyticsApi) -> str:
+    return migration.digest_of(of, examine(of, SECRETS).database_digest or "")
+
+
+def a_job(digest: str, *, attempt: int = 1, ended: str | None = None, ago: int = 60, at: int = 0) -> dict[str, Any]:
+    """A Job that ended so many seconds ago, or runs; `at` orders Jobs by their creation."""
+    labels = {
+        "analytics.llm-observatory.io/migration-hash": digest,
+        "analytics.llm-observatory.io/attempt": str(attempt),
+    }
+    stamp = (NOW - timedelta(seconds=ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    conditions = [{"type": ended, "status": "True", "lastTransitionTime": stamp, "reason": "Why", "message": "so"}]
+    return {
+        "metadata": {
+            "name": f"j-{digest}-{attempt}",
+            "labels": labels,
+            "creationTimestamp": f"2026-01-01T00:00:{at:02}Z",
+        },
+        "status": {"conditions": conditions if ended else []},
+    }
+
+
+def a_pod(job: dict[str, Any], message: str) -> dict[str, Any]:
+    labels = {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
+    terminated = {"message": message, "exitCode": 1, "reason": "Error"}
+    return {
+        "metadata": {"name": "p", "labels": labels},
+        "status": {"containerStatuses": [{"name": "migrate", "image": "x", "state": {"terminated": terminated}}]},
+    }
+
+
+def gate(wanted: AnalyticsApi, *jobs: dict[str, Any], pods: tuple[dict[str, Any], ...] = (), **secrets: Any) -> Gate:
+    seen = Observed(resource=wanted, secrets=SECRETS | secrets, jobs=jobs, pods=pods)
+    return decide(seen, examine(wanted, SECRETS | secrets), now=NOW)
+
+
+def test_nothing_starts_while_a_secret_is_missing() -> None:
+    assert gate(resource(), credentials=None).state is State.BLOCKED
+
+
+def test_the_first_attempt_starts_at_once() -> None:
+    found = gate(resource())
+    assert (found.state, found.attempt) == (State.START, 1)
+
+
+def test_a_success_for_another_digest_does_not_open_the_gate() -> None:
+    assert gate(resource(), a_job("other", ended="Complete")).state is State.START
+
+
+def test_the_newest_success_decides() -> None:
+    ours = digest(resource())
+    earlier = a_job(ours, ended="Complete", at=1)
+    found = gate(resource(), earlier, a_job("other", ended="Complete", at=2))
+    assert (found.state, found.attempt) == (State.START, 2)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "ago", "state"),
+    [
+        pytest.param(1, 4, State.BACKOFF, id="five seconds after the first"),
+        pytest.param(1, 5, State.START, id="then the second"),
+        pytest.param(2, 9, State.BACKOFF, id="ten after the second"),
+        pytest.param(3, 19, State.EXHAUSTED, id="the limit"),
+        pytest.param(3, 20, State.START, id="and again, for it may have passed"),
+    ],
+)
+def test_a_passing_failure_is_tried_again_with_backoff(attempt: int, ago: int, state: State) -> None:
+    job = a_job(digest(resource()), attempt=attempt, ended="Failed", ago=ago)
+    message = a_result(outcome="failed", reason="DatabaseUnreachable", message="refused")
+    found = gate(resource(), job, pods=(a_pod(job, message),))
+    assert found.state is state
+    assert found.result is not None
+    assert found.result.reason == "DatabaseUnreachable"
+
+
+def test_a_lasting_failure_ends_at_the_limit() -> None:
+    job = a_job(digest(resource()), attempt=3, ended="Failed", ago=3600)
+    found = gate(resource(), job, pods=(a_pod(job, a_result(outcome="failed", reason="HistoryEdited")),))
+    assert (found.state, found.retry_at) == (State.EXHAUSTED, None)
+
+
+def test_a_higher_limit_lets_it_go_on() -> None:
+    wanted = resource(migrations={"backoffLimit": 4})
+    job = a_job(digest(wanted), attempt=3, ended="Failed", ago=3600)
+    assert (
+        gate(wanted, job, pods=(a_pod(job, a_result(outcome="failed", reason="HistoryEdited")),)).state is State.START
+    )
+
+
+def test_a_message_that_is_no_result_gives_its_last_line_without_credentials() -> None:
+    job = a_job(digest(resource()), ended="Failed", ago=1)
+    found = gate(resource(), job, pods=(a_pod(job, f"Traceback\nOSError: cannot reach {DSN}\n"),))
+    assert found.result is not None
+    assert found.result.message == "OSError: cannot reach postgres://***@db:5432/llm_observatory"
+
+
+def test_a_job_without_a_pod_says_how_it_ended() -> None:
+    found = gate(resource(), a_job(digest(resource()), ended="Failed", ago=1))
+    assert found.result is not None
+    assert found.result.reason == "NoResult"
+    assert "Why: so" in found.result.message
+
+
+def test_finished_jobs_go_but_for_the_last_success_and_the_last_failures() -> None:
+    jobs = (
+        a_job("a", ended="Complete", at=1),
+        a_job("b", ended="Failed", attempt=1, at=2),
+        a_job("b", ended="Failed", attempt=2, at=3),
+        a_job("b", ended="Complete", attempt=3, at=4),
+        a_job("c", at=5),
+    )
+    seen = Observed(resource=resource(), jobs=jobs)
+    assert migration.superfluous(seen, keep="c") == ("j-a-1", "j-b-1")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"image": {"repository": "analytics-service", "tag": "2.0.0"}}, id="image"),
+        pytest.param({"migrations": {"timeoutSeconds": 60}}, id="arguments"),
+    ],
+)
+def test_the_digest_follows_what_the_migration_does(change: dict[str, Any]) -> None:
+    assert digest(resource(**change)) != digest(resource())
+
+
+def test_the_digest_ignores_what_it_does_not_do() -> None:
+    assert digest(resource(replicas=0, logging={"level": "debug"})) == digest(resource())
