@@ -95,3 +95,7 @@ try: setup ## The service alone, on an embedded PostgreSQL: no Docker, no root (
 .PHONY: clean
 clean: ## Remove what was made inside the clone (caches outside it stay)
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.PHONY: bench
+bench: setup ## Measure what a request costs, as ratios to a static answer
+	@$(RUN) python -m bench.service
