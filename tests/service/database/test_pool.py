@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from analytics_service.database.pool import Database
 from analytics_service.database.query import Query
-from analytics_service.errors import DatabaseBusy, DatabaseUnavailable, QueryTimeout, SchemaIncompatible
+from analytics_service.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable, QueryTimeout, SchemaIncompatible
 from analytics_service.settings import Settings
 from tests.support.eventually import eventually
 from tests.support.postgres import PASSWORD, Server
@@ -151,3 +151,27 @@ async def test_a_changed_table_does_not_break_a_prepared_statement(database: Dat
 async def test_a_missing_column_is_an_incompatible_schema(database: Database) -> None:
     with pytest.raises(SchemaIncompatible):
         await database.fetch(Query(sql="SELECT no_such_column FROM traces"))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param(Query(sql="SELECT 1 / 0"), id="refused by the server"),
+        pytest.param(Query(sql="SELECT $1::int", args=("one",)), id="refused by the client"),
+    ],
+)
+async def test_a_refused_statement_is_no_lost_database(database: Database, query: Query) -> None:
+    with pytest.raises(DatabaseError) as caught:
+        await database.fetch(query)
+    assert type(caught.value) is DatabaseError
+    assert database.state.reachable
+
+
+async def test_a_service_whose_connections_are_all_busy_is_still_there(database: Database) -> None:
+    tasks = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    await database._look()
+    assert database.state.reachable
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

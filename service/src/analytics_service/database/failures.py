@@ -6,6 +6,7 @@ from enum import StrEnum
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
+from asyncpg.exceptions._base import DataError  # an argument of ours; asyncpg.DataError is the server's
 
 
 class Reason(StrEnum):
@@ -58,6 +59,8 @@ FAILURES = tuple(kind for kinds, _, _ in _CAUSES for kind in kinds)
 
 def classify(error: BaseException, url: str) -> Failure:
     """The reason and one line for `error`, without the secrets of `url`."""
+    if isinstance(error, DataError):
+        return Failure(reason=Reason.OTHER, message=f"an argument does not fit its statement ({_detail(error)})")
     for kinds, reason, words in _CAUSES:
         if isinstance(error, kinds):
             return Failure(reason=reason, message=secretless(f"{words} ({_detail(error)})", url))

@@ -11,7 +11,7 @@ import structlog
 
 from analytics_service.database.compatible import Schema, problem, schema_of
 from analytics_service.database.connect import Pool, database_url, open_pool
-from analytics_service.database.failures import FAILURES, Failure, classify
+from analytics_service.database.failures import FAILURES, Failure, Reason, classify
 from analytics_service.database.migrate.steps import load
 from analytics_service.database.query import Query
 from analytics_service.errors import (
@@ -109,7 +109,7 @@ class Database:
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
             raise SchemaIncompatible("the schema of the database is not the one of this release") from error
         except FAILURES as error:
-            raise self._unavailable(error) from error
+            raise self._failed(error) from error
         finally:
             await self._release(connection)
 
@@ -130,14 +130,18 @@ class Database:
         except TimeoutError as error:
             raise DatabaseBusy(f"no connection became free within {self._acquire_seconds:g} s") from error
         except FAILURES as error:
-            raise self._unavailable(error) from error
+            raise self._failed(error) from error
         finally:
             self._waiting -= 1
 
-    def _unavailable(self, error: BaseException) -> DatabaseError:
+    def _failed(self, error: BaseException) -> DatabaseError:
+        """A lost database is a state; a statement that it refused says nothing of the next one."""
         failure = classify(error, self._url)
-        self._note(failure)
-        return DatabaseUnavailable(failure.message)
+        if failure.reason in {Reason.UNREACHABLE, Reason.AUTHENTICATION}:
+            self._note(failure)
+            return DatabaseUnavailable(failure.message)
+        _log.error("DATABASE_QUERY_FAILED", reason=failure.reason.value, cause=failure.message)
+        return DatabaseError(failure.message)
 
     def _note(self, failure: Failure) -> None:
         _log.warning("DATABASE_CONNECTION_FAILED", reason=failure.reason.value, cause=failure.message)
@@ -168,8 +172,8 @@ class Database:
 
     async def _look(self) -> None:
         pool = self._pool
-        if pool is None:
-            return
+        if pool is None or (pool.get_size() == pool.get_max_size() and pool.get_idle_size() == 0):
+            return  # every connection works: there is no doubt that the database is there
         async with pool.acquire(timeout=self._acquire_seconds) as connection:
             schema = await schema_of(connection)
         wrong = problem(schema, self._target)
