@@ -1,5 +1,6 @@
 """Runs commands: their output goes to a log file, a person sees one line a step with its time."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 from e2e.cluster import cache
 
 HEARTBEAT_SECONDS = 30
+_ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
+"""However this process ends, no command goes on behind the back of the next run."""
 
 
 class ClusterError(Exception):
@@ -43,7 +46,12 @@ def run(  # a command has that many sides
         output.flush()
         try:
             process = subprocess.Popen(
-                command, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+                (*_ENDS_WITH_US, *command),
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         except FileNotFoundError:
             raise ClusterError(f"{command[0]}: is not installed") from None
