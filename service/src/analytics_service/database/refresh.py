@@ -82,9 +82,11 @@ async def refresh_unit(connection: Connection, unit: Unit) -> int:
         if not rows:
             return 0
         dirty = [row["bucket_start"] for row in rows if row["kept"]]
-        for segment in segments(dirty, unit.level.step):
-            await connection.execute(_delete(unit.level), unit.organisation, segment.start, segment.end)
-            await connection.execute(_insert(unit.level), unit.organisation, segment.start, segment.end)
+        if dirty:
+            await connection.execute(_delete(unit.level), unit.organisation, dirty)
+            contiguous = segments(dirty, unit.level.step)
+            starts, ends = [each.start for each in contiguous], [each.end for each in contiguous]
+            await connection.execute(_insert(unit.level), unit.organisation, starts, ends, starts[0], ends[-1])
         await connection.execute(_BUMP, unit.organisation, unit.day)
         return len(dirty)
 
@@ -108,16 +110,22 @@ async def units(connection: Connection) -> list[Unit]:
 
 
 def _delete(level: Level) -> str:
-    return f"DELETE FROM {level.table} WHERE org_id = $1 AND bucket >= $2 AND bucket < $3"
+    return f"DELETE FROM {level.table} WHERE org_id = $1 AND bucket = ANY($2::timestamptz[])"
 
 
 def _insert(level: Level) -> str:
+    """OFFSET 0 keeps the segments outside: each is one range of an index. $4 and $5 leave other days' chunks out."""
     bucket = f"date_bin({interval(level.step)}, t.ts, {EPOCH})"
     grouping = ", ".join(str(column) for column in range(1, len(DIMENSIONS) + 2))
     return f"""
 INSERT INTO {level.table} ({", ".join(rollup_columns())})
 SELECT {aggregated("t", bucket)}
-FROM traces AS t
-WHERE t.org_id = $1 AND t.ts >= $2 AND t.ts < $3 AND t.is_request
+FROM unnest($2::timestamptz[], $3::timestamptz[]) AS s (first, last)
+CROSS JOIN LATERAL (
+    SELECT * FROM traces AS inside
+    WHERE inside.org_id = $1 AND inside.ts >= s.first AND inside.ts < s.last AND inside.ts >= $4 AND inside.ts < $5
+    OFFSET 0
+) AS t
+WHERE t.is_request
 GROUP BY {grouping}
 """
