@@ -58,6 +58,12 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         times.parse(text, now=NOW, zone=BERLIN)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T00:00:00Z", "now-9999w"])
+def test_a_time_that_no_row_has_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="between the years 1970 and 2200"):
+        times.parse(text, now=NOW, zone=BERLIN)
+
+
 @given(instant=st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds
 def test_now_is_the_same_for_fifteen_seconds(instant: datetime) -> None:
     floored = times.floored(instant)

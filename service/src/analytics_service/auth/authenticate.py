@@ -49,6 +49,8 @@ def bearer(headers: Mapping[str, str]) -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise refused(Problem.AUTHENTICATION_REQUIRED, "the Authorization header must be `Bearer <token>`")
+    if not token.isascii():  # nor can it be hashed: bytes that are no UTF-8 arrive as lone surrogates
+        raise refused(Problem.INVALID_TOKEN, "the token is not one that this service accepts")
     return token.strip()
 
 

@@ -129,8 +129,8 @@ class Database:
             return await self._pool.acquire(timeout=self._acquire_seconds)
         except TimeoutError as error:
             raise DatabaseBusy(f"no connection became free within {self._acquire_seconds:g} s") from error
-        except FAILURES as error:
-            raise self._failed(error) from error
+        except FAILURES as error:  # whatever the reason: there is no connection
+            raise self._lost(classify(error, self._url)) from error
         finally:
             self._waiting -= 1
 
@@ -138,10 +138,13 @@ class Database:
         """A lost database is a state; a statement that it refused says nothing of the next one."""
         failure = classify(error, self._url)
         if failure.reason in {Reason.UNREACHABLE, Reason.AUTHENTICATION}:
-            self._note(failure)
-            return DatabaseUnavailable(failure.message)
+            return self._lost(failure)
         _log.error("DATABASE_QUERY_FAILED", reason=failure.reason.value, cause=failure.message)
         return DatabaseError(failure.message)
+
+    def _lost(self, failure: Failure) -> DatabaseUnavailable:
+        self._note(failure)
+        return DatabaseUnavailable(failure.message)
 
     def _note(self, failure: Failure) -> None:
         _log.warning("DATABASE_CONNECTION_FAILED", reason=failure.reason.value, cause=failure.message)

@@ -7,6 +7,9 @@ from zoneinfo import ZoneInfo
 
 OPEN_BUCKET: Final = timedelta(minutes=1)
 _STEP: Final = timedelta(seconds=15)
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""No row is outside; and calendars, zones and the database all know what is inside."""
 
 _RELATIVE = re.compile(r"now(?:(?P<sign>[+-])(?P<count>\d{1,6})(?P<unit>[smhdw]))?(?:/(?P<floor>[mhdw]))?")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
@@ -21,13 +24,22 @@ def floored(now: datetime) -> datetime:
 def parse(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     """The instant in UTC; ValueError with the forms that are understood."""
     try:
-        if relative := _RELATIVE.fullmatch(text):
-            return _relative(relative, now=now, zone=zone)
-        if _RFC3339.fullmatch(text):
-            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        instant = _instant(text, now=now, zone=zone)
     except (ValueError, OverflowError):
-        pass  # a day that no calendar has, or a year that none reaches
-    raise ValueError("must be a time as 2026-01-31T12:00:00Z, or relative as now, now-24h or now-7d/d")
+        instant = None  # a day that no calendar has, or a year that none reaches
+    if instant is None:
+        raise ValueError("must be a time as 2026-01-31T12:00:00Z, or relative as now, now-24h or now-7d/d")
+    if not _EARLIEST <= instant < _LATEST:
+        raise ValueError(f"must lie between the years {_EARLIEST.year} and {_LATEST.year}")
+    return instant
+
+
+def _instant(text: str, *, now: datetime, zone: ZoneInfo) -> datetime | None:
+    if relative := _RELATIVE.fullmatch(text):
+        return _relative(relative, now=now, zone=zone)
+    if _RFC3339.fullmatch(text):
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    return None
 
 
 def _relative(match: re.Match[str], *, now: datetime, zone: ZoneInfo) -> datetime:
