@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from analytics_service.__main__ import run
-from tests.support.postgres import Server
+from tests.support.postgres import PASSWORD, Server
 
 pytestmark = pytest.mark.postgres
 
@@ -238,6 +238,25 @@ def test_files_that_are_missing_or_ambiguous_are_refused(import_: Import, write:
 def test_a_database_that_was_not_migrated_says_so(empty_url: str, write: Any, capsys: Any) -> None:
     assert run(["import", str(write("a.csv", HEADER))], {"DATABASE_URL": empty_url}) == 1
     assert "run analytics-service migrate" in capsys.readouterr().err
+
+
+def test_a_database_that_is_lost_leaves_whole_batches_and_one_line(
+    import_: Import, ask: Callable[[str], str], write: Any
+) -> None:
+    ask(
+        """CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF (SELECT count(*) FROM traces) > 20 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+        RETURN NULL; END $$;
+        CREATE TRIGGER die AFTER INSERT ON traces FOR EACH STATEMENT EXECUTE FUNCTION die()"""
+    )
+    path = write("a.csv", HEADER + "".join(line(n) for n in range(35)) + "bad\n")
+    result = import_(path, "--batch-size", 10)
+    assert (result["code"], result["inserted"], ask("SELECT count(*) FROM traces")) == (1, 20, "20")
+    assert "there is no connection to the database" in result["error"]
+    assert PASSWORD not in result["error"]
+    assert result["error"].count("\n") == 1
+    ask("DROP TRIGGER die ON traces")
+    assert import_(path, "--on-error", "skip")["inserted"] == 15
 
 
 def test_a_table_is_printed_for_people(database_url: str, write: Any, capsys: Any) -> None:

@@ -60,8 +60,11 @@ async def load(connection: Connection, files: Sequence[Source], options: Options
                 reading = asyncio.create_task(asyncio.to_thread(next, following, None))
                 try:
                     written = await writer.write(batch)
-                finally:
+                except BaseException:
                     await asyncio.wait({reading})  # the thread reads the file, which is closed on the way out
+                    reading.exception()  # of the two failures the database's is the one to tell
+                    raise
+                await asyncio.wait({reading})
                 tally.inserted += written.inserted
                 tally.present += written.present
                 report(file, tally)
