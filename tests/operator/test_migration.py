@@ -27,18 +27,12 @@ def digest(of: AnalyticsApi) -> str:
 
 def a_job(digest: str, *, attempt: int = 1, ended: str | None = None, ago: int = 60, at: int = 0) -> dict[str, Any]:
     """A Job that ended so many seconds ago, or runs; `at` orders Jobs by their creation."""
-    labels = {
-        "analytics.llm-observatory.io/migration-hash": digest,
-        "analytics.llm-observatory.io/attempt": str(attempt),
-    }
+    group = "analytics.llm-observatory.io"
+    labels = {f"{group}/migration-hash": digest, f"{group}/attempt": str(attempt), f"{group}/sequence": str(at)}
     stamp = (NOW - timedelta(seconds=ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
     conditions = [{"type": ended, "status": "True", "lastTransitionTime": stamp, "reason": "Why", "message": "so"}]
     return {
-        "metadata": {
-            "name": f"j-{digest}-{attempt}",
-            "labels": labels,
-            "creationTimestamp": f"2026-01-01T00:00:{at:02}Z",
-        },
+        "metadata": {"name": f"j-{digest}-{attempt}", "labels": labels},
         "status": {"conditions": conditions if ended else []},
     }
 
@@ -74,7 +68,7 @@ def test_the_newest_success_decides() -> None:
     ours = digest(resource())
     earlier = a_job(ours, ended="Complete", at=1)
     found = gate(resource(), earlier, a_job("other", ended="Complete", at=2))
-    assert (found.state, found.attempt) == (State.START, 2)
+    assert (found.state, found.attempt, found.sequence) == (State.START, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +116,13 @@ def test_a_job_without_a_pod_says_how_it_ended() -> None:
     assert found.result is not None
     assert found.result.reason == "NoResult"
     assert "Why: so" in found.result.message
+
+
+def test_failures_from_before_a_success_do_not_count() -> None:
+    ours = digest(resource())
+    failure = a_job(ours, attempt=3, ended="Failed", ago=3600, at=1)
+    found = gate(resource(), failure, a_job("other", ended="Complete", at=2), pods=(a_pod(failure, "HistoryEdited"),))
+    assert (found.state, found.attempt, found.result) == (State.START, 4, None)
 
 
 def test_finished_jobs_go_but_for_the_last_success_and_the_last_failures() -> None:

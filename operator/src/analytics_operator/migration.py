@@ -4,7 +4,6 @@ One Job per attempt, named by what it migrates for; at most one is live; a live 
 The newest success decides: going back to an older image migrates again, and the service says whether that is possible.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -66,6 +65,8 @@ class Gate:
     digest: str = ""
     attempt: int = 0
     """The attempt to start, that runs, or that failed last."""
+    sequence: int = 0
+    """Of the Job to start: one more than that of any other."""
     job: str | None = None
     """The Job that the state speaks of."""
     result: Result | None = None
@@ -97,10 +98,12 @@ def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Ga
     digest = digest_of(observed.resource, credentials.database_digest)
     jobs = sorted(observed.jobs, key=_age)
     live = next((job for job in jobs if not finished(job)), None)
-    ours = next((job for job in _newest_successes(jobs) if _digest(job) == digest), None)
+    success = next((job for job in reversed(jobs) if succeeded(job)), None)
+    ours = success if success and _digest(success) == digest else None
     if ours or _released(observed.deployment) == digest:
         return Gate(state=State.DONE, digest=digest, result=result_of(ours, observed) if ours else None)
-    failure = next((job for job in reversed(jobs) if failed(job) and _digest(job) == digest), None)
+    since = jobs[jobs.index(success) + 1 :] if success else jobs
+    failure = next((job for job in reversed(since) if failed(job) and _digest(job) == digest), None)
     result = result_of(failure, observed) if failure else None
     if live:
         return _while_live(live, observed, digest=digest, result=result)
@@ -126,8 +129,10 @@ def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Resu
 
 def _next(observed: Observed, failure: Manifest | None, result: Result | None, *, digest: str, now: datetime) -> Gate:
     taken = max((attempt_of(job) for job in observed.jobs if _digest(job) == digest), default=0)
+    sequence = max(map(_age, observed.jobs), default=0) + 1
+    start = Gate(state=State.START, digest=digest, attempt=taken + 1, sequence=sequence, result=result)
     if failure is None or result is None:
-        return Gate(state=State.START, digest=digest, attempt=taken + 1)
+        return start
     attempt = attempt_of(failure)
     name = failure["metadata"]["name"]
     exhausted = attempt >= observed.resource.spec.migrations.backoff_limit
@@ -137,25 +142,17 @@ def _next(observed: Observed, failure: Manifest | None, result: Result | None, *
     if now < retry_at:
         state = State.EXHAUSTED if exhausted else State.BACKOFF
         return Gate(state=state, digest=digest, attempt=attempt, job=name, result=result, retry_at=retry_at)
-    return Gate(state=State.START, digest=digest, attempt=taken + 1, result=result)
+    return start
 
 
 def superfluous(observed: Observed, *, keep: str) -> tuple[str, ...]:
     """Names of finished Jobs beside the newest success and the newest failures of the digest `keep` or of any."""
     jobs = sorted(observed.jobs, key=_age)
     successes = [job["metadata"]["name"] for job in jobs if succeeded(job)]
-    newest = [job["metadata"]["name"] for job in _newest_successes(jobs)]
     failures = [job["metadata"]["name"] for job in jobs if failed(job)]
     ours = [job["metadata"]["name"] for job in jobs if failed(job) and _digest(job) == keep]
-    kept = {*newest, *failures[-1:], *ours[-1:]}
+    kept = {*successes[-1:], *failures[-1:], *ours[-1:]}
     return tuple(name for name in (*successes, *failures) if name not in kept)
-
-
-def _newest_successes(jobs: Sequence[Manifest]) -> list[Manifest]:
-    """More than one only when they were created within one second, the resolution of Kubernetes' stamps."""
-    successes = [job for job in jobs if succeeded(job)]
-    last = max((_created(job) for job in successes), default="")
-    return [job for job in successes if _created(job) == last]
 
 
 def result_of(job: Manifest, observed: Observed) -> Result:
@@ -203,12 +200,8 @@ def _released(deployment: Manifest | None) -> str | None:
     return annotations.get(names.MIGRATION_HASH)
 
 
-def _age(job: Manifest) -> tuple[str, int]:
-    return _created(job), attempt_of(job)
-
-
-def _created(job: Manifest) -> str:
-    return str(job["metadata"].get("creationTimestamp", ""))
+def _age(job: Manifest) -> int:
+    return int(job["metadata"].get("labels", {}).get(names.SEQUENCE, "0"))
 
 
 def _ended(job: Manifest) -> datetime:

@@ -17,6 +17,9 @@ OURS = f"{MANAGED_BY}={FIELD_MANAGER}"
 
 MIGRATION_HASH = f"{GROUP}/migration-hash"
 ATTEMPT = f"{GROUP}/attempt"
+SEQUENCE = f"{GROUP}/sequence"
+"""Orders the Jobs of a resource: creation stamps of Kubernetes have whole seconds only."""
+
 RELEASED_TEMPLATE = f"{GROUP}/released-template"
 SECRETS_HASH = f"{GROUP}/secrets-hash"
 

@@ -15,7 +15,11 @@ def migrate_job(scope: Scope) -> Decision:
     name = names.migrate_job(scope.name, gate.digest, gate.attempt)
     if gate.state is not State.START:
         return Hold(Ref(JOB, name))
-    labels = {names.MIGRATION_HASH: gate.digest, names.ATTEMPT: str(gate.attempt)}
+    labels = {
+        names.MIGRATION_HASH: gate.digest,
+        names.ATTEMPT: str(gate.attempt),
+        names.SEQUENCE: str(gate.sequence),
+    }
     manifest: Manifest = {
         "apiVersion": "batch/v1",
         "kind": "Job",
