@@ -51,15 +51,22 @@ class _Run:
         """What the tables were made for; else what the server offers, and would be made first."""
         if self.history.requirement is not None:
             return self.history.requirement
-        server = self.server
-        if server is not None and server.can_extend:
-            return Edition.APACHE.requirement
-        return (server.edition if server is not None else Edition.POSTGRESQL).requirement
+        return self.edition.requirement
+
+    @property
+    def extends(self) -> bool:
+        """Whether the extension is made first: the server offers it, and the database is still empty."""
+        return self.history.requirement is None and self.server is not None and self.server.can_extend
+
+    @property
+    def edition(self) -> Edition:
+        """What the store is, or would be: tables that were made for plain PostgreSQL stay so."""
+        if self.server is None or self.history.requirement == Edition.POSTGRESQL.requirement:
+            return Edition.POSTGRESQL
+        return Edition.APACHE if self.extends else self.server.edition
 
     def result(self, reason: str, message: str, *, succeeded: bool) -> Result:
         server, pending = self.server, self.plan.steps if self.plan is not None else ()
-        plain = self.requirement == Edition.POSTGRESQL.requirement
-        shown = Edition.POSTGRESQL if plain or server is None else server.edition
         return Result(
             succeeded=succeeded,
             reason=reason,
@@ -67,7 +74,7 @@ class _Run:
             version=self.history.version,
             target=self.steps[-1].number if self.steps else 0,
             min_compatible_schema=self.history.min_compatible_schema,
-            edition=shown.value if server is not None else None,
+            edition=self.edition.value if server is not None else None,
             server=server.version if server is not None else None,
             extension=server.extension if server is not None else None,
             applied=tuple(self.applied),
@@ -128,7 +135,7 @@ async def _dry_run(connection: Connection, run: _Run) -> Result:
     todo = await _look(connection, run)
     if todo.newer or not todo.steps:
         return _nothing_to_do(run, todo)
-    if run.history.requirement is None and run.server is not None and run.server.can_extend:
+    if run.extends:
         run.say("would create extension timescaledb")
     return run.result("Applied", f"would apply {len(todo.steps)} migrations; nothing was changed", succeeded=True)
 
@@ -153,7 +160,12 @@ async def _locked_run(connection: Connection, run: _Run) -> Result:
         return _nothing_to_do(run, todo)
     if run.server is not None and run.server.read_only:
         return run.result(Reason.READ_ONLY.value, "the database is read-only: name the primary", succeeded=False)
-    await _prepare(connection, run)
+    if run.extends:
+        run.say("creating extension timescaledb")
+        await connection.execute("CREATE EXTENSION timescaledb")
+        todo = await _look(connection, run)  # only now its licence is known
+    await journal.create(connection, run.requirement)
+    run.history = replace(run.history, requirement=run.requirement)
     for step in todo.steps:
         run.say(f"applying {step.name}")
         await _apply(connection, step)
@@ -161,17 +173,6 @@ async def _locked_run(connection: Connection, run: _Run) -> Result:
     await journal.moved(connection, todo.target)
     run.history = await journal.read(connection)
     return run.result("Applied", f"applied {len(run.applied)} migrations", succeeded=True)
-
-
-async def _prepare(connection: Connection, run: _Run) -> None:
-    """The extension, where the server offers it and the database is still empty, and the journal."""
-    if run.history.requirement is None and run.server is not None and run.server.can_extend:
-        run.say("creating extension timescaledb")
-        await connection.execute("CREATE EXTENSION timescaledb")
-        run.server = await edition.inspect(connection)
-        edition.check(run.server)
-    await journal.create(connection, run.requirement)
-    run.history = replace(run.history, requirement=run.requirement)
 
 
 async def _apply(connection: Connection, step: Step) -> None:
