@@ -82,7 +82,7 @@ def _points(params: MetricParameters, rows: Sequence[Row], starts: list[datetime
         if row is None:
             yield shown | nothing(params)
         else:
-            yield shown | _values(params, row, intervals.seconds(starts, number - 1, params.range))
+            yield shown | _values(params, row, intervals.inside(starts, number - 1, params.range))
 
 
 def _every(params: MetricParameters, rows: Sequence[Row], buckets: int) -> Iterator[tuple[int, Group]]:
