@@ -96,8 +96,8 @@ class KubeApi:
         items: list[Object] = self.call("GET", kind, query=f"?labelSelector={selector}")["items"]
         return items
 
-    def create(self, manifest: Object) -> Object:
-        return self.call("POST", manifest["kind"], body=manifest)
+    def create(self, manifest: Object, *, dry_run: bool = False) -> Object:
+        return self.call("POST", manifest["kind"], body=manifest, query="?dryRun=All" if dry_run else "")
 
     def merge(self, kind: str, name: str, patch: Object, *, subresource: str = "") -> Object:
         return self.call("PATCH", kind, name + subresource, body=patch, content_type="application/merge-patch+json")

@@ -48,8 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "crd":
             _crd(options.write)
         else:
+            chosen = _options(options)
             logs.configure(options.log_level)
-            asyncio.run(app.run(_options(options)))
+            asyncio.run(app.run(chosen))
     except UsageError as error:
         sys.stderr.write(f"analytics-operator: {error}\n")
         return 2

@@ -1,0 +1,38 @@
+"""What a person at a shell gets."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analytics_operator.__main__ import main
+
+
+def test_outside_a_cluster_it_asks_what_to_watch(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "--namespace NAME" in lines[0]
+
+
+def test_without_a_command_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "--namespace NAME" in capsys.readouterr().err
+
+
+def test_without_an_api_server_it_says_where_it_looked(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "analytics_operator", "run", "--namespace=x", "--http-port=0"]
+    environment = {"KUBECONFIG": str(tmp_path / "none"), "HOME": str(tmp_path), "PATH": ""}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert "set KUBECONFIG" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["crd", "--help"]])
+def test_help_is_there(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    assert "analytics-operator" in capsys.readouterr().out
