@@ -92,3 +92,12 @@ def test_the_operator_reads_the_result_that_the_service_writes(result: Result) -
     assert (read.outcome, read.reason) == ("succeeded" if result.succeeded else "failed", result.reason)
     assert (read.version, read.target, read.edition) == (result.version, result.target, result.edition)
     assert result.message.startswith(read.message)
+
+
+def test_the_compose_file_gives_the_service_settings_that_it_knows() -> None:
+    compose = yaml.safe_load((CASES.parents[2] / "docker-compose.yaml").read_text())
+    for name in ("migrate", "analytics-api"):
+        service = compose["services"][name]
+        given = {key: SECRETS.get(key, value) for key, value in service["environment"].items()}
+        settings.load(given, require=("database_url", "jwt_secret"))
+        assert callable(parser().parse_args(service["command"]).run)
