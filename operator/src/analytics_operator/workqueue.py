@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import structlog
 
-from analytics_operator.errors import Conflict, OperatorError
+from analytics_operator.errors import Conflict, NotFound, OperatorError
 from analytics_operator.objects import Key
 
 log = structlog.get_logger(__name__)
@@ -135,7 +135,7 @@ def _backoff(failures: int, error: Exception) -> timedelta:
 
 
 def _report(key: Key, failures: int, error: Exception, wait: timedelta) -> None:
-    if isinstance(error, Conflict) and failures == 1:
+    if isinstance(error, Conflict | NotFound) and failures == 1:  # changed or deleted under our hands
         log.info("observed again", resource=key.text, reason=str(error))
     elif isinstance(error, OperatorError):
         log.warning("reconcile failed", resource=key.text, error=str(error), retry_seconds=wait.total_seconds())
