@@ -125,6 +125,17 @@ def test_failures_from_before_a_success_do_not_count() -> None:
     assert (found.state, found.attempt, found.result) == (State.START, 4, None)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "reason"), [pytest.param(10, None, id="soon"), pytest.param(30, "PodNotCreated", id="late")]
+)
+def test_a_job_that_makes_no_pod_is_said(seconds: int, reason: str | None) -> None:
+    job = a_job(digest(resource()))
+    job["metadata"]["creationTimestamp"] = (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    found = gate(resource(), job)
+    assert found.state is State.RUNNING
+    assert (found.problem and found.problem.reason) == reason
+
+
 def test_finished_jobs_go_but_for_the_last_success_and_the_last_failures() -> None:
     jobs = (
         a_job("a", ended="Complete", at=1),

@@ -19,6 +19,8 @@ from analytics_operator.observed import Observed
 
 BACKOFF = timedelta(seconds=5)
 LONGEST_BACKOFF = timedelta(seconds=30)
+PATIENCE = timedelta(seconds=20)
+"""How long a Job may be without a pod before it is said."""
 
 PASSING = frozenset(
     {
@@ -106,14 +108,14 @@ def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Ga
     failure = next((job for job in reversed(since) if failed(job) and _digest(job) == digest), None)
     result = result_of(failure, observed) if failure else None
     if live:
-        return _while_live(live, observed, digest=digest, result=result)
+        return _while_live(live, observed, digest=digest, result=result, now=now)
     return _next(observed, failure, result, digest=digest, now=now)
 
 
-def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Result | None) -> Gate:
+def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Result | None, now: datetime) -> Gate:
     name = live["metadata"]["name"]
     mine = pods.of_job(observed.pods, name)
-    problem = pods.problem(mine)
+    problem = pods.problem(mine) if mine else _no_pod(live, now=now)
     wanted = _digest(live) == digest
     stuck = problem is not None and pods.never_started(mine)
     return Gate(
@@ -125,6 +127,15 @@ def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Resu
         problem=problem,
         discard=name if stuck and not wanted else None,
     )
+
+
+def _no_pod(live: Manifest, *, now: datetime) -> pods.PodProblem | None:
+    """Why a Job makes no pod stands only in Events, which the operator may not read."""
+    name, created = live["metadata"]["name"], live["metadata"].get("creationTimestamp")
+    if not created or now - datetime.fromisoformat(created) < PATIENCE:
+        return None
+    text = f"Job {name} makes no Pod: a quota or an admission refuses it; see `kubectl describe job {name}`"
+    return pods.PodProblem(reason=Reason.POD_NOT_CREATED, message=text)
 
 
 def _next(observed: Observed, failure: Manifest | None, result: Result | None, *, digest: str, now: datetime) -> Gate:
