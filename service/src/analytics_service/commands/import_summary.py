@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -59,7 +60,7 @@ def show(summary: Summary, console: Console) -> None:
     table.add_column(justify="right")
     table.add_column()
     for name, value, note in (
-        ("rows read", f"{tally.read:,}", ", ".join(summary.files)),
+        ("rows read", f"{tally.read:,}", ", ".join(Path(file).name for file in summary.files)),
         ("inserted", f"{tally.inserted:,}", ""),
         ("already there", f"{tally.present:,}", ""),
         ("bad", f"{tally.bad:,}", ""),
