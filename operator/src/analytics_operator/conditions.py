@@ -40,6 +40,7 @@ class Reason(StrEnum):
     MIGRATING = "Migrating"
     MIGRATION_FAILED = "MigrationFailed"
     NOT_DEPLOYED = "NotDeployed"
+    NOT_STALLED = "NotStalled"
     POD_NOT_CREATED = "PodNotCreated"
     PRESENT = "Present"
     QUOTA_EXCEEDED = "QuotaExceeded"

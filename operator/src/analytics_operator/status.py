@@ -110,6 +110,7 @@ def _conditions(facts: _Facts) -> tuple[Condition, ...]:
     else:
         ready = Condition(Type.READY, False, *obstacle)
     moving = obstacle is not None and not stalled and not suspended
+    help_needed = (ready.reason, ready.message) if stalled else (Reason.NOT_STALLED.value, "nobody's help is needed")
     idle = Reason.SUSPENDED if suspended else ready.reason
     return (
         ready,
@@ -118,7 +119,7 @@ def _conditions(facts: _Facts) -> tuple[Condition, ...]:
         _secrets_ready(facts.plan),
         facts.migrated,
         Condition(Type.RECONCILING, moving, ready.reason if moving else idle, ready.message),
-        Condition(Type.STALLED, stalled, ready.reason, ready.message),
+        Condition(Type.STALLED, stalled, *help_needed),
     )
 
 
@@ -223,10 +224,11 @@ def _summary(facts: _Facts) -> str:
 
 
 def _schema(gate: migration.Gate, previous: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Of the last migration that knew it."""
+    """Of the last migration that saw the database: one that did not knows no edition."""
     before: dict[str, Any] = previous.get("schema", {})
-    found = gate.result.model_dump(include={"version", "target", "edition"}, exclude_none=True) if gate.result else {}
-    return (before | found) or None
+    if gate.result is None or gate.result.edition is None:
+        return before or None
+    return before | gate.result.model_dump(include={"version", "target", "edition"}, exclude_none=True)
 
 
 def _endpoints(resource: AnalyticsApi) -> dict[str, str]:
