@@ -10,13 +10,15 @@ import pytest
 import yaml
 
 from analytics_operator import migration
+from analytics_operator.api import v1alpha1
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.migrate.result import Result, as_json
 from analytics_service.settings import Settings
 from tests.support.service import a_service
 
-CASES = Path(__file__).parents[1] / "operator" / "cases"
+TOP = Path(__file__).parents[2]
+CASES = TOP / "tests" / "operator" / "cases"
 SECRETS = {
     "DATABASE_URL": "postgres://user:password@host:5432/database",
     "REDIS_URL": "redis://host:6379/0",
@@ -53,6 +55,28 @@ def test_every_setting_of_the_operator_is_one_of_the_service(config_map: dict[st
     loaded = settings.load({**data, **SECRETS}, require=("database_url", "jwt_secret"))
     assert loaded.database_pool_size == int(data["DATABASE_POOL_SIZE"])
     assert loaded.cors_origins == tuple(data["CORS_ORIGINS"].split(","))
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "setting"),
+    [
+        ("database", "poolSize", "database_pool_size"),
+        ("database", "minConnections", "database_min_connections"),
+        ("database", "statementTimeoutSeconds", "database_statement_timeout_seconds"),
+        ("cache", "defaultTtlSeconds", "cache_default_ttl"),
+    ],
+)
+def test_what_the_resource_admits_the_service_takes(section: str, name: str, setting: str) -> None:
+    crd = yaml.safe_load((TOP / "crds" / "analyticsapis.yaml").read_text())
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    admitted, taken = spec[section]["properties"][name], Settings.model_json_schema()["properties"][setting]
+    for bound in ("minimum", "maximum", "default"):
+        assert admitted[bound] == taken[bound], bound
+
+
+def test_the_levels_and_formats_of_logs_are_the_same() -> None:
+    assert [each.value for each in v1alpha1.LogLevel] == [each.value for each in settings.LogLevel]
+    assert [each.value for each in v1alpha1.LogFormat] == [each.value for each in settings.LogFormat]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +119,7 @@ def test_the_operator_reads_the_result_that_the_service_writes(result: Result) -
 
 
 def test_the_compose_file_gives_the_service_settings_that_it_knows() -> None:
-    compose = yaml.safe_load((CASES.parents[2] / "docker-compose.yaml").read_text())
+    compose = yaml.safe_load((TOP / "docker-compose.yaml").read_text())
     for name in ("migrate", "analytics-api"):
         service = compose["services"][name]
         given = {key: SECRETS.get(key, value) for key, value in service["environment"].items()}

@@ -106,6 +106,8 @@ def test_the_api_server_accepts(play: Play, spec: dict[str, Any]) -> None:
         pytest.param({"resources": {"requests": {"memory": "2Gi"}}}, "at most resources.limits.memory", id="memory"),
         pytest.param({"resources": {"limits": {"cpu": "-1"}}}, "should match", id="a negative quantity"),
         pytest.param({"cors": {"origins": ["a.example"]}}, "should match", id="an origin without a scheme"),
+        pytest.param({"cors": {"origins": ["*", "https://a.example"]}}, "give \\* alone", id="all origins and one"),
+        pytest.param({"cache": {"defaultTtlSeconds": 0}}, "greater than or equal to 1", id="nothing is kept"),
         pytest.param({"logging": {"level": "trace"}}, "supported values", id="a level that is none"),
         pytest.param({"database": None}, "Required value", id="no database"),
     ],

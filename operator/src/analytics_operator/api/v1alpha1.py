@@ -121,10 +121,18 @@ class Auth(Model):
 
 
 class Cache(Model):
-    default_ttl_seconds: Annotated[int, Field(ge=0, le=86400)] = 3600
+    default_ttl_seconds: Annotated[int, Field(ge=1, le=86400)] = 3600
 
 
 class Cors(Model):
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!('*' in self.origins) || size(self.origins) == 1", "cors.origins: give * alone, or a list without it"
+            ),
+        )
+    )
+
     origins: Annotated[tuple[Origin, ...], Field(min_length=1, max_length=50)] = ("*",)
 
 
