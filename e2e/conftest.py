@@ -33,7 +33,7 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(kubectl: Kubectl) -> Iterator[Service]:
-    kubectl.apply(installation.analyticsapi("demo"))
+    kubectl.apply(installation.analyticsapi(kubectl, "demo"))
     wait_ready(kubectl, "demo")
     token = kubectl("exec", "deployment/demo", "--", "analytics-service", "token", "--org", "demo").strip()
     with forward(kubectl, "service/demo", 80) as url:

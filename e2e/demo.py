@@ -75,7 +75,7 @@ def run(kubectl: Kubectl) -> None:
     with step("helm install: charts/crds and charts/operator"):
         installation.install_operator(kubectl)
     with step("kubectl apply: docs/examples/analyticsapi.yaml"):
-        kubectl.apply(installation.analyticsapi(NAME))
+        kubectl.apply(installation.analyticsapi(kubectl, NAME))
     wait_until_ready(kubectl)
     console.print(kubectl("get", "aapi").rstrip())
     import_samples(kubectl)

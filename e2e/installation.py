@@ -23,7 +23,11 @@ def cluster(namespace: str) -> Kubectl:
     command = [sys.executable, "-m", "e2e.cluster", "env", "--output", "json"]
     found = json.loads(subprocess.run(command, cwd=TOP, capture_output=True, check=True).stdout)
     return Kubectl(
-        context=found["CLUSTER_CONTEXT"], kubeconfig=found["KUBECONFIG"], path=found["PATH"], namespace=namespace
+        context=found["CLUSTER_CONTEXT"],
+        kubeconfig=found["KUBECONFIG"],
+        path=found["PATH"],
+        image_prefix=found["IMAGE_PREFIX"],
+        namespace=namespace,
     )
 
 
@@ -47,7 +51,8 @@ def install_stores(kubectl: Kubectl) -> None:
 def install_operator(kubectl: Kubectl, *, replicas: int = 1) -> None:
     """The charts, as a user installs them."""
     kubectl.helm("upgrade", "--install", "analytics-crds", str(TOP / "charts/crds"), "--namespace=default")
-    image = ("--set", "image.repository=analytics-operator", "--set", f"image.tag={TAG}")
+    repository = f"image.repository={kubectl.image_prefix}analytics-operator"
+    image = ("--set", repository, "--set", f"image.tag={TAG}")
     operator = ("analytics-operator", str(TOP / "charts/operator"))
     kubectl.helm("upgrade", "--install", *operator, *image, "--set", f"replicas={replicas}", "--wait")
 
@@ -61,9 +66,10 @@ def secret(name: str, **values: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
 
 
-def analyticsapi(name: str = "demo", **spec: Any) -> dict[str, Any]:
+def analyticsapi(kubectl: Kubectl, name: str = "demo", **spec: Any) -> dict[str, Any]:
     """The first resource of the README, under another name or with other fields."""
     example: dict[str, Any] = yaml.safe_load((TOP / "docs/examples/analyticsapi.yaml").read_text())
     example["metadata"]["name"] = name
     example["spec"] |= spec
+    example["spec"]["image"]["repository"] = f"{kubectl.image_prefix}analytics-service"
     return example

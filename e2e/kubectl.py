@@ -1,6 +1,7 @@
 """The one way in which tests and the demonstration talk to the cluster: kubectl, with the context always named."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -23,10 +24,12 @@ class Kubectl:
     namespace: str
     path: str
     """PATH with kubectl and helm on it."""
+    image_prefix: str
+    """What stands before the names of our images: a registry that the cluster pulls from, or nothing."""
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"PATH": self.path, "KUBECONFIG": self.kubeconfig, "HOME": "/nonexistent"}
+        return os.environ | {"PATH": self.path, "KUBECONFIG": self.kubeconfig}
 
     def at(self, namespace: str) -> "Kubectl":
         return replace(self, namespace=namespace)

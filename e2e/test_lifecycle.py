@@ -106,7 +106,9 @@ def test_a_deleted_child_comes_back(kubectl: Kubectl, service: Service) -> None:
 
 def test_a_bad_database_url_is_reported_and_heals_without_an_outage(kubectl: Kubectl) -> None:
     kubectl.apply(
-        analyticsapi("broken", replicas=1, database={"urlSecretRef": {"name": "broken", "key": "database-url"}})
+        analyticsapi(
+            kubectl, "broken", replicas=1, database={"urlSecretRef": {"name": "broken", "key": "database-url"}}
+        )
     )
     reported(kubectl, "SecretsReady", "broken")
     wrong = credentials(host="nowhere")["stringData"]["database-url"]
@@ -131,7 +133,7 @@ def reported(kubectl: Kubectl, kind: str, word: str) -> dict[str, Any]:
 
 
 def test_deleting_the_resource_leaves_nothing(kubectl: Kubectl) -> None:
-    kubectl.apply(analyticsapi("gone", replicas=1))
+    kubectl.apply(analyticsapi(kubectl, "gone", replicas=1))
     wait_ready(kubectl, "gone")
     kubectl("delete", "aapi", "gone")
     kinds = (

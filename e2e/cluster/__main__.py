@@ -17,7 +17,7 @@ TAG = "dev"
 def up(arguments: argparse.Namespace) -> None:
     """bring up a cluster: that of the context, else kind's published node, else one built here"""
     cluster = kind.up(arguments.context)
-    say(f"  context {cluster.context}, KUBECONFIG={cluster.kubeconfig or 'yours'}")
+    say(f"  context {cluster.context}, KUBECONFIG={cluster.kubeconfig}")
 
 
 def down(_: argparse.Namespace) -> None:
@@ -48,16 +48,21 @@ def load(arguments: argparse.Namespace) -> None:
     take(images.everything(arguments.tag))
 
 
-def manifests(_: argparse.Namespace) -> None:
+def manifests(arguments: argparse.Namespace) -> None:
     """print the manifests of PostgreSQL and Redis, for tests only"""
-    print(images.manifests())
+    print(images.manifests(kind.chosen(arguments.context).image_prefix))
 
 
 def env(arguments: argparse.Namespace) -> None:
     """print what reaches the cluster, for a shell or a program"""
     cluster = kind.chosen(arguments.context)
     path = f"{gomodules.clients()}{os.pathsep}{os.environ['PATH']}"
-    variables = {"CLUSTER_CONTEXT": cluster.context, "KUBECONFIG": cluster.kubeconfig, "PATH": path}
+    variables = {
+        "CLUSTER_CONTEXT": cluster.context,
+        "KUBECONFIG": cluster.kubeconfig,
+        "IMAGE_PREFIX": cluster.image_prefix,
+        "PATH": path,
+    }
     if arguments.output == "json":
         print(json.dumps(variables))
         return

@@ -47,13 +47,13 @@ def stores() -> Stores:
     return Stores(postgres=image, postgres_entrypoint="start-postgres", redis=image)
 
 
-def manifests() -> str:
-    """YAML of PostgreSQL and Redis with the images that `stores` found."""
+def manifests(prefix: str) -> str:
+    """YAML of PostgreSQL and Redis with the images that `stores` found, as the cluster names them."""
     found = stores()
     names = {
-        "POSTGRES_IMAGE": found.postgres,
+        "POSTGRES_IMAGE": prefix + found.postgres,
         "POSTGRES_ENTRYPOINT": found.postgres_entrypoint,
-        "REDIS_IMAGE": found.redis,
+        "REDIS_IMAGE": prefix + found.redis,
     }
     return "---\n".join(Template(file.read_text()).substitute(names) for file in sorted(MANIFESTS.glob("*.yaml")))
 

@@ -19,11 +19,21 @@ class Cluster:
     context: str
     kubeconfig: str
     own: bool
-    """Made here, so that images can be handed to its nodes."""
+    """Made here, and so ours to remove."""
 
     def kubectl(self, *arguments: str) -> tuple[str, ...]:
-        config = ("--kubeconfig", self.kubeconfig) if self.kubeconfig else ()
-        return (_kubectl(), *config, "--context", self.context, *arguments)
+        return (_kubectl(), "--kubeconfig", self.kubeconfig, "--context", self.context, *arguments)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether images can be handed to its nodes; another cluster pulls them from $IMAGE_REGISTRY."""
+        return self.own or self.context.startswith("kind-")
+
+    @property
+    def image_prefix(self) -> str:
+        """What stands before the names of our images in its manifests."""
+        registry = os.environ.get("IMAGE_REGISTRY")
+        return f"{registry}/" if registry and not self.takes_images else ""
 
     def answers(self) -> bool:
         if self.own and not Path(self.kubeconfig).exists():
@@ -34,7 +44,8 @@ class Cluster:
 def chosen(context: str | None) -> Cluster:
     """The cluster of that context, or the one that `up` makes; whether it answers is not looked at."""
     if context:
-        return Cluster(context=context, kubeconfig=os.environ.get("KUBECONFIG", ""), own=False)
+        kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+        return Cluster(context=context, kubeconfig=kubeconfig, own=False)
     return Cluster(context=f"kind-{NAME}", kubeconfig=str(cache.root() / "kubeconfig"), own=True)
 
 
@@ -74,7 +85,7 @@ def down() -> None:
 
 def taker(cluster: Cluster) -> Callable[[Sequence[str]], None]:
     """What hands images to the cluster. Raises ClusterError when nothing can."""
-    if cluster.own or cluster.context.startswith("kind-"):
+    if cluster.takes_images:
         return partial(_load, cluster.context.removeprefix("kind-"))
     registry = os.environ.get("IMAGE_REGISTRY")
     if not registry:
