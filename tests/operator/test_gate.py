@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.operator.play import DSN, Play, image_of
+from tests.operator.play import DSN, Play, image_of, released_of
 from tests.support.kube import eventually
 
 pytestmark = pytest.mark.kube
@@ -52,6 +52,35 @@ def test_a_new_image_waits_for_its_migration_while_scaling_and_repair_go_on(worl
         lambda: image_of(world.api.get("Deployment", "demo")) == "analytics-service:2.0.0", what="the next image"
     )
     world.settle()
+
+
+@pytest.mark.parametrize(
+    "deleted",
+    [("Deployment",), ("ConfigMap",), ("ConfigMap", "Deployment")],
+    ids=["the Deployment", "its copy", "the copy, then the Deployment"],
+)
+def test_what_is_deleted_while_a_migration_runs_comes_back_as_it_was_released(
+    world: Play, deleted: tuple[str, ...]
+) -> None:
+    world.ready()
+    settings = released_of(world.api.get("Deployment", "demo"))["spec"]["containers"][0]["envFrom"]
+    world.edit(image=NEXT, logging={"level": "debug"})
+    world.live_job()
+    for kind in deleted:
+        name = "demo-released" if kind == "ConfigMap" else "demo"
+        before = world.api.get(kind, name)["metadata"]["uid"]
+        world.api.delete(kind, name)
+        eventually(
+            lambda k=kind, n=name, uid=before: (found := world.api.find(k, n)) and found["metadata"]["uid"] != uid,  # type: ignore[misc]
+            what=f"a new {kind}",
+        )
+    back = world.api.get("Deployment", "demo")
+    assert image_of(back) == "analytics-service:1.0.0"
+    assert released_of(back)["spec"]["containers"][0]["envFrom"] == settings
+    assert world.api.find("ConfigMap", settings[0]["configMapRef"]["name"]), "its pods find their settings"
+    world.migrate()
+    world.settle()
+    assert image_of(world.api.get("Deployment", "demo")) == "analytics-service:2.0.0"
 
 
 def test_a_running_migration_is_not_killed_by_a_new_spec(world: Play) -> None:

@@ -102,7 +102,8 @@ def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Ga
     live = next((job for job in jobs if not finished(job)), None)
     success = next((job for job in reversed(jobs) if succeeded(job)), None)
     ours = success if success and _digest(success) == digest else None
-    if ours or _released(observed.deployment) == digest:
+    released = observed.released  # stays true when the Job is deleted by hand
+    if ours or (released and released.digest == digest):
         return Gate(state=State.DONE, digest=digest, result=result_of(ours, observed) if ours else None)
     since = jobs[jobs.index(success) + 1 :] if success else jobs
     failure = next((job for job in reversed(since) if failed(job) and _digest(job) == digest), None)
@@ -203,12 +204,6 @@ def attempt_of(job: Manifest) -> int:
 def _digest(job: Manifest) -> str | None:
     digest: str | None = job["metadata"].get("labels", {}).get(names.MIGRATION_HASH)
     return digest
-
-
-def _released(deployment: Manifest | None) -> str | None:
-    """The digest that the live Deployment was released for: it stays true when the Job is deleted by hand."""
-    annotations: dict[str, str] = (deployment or {}).get("metadata", {}).get("annotations", {})
-    return annotations.get(names.MIGRATION_HASH)
 
 
 def _age(job: Manifest) -> int:

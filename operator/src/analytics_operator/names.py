@@ -52,6 +52,10 @@ def config_map(name: str, digest: str) -> str:
     return f"{name}-config-{digest}"
 
 
+def released(name: str) -> str:
+    return f"{name}-released"
+
+
 def jwt_secret(name: str) -> str:
     return f"{name}-jwt"
 

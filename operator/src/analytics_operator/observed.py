@@ -1,5 +1,6 @@
 """What was seen of a resource and its children: the only input of plans and statuses beside the time."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,18 @@ from analytics_operator import names
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.credentials import SecretData
 from analytics_operator.objects import Manifest, controller
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """What pods are made from until the gate opens: a template, and the digest of the migration that it waited for."""
+
+    template: Manifest
+    digest: str
+
+    @property
+    def text(self) -> str:
+        return json.dumps(self.template, sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +36,18 @@ class Observed:
     pods: tuple[Manifest, ...] = ()
     config_maps: tuple[Manifest, ...] = ()
     replica_sets: tuple[Manifest, ...] = ()
+
+    @property
+    def released(self) -> Released | None:
+        """As the Deployment says, else as its ConfigMap does: either may be deleted by hand while a migration runs."""
+        name = names.released(self.resource.metadata.name)
+        copies = (each.get("data", {}) for each in self.config_maps if each["metadata"]["name"] == name)
+        annotations = (self.deployment or {}).get("metadata", {}).get("annotations", {})
+        for texts in ({key.rpartition("/")[2]: value for key, value in annotations.items()}, *copies):
+            template, digest = texts.get("released-template"), texts.get("migration-hash")
+            if template and digest:
+                return Released(template=json.loads(template), digest=digest)
+        return None
 
     def pods_of(self, component: names.Component) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.pods if pod["metadata"].get("labels", {}).get(names.COMPONENT) == component)

@@ -23,7 +23,7 @@ class Plan:
 def plan(observed: Observed, *, now: datetime) -> Plan:
     credentials = examine(observed.resource, observed.secrets)
     gate = migration.decide(observed, credentials, now=now)
-    scope = Scope(resource=observed.resource, credentials=credentials, gate=gate, deployment=observed.deployment)
+    scope = Scope(resource=observed.resource, credentials=credentials, gate=gate, released=observed.released)
     wanted = build(scope)
     decisions = (*wanted, *_outdated_config_maps(observed, wanted), *_outdated_jobs(observed, gate))
     return Plan(credentials=credentials, gate=gate, decisions=decisions)

@@ -10,6 +10,7 @@ from analytics_operator.manifests.config_map import config_map
 from analytics_operator.manifests.deployment import deployment
 from analytics_operator.manifests.migrate_job import migrate_job
 from analytics_operator.manifests.pod_disruption_budget import pod_disruption_budget
+from analytics_operator.manifests.released import released
 from analytics_operator.manifests.scope import Scope
 from analytics_operator.manifests.service import service
 from analytics_operator.manifests.service_account import service_account
@@ -19,6 +20,7 @@ BUILDERS: tuple[Callable[[Scope], Decision], ...] = (
     service_account,
     config_map,
     migrate_job,
+    released,
     deployment,
     service,
     pod_disruption_budget,

@@ -1,13 +1,12 @@
 """The service's pods. Their template is held at its last released value until the database is migrated for the next."""
 
-import json
-
 from analytics_operator import names
 from analytics_operator.credentials import jwt_ref
 from analytics_operator.manifests.config_map import HTTP_PORT, METRICS_PORT, config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
 from analytics_operator.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
+from analytics_operator.observed import Released
 
 TERMINATION_SECONDS = 40
 """Five for the endpoints to forget the pod, twenty-five for requests in flight, and some to spare."""
@@ -15,14 +14,10 @@ TERMINATION_SECONDS = 40
 
 def deployment(scope: Scope) -> Decision:
     ref = Ref(DEPLOYMENT, scope.name)
-    if scope.gate.open:
-        template, digest = pod_template(scope), scope.gate.digest
-    else:
-        released = released_template(scope.deployment)
-        if released is None:
-            return Hold(ref)  # the first pods start on a migrated database
-        template, digest = released
-    annotations = {names.RELEASED_TEMPLATE: json.dumps(template, sort_keys=True), names.MIGRATION_HASH: digest}
+    released = to_release(scope)
+    if released is None:
+        return Hold(ref)  # the first pods start on a migrated database
+    annotations = {names.RELEASED_TEMPLATE: released.text, names.MIGRATION_HASH: released.digest}
     manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -33,17 +28,17 @@ def deployment(scope: Scope) -> Decision:
             "progressDeadlineSeconds": 600,
             "selector": {"matchLabels": names.selector(scope.name, names.Component.API)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-            "template": template,
+            "template": released.template,
         },
     }
     return Want(ref, manifest)
 
 
-def released_template(live: Manifest | None) -> tuple[Manifest, str] | None:
-    """The template as it was applied last, and the migration that it was released for."""
-    annotations: dict[str, str] = (live or {}).get("metadata", {}).get("annotations", {})
-    text, digest = annotations.get(names.RELEASED_TEMPLATE), annotations.get(names.MIGRATION_HASH)
-    return (json.loads(text), digest) if text and digest else None
+def to_release(scope: Scope) -> Released | None:
+    """What the pods shall be made from now; None before the first release."""
+    if scope.gate.open:
+        return Released(template=pod_template(scope), digest=scope.gate.digest)
+    return scope.released
 
 
 def pod_template(scope: Scope) -> Manifest:

@@ -7,6 +7,7 @@ from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi
 from analytics_operator.credentials import Credentials
 from analytics_operator.migration import Gate
 from analytics_operator.objects import Manifest
+from analytics_operator.observed import Released
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +17,8 @@ class Scope:
     resource: AnalyticsApi
     credentials: Credentials
     gate: Gate
-    deployment: Manifest | None
-    """The live one."""
+    released: Released | None
+    """What the pods are made from until the gate opens."""
 
     @property
     def name(self) -> str:
