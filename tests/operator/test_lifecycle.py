@@ -2,6 +2,7 @@
 
 import pytest
 
+from analytics_operator import names
 from tests.operator.play import Play, a_result, released_of
 from tests.support.kube import Object, eventually
 
@@ -50,8 +51,7 @@ def test_a_deleted_child_comes_back(world: Play, kind: str) -> None:
 
 def test_a_deleted_config_map_comes_back(world: Play) -> None:
     world.ready()
-    (settings,) = world.api.list("ConfigMap", "app.kubernetes.io/instance=demo")
-    name = settings["metadata"]["name"]
+    (name,) = config_maps(world)
     world.api.delete("ConfigMap", name)
     eventually(lambda: world.api.find("ConfigMap", name), what="the ConfigMap")
 
@@ -84,7 +84,7 @@ def env_of(world: Play) -> list[Object]:
 
 def test_new_settings_come_in_a_new_config_map_and_the_old_one_stays_while_it_is_read(world: Play) -> None:
     world.ready()
-    (old,) = world.api.list("ConfigMap", "app.kubernetes.io/instance=demo")
+    (old,) = config_maps(world)
     template = world.api.get("Deployment", "demo")["spec"]["template"]
     labels = template["metadata"]["labels"]
     old_pods = {
@@ -97,14 +97,16 @@ def test_new_settings_come_in_a_new_config_map_and_the_old_one_stays_while_it_is
     world.edit(logging={"level": "debug"})
     eventually(lambda: len(config_maps(world)) == 2, what="the new ConfigMap")
     world.settle()
-    assert old["metadata"]["name"] in config_maps(world), "a rollback finds its settings"
+    assert old in config_maps(world), "a rollback finds its settings"
     world.api.delete("ReplicaSet", "demo-1")
     world.edit(cache={"defaultTtlSeconds": 60})
-    eventually(lambda: old["metadata"]["name"] not in config_maps(world), what="the old ConfigMap is gone")
+    eventually(lambda: old not in config_maps(world), what="the old ConfigMap is gone")
 
 
 def config_maps(world: Play) -> set[str]:
-    return {each["metadata"]["name"] for each in world.api.list("ConfigMap", "app.kubernetes.io/instance=demo")}
+    """Names of those that hold settings."""
+    found = world.api.list("ConfigMap", "app.kubernetes.io/instance=demo")
+    return {each["metadata"]["name"] for each in found} - {names.released("demo")}
 
 
 def test_replicas_follow_the_scale_subresource_and_bring_the_budget(world: Play) -> None:

@@ -35,5 +35,5 @@ def matches(if_none_match: str | None, tag: str) -> bool:
     """Whether the client has the body already; weak validators count, as RFC 9110 says of If-None-Match."""
     if if_none_match is None:
         return False
-    given = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
-    return "*" in given or tag in given
+    given = [one.strip() for one in if_none_match.split(",")]
+    return "*" in given or tag in given or f"W/{tag}" in given
