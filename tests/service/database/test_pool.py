@@ -168,8 +168,11 @@ async def test_a_refused_statement_is_no_lost_database(database: Database, query
 
 
 async def test_a_service_whose_connections_are_all_busy_is_still_there(database: Database) -> None:
+    async def all_busy() -> bool:
+        return database.connections() == (2, 0)
+
     tasks = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(2)]
-    await asyncio.sleep(0.1)
+    await eventually(all_busy)
     await database._look()
     assert database.state.reachable
     for task in tasks:

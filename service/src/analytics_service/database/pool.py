@@ -175,11 +175,21 @@ class Database:
 
     async def _look(self) -> None:
         pool = self._pool
-        if pool is None or (pool.get_size() == pool.get_max_size() and pool.get_idle_size() == 0):
-            return  # every connection works: there is no doubt that the database is there
-        async with pool.acquire(timeout=self._acquire_seconds) as connection:
-            schema = await schema_of(connection)
+        if pool is None or _all_work(pool):
+            return  # there is no doubt that the database is there
+        try:
+            async with pool.acquire(timeout=self._acquire_seconds) as connection:
+                schema = await schema_of(connection)
+        except TimeoutError:
+            if _all_work(pool):
+                return
+            raise
         wrong = problem(schema, self._target)
         if wrong is not None and wrong != self.state.problem:
             _log.warning("DATABASE_SCHEMA_INCOMPATIBLE", cause=wrong)
         self.state = State(connected_once=True, reachable=True, schema=schema, problem=wrong, schema_problem=wrong)
+
+
+def _all_work(pool: Pool) -> bool:
+    """Whether every connection that the pool may have is there and in use."""
+    return pool.get_size() == pool.get_max_size() and pool.get_idle_size() == 0
