@@ -19,3 +19,7 @@ def test_the_standard_library_keeps_its_operator() -> None:
 
     assert operator.itemgetter(0)("ab") == "a"
     assert not str(operator.__file__).startswith(str(TOP))
+
+
+def test_the_readme_shows_the_first_resource_as_it_is() -> None:
+    assert (TOP / "docs" / "examples" / "analyticsapi.yaml").read_text() in (TOP / "README.md").read_text()
