@@ -1,6 +1,7 @@
 """How far an import is: a bar on a terminal, a line every few seconds elsewhere; always on standard error."""
 
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -44,7 +45,7 @@ class Progress:
         """A batch was written."""
         seconds = max(time.monotonic() - self._started, 0.001)
         stored = tally.inserted + tally.present
-        self._show(file.name, f"{stored:,} rows, {stored / seconds:,.0f} rows/s", file.position(), file.size)
+        self._show(Path(file.name).name, f"{stored:,} rows, {stored / seconds:,.0f} rows/s", file.position(), file.size)
 
     def refreshed(self, done: int, total: int) -> None:
         """So many units of the rollups are refreshed."""
