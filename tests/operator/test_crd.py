@@ -58,6 +58,12 @@ def test_every_field_of_the_spec_is_typed_and_bounded(path: str, schema: dict[st
             assert kind in {"object", "boolean"}
 
 
+def test_kubectl_explain_says_what_every_field_is() -> None:
+    whole = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    found = [*nodes(whole["spec"], "spec"), *nodes(whole["status"], "status")]
+    assert not [path for path, schema in found if not schema.get("description") and not path.endswith("[]")]
+
+
 def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
     model = Spec.model_validate(a_resource(replicas=None)["spec"]).model_dump(mode="json", by_alias=True)
     for path, schema in spec_nodes():

@@ -19,23 +19,31 @@ class ConditionStatus(StrEnum):
 class Condition(Model):
     """metav1.Condition."""
 
-    type: Annotated[str, Field(max_length=316)]
-    status: ConditionStatus
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-    reason: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
-    message: Annotated[str, Field(max_length=MESSAGE_LENGTH)]
+    type: Annotated[str, Field(max_length=316)] = Field(description="what is said to be so")
+    status: ConditionStatus = Field(description="whether it is")
+    observed_generation: Annotated[int, Field(ge=0)] | None = Field(None, description="of which generation it is said")
+    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})] = Field(
+        description="when status changed last"
+    )
+    reason: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")] = (
+        Field(description="why, for programs")
+    )
+    message: Annotated[str, Field(max_length=MESSAGE_LENGTH)] = Field(description="why, and the cure, for people")
 
 
 class Schema(Model):
+    """The database's, as the last migration found and left it."""
+
     version: int | None = Field(None, description="schema that the last migration left in the database")
     target: int | None = Field(None, description="schema that the image brings")
     edition: Text | None = Field(None, description="edition of the database")
 
 
 class Endpoints(Model):
-    http: Text
-    metrics: Text
+    """Where the service answers inside the cluster."""
+
+    http: Text = Field(description="URL of the API")
+    metrics: Text = Field(description="URL that Prometheus scrapes")
 
 
 def conditions_are_a_map(schema: dict[str, Any]) -> None:
@@ -44,12 +52,16 @@ def conditions_are_a_map(schema: dict[str, Any]) -> None:
 
 
 class Status(Model):
+    """What is, as the operator saw it last."""
+
     model_config = ConfigDict(json_schema_extra={"default": {"observedGeneration": -1}})
 
     observed_generation: int | None = Field(None, description="the generation that this status speaks of")
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=32, json_schema_extra=conditions_are_a_map)] = ()
-    replicas: int | None = None
-    ready_replicas: int | None = None
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=32, json_schema_extra=conditions_are_a_map)] = Field(
+        (), description="Ready first; where it is False, the others say what is in the way"
+    )
+    replicas: int | None = Field(None, description="pods that there are")
+    ready_replicas: int | None = Field(None, description="pods that serve")
     selector: Text | None = Field(None, description="label selector of the pods, for the scale subresource")
     schema_: Schema | None = Field(None, alias="schema")
     endpoints: Endpoints | None = None

@@ -65,8 +65,10 @@ class LogFormat(StrEnum):
 class SecretKeyRef(Model):
     """A key of a Secret in the namespace of the resource."""
 
-    name: ObjectName
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    name: ObjectName = Field(description="of the Secret")
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] = Field(
+        description="in its data"
+    )
 
 
 class Image(Model):
@@ -79,11 +81,19 @@ class Image(Model):
         )
     )
 
-    repository: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-z0-9]([-a-z0-9._/:]*[a-z0-9])?$")]
-    tag: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_.]*$")] | None = None
-    digest: Annotated[str, Field(max_length=71, pattern=r"^sha256:[a-f0-9]{64}$")] | None = None
+    repository: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-z0-9]([-a-z0-9._/:]*[a-z0-9])?$")] = (
+        Field(description="registry, port and path, without tag")
+    )
+    tag: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_.]*$")] | None = Field(
+        None, description="a version; latest is refused"
+    )
+    digest: Annotated[str, Field(max_length=71, pattern=r"^sha256:[a-f0-9]{64}$")] | None = Field(
+        None, description="decides where a tag is given too"
+    )
     pull_policy: PullPolicy | None = Field(None, description="Kubernetes' default for the tag where absent")
-    pull_secrets: Annotated[tuple[ObjectName, ...], Field(max_length=10)] = ()
+    pull_secrets: Annotated[tuple[ObjectName, ...], Field(max_length=10)] = Field(
+        (), description="names of Secrets that the kubelet pulls with"
+    )
 
     @property
     def reference(self) -> str:
@@ -94,6 +104,8 @@ class Image(Model):
 
 
 class Database(Model):
+    """PostgreSQL 15 or later, with TimescaleDB or without; the operator migrates it before pods use it."""
+
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule("self.minConnections <= self.poolSize", "database.minConnections must be at most database.poolSize"),
@@ -105,7 +117,9 @@ class Database(Model):
     min_connections: Annotated[int, Field(ge=0, le=1000)] = Field(
         5, description="connections that a replica keeps open"
     )
-    statement_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    statement_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        30, description="after which the database ends a query"
+    )
 
 
 class Redis(Model):
@@ -113,6 +127,8 @@ class Redis(Model):
 
 
 class Auth(Model):
+    """How the service tells who asks."""
+
     jwt_secret_ref: SecretKeyRef | None = Field(
         None, description="secret of at least 32 characters that signs tokens; generated where absent"
     )
@@ -121,10 +137,16 @@ class Auth(Model):
 
 
 class Cache(Model):
-    default_ttl_seconds: Annotated[int, Field(ge=1, le=86400)] = 3600
+    """Of finished answers; one that rows have changed is never served for longer than a second."""
+
+    default_ttl_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
+        3600, description="how long an answer is kept, where its route names no other time"
+    )
 
 
 class Cors(Model):
+    """Which web pages may read answers."""
+
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
@@ -133,22 +155,30 @@ class Cors(Model):
         )
     )
 
-    origins: Annotated[tuple[Origin, ...], Field(min_length=1, max_length=50)] = ("*",)
+    origins: Annotated[tuple[Origin, ...], Field(min_length=1, max_length=50)] = Field(
+        ("*",), description="as https://app.example; * is every page, without credentials"
+    )
 
 
 class Logging(Model):
-    level: LogLevel = LogLevel.INFO
-    format: LogFormat = LogFormat.JSON
+    """Of the pods, on standard output."""
+
+    level: LogLevel = Field(LogLevel.INFO, description="the least that is written; info has a line a request")
+    format: LogFormat = Field(LogFormat.JSON, description="json for programs, text for people")
 
 
 class Requests(Model):
-    cpu: Quantity = "500m"
-    memory: Quantity = "512Mi"
+    """What the scheduler sets aside."""
+
+    cpu: Quantity = Field("500m", description="cores, as 500m or 2")
+    memory: Quantity = Field("512Mi", description="bytes, as 512Mi")
 
 
 class Limits(Model):
-    cpu: Quantity = "1"
-    memory: Quantity = "1Gi"
+    """What the kubelet lets a pod have."""
+
+    cpu: Quantity = Field("1", description="cores, as 500m or 2")
+    memory: Quantity = Field("1Gi", description="bytes, as 1Gi; a pod that needs more is killed")
 
 
 class Resources(Model):
@@ -171,11 +201,15 @@ class Resources(Model):
 
 
 class Migrations(Model):
+    """The Job that brings the schema to the image's, before its pods are released."""
+
     timeout_seconds: Annotated[int, Field(ge=10, le=86400)] = Field(900, description="of one attempt")
     backoff_limit: Annotated[int, Field(ge=1, le=20)] = Field(3, description="failed attempts before Stalled")
 
 
 class Spec(Model):
+    """What is wanted."""
+
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
@@ -186,7 +220,7 @@ class Spec(Model):
     )
 
     image: Image
-    replicas: Annotated[int, Field(ge=0, le=100)] = 3
+    replicas: Annotated[int, Field(ge=0, le=100)] = Field(3, description="pods that serve; more than one needs redis")
     database: Database
     redis: Redis | None = Field(None, description="cache and rate limits that replicas share; absent: in the process")
     auth: Auth | None = None
