@@ -41,7 +41,8 @@ def install(*packages: str) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise ClusterError(f"{' '.join(missing)}: not installed, and only root on Debian can have them installed here")
     with step(f"install {' '.join(missing)}"):
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        # At run level 1 a package's service is not started: dockerd may need the runtime wrapper first.
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         run(("apt-get", "update", "-qq"), log="apt")
         command = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
         run(command, environment=environment, log="apt")
