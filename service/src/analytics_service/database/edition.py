@@ -58,9 +58,7 @@ SELECT current_setting('server_version') AS version,
 
 async def inspect(connection: Connection) -> Server:
     """What the server is; changes nothing."""
-    row = await connection.fetchrow(_INSPECT)
-    if row is None:  # pragma: no cover - a SELECT without FROM has one row
-        raise LookupError("no row")
+    (row,) = await connection.fetch(_INSPECT)
     return Server(
         version=row["version"].split(" ", 1)[0],
         version_number=row["version_number"],

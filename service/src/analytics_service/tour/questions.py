@@ -86,6 +86,18 @@ def _costs(data: Any) -> list[Row]:
 _COUNTS = ("request_count", "prompt_tokens", "completion_tokens")
 _TRACE_COLUMNS = ("time UTC", "project", MODEL, "context tokens", "generated tokens", COST)
 
+
+def _first(title: str, *, by: str) -> Question:
+    """The five requests that have most of something."""
+    return Question(
+        title=title,
+        path="/api/v1/traces",
+        parameters={**RANGE, "sort_by": by, "sort_order": "desc", "limit": "5"},
+        columns=_TRACE_COLUMNS,
+        rows=_traces,
+    )
+
+
 QUESTIONS = (
     Question(
         title="How many requests, how many tokens, what did they cost?",
@@ -113,20 +125,8 @@ QUESTIONS = (
         columns=("minute UTC", "requests gpt-4 (assumed)", "requests gpt-3.5-turbo (assumed)", "tokens", COST),
         rows=_per_minute,
     ),
-    Question(
-        title="Which requests were the largest?",
-        path="/api/v1/traces",
-        parameters={**RANGE, "sort_by": "total_tokens", "sort_order": "desc", "limit": "5"},
-        columns=_TRACE_COLUMNS,
-        rows=_traces,
-    ),
-    Question(
-        title="Which requests were the dearest?",
-        path="/api/v1/traces",
-        parameters={**RANGE, "sort_by": "total_cost_usd", "sort_order": "desc", "limit": "5"},
-        columns=_TRACE_COLUMNS,
-        rows=_traces,
-    ),
+    _first("Which requests were the largest?", by="total_tokens"),
+    _first("Which requests were the dearest?", by="total_cost_usd"),
     Question(
         title="Where does the money go?",
         path="/api/v1/costs/summary",
