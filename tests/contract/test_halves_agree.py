@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from analytics_operator import migration
-from analytics_operator.api import v1alpha1
+from analytics_operator.api import fields
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.migrate.result import Result, as_json
@@ -75,8 +75,8 @@ def test_what_the_resource_admits_the_service_takes(section: str, name: str, set
 
 
 def test_the_levels_and_formats_of_logs_are_the_same() -> None:
-    assert [each.value for each in v1alpha1.LogLevel] == [each.value for each in settings.LogLevel]
-    assert [each.value for each in v1alpha1.LogFormat] == [each.value for each in settings.LogFormat]
+    assert [each.value for each in fields.LogLevel] == [each.value for each in settings.LogLevel]
+    assert [each.value for each in fields.LogFormat] == [each.value for each in settings.LogFormat]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tests.support.kube import TOP, KubeError
 
 CREDENTIALS = {"name": "credentials", "key": "database-url"}
 REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
+TINY = {"cpu": "50m", "memory": "128Mi"}
 DIGEST = "sha256:" + "a" * 64
 
 
@@ -65,7 +66,8 @@ def test_kubectl_explain_says_what_every_field_is() -> None:
 
 
 def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
-    model = Spec.model_validate(a_resource(replicas=None)["spec"]).model_dump(mode="json", by_alias=True)
+    given = a_resource(replicas=None, autoscaling={})["spec"]
+    model = Spec.model_validate(given).model_dump(mode="json", by_alias=True)
     for path, schema in spec_nodes():
         if "default" in schema:
             value: Any = model
@@ -89,6 +91,12 @@ def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
             {"resources": {"requests": {"cpu": 1}, "limits": {"cpu": "1000m"}}}, id="equal requests and limits"
         ),
         pytest.param({"cors": {"origins": ["https://a.example", "http://localhost:3000"]}}, id="origins"),
+        pytest.param({"resources": {"requests": TINY, "limits": TINY}}, id="the least resources"),
+        pytest.param({"redis": REDIS, "autoscaling": {}}, id="an autoscaler with the figures of the guide"),
+        pytest.param({"redis": REDIS, "autoscaling": {"minReplicas": 4, "maxReplicas": 4}}, id="equal bounds"),
+        pytest.param(
+            {"redis": REDIS, "auth": {"jwtSecretRef": {"name": "credentials", "key": "jwt"}}}, id="one Secret"
+        ),
     ],
 )
 def test_the_api_server_accepts(play: Play, spec: dict[str, Any]) -> None:
@@ -112,6 +120,26 @@ def test_the_api_server_accepts(play: Play, spec: dict[str, Any]) -> None:
         pytest.param({"resources": {"requests": {"memory": "2Gi"}}}, "at most resources.limits.memory", id="memory"),
         pytest.param({"resources": {"limits": {"cpu": "-1"}}}, "should match", id="a negative quantity"),
         pytest.param({"cors": {"origins": ["a.example"]}}, "should match", id="an origin without a scheme"),
+        pytest.param(
+            {"cors": {"origins": ["https://a.example/"]}}, "scheme, host and port", id="an origin with a path"
+        ),
+        pytest.param({"image": {"repository": "r:5000/a:1", "tag": "2"}}, "move it to image.tag", id="a tag too many"),
+        pytest.param(
+            {"resources": {"requests": {"memory": "64Mi"}, "limits": {"memory": "64Mi"}}},
+            "at least 128Mi",
+            id="too little memory",
+        ),
+        pytest.param({"resources": {"requests": {"cpu": "0"}, "limits": {"cpu": "0"}}}, "at least 50m", id="no cpu"),
+        pytest.param({"autoscaling": {}}, "set redis.urlSecretRef", id="an autoscaler without redis"),
+        pytest.param(
+            {"redis": REDIS, "autoscaling": {"minReplicas": 11}}, "at most autoscaling.maxReplicas", id="bounds"
+        ),
+        pytest.param({"redis": REDIS, "autoscaling": {}, "replicas": 0}, "remove autoscaling", id="none, autoscaled"),
+        pytest.param({"redis": {"urlSecretRef": CREDENTIALS}}, "holds the redis:// URL", id="one URL for both"),
+        pytest.param({"auth": {"jwtSecretRef": CREDENTIALS}}, "random characters", id="the URL signs tokens"),
+        pytest.param(
+            {"redis": REDIS, "auth": {"jwtSecretRef": REDIS["urlSecretRef"]}}, "random characters", id="so does Redis"
+        ),
         pytest.param({"cors": {"origins": ["*", "https://a.example"]}}, "give \\* alone", id="all origins and one"),
         pytest.param({"cache": {"defaultTtlSeconds": 0}}, "greater than or equal to 1", id="nothing is kept"),
         pytest.param({"logging": {"level": "trace"}}, "supported values", id="a level that is none"),

@@ -37,7 +37,7 @@ def wanted(name: str, *, state: State = State.DONE, **spec: Any) -> list[Want]:
     resource = AnalyticsApi.model_validate(a_resource(**spec) | {"metadata": metadata})
     credentials = examine(resource, SECRETS | {f"{name}-jwt": SECRETS["demo-jwt"]})
     gate = Gate(state=state, digest="0123abcd", attempt=99999)
-    scope = Scope(resource=resource, credentials=credentials, gate=gate, released=None)
+    scope = Scope(resource=resource, credentials=credentials, gate=gate, released=None, replicas=resource.spec.replicas)
     return [each for each in build(scope) if isinstance(each, Want)]
 
 

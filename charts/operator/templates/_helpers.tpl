@@ -44,6 +44,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, create, patch, delete]
 # Migrations: each attempt is created once, never changed; all but the last success and failure are deleted.
 - apiGroups: [batch]
   resources: [jobs]

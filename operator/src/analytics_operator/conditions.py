@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from analytics_operator.api.v1alpha1 import MESSAGE_LENGTH
+from analytics_operator.api.fields import MESSAGE_LENGTH
 
 
 class Type(StrEnum):
@@ -17,6 +17,7 @@ class Type(StrEnum):
     PROGRESSING = "Progressing"
     SECRETS_READY = "SecretsReady"
     MIGRATED = "Migrated"
+    SCALING_ACTIVE = "ScalingActive"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
 
@@ -38,6 +39,7 @@ class Reason(StrEnum):
     KEY_MISSING = "KeyMissing"
     MIGRATED = "Migrated"
     MIGRATING = "Migrating"
+    METRICS_AWAITED = "MetricsAwaited"
     MIGRATION_FAILED = "MigrationFailed"
     NOT_DEPLOYED = "NotDeployed"
     NOT_STALLED = "NotStalled"

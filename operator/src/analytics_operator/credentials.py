@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from analytics_operator import digests, names
-from analytics_operator.api.v1alpha1 import AnalyticsApi, SecretKeyRef
+from analytics_operator.api.fields import SecretKeyRef
+from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.conditions import Reason
 
 SecretData = Mapping[str, bytes]

@@ -37,6 +37,7 @@ ANALYTICS_API = Kind(API_VERSION, KIND, PLURAL)
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 EVENT = Kind("v1", "Event", "events")
+HORIZONTAL_POD_AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 JOB = Kind("batch/v1", "Job", "jobs")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 POD = Kind("v1", "Pod", "pods")
@@ -46,7 +47,7 @@ SECRET = Kind("v1", "Secret", "secrets")
 SERVICE = Kind("v1", "Service", "services")
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 
-WATCHED = (SERVICE_ACCOUNT, CONFIG_MAP, JOB, DEPLOYMENT, SERVICE, POD_DISRUPTION_BUDGET)
+WATCHED = (SERVICE_ACCOUNT, CONFIG_MAP, JOB, DEPLOYMENT, SERVICE, POD_DISRUPTION_BUDGET, HORIZONTAL_POD_AUTOSCALER)
 """Children whose events start a reconcile. Secrets are not among them: the operator may not list those of others."""
 
 
@@ -107,5 +108,5 @@ def controller(manifest: Manifest) -> Manifest | None:
 
 def condition(manifest: Manifest, kind: str) -> Manifest | None:
     """The condition of that type in the object's status."""
-    conditions: list[Manifest] = manifest.get("status", {}).get("conditions", [])
+    conditions: list[Manifest] = manifest.get("status", {}).get("conditions") or []
     return next((each for each in conditions if each["type"] == kind), None)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from analytics_operator import migration
+from analytics_operator import migration, scaling
 from analytics_operator.credentials import Credentials, examine
 from analytics_operator.manifests import build
 from analytics_operator.manifests.scope import Scope
@@ -23,7 +23,13 @@ class Plan:
 def plan(observed: Observed, *, now: datetime) -> Plan:
     credentials = examine(observed.resource, observed.secrets)
     gate = migration.decide(observed, credentials, now=now)
-    scope = Scope(resource=observed.resource, credentials=credentials, gate=gate, released=observed.released)
+    scope = Scope(
+        resource=observed.resource,
+        credentials=credentials,
+        gate=gate,
+        released=observed.released,
+        replicas=scaling.replicas(observed.resource, observed.deployment),
+    )
     wanted = build(scope)
     decisions = (*wanted, *_outdated_config_maps(observed, wanted), *_outdated_jobs(observed, gate))
     return Plan(credentials=credentials, gate=gate, decisions=decisions)

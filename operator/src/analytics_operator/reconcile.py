@@ -21,6 +21,7 @@ from analytics_operator.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
+    HORIZONTAL_POD_AUTOSCALER,
     JOB,
     POD,
     REPLICA_SET,
@@ -125,21 +126,22 @@ class Reconciler:
         """Carries out the plan. A child that is refused does not keep the others waiting."""
         if observed.resource.spec.suspend:
             return Applied(deployment=observed.deployment)
-        uid, live, refusals = observed.resource.metadata.uid, observed.deployment, []
+        uid, refusals = observed.resource.metadata.uid, []
+        live = {DEPLOYMENT: observed.deployment}
         for decision in planned.decisions:
             try:
                 match decision:
-                    case Want(ref) if ref.kind is DEPLOYMENT:
-                        live = await self.ownership.ensure(key, uid, decision)
-                    case Want():
-                        await self.ownership.ensure(key, uid, decision)
+                    case Want(ref):
+                        live[ref.kind] = await self.ownership.ensure(key, uid, decision)
                     case Absent(ref):
                         await self.ownership.retire(key, uid, ref)
                     case Hold():
                         pass
             except (Refused, ChildConflict) as error:
                 refusals.append(Refusal(ref=decision.ref, reason=error.reason, message=str(error)))
-        return Applied(deployment=live, refusals=tuple(refusals))
+        return Applied(
+            deployment=live[DEPLOYMENT], autoscaler=live.get(HORIZONTAL_POD_AUTOSCALER), refusals=tuple(refusals)
+        )
 
     async def _write_status(self, body: Manifest, derived: Manifest) -> None:
         """Writes only what moved, and tells people of it."""

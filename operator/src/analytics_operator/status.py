@@ -10,7 +10,7 @@ from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.conditions import Condition, Reason, Type, merge
 from analytics_operator.manifests.config_map import METRICS_PORT
 from analytics_operator.migration import State
-from analytics_operator.objects import Manifest, Ref, Want
+from analytics_operator.objects import Manifest, Ref, Want, condition
 from analytics_operator.observed import Observed
 from analytics_operator.planning import Plan
 from analytics_operator.rollout import Rollout, rollout
@@ -34,6 +34,7 @@ class Applied:
     """What came of the plan."""
 
     deployment: Manifest | None = None
+    autoscaler: Manifest | None = None
     refusals: tuple[Refusal, ...] = ()
 
 
@@ -68,6 +69,7 @@ def derive(observed: Observed, plan: Plan, applied: Applied, *, now: datetime) -
         "observedGeneration": generation,
         "conditions": conditions,
         "replicas": found.total if found else 0,
+        "desiredReplicas": found.wanted if found else observed.resource.spec.replicas,
         "readyReplicas": found.ready if found else 0,
         "selector": names.selector_text(observed.resource.metadata.name, names.Component.API),
         "schema": _schema(plan.gate, observed.previous_status),
@@ -118,6 +120,7 @@ def _conditions(facts: _Facts) -> tuple[Condition, ...]:
         _progressing(facts),
         _secrets_ready(facts.plan),
         facts.migrated,
+        *_scaling_active(facts),
         Condition(Type.RECONCILING, moving, ready.reason if moving else idle, ready.message),
         Condition(Type.STALLED, stalled, *help_needed),
     )
@@ -200,6 +203,17 @@ def _available(found: Rollout | None) -> Condition:
     return Condition(Type.AVAILABLE, found.available, reason, f"{found.ready} of {found.wanted} replicas are ready")
 
 
+def _scaling_active(facts: _Facts) -> tuple[Condition, ...]:
+    """In the autoscaler's own words: without metrics it never scales, and nothing else would tell."""
+    spec, previous = facts.observed.resource.spec, {"status": facts.observed.previous_status}
+    if spec.autoscaling is None:
+        return ()
+    found = condition(previous if spec.suspend else facts.applied.autoscaler or {}, Type.SCALING_ACTIVE)
+    if found is None:
+        return (Condition(Type.SCALING_ACTIVE, False, Reason.METRICS_AWAITED, "the autoscaler has not looked yet"),)
+    return (Condition(Type.SCALING_ACTIVE, found["status"] == "True", found["reason"], found.get("message", "")),)
+
+
 def _progressing(facts: _Facts) -> Condition:
     found, gate = facts.rollout, facts.plan.gate
     if gate.state in {State.START, State.RUNNING, State.SUPERSEDED} and not facts.observed.resource.spec.suspend:
@@ -248,4 +262,5 @@ def _differs(plan: Plan, live: Manifest | None) -> bool:
     same_template = (
         annotations.get(names.RELEASED_TEMPLATE) == wanted["metadata"]["annotations"][names.RELEASED_TEMPLATE]
     )
-    return not same_template or live["spec"]["replicas"] != wanted["spec"]["replicas"]
+    replicas = live["spec"]["replicas"]
+    return not same_template or wanted["spec"].get("replicas", replicas) != replicas

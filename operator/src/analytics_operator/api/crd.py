@@ -4,9 +4,10 @@ from typing import Any
 
 import yaml
 
+from analytics_operator.api.fields import rule
 from analytics_operator.api.schema import structural
 from analytics_operator.api.status import Status
-from analytics_operator.api.v1alpha1 import GROUP, KIND, NAME_LENGTH, NAME_PATTERN, PLURAL, VERSION, Spec, rule
+from analytics_operator.api.v1alpha1 import GROUP, KIND, NAME_LENGTH, NAME_PATTERN, PLURAL, VERSION, Spec
 
 HEADER = "# DO NOT EDIT: generated from operator/src/analytics_operator/api/v1alpha1.py by `make crds`.\n"
 
@@ -50,7 +51,7 @@ def _version() -> dict[str, Any]:
             _column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
             _column("Status", '.status.conditions[?(@.type=="Ready")].reason'),
             _column("Replicas", ".status.readyReplicas", kind="integer"),
-            _column("Desired", ".spec.replicas", kind="integer"),
+            _column("Desired", ".status.desiredReplicas", kind="integer"),
             _column("Schema", ".status.schema.version", kind="integer"),
             _column("Image", ".status.image", priority=1),
             _column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from analytics_operator.api.v1alpha1 import MESSAGE_LENGTH, Model
+from analytics_operator.api.fields import MESSAGE_LENGTH, Model
 
 Text = Annotated[str, Field(max_length=512)]
 
@@ -61,6 +61,7 @@ class Status(Model):
         (), description="Ready first; where it is False, the others say what is in the way"
     )
     replicas: int | None = Field(None, description="pods that there are")
+    desired_replicas: int | None = Field(None, description="pods that there shall be, as spec or the autoscaler says")
     ready_replicas: int | None = Field(None, description="pods that serve")
     selector: Text | None = Field(None, description="label selector of the pods, for the scale subresource")
     schema_: Schema | None = Field(None, alias="schema")

@@ -5,12 +5,25 @@ API server prices CEL rules by the worst case. Unknown fields are ignored, so th
 one's objects.
 """
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field
 
+from analytics_operator.api.fields import (
+    LogFormat,
+    LogLevel,
+    Model,
+    ObjectName,
+    Origin,
+    PoolSize,
+    PullPolicy,
+    Replicas,
+    SecretKeyRef,
+    Utilization,
+    differ,
+    rule,
+    rules,
+)
 from analytics_operator.api.quantity import Quantity
 
 GROUP = "analytics.llm-observatory.io"
@@ -21,54 +34,12 @@ PLURAL = "analyticsapis"
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_LENGTH = 40
-OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-MESSAGE_LENGTH = 1024
+LEAST_MEMORY = "128Mi"
+LEAST_CPU = "50m"
 
-PoolSize = Annotated[int, Field(ge=1, le=1000)]
-Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|https?://[^\s,]+)$")]
-ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
-
-
-def rule(expression: str, message: str) -> dict[str, str]:
-    """A CEL rule of the CRD; the message names the cure."""
-    return {"rule": expression, "message": message}
-
-
-def rules(*each: dict[str, str]) -> dict[str, Any]:
-    return {"x-kubernetes-validations": list(each)}
-
-
-class Model(BaseModel):
-    """Frozen, written in camelCase, deaf to fields that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class PullPolicy(StrEnum):
-    ALWAYS = "Always"
-    IF_NOT_PRESENT = "IfNotPresent"
-    NEVER = "Never"
-
-
-class LogLevel(StrEnum):
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class LogFormat(StrEnum):
-    JSON = "json"
-    TEXT = "text"
-
-
-class SecretKeyRef(Model):
-    """A key of a Secret in the namespace of the resource."""
-
-    name: ObjectName = Field(description="of the Secret")
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] = Field(
-        description="in its data"
-    )
+DATABASE_URL = "self.database.urlSecretRef"
+REDIS_URL = "self.redis.urlSecretRef"
+JWT_SECRET = "self.auth.jwtSecretRef"  # noqa: S105 - where it stands in a rule
 
 
 class Image(Model):
@@ -78,6 +49,7 @@ class Image(Model):
         json_schema_extra=rules(
             rule("has(self.tag) || has(self.digest)", "set image.tag or image.digest: the version has to be pinned"),
             rule("!has(self.tag) || self.tag != 'latest'", "image.tag latest moves: name a version, or a digest"),
+            rule("!self.repository.matches(':[^/]*$')", "image.repository ends in a tag: move it to image.tag"),
         )
     )
 
@@ -152,6 +124,10 @@ class Cors(Model):
             rule(
                 "!('*' in self.origins) || size(self.origins) == 1", "cors.origins: give * alone, or a list without it"
             ),
+            rule(
+                "self.origins.all(each, !each.matches('//[^/]*/'))",
+                "cors.origins: an origin is scheme, host and port: take the path, or the / at its end, away",
+            ),
         )
     )
 
@@ -192,7 +168,15 @@ class Resources(Model):
                     f"resources.requests.{name} must be at most resources.limits.{name}",
                 )
                 for name in ("cpu", "memory")
-            )
+            ),
+            rule(
+                f"quantity(string(self.limits.memory)).compareTo(quantity('{LEAST_MEMORY}')) >= 0",
+                f"resources.limits.memory must be at least {LEAST_MEMORY}: a pod with less is killed as it starts",
+            ),
+            rule(
+                f"quantity(string(self.limits.cpu)).compareTo(quantity('{LEAST_CPU}')) >= 0",
+                f"resources.limits.cpu must be at least {LEAST_CPU}: probes of a pod with less time out",
+            ),
         )
     )
 
@@ -207,6 +191,24 @@ class Migrations(Model):
     backoff_limit: Annotated[int, Field(ge=1, le=20)] = Field(3, description="failed attempts before Stalled")
 
 
+class Autoscaling(Model):
+    """A HorizontalPodAutoscaler rules the number of replicas, from the use of what the pods request."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "self.minReplicas <= self.maxReplicas",
+                "autoscaling.minReplicas must be at most autoscaling.maxReplicas",
+            ),
+        )
+    )
+
+    min_replicas: Replicas = Field(3, description="pods that serve at least")
+    max_replicas: Replicas = Field(10, description="pods that serve at most")
+    cpu_utilization: Utilization = Field(70, description="percent of resources.requests.cpu to aim at")
+    memory_utilization: Utilization = Field(80, description="percent of resources.requests.memory to aim at")
+
+
 class Spec(Model):
     """What is wanted."""
 
@@ -216,11 +218,35 @@ class Spec(Model):
                 "has(self.redis) || self.replicas <= 1",
                 "without redis each replica has a cache and limits of its own: set redis.urlSecretRef, or replicas: 1",
             ),
+            rule(
+                "has(self.redis) || !has(self.autoscaling)",
+                "autoscaling makes several replicas, which share a cache and limits: set redis.urlSecretRef",
+            ),
+            rule(
+                "!has(self.autoscaling) || self.replicas >= 1",
+                "replicas: 0 stops nothing while autoscaling is set: remove autoscaling",
+            ),
+            rule(
+                "!has(self.autoscaling) || !has(oldSelf.autoscaling) || self.replicas == oldSelf.replicas",
+                "the autoscaler rules replicas: change autoscaling.minReplicas or maxReplicas, or remove autoscaling",
+            ),
+            rule(
+                f"!has(self.redis) || {differ(REDIS_URL, DATABASE_URL)}",
+                "redis.urlSecretRef names the URL of the database: name the key that holds the redis:// URL",
+            ),
+            rule(
+                f"!has(self.auth) || !has(self.auth.jwtSecretRef) || {differ(JWT_SECRET, DATABASE_URL)} "
+                f"&& (!has(self.redis) || {differ(JWT_SECRET, REDIS_URL)})",
+                "auth.jwtSecretRef names a URL that others know: name a key that holds random characters",
+            ),
         )
     )
 
     image: Image
-    replicas: Annotated[int, Field(ge=0, le=100)] = Field(3, description="pods that serve; more than one needs redis")
+    replicas: Annotated[int, Field(ge=0, le=100)] = Field(
+        3, description="pods that serve (with autoscaling: at first); more than one needs redis"
+    )
+    autoscaling: Autoscaling | None = Field(None, description="absent: replicas alone decides")
     database: Database
     redis: Redis | None = Field(None, description="cache and rate limits that replicas share; absent: in the process")
     auth: Auth | None = None

@@ -6,6 +6,7 @@ objects.WATCHED and to the chart's rules, and run `make golden`.
 
 from collections.abc import Callable
 
+from analytics_operator.manifests.autoscaler import autoscaler
 from analytics_operator.manifests.config_map import config_map
 from analytics_operator.manifests.deployment import deployment
 from analytics_operator.manifests.migrate_job import migrate_job
@@ -24,6 +25,7 @@ BUILDERS: tuple[Callable[[Scope], Decision], ...] = (
     deployment,
     service,
     pod_disruption_budget,
+    autoscaler,
 )
 """In the order in which they are applied: pods name the account and the settings."""
 

@@ -23,7 +23,7 @@ def deployment(scope: Scope) -> Decision:
         "kind": "Deployment",
         "metadata": metadata(scope.resource, scope.name, annotations=annotations),
         "spec": {
-            "replicas": scope.resource.spec.replicas,
+            **({} if scope.replicas is None else {"replicas": scope.replicas}),
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": 600,
             "selector": {"matchLabels": names.selector(scope.name, names.Component.API)},

@@ -1,6 +1,7 @@
 """What the pods of the service and of the migration have in common: one image, Pod Security restricted, no token."""
 
-from analytics_operator.api.v1alpha1 import AnalyticsApi, SecretKeyRef
+from analytics_operator.api.fields import SecretKeyRef
+from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.objects import Manifest
 
 USER = 10001

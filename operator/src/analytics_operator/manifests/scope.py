@@ -19,6 +19,8 @@ class Scope:
     gate: Gate
     released: Released | None
     """What the pods are made from until the gate opens."""
+    replicas: int | None
+    """What the Deployment is applied with; None while an autoscaler owns the field."""
 
     @property
     def name(self) -> str:

@@ -1,0 +1,63 @@
+"""What the fields of the resource are made of: the base model, rules, bounded texts and enums."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+MESSAGE_LENGTH = 1024
+
+PoolSize = Annotated[int, Field(ge=1, le=1000)]
+Replicas = Annotated[int, Field(ge=1, le=100)]
+Utilization = Annotated[int, Field(ge=1, le=1000)]
+Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|https?://[^\s,]+)$")]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
+
+
+def rule(expression: str, message: str) -> dict[str, str]:
+    """A CEL rule of the CRD; the message names the cure."""
+    return {"rule": expression, "message": message}
+
+
+def rules(*each: dict[str, str]) -> dict[str, Any]:
+    return {"x-kubernetes-validations": list(each)}
+
+
+def differ(one: str, other: str) -> str:
+    """CEL: the two references name different keys. CEL does not compare objects of different fields."""
+    return f"({one}.name != {other}.name || {one}.key != {other}.key)"
+
+
+class Model(BaseModel):
+    """Frozen, written in camelCase, deaf to fields that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class PullPolicy(StrEnum):
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    TEXT = "text"
+
+
+class SecretKeyRef(Model):
+    """A key of a Secret in the namespace of the resource."""
+
+    name: ObjectName = Field(description="of the Secret")
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] = Field(
+        description="in its data"
+    )

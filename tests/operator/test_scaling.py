@@ -1,0 +1,104 @@
+"""Who rules the replicas, alone and on a real API server."""
+
+from typing import Any
+
+import pytest
+
+from analytics_operator.scaling import replicas
+from tests.operator.play import Play, now
+from tests.operator.test_migration import resource
+from tests.support.kube import KubeError, Object, eventually
+
+REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
+BOUNDS = {"minReplicas": 2, "maxReplicas": 6}
+
+
+def a_deployment(count: int, *managers: str) -> dict[str, Any]:
+    fields: Object = {"f:spec": {"f:replicas": {}}}
+    return {
+        "metadata": {"managedFields": [{"manager": each, "fieldsV1": fields} for each in managers]},
+        "spec": {"replicas": count},
+    }
+
+
+@pytest.mark.parametrize(
+    ("autoscaling", "deployment", "applied"),
+    [
+        pytest.param(None, None, 4, id="the spec, at first"),
+        pytest.param(None, a_deployment(7, "somebody"), 4, id="the spec, whoever else wrote"),
+        pytest.param(BOUNDS, None, 4, id="at first the spec within the bounds"),
+        pytest.param({"minReplicas": 5, "maxReplicas": 6}, None, 5, id="at first not under the bounds"),
+        pytest.param({"minReplicas": 1, "maxReplicas": 3}, None, 3, id="at first not over the bounds"),
+        pytest.param(BOUNDS, a_deployment(3, "analytics-operator"), 3, id="what is there, while nobody else rules"),
+        pytest.param(BOUNDS, a_deployment(5, "kube-controller-manager"), None, id="released to the autoscaler"),
+        pytest.param(BOUNDS, a_deployment(5, "analytics-operator", "kube-controller-manager"), None, id="shared"),
+    ],
+)
+def test_what_is_applied(autoscaling: Any, deployment: Any, applied: int | None) -> None:
+    assert replicas(resource(replicas=4, redis=REDIS, autoscaling=autoscaling), deployment) == applied
+
+
+def autoscaled(world: Play) -> None:
+    world.credentials(redis_url="redis://redis:6379/0")
+    world.ready(replicas=2, redis=REDIS, autoscaling=BOUNDS)
+
+
+def rescale(world: Play, count: int) -> None:
+    """As the HorizontalPodAutoscaler's controller does."""
+    body = {"spec": {"replicas": count}}
+    path = f"/apis/apps/v1/namespaces/{world.api.namespace}/deployments/demo/scale?fieldManager=kube-controller-manager"
+    world.api.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+
+
+def count_of(world: Play) -> int:
+    count: int = world.api.get("Deployment", "demo")["spec"]["replicas"]
+    return count
+
+
+@pytest.mark.kube
+def test_the_autoscaler_is_not_fought(world: Play) -> None:
+    autoscaled(world)
+    rescale(world, 5)
+    world.edit(cache={"defaultTtlSeconds": 1})
+    world.settle()
+    assert count_of(world) == 5
+    assert world.resource()["status"]["desiredReplicas"] == 5
+    world.edit(cache={"defaultTtlSeconds": 2})
+    world.settle()
+    assert count_of(world) == 5, "a field that nobody applies would have fallen back to 1"
+
+
+@pytest.mark.kube
+def test_without_the_autoscaler_the_spec_decides_again(world: Play) -> None:
+    autoscaled(world)
+    rescale(world, 5)
+    world.edit(autoscaling=None)
+    eventually(lambda: count_of(world) == 2, what="two replicas")
+    eventually(lambda: world.api.find("HorizontalPodAutoscaler", "demo") is None, what="no autoscaler")
+    world.settle()
+    assert world.condition("ScalingActive")["status"] is None
+
+
+@pytest.mark.kube
+def test_scaling_by_hand_is_refused_while_the_autoscaler_rules(world: Play) -> None:
+    autoscaled(world)
+    with pytest.raises(KubeError, match=r"change autoscaling\.minReplicas"):
+        world.api.merge("AnalyticsApi", "demo", {"spec": {"replicas": 4}}, subresource="/scale")
+
+
+@pytest.mark.kube
+def test_an_autoscaler_without_metrics_is_reported(world: Play) -> None:
+    autoscaled(world)
+    assert world.condition("ScalingActive")["reason"] == "MetricsAwaited"
+    blind: Object = {
+        "type": "ScalingActive",
+        "status": "False",
+        "reason": "FailedGetResourceMetric",
+        "message": "unable to get metrics for resource cpu",
+        "lastTransitionTime": now(),
+    }
+    status = {"currentReplicas": 2, "desiredReplicas": 2, "conditions": [blind]}
+    world.api.merge("HorizontalPodAutoscaler", "demo", {"status": status}, subresource="/status")
+    found = world.until("ScalingActive", "False", "FailedGetResourceMetric")
+    assert "unable to get metrics" in found["message"]
+    assert world.condition("Ready")["status"] == "True", "the pods serve all the same"
