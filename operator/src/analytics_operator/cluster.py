@@ -12,12 +12,14 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 
 from analytics_operator import answers
-from analytics_operator.errors import Unavailable
+from analytics_operator.errors import NotFound, Unavailable
 from analytics_operator.names import FIELD_MANAGER
 from analytics_operator.objects import Kind, Manifest
 
 TIMEOUT = 15.0
+JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
+METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 
 Count = Callable[[str, str, int], None]
 """Told of every call: verb, kind, status (0 when there was no answer)."""
@@ -37,6 +39,15 @@ class Cluster:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         return await self._call("GET", kind, kind.path(namespace, name))
+
+    async def version(self, kind: Kind, namespace: str, name: str) -> str | None:
+        """The object's resourceVersion, None where there is no object; its content does not travel."""
+        try:
+            answer = await self._call("GET", kind, kind.path(namespace, name), accept=METADATA)
+        except NotFound:
+            return None
+        found: str = answer["metadata"]["resourceVersion"]
+        return found
 
     async def list(self, kind: Kind, namespace: str, *, labels: str) -> list[Manifest]:
         answer = await self._call("GET", kind, kind.path(namespace), query={"labelSelector": labels}, verb="LIST")
@@ -71,6 +82,12 @@ class Cluster:
         answer = await self._call("GET", kind, f"/apis/{kind.api_version}", verb="DISCOVER")
         return any(each["name"] == kind.plural for each in answer["resources"])
 
+    async def published(self, kind: Kind) -> dict[str, Any]:
+        """The schemas that the API server publishes for the kind's group and version, by name (OpenAPI v3)."""
+        answer = await self._call("GET", kind, f"/openapi/v3/apis/{kind.api_version}", verb="DISCOVER")
+        schemas: dict[str, Any] = answer["components"]["schemas"]
+        return schemas
+
     async def _call(  # noqa: PLR0913 - one place for all that a request can carry
         self,
         method: str,
@@ -79,7 +96,8 @@ class Cluster:
         *,
         body: Any = None,
         query: dict[str, str] | None = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
         verb: str | None = None,
     ) -> Manifest:
         status = 0
@@ -87,7 +105,7 @@ class Cluster:
             request = await self._client.param_serialize(
                 method,
                 f"{path}?{urlencode(query)}" if query else path,
-                header_params={"Accept": "application/json", "Content-Type": content_type},
+                header_params={"Accept": accept, "Content-Type": content_type},
                 auth_settings=["BearerToken"],
             )
             _, url, headers, *_ = request
