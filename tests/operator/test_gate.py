@@ -133,7 +133,6 @@ def test_a_rotated_value_rolls_the_pods(world: Play) -> None:
     before = world.api.get("Deployment", "demo")["spec"]["template"]["metadata"]["annotations"]
     rotated = {"stringData": {"database-url": DSN.replace("correct", "rotated")}}
     world.api.merge("Secret", "credentials", rotated)
-    world.edit(logging={"level": "info"}, cache={"defaultTtlSeconds": 1})  # Secrets are read at every look
     world.migrate()
     eventually(
         lambda: world.api.get("Deployment", "demo")["spec"]["template"]["metadata"]["annotations"] != before,

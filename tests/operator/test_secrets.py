@@ -45,7 +45,6 @@ def test_the_generated_secret_is_long_random_and_owned(world: Play) -> None:
 def test_a_generated_secret_that_was_shortened_is_reported_and_not_replaced(world: Play) -> None:
     world.ready()
     world.api.merge("Secret", "demo-jwt", {"data": {"jwt-secret": base64.b64encode(b"short").decode()}})
-    world.edit(cache={"defaultTtlSeconds": 1})
     world.until("SecretsReady", "False", "InvalidGeneratedSecret")
     assert world.api.get("Secret", "demo-jwt")["data"]["jwt-secret"] == base64.b64encode(b"short").decode()
     assert world.deployment(), "the pods keep serving with what they have"
@@ -54,8 +53,7 @@ def test_a_generated_secret_that_was_shortened_is_reported_and_not_replaced(worl
 def test_a_generated_secret_that_was_deleted_is_made_anew_with_a_warning(world: Play) -> None:
     world.ready()
     world.api.delete("Secret", "demo-jwt")
-    world.edit(cache={"defaultTtlSeconds": 1})
-    eventually(lambda: world.api.find("Secret", "demo-jwt"), what="a new one")
+    eventually(lambda: world.api.find("Secret", "demo-jwt"), what="a new one", seconds=10)
     eventually(lambda: [e for e in world.events("SecretGenerated") if e["type"] == "Warning"], what="a warning")
 
 

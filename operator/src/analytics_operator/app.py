@@ -19,6 +19,8 @@ from analytics_operator.objects import ANALYTICS_API
 from analytics_operator.ownership import Ownership
 from analytics_operator.probes import serving
 from analytics_operator.reconcile import Reconciler
+from analytics_operator.rotation import Rotation
+from analytics_operator.served import Served
 from analytics_operator.workqueue import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -72,8 +74,16 @@ async def _lead(
 
 async def _operate(options: Options, cluster: Cluster, metrics: Metrics, stop: asyncio.Event) -> None:
     await _crd_is_served(cluster)
-    ownership = Ownership(cluster, unchanged=metrics.unchanged)
-    reconciler = Reconciler(cluster=cluster, ownership=ownership, clock=_now, random_text=lambda: secrets.token_hex(32))
+    rotation, served = Rotation(cluster), Served(cluster)
+    await served.look()
+    reconciler = Reconciler(
+        cluster=cluster,
+        ownership=Ownership(cluster, unchanged=metrics.unchanged),
+        rotation=rotation,
+        served=served,
+        clock=_now,
+        random_text=lambda: secrets.token_hex(32),
+    )
     queue = WorkQueue(reconciler.reconcile, done=metrics.reconciled)
     metrics.watch_queue(depth=lambda: queue.depth, oldest=lambda: queue.oldest)
     started = asyncio.Event()
@@ -87,7 +97,8 @@ async def _operate(options: Options, cluster: Cluster, metrics: Metrics, stop: a
         # Without one kopf asks for a user's name, which a pod's numeric user lacks; its type of str is not exported.
         identity=options.identity,  # type: ignore[arg-type]
     )
-    await _first_of(*(queue.work() for _ in range(WORKERS)), watches, _take_signals_back(started, stop))
+    looks = (rotation.watch(queue.add), served.watch(queue.add_all))
+    await _first_of(*(queue.work() for _ in range(WORKERS)), *looks, watches, _take_signals_back(started, stop))
 
 
 async def _take_signals_back(started: asyncio.Event, stop: asyncio.Event) -> None:

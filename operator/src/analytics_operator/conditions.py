@@ -10,7 +10,7 @@ from analytics_operator.api.fields import MESSAGE_LENGTH
 
 
 class Type(StrEnum):
-    """Positive, but for the two of kstatus that are true when something is not as it should be."""
+    """Positive, but for the last three: these are true when something is not as it should be."""
 
     READY = "Ready"
     AVAILABLE = "Available"
@@ -18,6 +18,7 @@ class Type(StrEnum):
     SECRETS_READY = "SecretsReady"
     MIGRATED = "Migrated"
     SCALING_ACTIVE = "ScalingActive"
+    SCHEMA_OUTDATED = "SchemaOutdated"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
 
@@ -43,6 +44,7 @@ class Reason(StrEnum):
     MIGRATION_FAILED = "MigrationFailed"
     NOT_DEPLOYED = "NotDeployed"
     NOT_STALLED = "NotStalled"
+    OLDER_THAN_OPERATOR = "OlderThanOperator"
     POD_NOT_CREATED = "PodNotCreated"
     PRESENT = "Present"
     QUOTA_EXCEEDED = "QuotaExceeded"

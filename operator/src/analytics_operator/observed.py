@@ -36,6 +36,8 @@ class Observed:
     pods: tuple[Manifest, ...] = ()
     config_maps: tuple[Manifest, ...] = ()
     replica_sets: tuple[Manifest, ...] = ()
+    unserved: tuple[str, ...] = ()
+    """Fields that this operator knows and the served CRD does not."""
 
     @property
     def released(self) -> Released | None:

@@ -37,6 +37,8 @@ from analytics_operator.objects import (
 from analytics_operator.observed import Observed, controlled_by
 from analytics_operator.ownership import Ownership, check_ours
 from analytics_operator.planning import Plan, plan
+from analytics_operator.rotation import Rotation
+from analytics_operator.served import Served
 from analytics_operator.status import Applied, Refusal
 
 log = structlog.get_logger(__name__)
@@ -48,6 +50,8 @@ class Reconciler:
 
     cluster: Cluster
     ownership: Ownership
+    rotation: Rotation
+    served: Served
     clock: Callable[[], datetime]
     random_text: Callable[[], str]
 
@@ -59,6 +63,7 @@ class Reconciler:
             body = None
         if body is None or "deletionTimestamp" in body["metadata"]:
             self.ownership.forget(key)  # its children go by their owner references
+            self.rotation.forget(key)
             return None
         try:
             return await self._reconcile(key, AnalyticsApi.model_validate(body), body)
@@ -100,6 +105,7 @@ class Reconciler:
             pods=tuple(pods),
             config_maps=tuple(each for each in config_maps if controlled_by(uid, each)),
             replica_sets=tuple(replica_sets),
+            unserved=self.served.lacks,
         )
 
     async def _secrets(self, key: Key, resource: AnalyticsApi, *, again: bool) -> dict[str, dict[str, bytes] | None]:
@@ -113,6 +119,7 @@ class Reconciler:
             check_ours(live, key, resource.metadata.uid, Ref(SECRET, ours))
         if must_generate(resource, found) and not resource.spec.suspend:
             found[ours] = await self._generate(resource, again=again)
+        self.rotation.saw(key, {name: _version(secret) for name, secret in found.items()})
         return {name: secret and _data(secret) for name, secret in found.items()}
 
     async def _generate(self, resource: AnalyticsApi, *, again: bool) -> Manifest:
@@ -177,6 +184,10 @@ class Reconciler:
             return await self.cluster.get(kind, namespace, name)
         except NotFound:
             return None
+
+
+def _version(secret: Manifest | None) -> str | None:
+    return secret["metadata"]["resourceVersion"] if secret else None
 
 
 def _data(secret: Manifest) -> dict[str, bytes]:

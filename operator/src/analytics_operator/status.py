@@ -121,6 +121,7 @@ def _conditions(facts: _Facts) -> tuple[Condition, ...]:
         _secrets_ready(facts.plan),
         facts.migrated,
         *_scaling_active(facts),
+        *_schema_outdated(facts.observed.unserved),
         Condition(Type.RECONCILING, moving, ready.reason if moving else idle, ready.message),
         Condition(Type.STALLED, stalled, *help_needed),
     )
@@ -212,6 +213,16 @@ def _scaling_active(facts: _Facts) -> tuple[Condition, ...]:
     if found is None:
         return (Condition(Type.SCALING_ACTIVE, False, Reason.METRICS_AWAITED, "the autoscaler has not looked yet"),)
     return (Condition(Type.SCALING_ACTIVE, found["status"] == "True", found["reason"], found.get("message", "")),)
+
+
+def _schema_outdated(unserved: tuple[str, ...]) -> tuple[Condition, ...]:
+    """Only where it is so: whoever sets such a field would see it dropped without a word."""
+    if not unserved:
+        return ()
+    text = (
+        f"the served CRD drops {', '.join(unserved)}: upgrade the chart charts/crds, which Helm does not do by itself"
+    )
+    return (Condition(Type.SCHEMA_OUTDATED, True, Reason.OLDER_THAN_OPERATOR, text),)
 
 
 def _progressing(facts: _Facts) -> Condition:

@@ -69,6 +69,11 @@ class WorkQueue:
         self._make_due(key, entry, first=first)
         await self._notify()
 
+    async def add_all(self) -> None:
+        """Makes every key due that is known."""
+        for key in tuple(self._entries):
+            await self.add(key)
+
     async def work(self) -> None:
         """One worker: runs keys until it is cancelled."""
         while True:

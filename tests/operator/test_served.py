@@ -1,0 +1,59 @@
+"""An operator that is newer than the CRD beside it, on an API server of its own."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from analytics_operator.api.crd import definition
+from analytics_operator.served import missing
+from tests.operator.conftest import running
+from tests.operator.play import Play
+from tests.support.kube import TOP, KubeApi, Object, api_server, eventually
+
+CRD = "analyticsapis.analytics.llm-observatory.io"
+
+
+def older() -> Object:
+    """The CRD as it was before `autoscaling` and `cors.origins`."""
+    crd: Object = copy.deepcopy(yaml.safe_load((TOP / "crds/analyticsapis.yaml").read_text()))
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del schema["properties"]["autoscaling"]
+    del schema["properties"]["cors"]["properties"]["origins"]
+    del schema["properties"]["cors"]["x-kubernetes-validations"]
+    schema["properties"]["cors"]["default"] = {}
+    schema["x-kubernetes-validations"] = []
+    return crd
+
+
+def published(crd: Object) -> Object:
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return {"io.llm-observatory.analytics.v1alpha1.AnalyticsApi": schema}
+
+
+def test_fields_that_the_served_schema_lacks_are_named_once() -> None:
+    assert missing(published(definition())) == ()
+    assert missing(published(older())) == ("spec.autoscaling", "spec.cors.origins")
+
+
+@pytest.fixture
+def outdated(tmp_path: Path) -> Iterator[KubeApi]:
+    with api_server(tmp_path) as api:
+        api.create(older())
+        eventually(lambda: api.list("AnalyticsApi") == [] and "served", what="the CRD is served")
+        yield api
+
+
+@pytest.mark.kube
+def test_an_older_crd_is_said_until_it_is_upgraded(outdated: KubeApi, tmp_path: Path) -> None:
+    play = Play(outdated)
+    with running(outdated, tmp_path, "--namespace=default"):
+        play.ready()
+        found = play.until("SchemaOutdated", "True", "OlderThanOperator")
+        assert "spec.autoscaling, spec.cors.origins" in found["message"]
+        assert "upgrade the chart charts/crds" in found["message"]
+        outdated.merge("CustomResourceDefinition", CRD, {"spec": definition()["spec"]})
+        eventually(lambda: play.condition("SchemaOutdated")["status"] is None, what="it is upgraded", seconds=90)
+    assert play.condition("Ready")["status"] == "True"
