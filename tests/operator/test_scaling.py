@@ -1,10 +1,15 @@
 """Who rules the replicas, alone and on a real API server."""
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from analytics_operator import handlers
+from analytics_operator.objects import HORIZONTAL_POD_AUTOSCALER, Key
 from analytics_operator.scaling import replicas
+from analytics_operator.workqueue import WorkQueue
 from tests.operator.play import Play, now
 from tests.operator.test_migration import resource
 from tests.support.kube import KubeError, Object, eventually
@@ -102,3 +107,34 @@ def test_an_autoscaler_without_metrics_is_reported(world: Play) -> None:
     found = world.until("ScalingActive", "False", "FailedGetResourceMetric")
     assert "unable to get metrics" in found["message"]
     assert world.condition("Ready")["status"] == "True", "the pods serve all the same"
+
+
+async def test_fresh_metrics_of_an_autoscaler_are_no_reason_to_look() -> None:
+    looks: list[Key] = []
+
+    async def look(key: Key) -> timedelta:
+        looks.append(key)
+        return timedelta(hours=1)
+
+    queue = WorkQueue(look, done=lambda *_: None)
+    worker = asyncio.create_task(queue.work())
+    heard = handlers._child_changed(queue, HORIZONTAL_POD_AUTOSCALER, lambda _: None)
+    owner = {"kind": "AnalyticsApi", "name": "demo", "uid": "1", "controller": True}
+
+    async def tell(kind: str | None, *, cpu: int, able: str = "True", least: int = 2) -> int:
+        metadata = {"namespace": "llm", "name": "demo", "uid": "2", "ownerReferences": [owner]}
+        verdict = {"type": "ScalingActive", "status": able, "reason": "Why"}
+        status = {"currentMetrics": [cpu], "conditions": [verdict]}
+        before = len(looks)
+        body = {"metadata": metadata, "spec": {"minReplicas": least}, "status": status}
+        await heard(event={"type": kind, "object": body})
+        await asyncio.sleep(0.01)
+        return len(looks) - before
+
+    assert await tell("ADDED", cpu=1) == 1
+    assert await tell("MODIFIED", cpu=2) == 0
+    assert await tell("MODIFIED", cpu=2, able="False") == 1
+    assert await tell("MODIFIED", cpu=3, able="False", least=3) == 1, "somebody edited it"
+    assert await tell(None, cpu=4, able="False", least=3) == 1, "a relist is a resync"
+    assert await tell("DELETED", cpu=4, able="False", least=3) == 1
+    worker.cancel()

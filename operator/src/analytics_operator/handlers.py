@@ -8,9 +8,9 @@ from typing import Any
 
 import kopf
 
-from analytics_operator import connection, names
+from analytics_operator import connection, digests, names
 from analytics_operator.api.v1alpha1 import KIND
-from analytics_operator.objects import ANALYTICS_API, WATCHED, Key, Kind, controller
+from analytics_operator.objects import ANALYTICS_API, HORIZONTAL_POD_AUTOSCALER, WATCHED, Key, Kind, controller
 from analytics_operator.workqueue import WorkQueue
 
 Watched = Callable[[str], None]
@@ -58,9 +58,31 @@ def _resource_changed(queue: WorkQueue, watched: Watched) -> Callable[..., Any]:
     return resource_changed
 
 
+class _Repeats:
+    """Tells events of autoscalers that say nothing new: each writes fresh metrics into its status every 15 seconds."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def one(self, event: Any) -> bool:
+        metadata, status = event["object"]["metadata"], event["object"].get("status", {})
+        if event["type"] == "DELETED":
+            self._last.pop(metadata["uid"], None)
+            return False
+        owned = {name: metadata.get(name) for name in ("labels", "annotations", "ownerReferences", "deletionTimestamp")}
+        verdicts = [(each["type"], each["status"], each["reason"]) for each in status.get("conditions") or ()]
+        now = digests.of([owned, event["object"].get("spec"), verdicts])
+        before, self._last[metadata["uid"]] = self._last.get(metadata["uid"]), now
+        return event["type"] is not None and now == before  # a relist is a resync
+
+
 def _child_changed(queue: WorkQueue, kind: Kind, watched: Watched) -> Callable[..., Any]:
+    repeats = _Repeats()
+
     async def child_changed(*, event: Any, **_: Any) -> None:
         watched(kind.name)
+        if kind is HORIZONTAL_POD_AUTOSCALER and repeats.one(event):
+            return
         metadata = event["object"]["metadata"]
         owner = controller(event["object"])
         if owner and owner["kind"] == KIND:
