@@ -1,0 +1,105 @@
+"""What was measured at one number of resources, and the tables of docs/performance.md that it becomes. Pure."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bench.operator_process import Sample
+
+CONTRACT_AT = 1000
+VERBS = ("GET", "LIST", "POST", "APPLY", "DELETE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    resources: int
+    start: Sample
+    """A start with no resource, until nothing happens any more."""
+    cold: Sample
+    """A start with every resource declared and nothing made, until nothing happens any more."""
+    ready_seconds: float
+    """Of it, until the last resource was Ready."""
+    edit_seconds: dict[str, float]
+    edited: Sample
+    edits: int
+    restart: Sample
+    """A start with every resource Ready, until each was looked at and nothing happens any more."""
+    restart_writes: int
+    look: Sample
+    """One look at every resource."""
+    idle: Sample
+    idle_writes: int
+    """Objects whose resourceVersion moved, with the looks at every resource in between."""
+    megabytes: dict[str, float]
+
+    @property
+    def cold_cpu(self) -> float:
+        """CPU seconds that the resources cost, without those of any start."""
+        return self.cold.cpu - self.start.cpu
+
+    @property
+    def cpu_per_apply(self) -> float:
+        return self.cold_cpu / self.cold.applied
+
+    @property
+    def cpu_per_object(self) -> float:
+        return self.cold_cpu / self.cold.created
+
+
+Row = tuple[str, Callable[[Figures], str]]
+
+ROWS: tuple[Row, ...] = (
+    ("cold start to all Ready, s", lambda f: f"{f.ready_seconds:.1f}"),
+    ("CPU of it without the start's own, s", lambda f: f"{f.cold_cpu:.1f}"),
+    ("CPU an apply sent, ms", lambda f: f"{f.cpu_per_apply * 1e3:.2f}"),
+    ("CPU an object made, ms", lambda f: f"{f.cpu_per_object * 1e3:.2f}"),
+    ("API server's and etcd's CPU an apply, ms", lambda f: f"{f.cold.server / f.cold.applied * 1e3:.2f}"),
+    ("the operator's core in use, %", lambda f: f"{f.cold.cpu / f.cold.at * 100:.0f}"),
+    ("API server and etcd, % of a core", lambda f: f"{f.cold.server / f.cold.at * 100:.0f}"),
+    ("looks a resource", lambda f: f"{f.cold.looks / f.resources:.1f}"),
+    ("calls a resource", lambda f: _calls(f.cold, f.resources)),
+    ("edit to applied p50 / p95 / p99, ms", lambda f: " / ".join(f"{s * 1e3:.0f}" for s in f.edit_seconds.values())),
+    ("CPU an edit, ms; looks", lambda f: f"{f.edited.cpu / f.edits * 1e3:.1f}; {f.edited.looks / f.edits:.1f}"),
+    ("restart to caught up, s", lambda f: f"{f.restart.at:.1f}"),
+    ("CPU of it a resource, ms", lambda f: f"{(f.restart.cpu - f.start.cpu) / f.resources * 1e3:.1f}"),
+    ("objects that it changed", lambda f: f"{f.restart_writes}"),
+    ("one look: CPU, ms", lambda f: f"{f.look.cpu / f.look.looks * 1e3:.2f}"),
+    ("one look: API server's and etcd's CPU, ms", lambda f: f"{f.look.server / f.look.looks * 1e3:.2f}"),
+    ("one look: calls", lambda f: _calls(f.look, f.look.looks)),
+    ("idle: objects changed", lambda f: f"{f.idle_writes} in {f.idle.at:.0f} s"),
+    ("idle: CPU, % of a core", lambda f: f"{f.idle.cpu / f.idle.at * 100:.1f}"),
+    ("resident: cold, edited, at most, MB", lambda f: " / ".join(f"{each:.0f}" for each in f.megabytes.values())),
+)
+
+
+def tables(found: Sequence[Figures]) -> Iterator[str]:
+    """The lines of both tables."""
+    yield f"| resources | {' | '.join(f'{each.resources:,}' for each in found)} |"
+    yield "|---" * (len(found) + 1) + "|"
+    for name, figure in ROWS:
+        yield f"| {name} | {' | '.join(figure(each) for each in found)} |"
+    yield ""
+    yield from _contract(min(found, key=lambda each: abs(each.resources - CONTRACT_AT)))
+
+
+def _contract(found: Figures) -> Iterator[str]:
+    apply, server = found.cpu_per_apply * 1e3, found.cold.server / found.cold.applied * 1e3
+    p95 = found.edit_seconds["p95"]
+    most = max(found.megabytes.values())
+    writes = found.restart_writes + found.idle_writes
+    yield f"| goal, at {found.resources:,} resources | measured | met |"
+    yield "|---|---|---|"
+    yield f"| at most 1 ms of CPU an object applied | {apply:.2f} ms | {_met(ok=apply <= 1)} |"
+    yield f"| bounded by the API server, not by us | it spends {server:.2f} ms | {_met(ok=apply < server)} |"
+    yield f"| edit to applied, p95 under 1 s | {p95 * 1e3:.0f} ms | {_met(ok=p95 < 1)} |"
+    yield f"| no write when idle | {writes} objects changed | {_met(ok=writes == 0)} |"
+    yield f"| under 200 MB | {most:.0f} MB | {_met(ok=most < 200)} |"
+
+
+def _calls(sample: Sample, count: int) -> str:
+    verbs = sample.verbs()
+    each = [f"{verb} {verbs[verb] / count:.1f}" for verb in VERBS if verbs[verb]]
+    return f"{sum(verbs.values()) / count:.1f}: {', '.join(each)}"
+
+
+def _met(*, ok: bool) -> str:
+    return "yes" if ok else "no"
