@@ -1,49 +1,76 @@
-"""The charts: what they grant is what the operator needs, and the API server takes every manifest."""
+"""The charts: what they render, what they grant, and which values they refuse."""
 
+import subprocess
 from typing import Any
 
 import pytest
 import yaml
 
-from analytics_operator.objects import WATCHED
-from tests.support.kube import TOP, KubeApi, helm
+from analytics_operator import objects
+from analytics_operator.objects import WATCHED, Kind
+from e2e.cluster import versions
+from tests.support import charts
+from tests.support.charts import names, one, rendered
+from tests.support.kube import TOP, helm
 
-RELEASE = ("template", "analytics-operator", "charts/operator", "--namespace=default", "--kube-version=1.34.4")
+KUBE_VERSION = f"--kube-version={versions.KUBERNETES}"
+KINDS = [each for each in vars(objects).values() if isinstance(each, Kind)]
 
 
-def rendered(*values: str) -> list[dict[str, Any]]:
-    text = helm(*RELEASE, *(f"--set={value}" for value in values))
-    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
-
-
-def named(manifests: list[dict[str, Any]], kind: str) -> list[str]:
-    return [each["metadata"]["name"] for each in manifests if each["kind"] == kind]
+@pytest.mark.parametrize("chart", ["charts/crds", "charts/operator"])
+def test_helm_finds_nothing_to_warn_of(chart: str) -> None:
+    assert "1 chart(s) linted, 0 chart(s) failed" in helm("lint", "--strict", chart, KUBE_VERSION)
 
 
 def test_the_default_install_grants_nothing_beyond_its_namespace() -> None:
     manifests = rendered()
     roles = [each for each in manifests if each["kind"] == "ClusterRole"]
-    assert roles, "view, edit and admin"
+    assert roles, "for view, edit and admin"
     assert all(any("aggregate-to" in label for label in role["metadata"]["labels"]) for role in roles)
-    assert named(manifests, "ClusterRoleBinding") == []
+    assert names(manifests, "ClusterRoleBinding") == []
     assert {each["metadata"]["namespace"] for each in manifests if each["kind"] == "Role"} == {"default"}
+
+
+def test_without_aggregated_roles_nothing_is_outside_a_namespace() -> None:
+    assert all("namespace" in each["metadata"] for each in rendered("aggregatedRoles=false"))
 
 
 def test_each_watched_namespace_gets_a_role_and_no_other() -> None:
     manifests = rendered("watchNamespaces={one,two}")
     watched = [each["metadata"]["namespace"] for each in manifests if each["kind"] == "Role"]
     assert sorted(watched) == ["default", "one", "two"], "that of `default` is for the Lease"
-    (deployment,) = [each for each in manifests if each["kind"] == "Deployment"]
-    arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert {"--namespace=one", "--namespace=two", "--lease-namespace=default"} <= set(arguments)
+    assert arguments("watchNamespaces={one,two}") == ["--namespace=one", "--namespace=two"]
 
 
-def rules() -> list[dict[str, Any]]:
-    (role,) = [
-        each for each in rendered() if each["metadata"]["name"] == "analytics-operator" and each["kind"] == "Role"
-    ]
+def test_the_operator_is_told_what_to_watch_unless_it_is_its_own_namespace() -> None:
+    assert arguments() == []
+    assert arguments("clusterWide=true") == ["--all-namespaces"]
+
+
+def arguments(*values: str) -> list[str]:
+    found: list[str] = container(*values)["args"]
+    return found[2:]
+
+
+def container(*values: str) -> dict[str, Any]:
+    found: dict[str, Any] = pod(*values)["spec"]["containers"][0]
+    return found
+
+
+def pod(*values: str) -> dict[str, Any]:
+    template: dict[str, Any] = one(rendered(*values), "Deployment")["spec"]["template"]
+    return template
+
+
+def rules(kind: str = "Role", *values: str) -> list[dict[str, Any]]:
+    name = "analytics-operator" if kind == "Role" else "default-analytics-operator"
+    (role,) = [each for each in rendered(*values) if each["kind"] == kind and each["metadata"]["name"] == name]
     found: list[dict[str, Any]] = role["rules"]
     return found
+
+
+def test_cluster_wide_grants_the_same_everywhere() -> None:
+    assert rules("ClusterRole", "clusterWide=true") == rules()
 
 
 def test_secrets_are_read_by_name_and_never_listed_or_changed() -> None:
@@ -51,44 +78,147 @@ def test_secrets_are_read_by_name_and_never_listed_or_changed() -> None:
     assert set(rule["verbs"]) == {"get", "create"}
 
 
-def test_nothing_is_granted_by_a_star() -> None:
-    assert "*" not in str(rules())
+def test_no_rule_has_a_star_or_deletes_collections_or_updates_children() -> None:
+    for rule in rules():
+        assert "*" not in str(rule)
+        assert "deletecollection" not in rule["verbs"]
+        assert "update" not in rule["verbs"] or rule["resources"] == ["analyticsapis/finalizers"]
 
 
 @pytest.mark.parametrize("kind", WATCHED, ids=lambda kind: kind.plural)
-def test_every_watched_kind_may_be_watched(kind: Any) -> None:
+def test_every_watched_kind_may_be_watched(kind: Kind) -> None:
     (rule,) = [each for each in rules() if kind.plural in each["resources"] and kind.group in each["apiGroups"]]
     assert {"get", "list", "watch"} <= set(rule["verbs"])
 
 
-def test_every_rule_has_a_reason_beside_it() -> None:
-    text = (TOP / "charts/operator/templates/_helpers.tpl").read_text()
-    lines = text[text.index('define "operator.rules"') :].splitlines()
+def test_what_is_granted_are_the_kinds_that_the_operator_knows() -> None:
+    granted = {(rule["apiGroups"][0], each.partition("/")[0]) for rule in rules() for each in rule["resources"]}
+    assert granted | {("coordination.k8s.io", "leases")} == {(kind.group, kind.plural) for kind in KINDS}
+
+
+@pytest.mark.parametrize("file", ["_helpers.tpl", "rbac.yaml", "aggregated-roles.yaml"])
+def test_every_rule_has_a_reason_above_it(file: str) -> None:
+    lines = [line.strip() for line in (TOP / "charts/operator/templates" / file).read_text().splitlines()]
     grants = [number for number, line in enumerate(lines) if line.startswith("- apiGroups")]
-    explained = sum(lines[number - 1].startswith("#") for number in grants)
-    assert explained >= 8
+    assert grants
+    assert [lines[number] for number in grants if not lines[number - 1].startswith("#")] == []
 
 
-@pytest.mark.parametrize("wrong", ["image.tag=latest", "replicas=-1", "logLevel=loud", "unknown=1"])
+@pytest.mark.parametrize(
+    ("role", "verbs"),
+    [
+        ("view", {"get", "list", "watch"}),
+        ("edit", {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}),
+        ("admin", {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}),
+    ],
+)
+def test_the_aggregated_roles_give_what_kubernetes_gives_for_its_own_kinds(role: str, verbs: set[str]) -> None:
+    label = f"rbac.authorization.k8s.io/aggregate-to-{role}"
+    rules = [rule for each in rendered() if label in each["metadata"]["labels"] for rule in each["rules"]]
+    found = {verb for rule in rules if "analyticsapis" in rule["resources"] for verb in rule["verbs"]}
+    assert found == verbs
+    assert not any("update" in rule["verbs"] for rule in rules if "analyticsapis/status" in rule["resources"])
+
+
+def test_pods_are_placed_and_labelled_as_the_values_say() -> None:
+    template = pod(*charts.PLACED)
+    assert template["metadata"]["labels"]["team"] == "llm"
+    assert template["metadata"]["annotations"]["example.com/owner"] == "llm"
+    assert template["spec"]["priorityClassName"] == "system-cluster-critical"
+    assert template["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    assert template["spec"]["tolerations"] == [{"key": "dedicated", "operator": "Exists"}]
+    assert "podAntiAffinity" in template["spec"]["affinity"]
+
+
+def test_replicas_are_spread_over_nodes_and_zones_and_a_standby_starts_first() -> None:
+    deployment = one(rendered(), "Deployment")["spec"]
+    assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    spread = deployment["template"]["spec"]["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in spread] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    assert all(each["labelSelector"] == deployment["selector"] for each in spread)
+
+
+def test_one_replica_has_no_budget_that_would_block_drains() -> None:
+    assert names(rendered(), "PodDisruptionBudget")
+    assert names(rendered("replicas=1"), "PodDisruptionBudget") == []
+
+
+def test_the_network_policy_lets_through_dns_the_api_server_and_prometheus_only() -> None:
+    policy = one(rendered(), "NetworkPolicy")["spec"]
+    assert policy["podSelector"] == one(rendered(), "Deployment")["spec"]["selector"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    allowed = {(each["port"], each["protocol"]) for rule in policy["egress"] for each in rule["ports"]}
+    assert allowed == {(53, "UDP"), (53, "TCP"), (443, "TCP"), (6443, "TCP")}
+    (ingress,) = policy["ingress"]
+    assert ingress == {"ports": [{"port": 8081, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}
+
+
+def test_nobody_reads_metrics_where_no_peer_is_named() -> None:
+    policy = one(rendered("networkPolicy.metricsFrom=null"), "NetworkPolicy")["spec"]
+    assert "ingress" not in policy, "a rule without peers would let everybody in"
+
+
+def test_the_api_server_can_be_named_by_address() -> None:
+    policy = one(rendered("networkPolicy.apiServer.cidrs={10.96.0.1/32}"), "NetworkPolicy")["spec"]
+    assert policy["egress"][1]["to"] == [{"ipBlock": {"cidr": "10.96.0.1/32"}}]
+
+
+def test_the_network_policy_can_be_left_out() -> None:
+    assert names(rendered("networkPolicy.enabled=false"), "NetworkPolicy") == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "image.tag=latest",
+        "image.repository=",
+        "image.digest=sha256:short",
+        "replicas=-1",
+        "logLevel=loud",
+        "unknown=1",
+        "resources.limit.cpu=1",
+        "podLabels.app\\.kubernetes\\.io/name=other",
+        "podAnnotations.kubectl\\.kubernetes\\.io/default-container=other",
+        "networkPolicy.apiServer.ports=null",
+        "networkPolicy.apiServer.ports={70000}",
+        "networkPolicy.apiServer.cidrs={10.96.0.1}",
+        "networkPolicy.metricsFrom[0].namespace=prometheus",
+        "monitoring.serviceMonitor.interval=never",
+        "monitoring.alerts=true",
+        "clusterWide=true,watchNamespaces={one}",
+    ],
+)
 def test_values_that_cannot_work_are_refused(wrong: str) -> None:
-    with pytest.raises(Exception, match="non-zero"):
+    with pytest.raises(subprocess.CalledProcessError) as refused:
         rendered(wrong)
+    assert "values don't meet the specifications of the schema" in refused.value.stderr
+
+
+def test_every_value_is_in_the_schema_and_described_where_it_stands() -> None:
+    file = TOP / "charts/operator/values.yaml"
+    schema = yaml.safe_load((TOP / "charts/operator/values.schema.json").read_text())
+    assert leaves(yaml.safe_load(file.read_text())) == declared(schema) - {"global"}
+    blocks = file.read_text().split("\n\n")
+    assert all(block.startswith("#") for block in blocks), "each block of values begins with what it is for"
+
+
+def leaves(values: dict[str, Any], top: str = "") -> set[str]:
+    """The dotted names of the values; what users fill in freely is one value."""
+    found: set[str] = set()
+    for key, value in values.items():
+        free = key in {"labels", "requests", "limits"}
+        found |= leaves(value, f"{top}{key}.") if isinstance(value, dict) and value and not free else {top + key}
+    return found
+
+
+def declared(schema: dict[str, Any], top: str = "") -> set[str]:
+    found: set[str] = set()
+    for key, value in schema["properties"].items():
+        chosen_by_users = "properties" not in value or key == "affinity"
+        found |= {top + key} if chosen_by_users else declared(value, f"{top}{key}.")
+    return found
 
 
 def test_the_crd_survives_an_uninstall() -> None:
-    (crd,) = yaml.safe_load_all(helm("template", "crds", "charts/crds", "--kube-version=1.34.4"))
+    (crd,) = yaml.safe_load_all(helm("template", "crds", "charts/crds", KUBE_VERSION))
     assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
-
-
-@pytest.mark.kube
-@pytest.mark.parametrize("values", [(), ("clusterWide=true",), ("image.digest=sha256:" + "a" * 64,)], ids=str)
-def test_a_namespace_of_restricted_pods_takes_every_manifest(api: KubeApi, values: tuple[str, ...]) -> None:
-    label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
-    api.merge("Namespace", api.namespace, label)
-    for manifest in rendered(*values):
-        manifest["metadata"].pop("namespace", None)
-        manifest["metadata"]["name"] += "-2"  # beside the rights of this session's operator
-        api.create(manifest, dry_run=True)
-    template = next(each for each in rendered(*values) if each["kind"] == "Deployment")["spec"]["template"]
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": template["spec"]}
-    api.create(pod, dry_run=True)

@@ -17,41 +17,49 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ .Values.image.repository }}{{ with $tag }}:{{ . }}{{ end }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
-{{/* What the operator calls in a namespace that it watches; every rule says why. */}}
+{{/*
+What the operator calls in a namespace that it watches; every rule says why. An apply is a patch, and a create where the
+object is new. The informer lists and watches; a child is read once before its first apply, and before its deletion.
+*/}}
 {{- define "operator.rules" -}}
-# The informer of the resources, and the read before every look.
+# The informer of the resources, and the read before every look. Never a write: the spec is the user's.
 - apiGroups: [analytics.llm-observatory.io]
   resources: [analyticsapis]
   verbs: [get, list, watch]
-# Conditions and counts are written by server-side apply.
+# Conditions and counts, by an apply to an object that exists.
 - apiGroups: [analytics.llm-observatory.io]
   resources: [analyticsapis/status]
   verbs: [patch]
-# Children block their owner's deletion (blockOwnerDeletion), which the API server grants only with this.
+# Children hold back the foreground deletion of their owner (blockOwnerDeletion): where OwnerReferencesPermissionEnforcement
+# is on, only who may write the owner's finalizers may say so.
 - apiGroups: [analytics.llm-observatory.io]
   resources: [analyticsapis/finalizers]
   verbs: [update]
-# Children that are applied (patch; create is what an apply of a new object needs), watched, and deleted when not wanted any more.
+# The settings of pods, by name and hash; deleted when no ReplicaSet reads them any more.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, patch, delete]
+# The pods' identity and address: they go with their owner, never before.
 - apiGroups: [""]
   resources: [serviceaccounts, services]
   verbs: [get, list, watch, create, patch]
+# The pods of the API; as above.
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch]
+# From two replicas on; deleted when one is wanted.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# Where spec.autoscaling is given; deleted when it is not any more.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
-# Migrations: each attempt is created once, never changed; all but the last success and failure are deleted.
+# Migrations: each attempt is created once and never changed; all but the last success and failure are deleted.
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, delete]
-# Referenced Secrets are read by name; the generated one is created. No list, no watch, no change: those of others stay unseen.
+# Referenced Secrets are read by name; the generated one is created. No list, no watch, no change.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create]
