@@ -26,9 +26,11 @@ def down(_: argparse.Namespace) -> None:
 
 
 def tools(_: argparse.Namespace) -> None:
-    """build or find what the tests without Docker need: etcd, kube-apiserver; and kubectl, helm, kind"""
+    """build or find what the tests without Docker need: etcd, kube-apiserver; and kubectl, helm, kubeconform, kind"""
     gomodules.clients()
     gomodules.kind()
+    gomodules.kubeconform()
+    gomodules.monitoring_crds()
     print(gomodules.assets())
 
 

@@ -12,6 +12,8 @@ from e2e.cluster import cache, versions
 from e2e.cluster.shell import ClusterError, output, run, step
 
 KUBERNETES_MODULE = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
+MONITORING_MODULE = f"github.com/prometheus-operator/prometheus-operator@v{versions.PROMETHEUS_OPERATOR}"
+MONITORING_KINDS = ("servicemonitors", "prometheusrules")
 VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -38,6 +40,9 @@ ETCD = Program(name="etcd", package="go.etcd.io/etcd/server/v3", version=version
 COREDNS = Program(name="coredns", package="github.com/coredns/coredns", version=versions.COREDNS)
 KIND = Program(name="kind", package="sigs.k8s.io/kind", version=versions.KIND)
 HELM = Program(name="helm", package="helm.sh/helm/v3/cmd/helm", version=versions.HELM)
+KUBECONFORM = Program(
+    name="kubeconform", package="github.com/yannh/kubeconform/cmd/kubeconform", version=versions.KUBECONFORM
+)
 NODE = tuple(
     _kubernetes(name) for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubeadm")
 )
@@ -76,6 +81,22 @@ def kind() -> str:
     return shutil.which("kind") or str(program(KIND))
 
 
+def kubeconform() -> Path:
+    """The program that checks manifests against schemas."""
+    return program(KUBECONFORM)
+
+
+def monitoring_crds() -> Path:
+    """A folder with the CRDs of the Prometheus Operator that our charts have resources of."""
+
+    def copy(into: Path) -> None:
+        source = Path(_downloaded(MONITORING_MODULE, into)["Dir"]) / "example" / "prometheus-operator-crd"
+        for each in MONITORING_KINDS:
+            shutil.copyfile(source / f"monitoring.coreos.com_{each}.yaml", into / f"{each}.yaml")
+
+    return cache.entry(f"prometheus-operator-crds-{versions.PROMETHEUS_OPERATOR}", copy)
+
+
 def clients() -> Path:
     """A folder with kubectl and helm where the machine has none that fits."""
     wanted: list[Program] = []
@@ -104,7 +125,7 @@ def _build(wanted: Program, into: Path) -> None:
         scratch = into / ".module"
         scratch.mkdir()
         environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
-        _write_module(scratch, wanted, environment)
+        _write_module(scratch, wanted)
         get = ("go", "get", "-tool", f"{wanted.package}@v{wanted.version}")
         run(get, directory=scratch, environment=environment, log=wanted.name)
         build = ("go", "build", "-o", into / wanted.name, "-ldflags", f"-s -w {wanted.ldflags}", wanted.package)
@@ -112,15 +133,24 @@ def _build(wanted: Program, into: Path) -> None:
         shutil.rmtree(scratch)
 
 
-def _write_module(scratch: Path, wanted: Program, environment: dict[str, str]) -> None:
+def _write_module(scratch: Path, wanted: Program) -> None:
     """A module that requires the program's, with Kubernetes' staging folders replaced by their published modules."""
     lines = ["module built.from.modules", "go 1.24.0"]
     if wanted.package.startswith("k8s.io/kubernetes/"):
-        command = ("go", "mod", "download", "-json", KUBERNETES_MODULE)
-        done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ClusterError(f"{wanted.name}: the Go module {KUBERNETES_MODULE} cannot be had: {done.stderr[-200:]}")
-        text = Path(json.loads(done.stdout)["GoMod"]).read_text()
+        text = Path(_downloaded(KUBERNETES_MODULE, scratch)["GoMod"]).read_text()
         staged = sorted(set(re.findall(r"(k8s\.io/[a-z-]+) => \./staging", text)))
         lines += [f"replace {module} => {module} v{versions.STAGING}" for module in staged]
     (scratch / "go.mod").write_text("\n".join(lines) + "\n")
+
+
+def _downloaded(module: str, scratch: Path) -> dict[str, str]:
+    """Where the module's files are."""
+    if not shutil.which("go"):
+        raise ClusterError("go: is not installed; install Go 1.24 or later, it fetches what the tests need")
+    command = ("go", "mod", "download", "-json", module)
+    environment = os.environ | {"GOWORK": "off"}
+    done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(f"the Go module {module} cannot be had: {(done.stderr or done.stdout)[-200:].strip()}")
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
