@@ -8,6 +8,7 @@ from e2e.cluster import versions
 from tests.support.kube import helm
 
 RELEASE = "analytics-operator"
+KUBE_VERSION = versions.KUBERNETES
 
 PLACED = (
     "priorityClassName=system-cluster-critical",
@@ -39,7 +40,7 @@ def rendered(*values: str, namespace: str = "default") -> list[dict[str, Any]]:
 def text(*values: str, namespace: str = "default") -> str:
     """The operator's chart, as `helm template` prints it."""
     chart = ("template", RELEASE, "charts/operator", f"--namespace={namespace}")
-    return helm(*chart, f"--kube-version={versions.KUBERNETES}", *(f"--set={value}" for value in values))
+    return helm(*chart, f"--kube-version={KUBE_VERSION}", *(f"--set={value}" for value in values))
 
 
 def one(manifests: list[dict[str, Any]], kind: str) -> dict[str, Any]:
