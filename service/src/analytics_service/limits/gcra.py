@@ -7,7 +7,7 @@ Times are whole microseconds. `Admission` carries what the response headers say;
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from analytics_service.auth.principal import Role
 
@@ -40,8 +40,7 @@ LIMITS: Mapping[Role, Limit] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Admission:
+class Admission(NamedTuple):
     admitted: bool
     limit: Limit
     remaining: int
@@ -74,14 +73,17 @@ def admission(limit: Limit, *, ahead: int, wait: int) -> Admission:
 LUA: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local interval, tolerance = tonumber(ARGV[1]), tonumber(ARGV[2])
-local before = tonumber(redis.call('GET', KEYS[1]) or now)
-local after = math.max(before, now) + interval
-local wait = after - tolerance - now
-if wait > 0 then
-  return {math.max(before - now, 0), wait}
+local interval, tolerance, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local before = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
+local granted = math.min(wanted, math.floor((tolerance - (before - now)) / interval))
+if granted < 1 then
+  return {before - now, before + interval - tolerance - now, 0}
 end
+local after = before + granted * interval
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
-return {after - now, 0}
+return {after - now, 0, granted}
 """
-"""One clock for all replicas: Redis' own. Microseconds since 1970 are exact in Lua's numbers until the year 2255."""
+"""As many of the wanted requests as there is room for: how far ahead it is then, how long to wait, how many.
+
+One clock for all replicas: Redis' own. Microseconds since 1970 are exact in Lua's numbers until the year 2255.
+"""

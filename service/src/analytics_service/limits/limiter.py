@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from analytics_service.auth.principal import Principal, Role
 from analytics_service.limits.gcra import LIMITS, LUA, Admission, Limit, admission, admit
+from analytics_service.limits.leases import Key, Leases
 from analytics_service.redis import Redis, RedisUnavailable, Script
 
 
@@ -30,20 +31,34 @@ class Limiter:
         self._clock = clock
         self._capacity = capacity
         self._script = Script(LUA)
-        self._ahead_until: OrderedDict[str, int] = OrderedDict()
+        self._leases = Leases(capacity=capacity)
+        self._ahead_until: OrderedDict[Key, int] = OrderedDict()
+
+    def take(self, principal: Principal) -> Admission | None:
+        """Whether one more request is admitted, without asking anybody; None when Redis has to be asked."""
+        limit, key = self._limits[principal.role], _key(principal)
+        if self._redis is None:
+            return self._admit_here(key, limit)
+        return self._leases.take(key, limit, now=self._clock())
 
     async def admit(self, principal: Principal) -> Admission:
-        limit = self._limits[principal.role]
-        key = _key(principal)
-        if self._redis is not None:
-            try:
-                ahead, wait = await self._redis.run(self._script, [key], [limit.interval, limit.tolerance])
-                return admission(limit, ahead=ahead, wait=wait)
-            except RedisUnavailable:
-                pass  # counted in this process until Redis is back
-        return self._admit_here(key, limit)
+        limit, key = self._limits[principal.role], _key(principal)
+        if self._redis is None:
+            return self._admit_here(key, limit)
+        if (known := self._leases.take(key, limit, now=self._clock())) is not None:
+            return known
+        wanted = self._leases.wanted(key, limit, now=self._clock())
+        try:
+            ahead, wait, granted = await self._redis.run(
+                self._script, [_name(key)], [limit.interval, limit.tolerance, wanted]
+            )
+        except RedisUnavailable:
+            return self._admit_here(key, limit)  # counted in this process until Redis is back
+        if granted == 0:
+            return admission(limit, ahead=ahead, wait=wait)
+        return self._leases.grant(key, limit, granted=granted, ahead=ahead, now=self._clock())
 
-    def _admit_here(self, key: str, limit: Limit) -> Admission:
+    def _admit_here(self, key: Key, limit: Limit) -> Admission:
         admission_, self._ahead_until[key] = admit(limit, ahead_until=self._ahead_until.get(key, 0), now=self._clock())
         self._ahead_until.move_to_end(key)
         if len(self._ahead_until) > self._capacity:
@@ -51,7 +66,10 @@ class Limiter:
         return admission_
 
 
-def _key(principal: Principal) -> str:
-    """By organisation, subject and role; hashed, since names may hold any character."""
-    parts = f"{principal.organisation}\0{principal.subject}\0{principal.role}"
-    return f"analytics:limit:{sha256(parts.encode()).hexdigest()}"
+def _key(principal: Principal) -> Key:
+    return principal.organisation, principal.subject, principal.role
+
+
+def _name(key: Key) -> str:
+    """Hashed, since names may hold any character."""
+    return f"analytics:limit:{sha256(chr(0).join(key).encode()).hexdigest()}"
