@@ -61,7 +61,13 @@ def conforms(known: Path, folder: Path, *texts: str) -> str:
     """What kubeconform says of the manifests; raises when it finds anything wrong."""
     for number, text in enumerate(texts):
         (folder / f"{number}.yaml").write_text(text)
-    command = [gomodules.kubeconform(), "-strict", "-summary", f"-schema-location={known}/{schemas.LOCATION}", folder]
+    command = [
+        str(gomodules.kubeconform()),
+        "-strict",
+        "-summary",
+        f"-schema-location={known}/{schemas.LOCATION}",
+        str(folder),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
