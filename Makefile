@@ -66,6 +66,10 @@ golden: setup ## Rewrite the golden files from what the builders give now
 crds: setup ## Generate the CRDs from the models
 	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml --write charts/crds/templates/analyticsapis.yaml
 
+.PHONY: kustomize
+kustomize: setup ## Render the kustomize base from the chart
+	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/operator/test_kustomize.py -k renders
+
 .PHONY: images
 images: setup ## Build the container images of operator and service
 	$(CLUSTER) images
