@@ -112,3 +112,16 @@ def test_answers_are_told_apart(status: int, message: str, kind: type[ApiError])
     found = error(status, f'{{"message": "{message.replace(chr(34), "")}"}}'.encode(), retry_after="7")
     assert type(found) is kind
     assert found.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        pytest.param("7", 7, id="seconds"),
+        pytest.param("Thu, 01 Jan 1970 00:00:00 GMT", 0, id="a date that is over"),
+        pytest.param("soon", None, id="neither"),
+        pytest.param(None, None, id="nothing"),
+    ],
+)
+def test_the_time_to_come_again_is_read_in_both_of_its_forms(said: str | None, seconds: float | None) -> None:
+    assert error(429, b"{}", retry_after=said).retry_after == seconds

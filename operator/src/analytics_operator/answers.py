@@ -1,6 +1,8 @@
 """What an unsuccessful answer of the API server means."""
 
 import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from analytics_operator import errors
 
@@ -10,8 +12,18 @@ ADMISSION = ("admission webhook", "violates PodSecurity", "ValidatingAdmissionPo
 def error(status: int, body: bytes, *, retry_after: str | None = None) -> errors.ApiError:
     """The error of the tree that stands for the answer."""
     message = _message(body) or f"HTTP {status}"
-    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-    return _kind(status, message)(message, retry_after=seconds)
+    return _kind(status, message)(message, retry_after=_seconds(retry_after))
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Seconds, or a date of HTTP; None where it is neither."""
+    if not retry_after:
+        return None
+    try:
+        date = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return float(retry_after) if retry_after.isdigit() else None
+    return max((date - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def _kind(status: int, message: str) -> type[errors.ApiError]:

@@ -12,10 +12,12 @@ import kopf
 import structlog
 
 from analytics_operator import connection, handlers, leader
+from analytics_operator.api.v1alpha1 import KIND
 from analytics_operator.cluster import Cluster
+from analytics_operator.echo import Echo
 from analytics_operator.errors import ApiError, LeaseLost
 from analytics_operator.metrics import Metrics
-from analytics_operator.objects import ANALYTICS_API
+from analytics_operator.objects import ANALYTICS_API, WATCHED, Manifest
 from analytics_operator.ownership import Ownership
 from analytics_operator.probes import serving
 from analytics_operator.reconcile import Reconciler
@@ -45,50 +47,54 @@ async def run(options: Options) -> None:
     metrics = Metrics()
     stop = asyncio.Event()
     _on_signals(stop)
-    cluster = Cluster(await connection.configuration(), count=metrics.called)
     lease = Cluster(await connection.configuration(), count=metrics.called, timeout=leader.REQUEST_SECONDS)
     names = leader.Names(namespace=options.lease_namespace, lease="analytics-operator", identity=options.identity)
     election = leader.Leader(lease, names, leading=metrics.leading)
+    cluster = Cluster(await connection.configuration(), count=metrics.called, fence=election.fence)
+    echo = Echo()
+    metrics.watch_echo(echo.age, (KIND, *(kind.name for kind in WATCHED)))
     try:
-        async with serving(port=options.http_port, registry=metrics.registry, ready=lambda: not stop.is_set()):
+        async with serving(
+            port=options.http_port, registry=metrics.registry, ready=lambda: not stop.is_set(), silent=echo.silent
+        ):
             await _first_of(stop.wait(), election.acquire())
             if not stop.is_set():
-                await _lead(options, cluster, election, metrics, stop)
+                await _first_of(election.keep(), stop.wait(), _operate(options, cluster, metrics, echo, stop))
+    except LeaseLost:
+        raise  # somebody else's by now
+    except BaseException:
+        await election.release()
+        raise
+    else:
+        await election.release()
     finally:
         await cluster.close()
         await lease.close()
 
 
-async def _lead(
-    options: Options, cluster: Cluster, election: leader.Leader, metrics: Metrics, stop: asyncio.Event
-) -> None:
-    try:
-        await _first_of(election.keep(), stop.wait(), _operate(options, cluster, metrics, stop))
-    except LeaseLost:
-        raise
-    except BaseException:
-        await election.release()
-        raise
-    await election.release()
-
-
-async def _operate(options: Options, cluster: Cluster, metrics: Metrics, stop: asyncio.Event) -> None:
+async def _operate(options: Options, cluster: Cluster, metrics: Metrics, echo: Echo, stop: asyncio.Event) -> None:
     await _crd_is_served(cluster)
     rotation, served = Rotation(cluster), Served(cluster)
     await served.look()
     reconciler = Reconciler(
         cluster=cluster,
-        ownership=Ownership(cluster, unchanged=metrics.unchanged),
+        ownership=Ownership(cluster, unchanged=metrics.unchanged, wrote=echo.wrote),
         rotation=rotation,
         served=served,
+        wrote=echo.wrote,
         clock=_now,
         random_text=lambda: secrets.token_hex(32),
     )
     queue = WorkQueue(reconciler.reconcile, done=metrics.reconciled)
     metrics.watch_queue(depth=lambda: queue.depth, oldest=lambda: queue.oldest)
     started = asyncio.Event()
+
+    def heard(kind: str, manifest: Manifest) -> None:
+        metrics.heard(kind)
+        echo.heard(kind, manifest)
+
     watches = kopf.operator(
-        registry=handlers.register(queue, watched=metrics.watched),
+        registry=handlers.register(queue, heard=heard),
         settings=handlers.settings(),
         clusterwide=not options.namespaces,
         namespaces=options.namespaces,

@@ -28,10 +28,19 @@ Count = Callable[[str, str, int], None]
 class Cluster:
     """A connection, and the few verbs that the operator needs."""
 
-    def __init__(self, configuration: Configuration, *, count: Count, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        count: Count,
+        fence: Callable[[], None] = lambda: None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        """`fence` is called before every write, and raises where nothing may be written any more."""
         configuration.connection_pool_maxsize = 64
         self._client = ApiClient(configuration)
         self._count = count
+        self._fence = fence
         self._timeout = timeout
 
     async def close(self) -> None:
@@ -109,6 +118,8 @@ class Cluster:
                 auth_settings=["BearerToken"],
             )
             _, url, headers, *_ = request
+            if method != "GET":
+                self._fence()
             answer = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
                 method, url, headers=headers, body=body, _request_timeout=self._timeout
             )

@@ -3,27 +3,43 @@
 kopf is the informer. A handler here never reads what changed: events may be lost or repeated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import kopf
 
 from analytics_operator import connection, digests, names
 from analytics_operator.api.v1alpha1 import KIND
-from analytics_operator.objects import ANALYTICS_API, HORIZONTAL_POD_AUTOSCALER, WATCHED, Key, Kind, controller
+from analytics_operator.objects import (
+    ANALYTICS_API,
+    HORIZONTAL_POD_AUTOSCALER,
+    WATCHED,
+    Key,
+    Kind,
+    Manifest,
+    controller,
+)
 from analytics_operator.workqueue import WorkQueue
 
-Watched = Callable[[str], None]
-"""Told the kind of every event."""
+Heard = Callable[[str, Manifest], None]
+"""Told the kind and the object of every event."""
 
 
-def register(queue: WorkQueue, *, watched: Watched) -> kopf.OperatorRegistry:
+class _Backoffs:
+    """Seconds before each attempt after a failed one. Without an end: a watch that gives up would end the process."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((1, 2, 4, 8), repeat(15))
+
+
+def register(queue: WorkQueue, *, heard: Heard) -> kopf.OperatorRegistry:
     """All that the operator reacts to."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(connection.login)
-    _on_event(ANALYTICS_API, _resource_changed(queue, watched), registry)
+    _on_event(ANALYTICS_API, _resource_changed(queue, heard), registry)
     for kind in WATCHED:
-        _on_event(kind, _child_changed(queue, kind, watched), registry)
+        _on_event(kind, _child_changed(queue, kind, heard), registry)
     return registry
 
 
@@ -36,6 +52,7 @@ def settings() -> kopf.OperatorSettings:
     found.watching.server_timeout = 300
     found.watching.connect_timeout = 10
     found.networking.request_timeout = 30
+    found.networking.error_backoffs = _Backoffs()
     found.peering.standalone = True
     found.queueing.worker_limit = None  # a limit keeps each slot for seconds after its event
     found.queueing.exit_timeout = 0.2  # handlers only fill a queue: at the end there is nothing to wait for
@@ -48,9 +65,9 @@ def _on_event(kind: Kind, handler: Callable[..., Any], registry: kopf.OperatorRe
     kopf.on.event(kind.group, kind.version, kind.plural, id=f"{kind.plural}-changed", registry=registry)(handler)
 
 
-def _resource_changed(queue: WorkQueue, watched: Watched) -> Callable[..., Any]:
+def _resource_changed(queue: WorkQueue, heard: Heard) -> Callable[..., Any]:
     async def resource_changed(*, event: Any, **_: Any) -> None:
-        watched(KIND)
+        heard(KIND, event["object"])
         metadata = event["object"]["metadata"]
         deleted = event["type"] == "DELETED" or "deletionTimestamp" in metadata
         await queue.add(Key(metadata["namespace"], metadata["name"]), generation=metadata["generation"], first=deleted)
@@ -76,11 +93,11 @@ class _Repeats:
         return event["type"] is not None and now == before  # a relist is a resync
 
 
-def _child_changed(queue: WorkQueue, kind: Kind, watched: Watched) -> Callable[..., Any]:
+def _child_changed(queue: WorkQueue, kind: Kind, heard: Heard) -> Callable[..., Any]:
     repeats = _Repeats()
 
     async def child_changed(*, event: Any, **_: Any) -> None:
-        watched(kind.name)
+        heard(kind.name, event["object"])
         if kind is HORIZONTAL_POD_AUTOSCALER and repeats.one(event):
             return
         metadata = event["object"]["metadata"]

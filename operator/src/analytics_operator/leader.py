@@ -42,12 +42,23 @@ class Leader:
         self._names = names
         self._leading = leading
         self._seen: tuple[str, float] = ("", 0.0)
+        self._renewed = float("-inf")
+
+    def fence(self) -> None:
+        """Raises LeaseLost when another replica may lead: a process that was frozen wakes up in the middle of its work.
+
+        Asked before every write. What was handed to the kernel before the freeze is not held back.
+        """
+        if time.monotonic() - self._renewed > RENEW_DEADLINE_SECONDS:
+            raise LeaseLost(f"the Lease was not renewed for {RENEW_DEADLINE_SECONDS} s: nothing more is written")
 
     async def acquire(self) -> None:
         """Returns when we hold the Lease."""
         while True:
             with suppress(ApiError):
+                start = time.monotonic()
                 if await self._try():
+                    self._renewed = start
                     self._leading(True)
                     log.info("leading", identity=self._names.identity)
                     return
@@ -55,18 +66,17 @@ class Leader:
 
     async def keep(self) -> None:
         """Renews until it cannot: then raises LeaseLost, before any other candidate may lead."""
-        renewed = time.monotonic()
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             with suppress(ApiError, TimeoutError):
-                left = RENEW_DEADLINE_SECONDS - (time.monotonic() - renewed)
+                left = RENEW_DEADLINE_SECONDS - (time.monotonic() - self._renewed)
                 start = time.monotonic()
                 async with asyncio.timeout(max(left, 0)):
                     if not await self._try():
                         self._leading(False)
                         raise LeaseLost("another replica holds the Lease")
-                renewed = start
-            if time.monotonic() - renewed > RENEW_DEADLINE_SECONDS:
+                self._renewed = start
+            if time.monotonic() - self._renewed > RENEW_DEADLINE_SECONDS:
                 self._leading(False)
                 raise LeaseLost(f"the Lease could not be renewed for {RENEW_DEADLINE_SECONDS} s")
 

@@ -1,6 +1,7 @@
 """What the operator measures of itself; names begin with analytics_operator_."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
@@ -53,12 +54,23 @@ class Metrics:
     def unchanged(self) -> None:
         self._unchanged.inc()
 
-    def watched(self, kind: str) -> None:
+    def heard(self, kind: str) -> None:
         self._events.labels(kind).inc()
         self._last_event.labels(kind).set_to_current_time()
 
     def leading(self, now: bool) -> None:  # noqa: FBT001 - what it is called with is its name
         self._leader.set(1 if now else 0)
+
+    def watch_echo(self, age: Callable[[str], float], kinds: Iterable[str]) -> None:
+        """Reads each when it is asked for."""
+        echo = Gauge(
+            "analytics_operator_watch_echo_age_seconds",
+            "How long the oldest write has waited for the event that its watch owes",
+            ["kind"],
+            registry=self.registry,
+        )
+        for kind in kinds:
+            echo.labels(kind).set_function(partial(age, kind))
 
     def watch_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
         """Reads both when they are asked for."""

@@ -14,6 +14,9 @@ from analytics_operator.errors import ChildConflict, Conflict, NotFound
 from analytics_operator.objects import JOB, Key, Kind, Manifest, Ref, Want, controller
 from analytics_operator.observed import controlled_by
 
+Wrote = Callable[[str, Manifest], None]
+"""Told the kind and the answer of every apply that may have changed something."""
+
 
 class Api(Protocol):
     """What is needed of cluster.Cluster."""
@@ -29,9 +32,10 @@ class Api(Protocol):
 class Ownership:
     """Remembers the UIDs of children, so that a second apply is one call."""
 
-    def __init__(self, api: Api, *, unchanged: Callable[[], None]) -> None:
+    def __init__(self, api: Api, *, unchanged: Callable[[], None], wrote: Wrote) -> None:
         self._api = api
         self._unchanged = unchanged
+        self._wrote = wrote
         self._known: dict[Key, dict[Ref, tuple[str, str]]] = {}
 
     def forget(self, key: Key) -> None:
@@ -50,6 +54,8 @@ class Ownership:
             live = await self._first_contact(key, owner, want)  # deleted, or replaced under the same name
         if live["metadata"]["resourceVersion"] == version:
             self._unchanged()
+        else:
+            self._wrote(want.ref.kind.name, live)
         self._known.setdefault(key, {})[want.ref] = (live["metadata"]["uid"], live["metadata"]["resourceVersion"])
         return live
 

@@ -8,11 +8,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 
 @asynccontextmanager
-async def serving(*, port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> AsyncIterator[int]:
+async def serving(
+    *, port: int, registry: CollectorRegistry, ready: Callable[[], bool], silent: Callable[[], tuple[str, ...]]
+) -> AsyncIterator[int]:
     """The port that answers, until the block ends."""
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")  # that the event loop answers is the check
+        if kinds := silent():
+            return web.Response(status=503, text=f"the watch of {', '.join(kinds)} delivers nothing\n")
+        return web.Response(text="ok\n")  # that the event loop answers is the other half of the check
 
     async def readyz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n") if ready() else web.Response(status=503, text="not ready\n")

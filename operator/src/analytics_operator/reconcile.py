@@ -35,7 +35,7 @@ from analytics_operator.objects import (
     Want,
 )
 from analytics_operator.observed import Observed, controlled_by
-from analytics_operator.ownership import Ownership, check_ours
+from analytics_operator.ownership import Ownership, Wrote, check_ours
 from analytics_operator.planning import Plan, plan
 from analytics_operator.rotation import Rotation
 from analytics_operator.served import Served
@@ -52,6 +52,7 @@ class Reconciler:
     ownership: Ownership
     rotation: Rotation
     served: Served
+    wrote: Wrote
     clock: Callable[[], datetime]
     random_text: Callable[[], str]
 
@@ -158,7 +159,7 @@ class Reconciler:
         metadata = Metadata.model_validate(body["metadata"])
         target = {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid}
         manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": target, "status": derived}
-        await self.cluster.apply(ANALYTICS_API, manifest, force=True, subresource="status")
+        self.wrote(KIND, await self.cluster.apply(ANALYTICS_API, manifest, force=True, subresource="status"))
         for note in events.between(previous, derived):
             await self._post(note, metadata)
 

@@ -14,13 +14,15 @@ from datetime import timedelta
 
 import structlog
 
-from analytics_operator.errors import Conflict, NotFound, OperatorError
+from analytics_operator.errors import Conflict, LeaseLost, NotFound, OperatorError
 from analytics_operator.objects import Key
 
 log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 60.0
+LONGEST_BACKOFF = 30.0
+LONGEST_RETRY_AFTER = 60.0
+"""However long the API server asks for: what it answered to may be cured long before."""
 JITTER = 0.1
 """Share of every planned wait: a thousand resources must not come back in the same second."""
 
@@ -89,6 +91,8 @@ class WorkQueue:
         try:
             wait, outcome = await self._run(key), "success"
             entry.failures = 0
+        except LeaseLost:
+            raise
         except Exception as error:  # noqa: BLE001 - the boundary: one resource's failure is never another's
             entry.failures += 1
             wait, outcome = _backoff(entry.failures, error), type(error).__name__
@@ -131,12 +135,13 @@ class WorkQueue:
 
     async def _notify(self) -> None:
         async with self._wake:
-            self._wake.notify_all()
+            self._wake.notify()  # one key, one worker
 
 
 def _backoff(failures: int, error: Exception) -> timedelta:
-    retry_after = getattr(error, "retry_after", None)
-    return timedelta(seconds=retry_after or min(FIRST_BACKOFF * 2 ** min(failures - 1, 10), LONGEST_BACKOFF))
+    ours = min(FIRST_BACKOFF * 2 ** min(failures - 1, 10), LONGEST_BACKOFF)
+    theirs = getattr(error, "retry_after", None) or 0.0
+    return timedelta(seconds=min(theirs, LONGEST_RETRY_AFTER) or ours)
 
 
 def _report(key: Key, failures: int, error: Exception, wait: timedelta) -> None:
