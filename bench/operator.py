@@ -46,7 +46,7 @@ def main() -> int:
         "--sizes", type=int, nargs="+", default=[10, 100, 1000], metavar="N", help="default: 10 100 1000"
     )
     parser.add_argument("--edits", type=int, default=200, help="single edits (default 200)")
-    parser.add_argument("--edits-per-second", type=float, default=10)
+    parser.add_argument("--edits-per-second", type=float, default=4, help="default 4")
     parser.add_argument("--rounds", type=int, default=3, help="restarts, and looks at everything: medians (default 3)")
     parser.add_argument("--idle-seconds", type=int, default=60, help="default 60")
     parser.add_argument("--output", choices=("table", "json"), default="table")

@@ -18,7 +18,7 @@ from tests.support.kube import KubeApi
 
 PREFIX = "analytics_operator_"
 SECONDS_BETWEEN_SAMPLES = 0.25
-QUIET_SECONDS = 2.0
+QUIET_SECONDS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +84,12 @@ class Watched:
         return (await self._look())[0]
 
     async def settled(self, *, looks: int = 0) -> Sample:
-        """The moment at which it had looked that often, and since which it has asked for nothing."""
+        """The moment at which it had looked that often, and since which it has looked at nothing."""
         last, waiting = await self._look()
         while True:
             await asyncio.sleep(SECONDS_BETWEEN_SAMPLES)
             now, waiting = await self._look()
-            if waiting or now.looks < looks or now.calls != last.calls:
+            if waiting or now.looks < looks or now.looks != last.looks:
                 last = now
             elif now.at - last.at > QUIET_SECONDS:
                 return last
