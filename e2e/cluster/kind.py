@@ -1,16 +1,22 @@
 """The cluster itself: found, made, removed, and handed images."""
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from e2e.cluster import cache, engine, gomodules, nodeimage, seal, versions
 from e2e.cluster.shell import ClusterError, output, run, say, step, succeeds
 
 NAME = "analytics-e2e"
 NODE = f"{NAME}-control-plane"
+AUDIT_POLICY = "/etc/kubernetes/audit"
+AUDIT_LOG = "/var/log/kubernetes/audit.log"
 HERE = Path(__file__).parent
 
 
@@ -60,7 +66,7 @@ def up(context: str | None) -> Cluster:
     sealed = seal.applies()
     if sealed:
         seal.host()  # rules do not outlive a restart of the machine, a node may
-    if cluster.answers() and _ready(cluster):
+    if cluster.answers() and audit_log_is_kept() and _ready(cluster):
         if sealed:
             _seal_node()
         say(f"  cluster {cluster.context} is up")
@@ -73,6 +79,11 @@ def up(context: str | None) -> Cluster:
     if not _ready(cluster):
         raise ClusterError(f"kind: the node is not ready; look at: docker exec {NODE} journalctl -u kubelet")
     return cluster
+
+
+def audit_log_is_kept() -> bool:
+    """Whether the node's API server writes AUDIT_LOG; those of earlier recipes did not."""
+    return succeeds("docker", "exec", NODE, "test", "-f", f"{AUDIT_POLICY}/policy.yaml")
 
 
 def down() -> None:
@@ -129,7 +140,17 @@ def _seal_node() -> None:
 def _create(image: str, configuration: Path, environment: dict[str, str]) -> None:
     with step(f"kind create cluster ({image})"):
         command = (gomodules.kind(), "create", "cluster", "--name", NAME, "--image", image, "--wait", "120s")
-        run((*command, "--config", configuration, *_kubeconfig()), environment=environment, log="kind")
+        found = cache.root() / "kind.yaml"
+        found.write_text(yaml.safe_dump(yaml.safe_load(configuration.read_text()) | {"nodes": [_node()]}))
+        run((*command, "--config", found, *_kubeconfig()), environment=environment, log="kind")
+
+
+def _node() -> dict[str, Any]:
+    """The one node, with the audit policy in a folder that outlives this clone."""
+    policy = cache.root() / "audit"
+    shutil.copytree(HERE / "audit", policy, dirs_exist_ok=True)
+    mount = {"hostPath": str(policy), "containerPath": AUDIT_POLICY, "readOnly": True}
+    return {"role": "control-plane", "extraMounts": [mount]}
 
 
 def _ready(cluster: Cluster) -> bool:

@@ -1,4 +1,4 @@
-"""Whether the API server keeps every field that this operator knows: Helm never upgrades a CRD by itself."""
+"""Whether the API server keeps every field that this operator knows: the CRD comes with a chart of its own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping

@@ -190,7 +190,7 @@ def _attempts(observed: Observed, gate: migration.Gate) -> str:
     limit = observed.resource.spec.migrations.backoff_limit
     match gate.state:
         case State.EXHAUSTED if gate.retry_at is None:
-            return f"attempt {gate.attempt} of {limit}; when it is cured, delete Job {gate.job} to try again"
+            return f"failed {gate.failures} times, the limit is {limit}; when it is cured, delete Job {gate.job} to try again"
         case State.EXHAUSTED | State.BACKOFF:
             return f"Job {gate.job} was attempt {gate.attempt}; the next one follows"
         case _:
@@ -219,9 +219,7 @@ def _schema_outdated(unserved: tuple[str, ...]) -> tuple[Condition, ...]:
     """Only where it is so: whoever sets such a field would see it dropped without a word."""
     if not unserved:
         return ()
-    text = (
-        f"the served CRD drops {', '.join(unserved)}: upgrade the chart charts/crds, which Helm does not do by itself"
-    )
+    text = f"the served CRD drops {', '.join(unserved)}: upgrade the chart charts/crds"
     return (Condition(Type.SCHEMA_OUTDATED, True, Reason.OLDER_THAN_OPERATOR, text),)
 
 
