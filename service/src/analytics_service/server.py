@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +16,8 @@ from analytics_service.http.protocol import Runner
 
 DRAIN_SECONDS: Final = 25.0
 """Less than the pod's terminationGracePeriodSeconds after its preStop."""
+LINGER_SECONDS: Final = 3.0
+"""A client that keeps its connection and asks again within this time is told to leave, instead of being cut off."""
 _LAST_SECONDS: Final = 1.0
 """What a request gets to end after it was cancelled at the end of the drain."""
 
@@ -31,14 +33,22 @@ class Site:
     """Names the port where it is taken."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listening:
+    port: int
+    """The one that it got."""
+    connections: Callable[[], int]
+    """How many are open."""
+
+
 @asynccontextmanager
-async def listening(*sites: Site) -> AsyncIterator[list[int]]:
-    """Serves the sites while the block runs, and yields the ports that they got."""
+async def listening(*sites: Site) -> AsyncIterator[list[Listening]]:
+    """Serves the sites while the block runs."""
     async with AsyncExitStack() as stack:
         yield [await _start(site, stack) for site in sites]
 
 
-async def _start(site: Site, stack: AsyncExitStack) -> int:
+async def _start(site: Site, stack: AsyncExitStack) -> Listening:
     runner = Runner(site.application, access_log=None, handle_signals=False, shutdown_timeout=_LAST_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -46,7 +56,9 @@ async def _start(site: Site, stack: AsyncExitStack) -> int:
         await web.TCPSite(runner, site.host, site.port, reuse_address=True).start()
     except OSError as error:
         raise ServiceError(f"{site.setting}: {_why(error, site)}") from error
-    return int(runner.addresses[0][1])
+    return Listening(
+        port=int(runner.addresses[0][1]), connections=lambda: len(runner.server.connections) if runner.server else 0
+    )
 
 
 def _why(error: OSError, site: Site) -> str:
@@ -55,12 +67,22 @@ def _why(error: OSError, site: Site) -> str:
     return f"cannot listen on {site.host} port {site.port}: {error.strerror or error}"
 
 
-async def drain(lifecycle: Lifecycle, *, seconds: float = DRAIN_SECONDS) -> None:
-    """Says so in /health/ready at once; returns when nothing is under way, or when the time is over."""
+async def drain(lifecycle: Lifecycle, connections: Callable[[], int], *, seconds: float = DRAIN_SECONDS) -> None:
+    """Says so in /health/ready at once; returns when nothing is under way, or when the time is over.
+
+    Every answer closes its connection meanwhile. Those that stay open are given LINGER_SECONDS for one more request.
+    """
     lifecycle.draining = True
     _log.info("draining", in_flight=lifecycle.in_flight)
     try:
         async with asyncio.timeout(seconds):
+            await _linger(connections)
             await lifecycle.idle()
     except TimeoutError:
         _log.warning("requests are cut off at the end of the drain", in_flight=lifecycle.in_flight)
+
+
+async def _linger(connections: Callable[[], int]) -> None:
+    until = asyncio.get_running_loop().time() + LINGER_SECONDS
+    while connections() and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - nothing tells of a closed one
+        await asyncio.sleep(0.05)

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -23,6 +23,8 @@ _log = structlog.get_logger(__name__)
 class Running:
     port: int
     metrics_port: int
+    connections: Callable[[], int]
+    """Open ones to the API."""
     lifecycle: Lifecycle
     database: Database
 
@@ -55,8 +57,14 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             port=settings.api_metrics_port,
             setting="API_METRICS_PORT",
         )
-        port, metrics_port = await stack.enter_async_context(listening(api, exposed))
-        yield Running(port=port, metrics_port=metrics_port, lifecycle=lifecycle, database=database)
+        ours, theirs = await stack.enter_async_context(listening(api, exposed))
+        yield Running(
+            port=ours.port,
+            metrics_port=theirs.port,
+            connections=ours.connections,
+            lifecycle=lifecycle,
+            database=database,
+        )
 
 
 async def run(settings: Settings) -> None:
@@ -68,5 +76,5 @@ async def run(settings: Settings) -> None:
     async with running(settings) as service:
         _log.info("listening", host=settings.app_host, port=service.port, metrics_port=service.metrics_port)
         await stop.wait()
-        await drain(service.lifecycle)
+        await drain(service.lifecycle, service.connections)
     _log.info("stopped")

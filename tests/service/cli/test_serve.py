@@ -108,6 +108,28 @@ async def test_an_idle_connection_does_not_hold_up_the_end(database_url: str) ->
         assert (await service.ended())[0] == 0
 
 
+async def test_who_keeps_a_connection_is_told_to_leave_and_never_cut_off(database_url: str) -> None:
+    async with serving(database_url) as service:
+        await service.until("/health/ready", 200)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
+
+        async def ask() -> bytes:
+            writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+            await reader.readexactly(int(length.split(b":")[1]))
+            return head
+
+        assert b"Connection: close" not in await ask()
+        service.process.terminate()
+        await service.until("/health/ready", 503)
+        await asyncio.sleep(0.5)
+        assert b"Connection: close" in await ask(), "half a second after the end began, on the connection that was kept"
+        assert await reader.read() == b""
+        writer.close()
+        assert (await service.ended())[0] == 0
+
+
 async def test_the_log_is_json_with_request_ids_and_without_secrets(database_url: str) -> None:
     await insert(database_url, [a_row()])
     async with serving(database_url, LOG_LEVEL="debug") as service:
