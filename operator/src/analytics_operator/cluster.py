@@ -38,9 +38,9 @@ class Cluster:
     ) -> None:
         """`fence` is called before every write, and raises where nothing may be written any more."""
         configuration.connection_pool_maxsize = 64
+        configuration.trace_configs = [_fenced(fence)]
         self._client = ApiClient(configuration)
         self._count = count
-        self._fence = fence
         self._timeout = timeout
 
     async def close(self) -> None:
@@ -118,8 +118,6 @@ class Cluster:
                 auth_settings=["BearerToken"],
             )
             _, url, headers, *_ = request
-            if method != "GET":
-                self._fence()
             answer = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
                 method, url, headers=headers, body=body, _request_timeout=self._timeout
             )
@@ -133,3 +131,20 @@ class Cluster:
             raise answers.error(status, content, retry_after=answer.headers.get("Retry-After"))
         result: Manifest = json.loads(content)
         return result
+
+
+def _fenced(fence: Callable[[], None]) -> aiohttp.TraceConfig:
+    """Asks when a write has its connection and is sent next: it may have waited for one, frozen or not."""
+
+    async def begins(_: aiohttp.ClientSession, context: Any, request: aiohttp.TraceRequestStartParams) -> None:
+        context.writes = request.method != "GET"
+
+    async def connected(_: aiohttp.ClientSession, context: Any, __: object) -> None:
+        if context.writes:
+            fence()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(begins)
+    trace.on_connection_create_end.append(connected)
+    trace.on_connection_reuseconn.append(connected)
+    return trace

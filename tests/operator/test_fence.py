@@ -1,0 +1,67 @@
+"""No write leaves a process that may not lead any more, whatever its connection waited for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from kubernetes.aio.client import Configuration
+
+from analytics_operator.cluster import Cluster
+from analytics_operator.errors import LeaseLost
+from analytics_operator.objects import CONFIG_MAP
+
+CHILD = {"metadata": {"name": "child", "namespace": "ns", "uid": "1"}}
+
+
+class Api:
+    """An API server that says yes, and whether its client leads."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.leads = True
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.calls.append(request.method)
+        return web.json_response(CHILD)
+
+    def fence(self) -> None:
+        if not self.leads:
+            raise LeaseLost("another replica may lead")
+
+
+@asynccontextmanager
+async def connected(api: Api) -> AsyncIterator[Cluster]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", api.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    configuration = Configuration()
+    configuration.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    cluster = Cluster(configuration, count=lambda *_: None, fence=api.fence)
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("warm", [pytest.param(True, id="kept connection"), pytest.param(False, id="new connection")])
+async def test_every_write_is_refused_once_the_lease_is_lost_and_reads_go_on(*, warm: bool) -> None:
+    api = Api()
+    async with connected(api) as cluster:
+        if warm:
+            await cluster.create(CONFIG_MAP, CHILD)
+        api.leads = False
+        before = list(api.calls)
+        for write in (
+            cluster.create(CONFIG_MAP, CHILD),
+            cluster.replace(CONFIG_MAP, CHILD),
+            cluster.apply(CONFIG_MAP, CHILD, force=True),
+            cluster.delete(CONFIG_MAP, CHILD),
+        ):
+            with pytest.raises(LeaseLost):
+                await write
+        assert api.calls == before
+        assert await cluster.get(CONFIG_MAP, "ns", "child") == CHILD
