@@ -1,5 +1,6 @@
 """The cluster, the stores and the operator of the end-to-end tests: one namespace, made anew and left for a look."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,17 +9,25 @@ import pytest
 from e2e import installation
 from e2e.forward import forward
 from e2e.kubectl import Kubectl, condition, eventually
+from e2e.quiet import Quiet
 
-NAMESPACE = "analytics-e2e"
+NAMESPACE = os.environ.get("E2E_NAMESPACE", "analytics-e2e")
+"""Another one for a second run on the same cluster at the same time."""
+LAST = ("test_availability.py", "test_idle.py", "test_rights.py")
+"""These look back on what the others did."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LAST.index(item.path.name) if item.path.name in LAST else -1)
 
 
 @pytest.fixture(scope="session")
 def kubectl() -> Kubectl:
-    """A namespace with PostgreSQL, Redis and the operator in it."""
+    """A namespace with PostgreSQL, Redis and two replicas of the operator in it."""
     found = installation.cluster(NAMESPACE)
     installation.make_namespace(found)
     installation.install_stores(found)
-    installation.install_operator(found)
+    installation.install_operator(found, replicas=2)
     return found
 
 
@@ -38,6 +47,15 @@ def service(kubectl: Kubectl) -> Iterator[Service]:
     token = kubectl("exec", "deployment/demo", "--", "analytics-service", "token", "--org", "demo").strip()
     with forward(kubectl, "service/demo", 80) as url:
         yield Service(name="demo", url=url, token=token)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet(kubectl: Kubectl) -> Quiet:
+    """A resource that nobody touches from the start of the session to its end."""
+    small = {"requests": {"cpu": "50m", "memory": "128Mi"}}
+    kubectl.apply(installation.analyticsapi(kubectl, "quiet", replicas=1, resources=small))
+    wait_ready(kubectl, "quiet")
+    return Quiet.seen(kubectl, "quiet")
 
 
 def wait_ready(kubectl: Kubectl, name: str, *, seconds: float = 180) -> None:
