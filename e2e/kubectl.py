@@ -57,7 +57,7 @@ class Kubectl:
 
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
         """The object, or None when there is none of that name."""
-        text = self("get", kind, name, "--ignore-not-found", "-o", "json")
+        text = self("get", kind, name, "--ignore-not-found", "--show-managed-fields", "-o", "json")
         return json.loads(text) if text.strip() else None
 
     def list(self, kind: str, *, selector: str = "") -> list[dict[str, Any]]:
