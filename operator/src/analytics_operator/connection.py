@@ -1,7 +1,10 @@
 """Where the API server is and who we are: the pod's service account, else the kubeconfig of whoever runs this."""
 
+import asyncio
+import time
 from typing import Any
 
+import aiohttp
 import kopf
 from kubernetes.aio import config
 from kubernetes.aio.client import Configuration
@@ -24,6 +27,30 @@ async def configuration() -> Configuration:
     return found
 
 
-def login(**context: Any) -> kopf.ConnectionInfo | None:
+async def login(**context: Any) -> kopf.AiohttpSession | None:
     """Of kopf's watches, from the same two places; called again when a token is not accepted any more."""
-    return kopf.login_with_service_account(**context) or kopf.login_with_kubeconfig(**context)
+    found = kopf.login_with_service_account(**context) or kopf.login_with_kubeconfig(**context)
+    if found is None:
+        return None
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
+        headers=found.as_http_headers(),
+        proxy=found.proxy_url,
+        middlewares=(_Pace(),),
+    )
+    return kopf.AiohttpSession(server=found.server, priority=found.priority, aiohttp_session=session)
+
+
+class _Pace:
+    """The same request once a second at most: kopf opens a watch again at once, also one that was ended at once."""
+
+    def __init__(self) -> None:
+        self._next: dict[tuple[str, bool], float] = {}
+
+    async def __call__(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        what = (request.url.path, "watch" in request.url.query)
+        now = time.monotonic()
+        start = max(self._next.get(what, now), now)
+        self._next[what] = start + 1
+        await asyncio.sleep(start - now)
+        return await send(request)
