@@ -79,5 +79,5 @@ def applied(kubectl: Kubectl) -> bool:
 def kill(kubectl: Kubectl, container: str) -> None:
     """kill -9, as the kernel does when memory runs out."""
     node = f"{kubectl.context.removeprefix('kind-')}-control-plane"
-    script = f"kill -9 $(crictl inspect --output go-template --template '{{{{.info.pid}}}}' {container})"
+    script = f"kill -9 $(ctr --namespace=k8s.io tasks list | awk '$1 == \"{container}\" {{print $2}}')"
     subprocess.run(["docker", "exec", node, "sh", "-c", script], check=True, capture_output=True)

@@ -28,10 +28,24 @@ def test_a_write_waits_for_its_event_and_then_the_watch_is_silent() -> None:
     assert echo.age("Service") == PATIENCE_SECONDS + 1
     assert echo.silent() == ("Service",)
     echo.heard("Service", at(11))
-    assert echo.age("Service") == PATIENCE_SECONDS + 1 - 100
-    assert echo.silent() == ()
-    echo.heard("Service", at(12))
     assert echo.age("Service") == 0
+    assert echo.silent() == ()
+
+
+def test_a_watch_that_is_refused_is_not_taken_for_dead() -> None:
+    clock = Clock()
+    echo = Echo(clock=clock)
+    echo.wrote("Service", at(11))
+    assert echo.answered("Service", accepted=False), "news"
+    assert not echo.answered("Service", accepted=False), "no news"
+    echo.wrote("Service", at(12))
+    clock.now = 10 * PATIENCE_SECONDS
+    assert echo.refused("Service")
+    assert echo.silent() == ()
+    assert echo.answered("Service", accepted=True)
+    echo.wrote("Service", at(13))
+    clock.now *= 2
+    assert echo.silent() == ("Service",)
 
 
 def test_an_event_before_the_answer_counts() -> None:

@@ -119,6 +119,7 @@ def test_answers_are_told_apart(status: int, message: str, kind: type[ApiError])
     [
         pytest.param("7", 7, id="seconds"),
         pytest.param("Thu, 01 Jan 1970 00:00:00 GMT", 0, id="a date that is over"),
+        pytest.param("Thu, 01 Jan 1970 00:00:00 -0000", 0, id="a date of nowhere"),
         pytest.param("soon", None, id="neither"),
         pytest.param(None, None, id="nothing"),
     ],

@@ -23,7 +23,8 @@ def _seconds(retry_after: str | None) -> float | None:
         date = parsedate_to_datetime(retry_after)
     except ValueError:
         return float(retry_after) if retry_after.isdigit() else None
-    return max((date - datetime.now(UTC)).total_seconds(), 0.0)
+    aware = date if date.tzinfo else date.replace(tzinfo=UTC)  # -0000: UTC, of an unknown place
+    return max((aware - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def _kind(status: int, message: str) -> type[errors.ApiError]:

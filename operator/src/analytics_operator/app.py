@@ -12,7 +12,6 @@ import kopf
 import structlog
 
 from analytics_operator import connection, handlers, leader
-from analytics_operator.api.v1alpha1 import KIND
 from analytics_operator.cluster import Cluster
 from analytics_operator.echo import Echo
 from analytics_operator.errors import ApiError, LeaseLost
@@ -52,7 +51,7 @@ async def run(options: Options) -> None:
     election = leader.Leader(lease, names, leading=metrics.leading)
     cluster = Cluster(await connection.configuration(), count=metrics.called, fence=election.fence)
     echo = Echo()
-    metrics.watch_echo(echo.age, (KIND, *(kind.name for kind in WATCHED)))
+    metrics.watch_echo([kind.name for kind in (ANALYTICS_API, *WATCHED)], age=echo.age, refused=echo.refused)
     try:
         async with serving(
             port=options.http_port, registry=metrics.registry, ready=lambda: not stop.is_set(), silent=echo.silent
@@ -93,8 +92,13 @@ async def _operate(options: Options, cluster: Cluster, metrics: Metrics, echo: E
         metrics.heard(kind)
         echo.heard(kind, manifest)
 
+    def answered(plural: str, status: int) -> None:
+        kind = next((each.name for each in (ANALYTICS_API, *WATCHED) if each.plural == plural), None)
+        if kind and echo.answered(kind, accepted=status < 400):
+            log.warning("the answer to a watch is another than before", kind=kind, status=status)
+
     watches = kopf.operator(
-        registry=handlers.register(queue, heard=heard),
+        registry=handlers.register(queue, heard=heard, answered=answered),
         settings=handlers.settings(),
         clusterwide=not options.namespaces,
         namespaces=options.namespaces,

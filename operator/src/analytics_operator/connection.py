@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -27,7 +28,11 @@ async def configuration() -> Configuration:
     return found
 
 
-async def login(**context: Any) -> kopf.AiohttpSession | None:
+Answered = Callable[[str, int], None]
+"""Told the plural of a kind and the status of every answer to its list or watch."""
+
+
+async def login(answered: Answered, **context: Any) -> kopf.AiohttpSession | None:
     """Of kopf's watches, from the same two places; called again when a token is not accepted any more."""
     found = kopf.login_with_service_account(**context) or kopf.login_with_kubeconfig(**context)
     if found is None:
@@ -36,7 +41,7 @@ async def login(**context: Any) -> kopf.AiohttpSession | None:
         connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
         headers=found.as_http_headers(),
         proxy=found.proxy_url,
-        middlewares=(_Pace(),),
+        middlewares=(_Pace(answered),),
     )
     return kopf.AiohttpSession(server=found.server, priority=found.priority, aiohttp_session=session)
 
@@ -44,7 +49,8 @@ async def login(**context: Any) -> kopf.AiohttpSession | None:
 class _Pace:
     """The same request once a second at most: kopf opens a watch again at once, also one that was ended at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, answered: Answered) -> None:
+        self._answered = answered
         self._next: dict[tuple[str, bool], float] = {}
 
     async def __call__(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -53,4 +59,6 @@ class _Pace:
         start = max(self._next.get(what, now), now)
         self._next[what] = start + 1
         await asyncio.sleep(start - now)
-        return await send(request)
+        response = await send(request)
+        self._answered(request.url.name, response.status)
+        return response

@@ -2,6 +2,7 @@
 
 An idle cluster is silent, so the time since the last event proves nothing. A watch that keeps its connection and
 delivers nothing is found by our own writes: each raises the resourceVersion, and the watch of the kind has to reach it.
+One that the API server refuses is not silent: that is a matter of rights, which a new process would not have either.
 """
 
 import time
@@ -13,29 +14,42 @@ PATIENCE_SECONDS = 150.0
 
 
 class Echo:
-    """By kind, the writes that its watch has not reached yet."""
+    """By kind, the oldest write that its watch has not reached yet."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._reached: dict[str, int] = {}
-        self._awaited: dict[str, list[tuple[int, float]]] = {}
+        self._awaited: dict[str, tuple[int, float]] = {}
+        self._refused: set[str] = set()
 
     def heard(self, kind: str, manifest: dict[str, Any]) -> None:
         """An event of the kind; it may come before the answer to the write that caused it."""
         reached = self._reached[kind] = max(_version(manifest), self._reached.get(kind, 0))
-        if self._awaited.get(kind):
-            self._awaited[kind] = [each for each in self._awaited[kind] if each[0] > reached]
+        if kind in self._awaited and self._awaited[kind][0] <= reached:
+            del self._awaited[kind]
 
     def wrote(self, kind: str, manifest: dict[str, Any]) -> None:
         """The answer to a write; one that changed nothing has been heard of already."""
         version = _version(manifest)
-        if version > self._reached.get(kind, 0):
-            self._awaited.setdefault(kind, []).append((version, self._clock()))
+        if version > self._reached.get(kind, 0) and kind not in self._refused:
+            self._awaited.setdefault(kind, (version, self._clock()))
+
+    def answered(self, kind: str, *, accepted: bool) -> bool:
+        """What the API server said to the list or the watch of the kind; whether that is another answer than before."""
+        before = kind in self._refused
+        if accepted:
+            self._refused.discard(kind)
+        else:
+            self._refused.add(kind)
+            self._awaited.pop(kind, None)
+        return before is accepted
+
+    def refused(self, kind: str) -> bool:
+        return kind in self._refused
 
     def age(self, kind: str) -> float:
-        """Seconds that the oldest write to the kind has waited for its event."""
-        awaited = self._awaited.get(kind)
-        return self._clock() - min(since for _, since in awaited) if awaited else 0.0
+        """Seconds that a write to the kind has waited for its event."""
+        return self._clock() - self._awaited[kind][1] if kind in self._awaited else 0.0
 
     def silent(self) -> tuple[str, ...]:
         """Kinds whose watch is taken for dead."""

@@ -33,10 +33,14 @@ class _Backoffs:
         return chain((1, 2, 4, 8), repeat(15))
 
 
-def register(queue: WorkQueue, *, heard: Heard) -> kopf.OperatorRegistry:
+def register(queue: WorkQueue, *, heard: Heard, answered: connection.Answered) -> kopf.OperatorRegistry:
     """All that the operator reacts to."""
     registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(connection.login)
+
+    async def login(**context: Any) -> Any:
+        return await connection.login(answered, **context)
+
+    kopf.on.login(registry=registry)(login)
     _on_event(ANALYTICS_API, _resource_changed(queue, heard), registry)
     for kind in WATCHED:
         _on_event(kind, _child_changed(queue, kind, heard), registry)

@@ -61,7 +61,7 @@ class Metrics:
     def leading(self, now: bool) -> None:  # noqa: FBT001 - what it is called with is its name
         self._leader.set(1 if now else 0)
 
-    def watch_echo(self, age: Callable[[str], float], kinds: Iterable[str]) -> None:
+    def watch_echo(self, kinds: Iterable[str], *, age: Callable[[str], float], refused: Callable[[str], bool]) -> None:
         """Reads each when it is asked for."""
         echo = Gauge(
             "analytics_operator_watch_echo_age_seconds",
@@ -69,8 +69,15 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        refusals = Gauge(
+            "analytics_operator_watch_refused",
+            "1 while the API server refuses the watch",
+            ["kind"],
+            registry=self.registry,
+        )
         for kind in kinds:
             echo.labels(kind).set_function(partial(age, kind))
+            refusals.labels(kind).set_function(partial(refused, kind))
 
     def watch_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
         """Reads both when they are asked for."""
