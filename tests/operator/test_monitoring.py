@@ -17,6 +17,7 @@ def series() -> set[str]:
     """Every series that /metrics can show."""
     metrics = Metrics()
     metrics.watch_queue(depth=lambda: 0, oldest=lambda: 0)
+    metrics.watch_echo(["Service"], age=lambda _: 0, refused=lambda _: False)
     suffixes = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",)}
     found = metrics.registry.collect()
     return {each.name + suffix for each in found for suffix in suffixes.get(each.type, ("",))}
