@@ -37,6 +37,12 @@ def a_job(digest: str, *, attempt: int = 1, ended: str | None = None, ago: int =
     }
 
 
+def after(failures: int, job: dict[str, Any]) -> dict[str, Any]:
+    """The Job, as the operator labels one before which so many failed."""
+    job["metadata"]["labels"]["analytics.llm-observatory.io/failures"] = str(failures)
+    return job
+
+
 def a_pod(job: dict[str, Any], message: str) -> dict[str, Any]:
     labels = {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
     terminated = {"message": message, "exitCode": 1, "reason": "Error"}
@@ -123,6 +129,22 @@ def test_failures_from_before_a_success_do_not_count() -> None:
     failure = a_job(ours, attempt=3, ended="Failed", ago=3600, at=1)
     found = gate(resource(), failure, a_job("other", ended="Complete", at=2), pods=(a_pod(failure, "HistoryEdited"),))
     assert (found.state, found.attempt, found.result) == (State.START, 4, None)
+
+
+def test_failures_since_a_success_count_from_one_whatever_number_their_attempt_has() -> None:
+    ours = digest(resource())
+    success = a_job("other", ended="Complete", at=2)
+    failure = after(0, a_job(ours, attempt=4, ended="Failed", ago=3600, at=3))
+    found = gate(
+        resource(), success, failure, pods=(a_pod(failure, a_result(outcome="failed", reason="HistoryEdited")),)
+    )
+    assert (found.state, found.attempt, found.failures) == (State.START, 5, 1)
+
+
+def test_the_limit_counts_failures_whose_jobs_are_gone() -> None:
+    failure = after(2, a_job(digest(resource()), attempt=6, ended="Failed", ago=3600))
+    found = gate(resource(), failure, pods=(a_pod(failure, a_result(outcome="failed", reason="HistoryEdited")),))
+    assert (found.state, found.attempt, found.failures) == (State.EXHAUSTED, 6, 3)
 
 
 @pytest.mark.parametrize(

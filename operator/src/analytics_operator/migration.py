@@ -4,7 +4,7 @@ One Job per attempt, named by what it migrates for; at most one is live; a live 
 The newest success decides: going back to an older image migrates again, and the service says whether that is possible.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -66,7 +66,9 @@ class Gate:
     state: State
     digest: str = ""
     attempt: int = 0
-    """The attempt to start, that runs, or that failed last."""
+    """The attempt to start, that runs, or that failed last: a number that no other Job of the digest has."""
+    failures: int = 0
+    """How many attempts for the digest failed since the last success."""
     sequence: int = 0
     """Of the Job to start: one more than that of any other."""
     job: str | None = None
@@ -145,16 +147,16 @@ def _next(observed: Observed, failure: Manifest | None, result: Result | None, *
     start = Gate(state=State.START, digest=digest, attempt=taken + 1, sequence=sequence, result=result)
     if failure is None or result is None:
         return start
-    attempt = attempt_of(failure)
+    failures = _failures_before(failure) + 1
     name = failure["metadata"]["name"]
-    exhausted = attempt >= observed.resource.spec.migrations.backoff_limit
+    ended = replace(start, state=State.EXHAUSTED, attempt=attempt_of(failure), failures=failures, job=name)
+    exhausted = failures >= observed.resource.spec.migrations.backoff_limit
     if exhausted and result.reason not in PASSING:
-        return Gate(state=State.EXHAUSTED, digest=digest, attempt=attempt, job=name, result=result)
-    retry_at = _ended(failure) + min(BACKOFF * 2 ** min(attempt - 1, 10), LONGEST_BACKOFF)
+        return ended
+    retry_at = _ended(failure) + min(BACKOFF * 2 ** min(failures - 1, 10), LONGEST_BACKOFF)
     if now < retry_at:
-        state = State.EXHAUSTED if exhausted else State.BACKOFF
-        return Gate(state=state, digest=digest, attempt=attempt, job=name, result=result, retry_at=retry_at)
-    return start
+        return replace(ended, state=State.EXHAUSTED if exhausted else State.BACKOFF, retry_at=retry_at)
+    return replace(start, failures=failures)
 
 
 def superfluous(observed: Observed, *, keep: str) -> tuple[str, ...]:
@@ -199,6 +201,11 @@ def failed(job: Manifest) -> bool:
 
 def attempt_of(job: Manifest) -> int:
     return int(job["metadata"].get("labels", {}).get(names.ATTEMPT, "1"))
+
+
+def _failures_before(job: Manifest) -> int:
+    """Failures of its digest between the last success and this Job; where no label says so, every earlier attempt."""
+    return int(job["metadata"].get("labels", {}).get(names.FAILURES, attempt_of(job) - 1))
 
 
 def _digest(job: Manifest) -> str | None:

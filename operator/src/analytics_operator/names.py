@@ -17,6 +17,8 @@ OURS = f"{MANAGED_BY}={FIELD_MANAGER}"
 
 MIGRATION_HASH = f"{GROUP}/migration-hash"
 ATTEMPT = f"{GROUP}/attempt"
+FAILURES = f"{GROUP}/failures"
+"""How many attempts failed before a Job since the last success: Jobs that failed earlier are pruned."""
 SEQUENCE = f"{GROUP}/sequence"
 """Orders the Jobs of a resource: creation stamps of Kubernetes have whole seconds only."""
 

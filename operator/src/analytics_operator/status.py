@@ -190,7 +190,7 @@ def _attempts(observed: Observed, gate: migration.Gate) -> str:
     limit = observed.resource.spec.migrations.backoff_limit
     match gate.state:
         case State.EXHAUSTED if gate.retry_at is None:
-            return f"failed {gate.failures} times, the limit is {limit}; when it is cured, delete Job {gate.job} to try again"
+            return f"failure {gate.failures} of {limit}; when it is cured, delete Job {gate.job} to try again"
         case State.EXHAUSTED | State.BACKOFF:
             return f"Job {gate.job} was attempt {gate.attempt}; the next one follows"
         case _:

@@ -18,6 +18,7 @@ def migrate_job(scope: Scope) -> Decision:
     labels = {
         names.MIGRATION_HASH: gate.digest,
         names.ATTEMPT: str(gate.attempt),
+        names.FAILURES: str(gate.failures),
         names.SEQUENCE: str(gate.sequence),
     }
     manifest: Manifest = {
