@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 WORKERS = 16
 SECONDS_BETWEEN_LOOKS_FOR_THE_CRD = 5
+SECONDS_TO_CLEAN_UP = 3
+"""What was cancelled gets no longer: another replica waits for our end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +144,7 @@ async def _first_of(*coroutines: Coroutine[Any, Any, Any]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(tasks, timeout=SECONDS_TO_CLEAN_UP)
     for task in done:
         task.result()
 

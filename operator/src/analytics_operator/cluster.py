@@ -39,6 +39,9 @@ class Cluster:
         """`fence` is called before every write, and raises where nothing may be written any more."""
         configuration.connection_pool_maxsize = 64
         configuration.trace_configs = [_fenced(fence)]
+        # Else each call asks two threads for proxies and netrc, which costs more than the call. A proxy is what the
+        # kubeconfig's proxy-url says.
+        configuration.client_session_kwargs = {"trust_env": False}
         self._client = ApiClient(configuration)
         self._count = count
         self._timeout = timeout
