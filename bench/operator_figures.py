@@ -67,7 +67,7 @@ ROWS: tuple[Row, ...] = (
     ("one look: calls", lambda f: _calls(f.look, f.look.looks)),
     ("idle: objects changed", lambda f: f"{f.idle_writes} in {f.idle.at:.0f} s"),
     ("idle: CPU, % of a core", lambda f: f"{f.idle.cpu / f.idle.at * 100:.1f}"),
-    ("resident: cold, edited, at most, MB", lambda f: " / ".join(f"{each:.0f}" for each in f.megabytes.values())),
+    ("resident: cold, edited, restarted, MB", lambda f: " / ".join(f"{each:.0f}" for each in f.megabytes.values())),
 )
 
 

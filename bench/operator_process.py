@@ -100,6 +100,16 @@ class Watched:
         lines = Path(f"/proc/{self._operator.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
+    async def started(self) -> Sample:
+        """The moment when its watches run: rights of a fresh API server come late, and it asks for the kind again."""
+        await self.leads()
+        served = False
+        while not served:
+            await asyncio.sleep(QUIET_SECONDS)
+            served = (await self.sample()).calls["DISCOVER AnalyticsApi 200"] > 0
+        await asyncio.sleep(QUIET_SECONDS)
+        return await self.sample()
+
     async def leads(self) -> None:
         while b'"leading"' not in self._operator.log.read_bytes():
             if self._operator.process.poll() is not None:
