@@ -32,7 +32,7 @@ def a_job(digest: str, *, attempt: int = 1, ended: str | None = None, ago: int =
     stamp = (NOW - timedelta(seconds=ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
     conditions = [{"type": ended, "status": "True", "lastTransitionTime": stamp, "reason": "Why", "message": "so"}]
     return {
-        "metadata": {"name": f"j-{digest}-{attempt}", "labels": labels},
+        "metadata": {"name": f"j-{digest}-{attempt}", "uid": f"uid-{at}", "labels": labels},
         "status": {"conditions": conditions if ended else []},
     }
 
@@ -44,7 +44,8 @@ def after(failures: int, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def a_pod(job: dict[str, Any], message: str) -> dict[str, Any]:
-    labels = {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
+    of = job["metadata"]
+    labels = {"batch.kubernetes.io/job-name": of["name"], "batch.kubernetes.io/controller-uid": of["uid"]}
     terminated = {"message": message, "exitCode": 1, "reason": "Error"}
     return {
         "metadata": {"name": "p", "labels": labels},
@@ -115,6 +116,15 @@ def test_a_message_that_is_no_result_gives_its_last_line_without_credentials() -
     found = gate(resource(), job, pods=(a_pod(job, f"Traceback\nOSError: cannot reach {DSN}\n"),))
     assert found.result is not None
     assert found.result.message == "OSError: cannot reach postgres://***@db:5432/llm_observatory"
+
+
+def test_a_pod_of_an_earlier_job_of_the_same_name_is_not_believed() -> None:
+    ours = digest(resource())
+    earlier = a_job(ours, ended="Failed", at=1)
+    pod = a_pod(earlier, a_result(outcome="failed", reason="HistoryEdited"))
+    found = gate(resource(), a_job(ours, ended="Failed", ago=1, at=2), pods=(pod,))
+    assert found.result is not None
+    assert found.result.reason == "NoResult"
 
 
 def test_a_job_without_a_pod_says_how_it_ended() -> None:

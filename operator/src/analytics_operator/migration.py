@@ -117,7 +117,7 @@ def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Ga
 
 def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Result | None, now: datetime) -> Gate:
     name = live["metadata"]["name"]
-    mine = pods.of_job(observed.pods, name)
+    mine = pods.of_job(observed.pods, live)
     problem = pods.problem(mine) if mine else _no_pod(live, now=now)
     wanted = _digest(live) == digest
     stuck = problem is not None and pods.never_started(mine)
@@ -171,7 +171,7 @@ def superfluous(observed: Observed, *, keep: str) -> tuple[str, ...]:
 
 def result_of(job: Manifest, observed: Observed) -> Result:
     """The Job's own words; where there are none, what Kubernetes says about its end."""
-    for pod in pods.of_job(observed.pods, job["metadata"]["name"]):
+    for pod in pods.of_job(observed.pods, job):
         for container in pod.get("status", {}).get("containerStatuses", []):
             terminated = container.get("state", {}).get("terminated") or {}
             try:

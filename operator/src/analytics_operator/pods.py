@@ -9,6 +9,8 @@ from analytics_operator.objects import Manifest, condition
 
 PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"})
 FAILING = frozenset({"CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+JOB_NAME = "batch.kubernetes.io/job-name"
+JOB_UID = "batch.kubernetes.io/controller-uid"
 CREDENTIALS_IN_URL = re.compile(r"//[^/@\s]*@")
 
 
@@ -63,6 +65,8 @@ def never_started(pods: Iterable[Manifest]) -> bool:
     return all("waiting" in status.get("state", {}) and not status.get("lastState") for status in statuses)
 
 
-def of_job(pods: Iterable[Manifest], job: str) -> tuple[Manifest, ...]:
-    """The pods that the Job of that name made."""
-    return tuple(pod for pod in pods if pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name") == job)
+def of_job(pods: Iterable[Manifest], job: Manifest) -> tuple[Manifest, ...]:
+    """The pods that the Job made, not those of an earlier one of its name."""
+    metadata = job["metadata"]
+    wanted = {JOB_NAME: metadata["name"], JOB_UID: metadata["uid"]}
+    return tuple(pod for pod in pods if wanted.items() <= pod["metadata"].get("labels", {}).items())
