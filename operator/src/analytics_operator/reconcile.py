@@ -16,6 +16,7 @@ from analytics_operator.conditions import Reason
 from analytics_operator.credentials import must_generate, uses
 from analytics_operator.errors import ApiError, ChildConflict, NotFound, Refused
 from analytics_operator.manifests.jwt_secret import jwt_secret
+from analytics_operator.migration import finished
 from analytics_operator.objects import (
     ANALYTICS_API,
     CONFIG_MAP,
@@ -33,6 +34,7 @@ from analytics_operator.objects import (
     Manifest,
     Ref,
     Want,
+    controller,
 )
 from analytics_operator.observed import Observed, controlled_by
 from analytics_operator.ownership import Ownership, Wrote, check_ours
@@ -97,6 +99,9 @@ class Reconciler:
             self._secrets(key, resource, again=bool(previous.get("conditions"))),
         )
         uid = resource.metadata.uid
+        for job in jobs:
+            if not finished(job) and controller(job):  # else two migrations would run on one database
+                check_ours(job, key, uid, Ref(JOB, job["metadata"]["name"]))
         return Observed(
             resource=resource,
             previous_status=previous,
