@@ -59,6 +59,7 @@ def settings() -> kopf.OperatorSettings:
     found.networking.error_backoffs = _Backoffs()
     found.peering.standalone = True
     found.queueing.worker_limit = None  # a limit keeps each slot for seconds after its event
+    found.queueing.idle_timeout = 0.2  # each object has a worker while it is busy: after a start that is all of them
     found.queueing.exit_timeout = 0.2  # handlers only fill a queue: at the end there is nothing to wait for
     for kind in WATCHED:
         found.watching.label_selectors[kind.group, kind.version, kind.plural] = names.OURS
