@@ -2,20 +2,22 @@
 
 import subprocess
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from e2e.conftest import wait_ready
-from e2e.installation import KIND
+from e2e.installation import KIND, analyticsapi
 from e2e.kubectl import Kubectl, eventually
 from e2e.quiet import Quiet
 
+NAME = "watched"
 LABEL = "app.kubernetes.io/name=analytics-operator"
 
 
-def lease(kubectl: Kubectl) -> dict[str, Any]:
-    found: dict[str, Any] = (kubectl.get("lease", "analytics-operator") or {})["spec"]
+def holder(kubectl: Kubectl) -> str:
+    found: str = (kubectl.get("lease", "analytics-operator") or {})["spec"]["holderIdentity"]
     return found
 
 
@@ -23,9 +25,8 @@ def leader(kubectl: Kubectl) -> dict[str, Any]:
     """The pod that leads."""
 
     def look() -> dict[str, Any] | None:
-        holder = lease(kubectl)["holderIdentity"]
-        found = kubectl.list("pods", selector=LABEL)
-        return next((pod for pod in found if holder.startswith(pod["metadata"]["name"])), None)
+        found, name = kubectl.list("pods", selector=LABEL), holder(kubectl)
+        return next((pod for pod in found if name.startswith(pod["metadata"]["name"])), None)
 
     return eventually(look, seconds=60, what="a leader")
 
@@ -43,41 +44,77 @@ def test_the_pods_of_the_operator_are_restricted_and_spread(kubectl: Kubectl) ->
     assert kubectl.list("networkpolicies", selector=LABEL)
 
 
-def test_a_leader_that_is_deleted_hands_over_at_once(kubectl: Kubectl, quiet: Quiet) -> None:
+@pytest.fixture(scope="module")
+def watched(kubectl: Kubectl) -> Iterator[None]:
+    """A resource without pods, whose settings show that somebody leads."""
+    kubectl.apply(analyticsapi(kubectl, NAME, replicas=0))
+    wait_ready(kubectl, NAME)
+    yield
+    kubectl("delete", "aapi", NAME)
+
+
+def test_a_leader_that_is_deleted_hands_over_at_once(kubectl: Kubectl, watched: None, quiet: Quiet) -> None:
     two_are_ready(kubectl)
-    before, holder = leader(kubectl)["metadata"]["name"], lease(kubectl)["holderIdentity"]
-    kubectl("delete", "pod", before, "--wait=false")
-    start = time.monotonic()
-    eventually(
-        lambda: lease(kubectl)["holderIdentity"] not in {holder, ""}, seconds=30, what="another leads", every=0.1
-    )
-    print(f"handed over in {time.monotonic() - start:.1f} s")
-    two_are_ready(kubectl)
+    before = holder(kubectl)
+    kubectl("delete", "pod", leader(kubectl)["metadata"]["name"], "--wait=false")
+    # Less than the Lease is valid for: it was given back.
+    another_leads(kubectl, before, seconds=10)
+    its_change_is_applied(kubectl, ttl=77)
     wait_ready(kubectl, quiet.name)
 
 
-def test_a_leader_that_is_killed_is_replaced_and_nothing_is_lost(kubectl: Kubectl) -> None:
-    if not kubectl.context.startswith("kind-"):
-        pytest.skip("only on a node of ours can a process be killed")
+def test_a_leader_that_ends_without_a_word_is_replaced(kubectl: Kubectl, watched: None) -> None:
     two_are_ready(kubectl)
-    status = leader(kubectl)["status"]["containerStatuses"][0]
-    before = lease(kubectl)["renewTime"]
-    kill(kubectl, status["containerID"].rpartition("/")[2])
-    kubectl.patch(KIND, "demo", {"spec": {"cache": {"defaultTtlSeconds": 77}}})
+    before, pod = holder(kubectl), leader(kubectl)
+    signal(kubectl, pod, "STOP")  # so that it cannot give the Lease back
+    kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+    kubectl.patch(KIND, NAME, {"spec": {"cache": {"defaultTtlSeconds": 78}}})
+    another_leads(kubectl, before, seconds=30)
+    is_applied(kubectl, ttl=78)
+    two_are_ready(kubectl)
+
+
+def test_a_leader_that_is_killed_leaves_nothing_undone(kubectl: Kubectl, watched: None) -> None:
+    two_are_ready(kubectl)
+    pod = leader(kubectl)
+    signal(kubectl, pod, "KILL")
+    its_change_is_applied(kubectl, ttl=79)
+    name = pod["metadata"]["name"]
+    eventually(lambda: restarts(kubectl, name) > restarts_of(pod), seconds=60, what="the container starts again")
+    two_are_ready(kubectl)
+
+
+def another_leads(kubectl: Kubectl, before: str, *, seconds: float) -> None:
     start = time.monotonic()
-    eventually(lambda: lease(kubectl)["renewTime"] > before and applied(kubectl), seconds=60, what="it is applied")
-    print(f"applied in {time.monotonic() - start:.1f} s")
-    two_are_ready(kubectl)
-    wait_ready(kubectl, "demo")
+    eventually(lambda: holder(kubectl) not in {before, ""}, seconds=seconds, what="another leads", every=0.1)
+    print(f"another leads after {time.monotonic() - start:.1f} s")
 
 
-def applied(kubectl: Kubectl) -> bool:
-    found = kubectl.list("configmaps", selector="app.kubernetes.io/instance=demo")
-    return any(each["data"].get("CACHE_DEFAULT_TTL") == "77" for each in found)
+def its_change_is_applied(kubectl: Kubectl, *, ttl: int) -> None:
+    kubectl.patch(KIND, NAME, {"spec": {"cache": {"defaultTtlSeconds": ttl}}})
+    is_applied(kubectl, ttl=ttl)
 
 
-def kill(kubectl: Kubectl, container: str) -> None:
-    """kill -9, as the kernel does when memory runs out."""
-    node = f"{kubectl.context.removeprefix('kind-')}-control-plane"
-    script = f"kill -9 $(ctr --namespace=k8s.io tasks list | awk '$1 == \"{container}\" {{print $2}}')"
-    subprocess.run(["docker", "exec", node, "sh", "-c", script], check=True, capture_output=True)
+def is_applied(kubectl: Kubectl, *, ttl: int) -> None:
+    def look() -> bool:
+        found = kubectl.list("configmaps", selector=f"app.kubernetes.io/instance={NAME}")
+        return any(each["data"].get("CACHE_DEFAULT_TTL") == str(ttl) for each in found)
+
+    eventually(look, seconds=60, what="the change is applied")
+
+
+def restarts(kubectl: Kubectl, name: str) -> int:
+    return restarts_of(kubectl.get("pod", name) or {})
+
+
+def restarts_of(pod: dict[str, Any]) -> int:
+    return int(pod["status"]["containerStatuses"][0]["restartCount"])
+
+
+def signal(kubectl: Kubectl, pod: dict[str, Any], name: str) -> None:
+    """To the operator's process from its node, as the kernel sends KILL when memory runs out."""
+    if not kubectl.context.startswith("kind-"):
+        pytest.skip("only on a node of ours can a process be signalled")
+    container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+    script = f"kill -{name} $(ctr --namespace=k8s.io tasks list | awk '$1 == \"{container}\" {{print $2}}')"
+    subprocess.run(["docker", "exec", pod["spec"]["nodeName"], "sh", "-c", script], check=True, capture_output=True)
