@@ -54,6 +54,8 @@ class _Pace:
         self._next: dict[tuple[str, bool], float] = {}
 
     async def __call__(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        if "continue" in request.url.query:  # the next chunk of a list
+            return await send(request)
         what = (request.url.path, "watch" in request.url.query)
         now = time.monotonic()
         start = max(self._next.get(what, now), now)

@@ -55,6 +55,7 @@ def settings() -> kopf.OperatorSettings:
     found.watching.inactivity_timeout = 70
     found.watching.server_timeout = 300
     found.watching.connect_timeout = 10
+    found.watching.chunk_size = 200  # whole lists of thousands would stay in memory for the life of the process
     found.networking.request_timeout = 30
     found.networking.error_backoffs = _Backoffs()
     found.peering.standalone = True
