@@ -1,0 +1,229 @@
+"""What is refused is said with its reason, harms no other resource, and heals by itself after the cure."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from analytics_operator import names
+from tests.operator.conftest import OPERATOR
+from tests.operator.play import DSN, Play
+from tests.support.kube import KubeApi, KubeError, Object, eventually
+
+pytestmark = pytest.mark.kube
+
+REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
+SCALED: Object = {"replicas": 2, "redis": REDIS, "autoscaling": {"minReplicas": 2, "maxReplicas": 4}}
+KINDS = ("ServiceAccount", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler", "Deployment", "ConfigMap")
+VERSIONS = {
+    "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "PodDisruptionBudget": "policy/v1",
+}
+
+
+def an_object(kind: str, name: str, **metadata: Any) -> Object:
+    """A small valid object under the name that the resource's child of the kind has."""
+    labels = names.selector(name, names.Component.API)
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "api", "image": "theirs:1"}]}}
+    specs: dict[str, Object] = {
+        "Deployment": {"selector": {"matchLabels": labels}, "template": pod},
+        "HorizontalPodAutoscaler": {
+            "maxReplicas": 9,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "theirs"},
+        },
+        "PodDisruptionBudget": {"maxUnavailable": 3},
+        "Service": {"ports": [{"name": "x", "port": 1}]},
+    }
+    wanted = {"ConfigMap": names.released(name), "Secret": names.jwt_secret(name)}.get(kind, name)
+    head = {"apiVersion": VERSIONS.get(kind, "v1"), "kind": kind, "metadata": {"name": wanted} | metadata}
+    return head | ({"spec": specs[kind]} if kind in specs else {})
+
+
+def versions(api: KubeApi, name: str) -> dict[str, str]:
+    """resourceVersions of all that belongs to the resource, and of itself."""
+    found = {kind: api.list(kind, names.children_of(name)) for kind in (*KINDS, "Job", "Secret")}
+    children = {f"{kind} {each['metadata']['name']}": each for kind, objects in found.items() for each in objects}
+    children["itself"] = api.get("AnalyticsApi", name)
+    return {text: each["metadata"]["resourceVersion"] for text, each in children.items()}
+
+
+@contextmanager
+def forbidden(api: KubeApi, resource: str) -> Iterator[None]:
+    """The operator may do nothing with the kind inside of the block."""
+    role = f"default-{OPERATOR.rpartition(':')[2]}"
+    rules = api.get("ClusterRole", role)["rules"]
+    without = [rule | {"resources": [each for each in rule["resources"] if each != resource]} for rule in rules]
+    api.merge("ClusterRole", role, {"rules": [rule for rule in without if rule["resources"]]})
+    try:
+        yield
+    finally:
+        api.merge("ClusterRole", role, {"rules": rules})
+
+
+@contextmanager
+def refused_by_policy(api: KubeApi, name: str) -> Iterator[None]:
+    """Admission refuses Services of that name inside of the block."""
+    group = "admissionregistration.k8s.io/v1"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["services"]}
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": f"object.metadata.name != '{name}'", "message": "not that name"}],
+    }
+    binding = {
+        "policyName": "names",
+        "validationActions": ["Deny"],
+        "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": api.namespace}}},
+    }
+    kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    for kind, content in zip(kinds, (spec, binding), strict=True):
+        api.create({"apiVersion": group, "kind": kind, "metadata": {"name": "names"}, "spec": content})
+
+    def refuses() -> bool:
+        try:
+            api.create(an_object("Service", name), dry_run=True)
+        except KubeError:
+            return True
+        return False
+
+    try:
+        eventually(refuses, what="the policy is in force")
+        yield
+    finally:
+        for kind in kinds:
+            api.delete(kind, "names")
+
+
+def test_a_kind_that_rbac_forbids_is_named_and_comes_with_its_right(world: Play) -> None:
+    world.ready("other")
+    before = versions(world.api, "other")
+    with forbidden(world.api, "services"):
+        world.declare()
+        stalled = world.until("Stalled", "True", "Forbidden")
+        assert stalled["message"].startswith("Service demo:")
+        assert versions(world.api, "other") == before
+    world.migrate()
+    world.settle()
+
+
+def test_a_child_that_a_policy_refuses_is_named_and_comes_without_it(world: Play) -> None:
+    world.ready("other")
+    before = versions(world.api, "other")
+    with refused_by_policy(world.api, "demo"):
+        world.declare()
+        stalled = world.until("Stalled", "True", "AdmissionRefused")
+        assert stalled["message"].startswith("Service demo:")
+        assert "not that name" in stalled["message"]
+        assert versions(world.api, "other") == before
+    world.migrate()
+    world.settle()
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [
+        pytest.param([], id="nobody's"),
+        pytest.param(
+            [{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "0", "controller": True}], id="somebody's"
+        ),
+    ],
+)
+def test_objects_under_names_of_children_are_left_alone(world: Play, owners: list[Object]) -> None:
+    """A resource for each kind, so that they wait at the same time."""
+    world.credentials(redis_url="redis://redis:6379/0")
+    theirs = {kind: world.api.create(an_object(kind, kind.lower(), ownerReferences=owners)) for kind in KINDS}
+    for kind in KINDS:
+        world.declare(kind.lower(), **SCALED)
+        world.migrate(kind.lower())
+    for kind, found in theirs.items():
+        name = found["metadata"]["name"]
+        stalled = world.until("Stalled", "True", "ChildConflict", name=kind.lower())
+        assert stalled["message"].startswith(f"{kind} {name}: {kind} {name} ")
+        assert world.api.get(kind, name)["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+        world.api.delete(kind, name)
+    for kind in KINDS:
+        world.settle(kind.lower())
+
+
+def test_orphans_with_our_labels_are_adopted(world: Play) -> None:
+    world.credentials(redis_url="redis://redis:6379/0")
+    labels = names.labels("demo", names.Component.API)
+    orphans = {kind: world.api.create(an_object(kind, "demo", labels=labels)) for kind in KINDS}
+    world.ready(**SCALED)
+    owner = world.resource()["metadata"]["uid"]
+    for kind, orphan in orphans.items():
+        adopted = world.api.get(kind, orphan["metadata"]["name"])["metadata"]
+        assert adopted["uid"] == orphan["metadata"]["uid"]
+        assert [each["uid"] for each in adopted["ownerReferences"]] == [owner]
+
+
+def encoded(**values: str) -> Object:
+    return {"data": {key.replace("_", "-"): base64.b64encode(text.encode()).decode() for key, text in values.items()}}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param({"database_url": " "}, "ValueEmpty", id="emptied"),
+        pytest.param({"jwt_secret": "short"}, "ValueTooShort", id="shortened"),
+        pytest.param(None, "SecretMissing", id="deleted"),
+    ],
+)
+def test_a_secret_that_breaks_is_said_and_its_cure_is_noticed(
+    world: Play, change: dict[str, str] | None, reason: str
+) -> None:
+    good = {"database_url": DSN, "jwt_secret": "y" * 32}
+    world.credentials(**good)
+    world.ready(auth={"jwtSecretRef": {"name": "credentials", "key": "jwt-secret"}})
+    generation = world.api.get("Deployment", "demo")["metadata"]["generation"]
+    if change is None:
+        world.api.delete("Secret", "credentials")
+    else:
+        world.api.merge("Secret", "credentials", encoded(**change))
+    world.until("SecretsReady", "False", reason)
+    assert world.condition("Available")["status"] == "True"
+    assert world.api.get("Deployment", "demo")["metadata"]["generation"] == generation, "pods keep what they have"
+    if change is None:
+        world.api.secret("credentials", **good)
+    else:
+        world.api.merge("Secret", "credentials", encoded(**good))
+    world.until("SecretsReady", "True")
+    world.settle()
+
+
+def kstatus(resource: Object) -> str:
+    """What tools that follow the conventions of conditions take the resource for."""
+    status = resource.get("status", {})
+    if status.get("observedGeneration", 0) != resource["metadata"]["generation"]:
+        return "InProgress"
+    verdicts = {each["type"]: each["status"] for each in status.get("conditions", ())}
+    if verdicts.get("Reconciling") == "True":
+        return "InProgress"
+    if verdicts.get("Stalled") == "True":
+        return "Failed"
+    return "Current" if verdicts.get("Ready", "True") == "True" else "InProgress"
+
+
+def test_tools_that_wait_see_progress_then_success(world: Play) -> None:
+    world.credentials()
+    assert kstatus(world.declare()) == "InProgress"
+    world.until("Migrated", "False", "Migrating")
+    assert kstatus(world.resource()) == "InProgress"
+    world.migrate()
+    world.until("Ready", "False", "RollingOut")
+    assert kstatus(world.resource()) == "InProgress"
+    world.settle()
+    assert kstatus(world.resource()) == "Current"
+    assert kstatus(world.edit(cache={"defaultTtlSeconds": 1})) == "InProgress", (
+        "nobody takes the old status for the new"
+    )
+
+
+def test_tools_that_wait_see_a_stop(world: Play) -> None:
+    world.credentials()
+    world.declare(migrations={"backoffLimit": 1})
+    world.fail(reason="HistoryEdited", message="0001 was edited")
+    world.until("Stalled", "True", "MigrationFailed")
+    assert kstatus(world.resource()) == "Failed"
