@@ -128,7 +128,7 @@ class Play:
 
     def pod_of(self, job: Object, *, container: Object) -> Object:
         """A pod of the Job whose container is in that state."""
-        name = f"{job['metadata']['name']}-x"
+        name = f"{job['metadata']['name']}-{job['metadata']['uid'][:5]}"
         template = job["spec"]["template"]
         pod = {
             "apiVersion": "v1",

@@ -126,7 +126,6 @@ def test_a_recreated_resource_awaits_the_migration_of_its_predecessor(world: Pla
     following = world.live_job()
     assert following["metadata"]["uid"] != running_on["metadata"]["uid"]
     assert world.deployment() is None
-    world.api.delete("Pod", f"{running_on['metadata']['name']}-x")
     world.migrate()
     world.settle()
     assert "of another resource" not in world.condition("Migrated")["message"]
@@ -138,7 +137,8 @@ def test_of_several_specs_during_a_migration_the_last_one_is_migrated_for(world:
     first = world.live_job()
     world.edit(image=NEXT)
     world.until("Migrated", "False", "Superseded")
-    world.edit(image=LAST)
+    generation = world.edit(image=LAST)["metadata"]["generation"]
+    eventually(lambda: world.condition("Migrated")["observedGeneration"] == generation, what="the last one is seen")
     world.end(first, message=a_result(), succeeded=True)
     following = world.migrate()
     world.settle()

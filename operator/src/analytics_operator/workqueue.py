@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
+LONGEST_FOR_CONFLICTS = 5.0
+"""What others are about to finish, as garbage collection, no event tells of."""
 LONGEST_RETRY_AFTER = 60.0
 """However long the API server asks for: what it answered to may be cured long before."""
 JITTER = 0.1
@@ -139,7 +141,8 @@ class WorkQueue:
 
 
 def _backoff(failures: int, error: Exception) -> timedelta:
-    ours = min(FIRST_BACKOFF * 2 ** min(failures - 1, 10), LONGEST_BACKOFF)
+    longest = LONGEST_FOR_CONFLICTS if isinstance(error, Conflict) else LONGEST_BACKOFF
+    ours = min(FIRST_BACKOFF * 2 ** min(failures - 1, 10), longest)
     theirs = getattr(error, "retry_after", None) or 0.0
     return timedelta(seconds=min(theirs, LONGEST_RETRY_AFTER) or ours)
 
