@@ -113,6 +113,7 @@ def test_a_recreated_resource_awaits_the_migration_of_its_predecessor(world: Pla
     running_on = world.live_job()
     world.until("Migrated", "False", "Migrating")
     world.api.delete("AnalyticsApi", "demo")
+    world.pause(1)  # a look that is under way may still make a child of the deleted one
     for kind in ("Secret", "ServiceAccount", "ConfigMap", "Service"):  # no garbage collector runs here
         for each in children(world, kind):
             world.api.delete(kind, each["metadata"]["name"])
