@@ -98,6 +98,7 @@ def refused_by_policy(api: KubeApi, name: str) -> Iterator[None]:
 
 def test_a_kind_that_rbac_forbids_is_named_and_comes_with_its_right(world: Play) -> None:
     world.ready("other")
+    world.pause(3)  # the last look writes its status
     before = versions(world.api, "other")
     with forbidden(world.api, "services"):
         world.declare()

@@ -53,7 +53,7 @@ def test_a_generated_secret_that_was_shortened_is_reported_and_not_replaced(worl
 def test_a_generated_secret_that_was_deleted_is_made_anew_with_a_warning(world: Play) -> None:
     world.ready()
     world.api.delete("Secret", "demo-jwt")
-    eventually(lambda: world.api.find("Secret", "demo-jwt"), what="a new one", seconds=10)
+    eventually(lambda: world.api.find("Secret", "demo-jwt"), what="a new one", seconds=90)  # the session has hundreds
     eventually(lambda: [e for e in world.events("SecretGenerated") if e["type"] == "Warning"], what="a warning")
 
 

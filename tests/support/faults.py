@@ -43,7 +43,6 @@ class Proxy:
         self.passed: collections.Counter[tuple[str, str]] = collections.Counter()
         """Those that the API server saw."""
         self._watches: set[asyncio.Transport | None] = set()
-        self._silent: set[asyncio.Transport | None] = set()
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
         self._started = threading.Event()
@@ -53,10 +52,6 @@ class Proxy:
     def api(self) -> KubeApi:
         """The client that goes through the proxy."""
         return replace(self._api, server=f"http://127.0.0.1:{self.port}")
-
-    def silence_watches(self) -> None:
-        """Those that are open stay open and deliver nothing any more."""
-        self._silent |= self._watches
 
     def cut_watches(self) -> None:
         """Ends every open watch in the middle."""
@@ -100,8 +95,7 @@ class Proxy:
                 self._watches.add(transport)
             try:
                 async for chunk in answer.content.iter_any():
-                    if transport not in self._silent:
-                        await response.write(chunk)
+                    await response.write(chunk)
             except (aiohttp.ClientError, ConnectionError):
                 pass  # either side is gone
             finally:
