@@ -111,6 +111,7 @@ def test_a_kind_that_rbac_forbids_is_named_and_comes_with_its_right(world: Play)
 
 def test_a_child_that_a_policy_refuses_is_named_and_comes_without_it(world: Play) -> None:
     world.ready("other")
+    world.pause(3)  # as above
     before = versions(world.api, "other")
     with refused_by_policy(world.api, "demo"):
         world.declare()
