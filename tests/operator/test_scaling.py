@@ -6,16 +6,20 @@ from typing import Any
 
 import pytest
 
-from analytics_operator import handlers
-from analytics_operator.objects import HORIZONTAL_POD_AUTOSCALER, Key
+from analytics_operator import handlers, names
+from analytics_operator.objects import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Key, Want
+from analytics_operator.observed import Observed
+from analytics_operator.planning import plan
 from analytics_operator.scaling import replicas
 from analytics_operator.workqueue import WorkQueue
 from tests.operator.play import Play, now
-from tests.operator.test_migration import resource
+from tests.operator.test_migration import NOW, resource
 from tests.support.kube import KubeError, Object, eventually
 
 REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
 BOUNDS = {"minReplicas": 2, "maxReplicas": 6}
+SPEC = {"replicas": 3, "template": {"spec": {"containers": []}}}
+RELEASED = {names.RELEASED_TEMPLATE: '{"spec": {"containers": []}}', names.MIGRATION_HASH: "0123abcd"}
 
 
 def a_deployment(count: int, *managers: str) -> dict[str, Any]:
@@ -41,6 +45,24 @@ def a_deployment(count: int, *managers: str) -> dict[str, Any]:
 )
 def test_what_is_applied(autoscaling: Any, deployment: Any, applied: int | None) -> None:
     assert replicas(resource(replicas=4, redis=REDIS, autoscaling=autoscaling), deployment) == applied
+
+
+@pytest.mark.parametrize(
+    ("autoscaling", "manager", "guarded"),
+    [
+        pytest.param(BOUNDS, "analytics-operator", True, id="what is there is applied only if it still is"),
+        pytest.param(BOUNDS, "kube-controller-manager", False, id="nothing is applied"),
+        pytest.param(None, "analytics-operator", False, id="the spec is applied, whatever is there"),
+    ],
+)
+def test_an_autoscaler_that_was_faster_is_not_overwritten(autoscaling: Any, manager: str, *, guarded: bool) -> None:
+    wanted = resource(replicas=3, redis=REDIS, autoscaling=autoscaling)
+    live = a_deployment(3, manager)
+    live["metadata"] |= {"resourceVersion": "7", "annotations": RELEASED}
+    secrets = {"credentials": {"database-url": b"x", "redis-url": b"y"}, "demo-jwt": {"jwt-secret": b"0" * 32}}
+    found = plan(Observed(resource=wanted, secrets=secrets, deployment=live | {"spec": SPEC}), now=NOW)
+    (manifest,) = [each.manifest for each in found.decisions if isinstance(each, Want) and each.ref.kind is DEPLOYMENT]
+    assert manifest["metadata"].get("resourceVersion") == ("7" if guarded else None)
 
 
 def autoscaled(world: Play) -> None:

@@ -23,12 +23,15 @@ class Plan:
 def plan(observed: Observed, *, now: datetime) -> Plan:
     credentials = examine(observed.resource, observed.secrets)
     gate = migration.decide(observed, credentials, now=now)
+    replicas = scaling.replicas(observed.resource, observed.deployment)
+    kept = observed.deployment if observed.resource.spec.autoscaling and replicas is not None else None
     scope = Scope(
         resource=observed.resource,
         credentials=credentials,
         gate=gate,
         released=observed.released,
-        replicas=scaling.replicas(observed.resource, observed.deployment),
+        replicas=replicas,
+        replicas_read_at=kept["metadata"]["resourceVersion"] if kept else None,
     )
     wanted = build(scope)
     decisions = (*wanted, *_outdated_config_maps(observed, wanted), *_outdated_jobs(observed, gate))

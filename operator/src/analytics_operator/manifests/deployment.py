@@ -18,7 +18,7 @@ def deployment(scope: Scope) -> Decision:
     if released is None:
         return Hold(ref)  # the first pods start on a migrated database
     annotations = {names.RELEASED_TEMPLATE: released.text, names.MIGRATION_HASH: released.digest}
-    manifest = {
+    manifest: Manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": metadata(scope.resource, scope.name, annotations=annotations),
@@ -31,6 +31,8 @@ def deployment(scope: Scope) -> Decision:
             "template": released.template,
         },
     }
+    if scope.replicas_read_at:  # the apply fails, and is planned anew, when the autoscaler was faster
+        manifest["metadata"]["resourceVersion"] = scope.replicas_read_at
     return Want(ref, manifest)
 
 

@@ -21,6 +21,8 @@ class Scope:
     """What the pods are made from until the gate opens."""
     replicas: int | None
     """What the Deployment is applied with; None while an autoscaler owns the field."""
+    replicas_read_at: str | None = None
+    """resourceVersion of the Deployment where `replicas` is only what it has: an autoscaler may be changing it."""
 
     @property
     def name(self) -> str:
