@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.operator.play import Play
-from tests.support.kube import TOP, KubeApi, api_server, eventually, helm
+from tests.support.kube import TOP, KubeApi, Object, api_server, eventually, helm
 
 OPERATOR = "system:serviceaccount:default:analytics-operator"
 """Whom the chart gives its rights to, when it is installed under this name in `default`."""
@@ -26,9 +26,15 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
     """An administrator of an API server with our CRD."""
-    with api_server(tmp_path_factory.mktemp("kube"), users=[OPERATOR]) as api:
-        crd = yaml.safe_load((TOP / "crds/analyticsapis.yaml").read_text())
-        api.create(crd)
+    with serving(tmp_path_factory.mktemp("kube"), users=[OPERATOR]) as api:
+        yield api
+
+
+@contextmanager
+def serving(folder: Path, *, crd: Object | None = None, users: Sequence[str] = ()) -> Iterator[KubeApi]:
+    """An API server that serves our CRD, or that one."""
+    with api_server(folder, users=users) as api:
+        api.create(crd or yaml.safe_load((TOP / "crds/analyticsapis.yaml").read_text()))
         eventually(lambda: api.list("AnalyticsApi") == [] and "served", what="the CRD is served")
         yield api
 

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from analytics_operator import names
-from tests.operator.conftest import running
+from tests.operator.conftest import running, serving
 from tests.operator.play import Play, a_result, image_of
-from tests.support.kube import TOP, KubeApi, Object, api_server, eventually
+from tests.support.kube import KubeApi, Object, eventually
 
 pytestmark = pytest.mark.kube
 
@@ -37,9 +36,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
     """An API server that no other operator watches."""
-    with api_server(tmp_path_factory.mktemp("quiet")) as api:
-        api.create(yaml.safe_load((TOP / "crds/analyticsapis.yaml").read_text()))
-        eventually(lambda: api.list("AnalyticsApi") == [] and "served", what="the CRD is served")
+    with serving(tmp_path_factory.mktemp("quiet")) as api:
         yield api
 
 

@@ -1,6 +1,5 @@
 """An operator that is newer than the CRD beside it, on an API server of its own."""
 
-import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,16 +8,16 @@ import yaml
 
 from analytics_operator.api.crd import definition
 from analytics_operator.served import missing
-from tests.operator.conftest import running
+from tests.operator.conftest import running, serving
 from tests.operator.play import Play
-from tests.support.kube import TOP, KubeApi, Object, api_server, eventually
+from tests.support.kube import TOP, KubeApi, Object, eventually
 
 CRD = "analyticsapis.analytics.llm-observatory.io"
 
 
 def older() -> Object:
     """The CRD as it was before `autoscaling` and `cors.origins`."""
-    crd: Object = copy.deepcopy(yaml.safe_load((TOP / "crds/analyticsapis.yaml").read_text()))
+    crd: Object = yaml.safe_load((TOP / "crds/analyticsapis.yaml").read_text())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     del schema["properties"]["autoscaling"]
     del schema["properties"]["cors"]["properties"]["origins"]
@@ -40,9 +39,7 @@ def test_fields_that_the_served_schema_lacks_are_named_once() -> None:
 
 @pytest.fixture
 def outdated(tmp_path: Path) -> Iterator[KubeApi]:
-    with api_server(tmp_path) as api:
-        api.create(older())
-        eventually(lambda: api.list("AnalyticsApi") == [] and "served", what="the CRD is served")
+    with serving(tmp_path, crd=older()) as api:
         yield api
 
 

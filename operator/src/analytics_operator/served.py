@@ -1,6 +1,7 @@
 """Whether the API server keeps every field that this operator knows: the CRD comes with a chart of its own."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
@@ -47,9 +48,15 @@ class Served:
 
 def missing(published: Mapping[str, Any]) -> tuple[str, ...]:
     """Paths of ours that the published schema of the kind lacks; of a section that is gone only its own."""
-    ours = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     served: Mapping[str, Any] = next((each for name, each in published.items() if name.rpartition(".")[2] == KIND), {})
-    return tuple(_missing(ours, served, path=""))
+    return tuple(_missing(_ours(), served, path=""))
+
+
+@functools.cache
+def _ours() -> Mapping[str, Any]:
+    """Made once: it is derived from the models, and compared four times a minute."""
+    schema: Mapping[str, Any] = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
 
 
 def _missing(ours: Mapping[str, Any], served: Mapping[str, Any], *, path: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ from analytics_operator.api.fields import (
     rule,
     rules,
 )
-from analytics_operator.api.quantity import Quantity
+from analytics_operator.api.resources import Resources
 
 GROUP = "analytics.llm-observatory.io"
 VERSION = "v1alpha1"
@@ -34,8 +34,6 @@ PLURAL = "analyticsapis"
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_LENGTH = 40
-LEAST_MEMORY = "128Mi"
-LEAST_CPU = "50m"
 
 DATABASE_URL = "self.database.urlSecretRef"
 REDIS_URL = "self.redis.urlSecretRef"
@@ -141,47 +139,6 @@ class Logging(Model):
 
     level: LogLevel = Field(LogLevel.INFO, description="the least that is written; info has a line a request")
     format: LogFormat = Field(LogFormat.JSON, description="json for programs, text for people")
-
-
-class Requests(Model):
-    """What the scheduler sets aside."""
-
-    cpu: Quantity = Field("500m", description="cores, as 500m or 2")
-    memory: Quantity = Field("512Mi", description="bytes, as 512Mi")
-
-
-class Limits(Model):
-    """What the kubelet lets a pod have."""
-
-    cpu: Quantity = Field("1", description="cores, as 500m or 2")
-    memory: Quantity = Field("1Gi", description="bytes, as 1Gi; a pod that needs more is killed")
-
-
-class Resources(Model):
-    """Of one replica."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            *(
-                rule(
-                    f"quantity(string(self.requests.{name})).compareTo(quantity(string(self.limits.{name}))) <= 0",
-                    f"resources.requests.{name} must be at most resources.limits.{name}",
-                )
-                for name in ("cpu", "memory")
-            ),
-            rule(
-                f"quantity(string(self.limits.memory)).compareTo(quantity('{LEAST_MEMORY}')) >= 0",
-                f"resources.limits.memory must be at least {LEAST_MEMORY}: a pod with less is killed as it starts",
-            ),
-            rule(
-                f"quantity(string(self.limits.cpu)).compareTo(quantity('{LEAST_CPU}')) >= 0",
-                f"resources.limits.cpu must be at least {LEAST_CPU}: probes of a pod with less time out",
-            ),
-        )
-    )
-
-    requests: Requests = Requests()
-    limits: Limits = Limits()
 
 
 class Migrations(Model):

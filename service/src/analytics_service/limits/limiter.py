@@ -34,13 +34,6 @@ class Limiter:
         self._leases = Leases(capacity=capacity)
         self._ahead_until: OrderedDict[Key, int] = OrderedDict()
 
-    def take(self, principal: Principal) -> Admission | None:
-        """Whether one more request is admitted, without asking anybody; None when Redis has to be asked."""
-        limit, key = self._limits[principal.role], _key(principal)
-        if self._redis is None:
-            return self._admit_here(key, limit)
-        return self._leases.take(key, limit, now=self._clock())
-
     async def admit(self, principal: Principal) -> Admission:
         limit, key = self._limits[principal.role], _key(principal)
         if self._redis is None:
