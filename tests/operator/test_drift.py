@@ -154,6 +154,18 @@ def test_a_child_that_leaves_our_watch_is_brought_back(drifting: KubeApi, child:
     eventually(lambda: part(drifting.get(child.kind, name), wanted) == wanted, what="our labels", seconds=SECONDS)
 
 
+@EACH
+def test_a_child_whose_owner_was_taken_away_gets_it_back(drifting: KubeApi, child: Child) -> None:
+    name = child.of(drifting)
+    owners = drifting.get(child.kind, name)["metadata"]["ownerReferences"]
+    drifting.merge(child.kind, name, {"metadata": {"ownerReferences": []}})
+
+    def look() -> bool:
+        return bool(drifting.get(child.kind, name)["metadata"].get("ownerReferences") == owners)
+
+    eventually(look, what="its owner", seconds=SECONDS)
+
+
 def test_a_deleted_generated_secret_comes_back(drifting: KubeApi) -> None:
     """The last one: new random bytes ask the database again, and no kubelet plays here."""
     before = drifting.get("Secret", "demo-jwt")

@@ -25,6 +25,16 @@ FAULTS = {
 }
 
 
+FORGOTTEN = {
+    "an event": lambda _method, path: Fault(expired=True) if "watch=true" in path else None,
+    "an answer": lambda _method, path: (
+        Fault(status=410) if "watch=true" in path and "resourceVersion=" in path else None
+    ),
+}
+"""How the API server says that a watch begins too long ago."""
+TTL_UNDER_SILENCE = 4000
+
+
 @dataclass(frozen=True)
 class Hostile:
     world: Play
@@ -45,19 +55,42 @@ class Hostile:
         status = Path(f"/proc/{self.operator.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0])
 
-    def applied(self, name: str, ttl: int) -> bool:
-        maps = self.world.api.list("ConfigMap", f"app.kubernetes.io/instance={name}")
-        return any(each["data"].get("CACHE_DEFAULT_TTL") == str(ttl) for each in maps)
+
+def applied(world: Play, name: str, ttl: int) -> bool:
+    maps = world.api.list("ConfigMap", f"app.kubernetes.io/instance={name}")
+    return any(each["data"].get("CACHE_DEFAULT_TTL") == str(ttl) for each in maps)
+
+
+@contextmanager
+def behind_a_proxy(
+    cluster: KubeApi, factory: pytest.TempPathFactory, namespace: str
+) -> Iterator[tuple[Play, Proxy, Operator]]:
+    """A namespace and an operator of its own, which reaches the API server through the proxy."""
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    api = replace(cluster, namespace=namespace)
+    with (
+        proxied(api) as proxy,
+        running(proxy.api, factory.mktemp(namespace), f"--namespace={namespace}") as operator,
+    ):
+        yield Play(api, operator.port), proxy, operator
+
+
+@pytest.fixture(scope="module", autouse=True)
+def silenced(cluster: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
+    """A resource that was edited when its operator's watches had gone silent: before the first test of this file."""
+    with behind_a_proxy(cluster, tmp_path_factory, "silenced") as (world, proxy, operator):
+        world.ready("one")
+        world.pause(3)  # the last look writes its status
+        proxy.silence_watches()
+        world.edit("one", cache={"defaultTtlSeconds": TTL_UNDER_SILENCE})
+        yield world
+        assert operator.process.poll() is None, "it went on by itself"
 
 
 @pytest.fixture(scope="module")
 def hostile(cluster: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
-    """Three Ready resources and an operator of their own, which reaches the API server through the proxy."""
-    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "hostile"}})
-    api = replace(cluster, namespace="hostile")
-    folder = tmp_path_factory.mktemp("hostile")
-    with proxied(api) as proxy, running(proxy.api, folder, "--namespace=hostile") as operator:
-        world = Play(api, operator.port)
+    """Three Ready resources behind a proxy that fails as a test wants it."""
+    with behind_a_proxy(cluster, tmp_path_factory, "hostile") as (world, proxy, operator):
         for name in NAMES:
             world.ready(name)
         yield Hostile(world, proxy, operator)
@@ -73,7 +106,7 @@ def test_what_was_declared_under_a_fault_is_so_after_it(hostile: Hostile, fault:
             hostile.world.edit(name, cache={"defaultTtlSeconds": ttl})
         hostile.world.pause(3)
     for name in NAMES:
-        eventually(lambda n=name: hostile.applied(n, ttl), what=f"{name} has the new settings", seconds=60)  # type: ignore[misc]
+        eventually(lambda n=name: applied(hostile.world, n, ttl), what=f"{name} has the new settings", seconds=60)  # type: ignore[misc]
         hostile.world.settle(name)
     for (method, path), count in hostile.proxy.passed.items():
         if method in {"PATCH", "POST"} and "/leases/" not in path and not path.endswith("/events"):
@@ -90,11 +123,17 @@ def test_watches_that_are_cut_and_cut_again_do_not_keep_a_cpu_busy(hostile: Host
     repaired(hostile, seconds=30)
 
 
-def test_a_watch_that_is_too_old_is_begun_anew(hostile: Hostile) -> None:
-    with hostile.under(lambda _method, path: Fault(expired=True) if "watch=true" in path else None):
+@pytest.mark.parametrize("said_by", FORGOTTEN, ids=str)
+def test_what_is_deleted_before_a_watch_is_told_that_it_is_too_old_is_made_again(
+    hostile: Hostile, said_by: str
+) -> None:
+    before = hostile.world.api.get("Service", "one")["metadata"]["uid"]
+    with hostile.under(lambda _method, path: Fault(status=503) if "watch=true" in path else None):
         hostile.proxy.cut_watches()
         hostile.world.pause(1)
-    repaired(hostile, seconds=30)
+        hostile.world.api.delete("Service", "one")
+    with hostile.under(FORGOTTEN[said_by]):
+        eventually(lambda: service(hostile) not in {None, before}, what="a new one", seconds=30)
 
 
 def test_a_resource_whose_calls_all_fail_delays_no_other(hostile: Hostile) -> None:
@@ -104,7 +143,7 @@ def test_a_resource_whose_calls_all_fail_delays_no_other(hostile: Hostile) -> No
         before = hostile.world.metric(failures)
         eventually(lambda: hostile.world.metric(failures) > before, what="the bad one fails")
         hostile.world.edit("one", cache={"defaultTtlSeconds": 2000})
-        eventually(lambda: hostile.applied("one", 2000), what="the good one goes on", seconds=10)
+        eventually(lambda: applied(hostile.world, "one", 2000), what="the good one goes on", seconds=10)
     hostile.world.migrate("bad")
     hostile.world.settle("bad")
 
@@ -123,9 +162,16 @@ def test_memory_stays_flat_over_rounds_of_faults(hostile: Hostile) -> None:
     assert rounds(15) < first + 20 * 1024, "KiB"
 
 
+def test_watches_that_went_silent_are_opened_again(silenced: Play) -> None:
+    eventually(lambda: applied(silenced, "one", TTL_UNDER_SILENCE), what="the edit is applied", seconds=120)
+
+
+def service(hostile: Hostile) -> str | None:
+    found = hostile.world.api.find("Service", "one")
+    return found["metadata"]["uid"] if found else None
+
+
 def repaired(hostile: Hostile, *, seconds: float) -> None:
-    before = hostile.world.api.get("Service", "one")["metadata"]["uid"]
+    before = service(hostile)
     hostile.world.api.delete("Service", "one")
-    eventually(
-        lambda: hostile.world.api.get("Service", "one")["metadata"]["uid"] != before, what="a new one", seconds=seconds
-    )
+    eventually(lambda: service(hostile) not in {None, before}, what="a new one", seconds=seconds)

@@ -10,23 +10,30 @@ import pytest
 
 from tests.operator.conftest import Operator, running
 from tests.operator.play import Play
+from tests.support.faults import Fault, Proxy, proxied
 from tests.support.kube import KubeApi, eventually
 
 pytestmark = pytest.mark.kube
 
 
 @pytest.fixture
-def pair(api: KubeApi, tmp_path: Path) -> Iterator[tuple[Operator, Operator]]:
+def proxy(api: KubeApi) -> Iterator[Proxy]:
+    """Between the leader and the API server."""
+    with proxied(api) as found:
+        yield found
+
+
+@pytest.fixture
+def pair(api: KubeApi, proxy: Proxy, tmp_path: Path) -> Iterator[tuple[Operator, Operator]]:
     """The leader and its standby."""
     with ExitStack() as stack:
         both = []
-        for name in ("first", "second"):
+        for name, way in (("first", proxy.api), ("second", api)):
             folder = tmp_path / name
             folder.mkdir()
-            both.append(stack.enter_context(running(api, folder, f"--namespace={api.namespace}")))
+            both.append(stack.enter_context(running(way, folder, f"--namespace={api.namespace}")))
             eventually(lambda: leaders(both), what="a leader")
-        leader = leaders(both)[0]
-        standby = next(each for each in both if each is not leader)
+        leader, standby = both
         eventually(lambda: Play(api, standby.port).metric("process_cpu_seconds_total"), what="the standby answers")
         yield leader, standby
 
@@ -53,12 +60,52 @@ def test_the_standby_takes_over_when_the_leader_is_killed(api: KubeApi, pair: tu
     Play(api).ready()
 
 
-def test_a_frozen_leader_ends_instead_of_leading_again(api: KubeApi, pair: tuple[Operator, Operator]) -> None:
+def test_a_frozen_leader_ends_instead_of_writing_again(
+    api: KubeApi, proxy: Proxy, pair: tuple[Operator, Operator]
+) -> None:
     leader, standby = pair
+    world = Play(api)
+    world.ready()
+    world.edit(cache={"defaultTtlSeconds": 1})  # work that it has in its hands
     leader.kill(signal.SIGSTOP)
     eventually(lambda: leaders([standby]), what="the standby leads", seconds=25)
-    holder = api.get("Lease", "analytics-operator")["spec"]["holderIdentity"]
+    holder, before = api.get("Lease", "analytics-operator")["spec"]["holderIdentity"], writes(proxy)
     leader.kill(signal.SIGCONT)
     eventually(lambda: leader.process.poll() == 1, what="the frozen one ends")
     time.sleep(2.5)  # one renewal
     assert api.get("Lease", "analytics-operator")["spec"]["holderIdentity"] == holder
+    assert writes(proxy) == before
+    world.settle()
+
+
+def test_a_leader_that_cannot_renew_ends_before_another_leads(
+    api: KubeApi, proxy: Proxy, pair: tuple[Operator, Operator]
+) -> None:
+    leader, standby = pair
+    world = Play(api)
+    world.ready()
+    proxy.choose = lambda _method, path: Fault(status=500) if "/leases" in path else None
+    eventually(lambda: leader.process.poll() == 1, what="the leader ends", seconds=20)
+    assert leaders([standby]) == [], "five seconds are left of what the Lease is valid for"
+    assert "could not be renewed" in leader.log.read_text()
+    eventually(lambda: leaders([standby]), what="the standby leads", seconds=20)
+    world.edit(cache={"defaultTtlSeconds": 1})
+    world.settle()
+
+
+def test_a_lease_that_cannot_be_read_for_a_while_is_kept(
+    api: KubeApi, proxy: Proxy, pair: tuple[Operator, Operator]
+) -> None:
+    leader, standby = pair
+    proxy.choose = lambda _method, path: Fault(cut=True) if "/leases" in path else None
+    time.sleep(6)
+    proxy.choose = lambda _method, _path: None
+    time.sleep(6)
+    assert leader.process.poll() is None
+    assert leaders([standby]) == []
+    Play(api).ready()
+
+
+def writes(proxy: Proxy) -> dict[tuple[str, str], int]:
+    """What passed the proxy and was no read."""
+    return {what: count for what, count in proxy.passed.items() if what[0] != "GET"}

@@ -149,6 +149,17 @@ def test_objects_under_names_of_children_are_left_alone(world: Play, owners: lis
         world.settle(kind.lower())
 
 
+def test_a_child_that_somebody_takes_over_is_left_to_them(world: Play) -> None:
+    world.ready()
+    theirs = [{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "0", "controller": True}]
+    taken = world.api.merge("Service", "demo", {"metadata": {"ownerReferences": theirs}})
+    stalled = world.until("Stalled", "True", "ChildConflict")
+    assert stalled["message"].startswith("Service demo: Service demo belongs to Node n")
+    assert world.api.get("Service", "demo")["metadata"]["resourceVersion"] == taken["metadata"]["resourceVersion"]
+    world.api.merge("Service", "demo", {"metadata": {"ownerReferences": []}})
+    world.settle()
+
+
 def test_orphans_with_our_labels_are_adopted(world: Play) -> None:
     world.credentials(redis_url="redis://redis:6379/0")
     labels = names.labels("demo", names.Component.API)

@@ -140,7 +140,7 @@ async def test_fresh_metrics_of_an_autoscaler_are_no_reason_to_look() -> None:
 
     queue = WorkQueue(look, done=lambda *_: None)
     worker = asyncio.create_task(queue.work())
-    heard = handlers._child_changed(queue, HORIZONTAL_POD_AUTOSCALER, lambda *_: None)
+    heard = handlers._child_changed(queue, HORIZONTAL_POD_AUTOSCALER, lambda *_: None, lambda *_: True)
     owner = {"kind": "AnalyticsApi", "name": "demo", "uid": "1", "controller": True}
 
     async def tell(kind: str | None, *, cpu: int, able: str = "True", least: int = 2) -> int:

@@ -27,6 +27,14 @@ def older() -> Object:
     return crd
 
 
+def newer() -> Object:
+    """A CRD with a log level that this operator does not know."""
+    crd: Object = definition()
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    spec["properties"]["logging"]["properties"]["level"]["enum"].append("silent")
+    return crd
+
+
 def published(crd: Object) -> Object:
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return {"io.llm-observatory.analytics.v1alpha1.AnalyticsApi": schema}
@@ -54,3 +62,25 @@ def test_an_older_crd_is_said_until_it_is_upgraded(outdated: KubeApi, tmp_path: 
         outdated.merge("CustomResourceDefinition", CRD, {"spec": definition()["spec"]})
         eventually(lambda: play.condition("SchemaOutdated")["status"] is None, what="it is upgraded", seconds=90)
     assert play.condition("Ready")["status"] == "True"
+
+
+@pytest.fixture
+def ahead(tmp_path: Path) -> Iterator[KubeApi]:
+    with serving(tmp_path, crd=newer()) as api:
+        yield api
+
+
+@pytest.mark.kube
+def test_a_stored_resource_that_cannot_be_read_is_said_and_its_pods_stay(ahead: KubeApi, tmp_path: Path) -> None:
+    play = Play(ahead)
+    with running(ahead, tmp_path, "--namespace=default"):
+        play.ready()
+        play.pause(3)  # the last look writes its status
+        before = play.deployment()
+        play.edit(logging={"level": "silent"})
+        found = play.until("Stalled", "True", "InvalidSpec")
+        assert "spec.logging.level" in found["message"]
+        assert play.condition("Available")["status"] == "True"
+        assert play.deployment() == before
+        play.edit(logging={"level": "info"})
+        play.settle()

@@ -43,6 +43,7 @@ class Proxy:
         self.passed: collections.Counter[tuple[str, str]] = collections.Counter()
         """Those that the API server saw."""
         self._watches: set[asyncio.Transport | None] = set()
+        self._silent: set[asyncio.Transport | None] = set()
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
         self._started = threading.Event()
@@ -56,6 +57,10 @@ class Proxy:
     def cut_watches(self) -> None:
         """Ends every open watch in the middle."""
         self._loop.call_soon_threadsafe(self._cut)
+
+    def silence_watches(self) -> None:
+        """Nothing comes through the watches that are open now, and they stay open."""
+        self._loop.call_soon_threadsafe(lambda: self._silent.update(self._watches))
 
     def _cut(self) -> None:
         for transport in self._watches:
@@ -95,11 +100,13 @@ class Proxy:
                 self._watches.add(transport)
             try:
                 async for chunk in answer.content.iter_any():
-                    await response.write(chunk)
+                    if transport not in self._silent:
+                        await response.write(chunk)
             except (aiohttp.ClientError, ConnectionError):
                 pass  # either side is gone
             finally:
                 self._watches -= {transport}
+                self._silent -= {transport}
             return response
 
     def run(self) -> None:

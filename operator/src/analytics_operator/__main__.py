@@ -1,12 +1,13 @@
 """The command line: `run` and `crd`."""
 
 import argparse
-import asyncio
 import os
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import uvloop
 
 from analytics_operator import app, logs
 from analytics_operator.api.crd import document
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             chosen = _options(options)
             logs.configure(options.log_level)
-            asyncio.run(app.run(chosen))
+            uvloop.run(app.run(chosen))
     except UsageError as error:
         sys.stderr.write(f"analytics-operator: {error}\n")
         return 2

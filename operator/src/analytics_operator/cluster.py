@@ -3,12 +3,12 @@
 Every write names our field manager. Applying is server-side: what others own and we do not want stays as it is.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import orjson
 from kubernetes.aio.client import ApiClient, Configuration
 
 from analytics_operator import answers
@@ -132,7 +132,7 @@ class Cluster:
             self._count(verb or method, kind.name, status)
         if not 200 <= status < 300:
             raise answers.error(status, content, retry_after=answer.headers.get("Retry-After"))
-        result: Manifest = json.loads(content)
+        result: Manifest = orjson.loads(content)
         return result
 
 

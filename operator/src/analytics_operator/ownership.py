@@ -5,14 +5,31 @@ same name left behind is awaited, anything else is a ChildConflict. Afterwards e
 that it fails instead of taking over whatever came under that name.
 """
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from analytics_operator import names
 from analytics_operator.api.v1alpha1 import KIND
-from analytics_operator.errors import ChildConflict, Conflict, NotFound
-from analytics_operator.objects import JOB, Key, Kind, Manifest, Ref, Want, controller
+from analytics_operator.errors import ChildConflict, Conflict, Invalid, NotFound
+from analytics_operator.objects import (
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    JOB,
+    Key,
+    Kind,
+    Manifest,
+    Ref,
+    Want,
+    controller,
+)
 from analytics_operator.observed import controlled_by
+
+ABSENT_SECONDS = 600.0
+"""How long an object that was not there is taken to be absent without an event of it: no longer than a resync."""
+
+WRITTEN_BY_OTHERS = frozenset({DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER})
+"""The answer to an apply that changed nothing may be the first sight of what a controller wrote."""
 
 Wrote = Callable[[str, Manifest], None]
 """Told the kind and the answer of every apply that may have changed something."""
@@ -30,52 +47,88 @@ class Api(Protocol):
 
 
 class Ownership:
-    """Remembers the UIDs of children, so that a second apply is one call."""
+    """Remembers each child as it was last written, so that a second apply is one call and its event is no news."""
 
-    def __init__(self, api: Api, *, unchanged: Callable[[], None], wrote: Wrote) -> None:
+    def __init__(
+        self,
+        api: Api,
+        *,
+        unchanged: Callable[[], None],
+        wrote: Wrote,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._api = api
         self._unchanged = unchanged
         self._wrote = wrote
+        self._clock = clock
         self._known: dict[Key, dict[Ref, tuple[str, str]]] = {}
+        """UID and resourceVersion."""
+        self._absent: dict[Key, dict[Ref, float]] = {}
+        """Until when."""
+
+    def news(self, key: Key, ref: Ref, manifest: Manifest) -> bool:
+        """Whether the object may hold what no look has seen: not where it is as the answer to our last write said."""
+        self._absent.get(key, {}).pop(ref, None)
+        return ref.kind in WRITTEN_BY_OTHERS or self._known.get(key, {}).get(ref) != _identity(manifest)
+
+    def remember(self, key: Key, ref: Ref, live: Manifest) -> None:
+        """The answer to a write."""
+        self._known.setdefault(key, {})[ref] = _identity(live)
 
     def forget(self, key: Key) -> None:
         self._known.pop(key, None)
+        self._absent.pop(key, None)
 
     async def ensure(self, key: Key, owner: str, want: Want) -> Manifest:
         """The live object, as it is wanted."""
         if want.ref.kind is JOB:
             return await self._create(key, owner, want)
-        uid, version = self._known.get(key, {}).get(want.ref, (None, None))
-        try:
-            live = await (self._apply(want, uid=uid) if uid else self._first_contact(key, owner, want))
-        except (Conflict, NotFound):
-            if uid is None:
-                raise
-            live = await self._first_contact(key, owner, want)  # deleted, or replaced under the same name
-        if live["metadata"]["resourceVersion"] == version:
+        known = self._known.get(key, {}).get(want.ref)
+        if known:
+            live = await self._again(key, owner, want, uid=known[0])
+        else:
+            live = await self._first_contact(key, owner, want)
+        if _identity(live) == known:
             self._unchanged()
         else:
             self._wrote(want.ref.kind.name, live)
-        self._known.setdefault(key, {})[want.ref] = (live["metadata"]["uid"], live["metadata"]["resourceVersion"])
+        self.remember(key, want.ref, live)
         return live
 
     async def retire(self, key: Key, owner: str, ref: Ref) -> None:
-        """Deletes the object if it is ours."""
+        """Deletes the object if it is ours; one that was seen to be absent is not asked for again."""
+        absent = self._absent.setdefault(key, {})
+        if absent.get(ref, 0.0) > self._clock():
+            return
         try:
             live = await self._api.get(ref.kind, key.namespace, ref.name)
             if controlled_by(owner, live) and "deletionTimestamp" not in live["metadata"]:
                 await self._api.delete(ref.kind, live)
         except NotFound:
-            pass
+            absent[ref] = self._clock() + ABSENT_SECONDS
         self._known.get(key, {}).pop(ref, None)
+
+    async def _again(self, key: Key, owner: str, want: Want, *, uid: str) -> Manifest:
+        try:
+            return await self._apply(want, uid=uid)
+        except (Conflict, NotFound):  # deleted, or replaced under the same name
+            return await self._first_contact(key, owner, want)
+        except Invalid:
+            live = await self._api.get(want.ref.kind, key.namespace, want.ref.name)
+            if controller(live):
+                check_ours(live, key, owner, want.ref)  # an object has one controller only
+            raise
 
     async def _create(self, key: Key, owner: str, want: Want) -> Manifest:
         try:
-            return await self._api.create(want.ref.kind, want.manifest)
+            live = await self._api.create(want.ref.kind, want.manifest)
         except Conflict:
             live = await self._api.get(want.ref.kind, key.namespace, want.ref.name)
             check_ours(live, key, owner, want.ref)
-            return live
+        else:
+            self._wrote(want.ref.kind.name, live)
+            self.remember(key, want.ref, live)
+        return live
 
     async def _first_contact(self, key: Key, owner: str, want: Want) -> Manifest:
         try:
@@ -90,6 +143,10 @@ class Ownership:
     async def _apply(self, want: Want, *, uid: str) -> Manifest:
         metadata = want.manifest["metadata"] | {"uid": uid}
         return await self._api.apply(want.ref.kind, want.manifest | {"metadata": metadata}, force=True)
+
+
+def _identity(manifest: Manifest) -> tuple[str, str]:
+    return manifest["metadata"]["uid"], manifest["metadata"]["resourceVersion"]
 
 
 def adoptable(live: Manifest) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from analytics_operator import migration, scaling
+from analytics_operator import migration, names, scaling
 from analytics_operator.credentials import Credentials, examine
 from analytics_operator.manifests import build
 from analytics_operator.manifests.scope import Scope
@@ -41,17 +41,19 @@ def plan(observed: Observed, *, now: datetime) -> Plan:
 def _outdated_config_maps(observed: Observed, wanted: tuple[Decision, ...]) -> Iterator[Absent]:
     """Those that neither the wanted pods nor any ReplicaSet's pods read: a rollback finds its settings."""
     deployments = [each.manifest for each in wanted if isinstance(each, Want) and each.manifest["kind"] == "Deployment"]
-    live = [observed.deployment] if observed.deployment else []
-    read = {name for owner in (*deployments, *live, *observed.replica_sets) for name in _settings_of(owner)}
+    read = {name for owner in (*deployments, *observed.replica_sets) for name in _settings_of(owner)}
     kept = read | {each.ref.name for each in wanted}
-    for config_map in observed.config_maps:
-        name = config_map["metadata"]["name"]
-        if name not in kept:
-            yield Absent(Ref(CONFIG_MAP, name))
+    return (Absent(Ref(CONFIG_MAP, name)) for name in unread_settings(observed) if name not in kept)
 
 
-def _settings_of(workload: Manifest) -> Iterator[str]:
-    for container in workload["spec"]["template"]["spec"]["containers"]:
+def unread_settings(observed: Observed) -> Iterator[str]:
+    """ConfigMaps that the live Deployment does not name: whether older pods read them, ReplicaSets tell."""
+    read = {names.released(observed.resource.metadata.name), *_settings_of(observed.deployment)}
+    yield from (each["metadata"]["name"] for each in observed.config_maps if each["metadata"]["name"] not in read)
+
+
+def _settings_of(workload: Manifest | None) -> Iterator[str]:
+    for container in workload["spec"]["template"]["spec"]["containers"] if workload else ():
         for source in container.get("envFrom", []):
             if "configMapRef" in source:
                 yield source["configMapRef"]["name"]

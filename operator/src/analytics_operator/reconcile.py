@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -38,7 +38,7 @@ from analytics_operator.objects import (
 )
 from analytics_operator.observed import Observed, controlled_by
 from analytics_operator.ownership import Ownership, Wrote, check_ours
-from analytics_operator.planning import Plan, plan
+from analytics_operator.planning import Plan, plan, unread_settings
 from analytics_operator.rotation import Rotation
 from analytics_operator.served import Served
 from analytics_operator.status import Applied, Refusal
@@ -90,11 +90,10 @@ class Reconciler:
 
     async def _observe(self, key: Key, resource: AnalyticsApi, previous: Manifest) -> Observed:
         """What is there; only what the resource controls counts as its child."""
-        jobs, pods, config_maps, replica_sets, deployment, secrets = await asyncio.gather(
+        jobs, pods, config_maps, deployment, secrets = await asyncio.gather(
             self._children(JOB, key),
             self._children(POD, key),
             self._children(CONFIG_MAP, key),
-            self._children(REPLICA_SET, key),
             self._find(DEPLOYMENT, key.namespace, key.name),
             self._secrets(key, resource, again=bool(previous.get("conditions"))),
         )
@@ -102,7 +101,7 @@ class Reconciler:
         for job in jobs:
             if not finished(job) and controller(job):  # else two migrations would run on one database
                 check_ours(job, key, uid, Ref(JOB, job["metadata"]["name"]))
-        return Observed(
+        seen = Observed(
             resource=resource,
             previous_status=previous,
             secrets=secrets,
@@ -110,9 +109,11 @@ class Reconciler:
             jobs=tuple(job for job in jobs if controlled_by(uid, job)),
             pods=tuple(pods),
             config_maps=tuple(each for each in config_maps if controlled_by(uid, each)),
-            replica_sets=tuple(replica_sets),
             unserved=self.served.lacks,
         )
+        if not any(unread_settings(seen)):
+            return seen
+        return replace(seen, replica_sets=tuple(await self._children(REPLICA_SET, key)))
 
     async def _secrets(self, key: Key, resource: AnalyticsApi, *, again: bool) -> dict[str, dict[str, bytes] | None]:
         """The referenced Secrets by name; the one that is ours to make is made here: the plan needs its value."""
@@ -164,7 +165,10 @@ class Reconciler:
         metadata = Metadata.model_validate(body["metadata"])
         target = {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid}
         manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": target, "status": derived}
-        self.wrote(KIND, await self.cluster.apply(ANALYTICS_API, manifest, force=True, subresource="status"))
+        written = await self.cluster.apply(ANALYTICS_API, manifest, force=True, subresource="status")
+        self.wrote(KIND, written)
+        if written["metadata"]["generation"] == metadata.generation:  # else the spec moved meanwhile
+            self.ownership.remember(Key(metadata.namespace, metadata.name), Ref(ANALYTICS_API, metadata.name), written)
         for note in events.between(previous, derived):
             await self._post(note, metadata)
 
