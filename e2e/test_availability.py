@@ -57,8 +57,7 @@ def test_a_leader_that_is_deleted_hands_over_at_once(kubectl: Kubectl, watched: 
     two_are_ready(kubectl)
     before = holder(kubectl)
     kubectl("delete", "pod", leader(kubectl)["metadata"]["name"], "--wait=false")
-    # Less than the Lease is valid for: it was given back.
-    another_leads(kubectl, before, seconds=10)
+    another_leads(kubectl, before, seconds=5)
     its_change_is_applied(kubectl, ttl=77)
     wait_ready(kubectl, quiet.name)
 
@@ -69,7 +68,7 @@ def test_a_leader_that_ends_without_a_word_is_replaced(kubectl: Kubectl, watched
     signal(kubectl, pod, "STOP")  # so that it cannot give the Lease back
     kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
     kubectl.patch(KIND, NAME, {"spec": {"cache": {"defaultTtlSeconds": 78}}})
-    another_leads(kubectl, before, seconds=30)
+    another_leads(kubectl, before, seconds=20)
     is_applied(kubectl, ttl=78)
     two_are_ready(kubectl)
 

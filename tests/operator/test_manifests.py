@@ -79,10 +79,14 @@ def written() -> Iterator[str]:
         yield from (file.read_text() for file in sorted((TOP / name).glob("*.yaml")))
 
 
+def the_crd() -> str:
+    return helm("template", "crds", "charts/crds", f"--kube-version={charts.KUBE_VERSION}")
+
+
 @pytest.mark.kube
 def test_every_manifest_conforms_to_the_schemas_of_the_api_server(known: Path, tmp_path: Path) -> None:
     rendered = [charts.text(*values, namespace="analytics") for values in charts.VALUES.values()]
-    said = conforms(known, tmp_path, *rendered, *written())
+    said = conforms(known, tmp_path, *rendered, *written(), the_crd())
     found = re.search(r"(\d+) resources found.*Valid: (\d+), Invalid: 0, Errors: 0, Skipped: 0", said)
     assert found, said
     assert found[1] == found[2]
@@ -129,7 +133,7 @@ def test_the_api_server_takes_the_files_of_the_repository(api: KubeApi) -> None:
 
 @pytest.mark.kube
 def test_the_crd_of_the_chart_has_no_field_that_the_api_server_does_not_know(api: KubeApi) -> None:
-    crd = yaml.safe_load(helm("template", "crds", "charts/crds", f"--kube-version={charts.KUBE_VERSION}"))
+    crd = yaml.safe_load(the_crd())
     with pytest.raises(KubeError, match="already exists"):  # said only after its fields were read
         sent(api, crd)
     with pytest.raises(KubeError, match="unknown field"):

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import promql_parser
 import pytest
 
 from analytics_operator.metrics import Metrics
@@ -42,11 +43,21 @@ def test_nothing_is_monitored_unless_it_is_asked_for(kind: str) -> None:
     assert len(charts.names(charts.rendered(*charts.MONITORED), kind)) == 1
 
 
+def expressions() -> list[str]:
+    """Of alerts and dashboard."""
+    return [rule["expr"] for rule in alerts()] + [
+        target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", [])
+    ]
+
+
+def test_prometheus_can_read_every_expression() -> None:
+    for expression in expressions():
+        promql_parser.parse(expression.replace("$__rate_interval", "1m"))  # Grafana's word for a duration
+
+
 def test_alerts_and_dashboard_name_only_series_that_the_operator_has() -> None:
-    expressions = [rule["expr"] for rule in alerts()]
-    expressions += [target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", [])]
-    assert all(SERIES.search(each) for each in expressions)
-    assert {name for each in expressions for name in SERIES.findall(each)} - series() == set()
+    assert all(SERIES.search(each) for each in expressions())
+    assert {name for each in expressions() for name in SERIES.findall(each)} - series() == set()
 
 
 def test_every_alert_says_what_it_means_and_where_to_look() -> None:

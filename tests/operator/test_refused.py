@@ -20,6 +20,7 @@ KINDS = ("ServiceAccount", "Service", "PodDisruptionBudget", "HorizontalPodAutos
 VERSIONS = {
     "Deployment": "apps/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
+    "Job": "batch/v1",
     "PodDisruptionBudget": "policy/v1",
 }
 
@@ -147,6 +148,40 @@ def test_objects_under_names_of_children_are_left_alone(world: Play, owners: lis
         world.api.delete(kind, name)
     for kind in KINDS:
         world.settle(kind.lower())
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Job"])
+def test_an_object_under_a_name_with_a_digest_is_left_alone(world: Play, kind: str) -> None:
+    """The name is learned from a resource of the same spec before, which leaves nothing else behind."""
+    world.credentials(jwt_secret="y" * 32)
+    auth = {"jwtSecretRef": {"name": "credentials", "key": "jwt-secret"}}
+    world.declare(auth=auth)
+    ours = world.live_job() if kind == "Job" else settings_of(world)
+    world.until("Migrated", "False", "Migrating")
+    world.api.delete("AnalyticsApi", "demo")
+    world.pause(2)  # a look that had begun ends
+    for each in (*KINDS, "Job"):
+        for child in world.api.list(each, names.children_of("demo")):
+            world.api.delete(each, child["metadata"]["name"])
+    name, head = ours["metadata"]["name"], {"apiVersion": VERSIONS.get(kind, "v1"), "kind": kind}
+    pods = {"restartPolicy": "Never", "containers": [{"name": "theirs", "image": "theirs:1"}]}
+    spec = {"spec": {"template": {"spec": pods}}} if kind == "Job" else {}
+    theirs = world.api.create(head | {"metadata": {"name": name}} | spec)
+    world.declare(auth=auth)
+    stalled = world.until("Stalled", "True", "ChildConflict")
+    assert stalled["message"].startswith(f"{kind} {name}: {kind} {name} exists and is not ours")
+    assert world.api.get(kind, name)["metadata"]["uid"] == theirs["metadata"]["uid"]
+    world.api.delete(kind, name)
+    world.migrate()
+    world.settle()
+
+
+def settings_of(world: Play) -> Object:
+    def look() -> Object | None:
+        found = world.api.list("ConfigMap", names.children_of("demo"))
+        return next((each for each in found if each["metadata"]["name"] != names.released("demo")), None)
+
+    return eventually(look, what="the settings")
 
 
 def test_a_child_that_somebody_takes_over_is_left_to_them(world: Play) -> None:

@@ -43,6 +43,8 @@ def strict(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     found = {key: strict(value) for key, value in schema.items() if not key.startswith("x-kubernetes-")}
+    if isinstance(schema.get("properties"), dict):  # names, of which some begin so too
+        found["properties"] = {name: strict(each) for name, each in schema["properties"].items()}
     if schema.get("x-kubernetes-int-or-string"):
         found["type"] = ["integer", "string"]
     named = isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
