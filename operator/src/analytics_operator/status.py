@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from analytics_operator import migration, names
+from analytics_operator import migrated, names
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.conditions import Condition, Reason, Type, merge
 from analytics_operator.manifests.config_map import METRICS_PORT
@@ -58,7 +58,7 @@ def derive(observed: Observed, plan: Plan, applied: Applied, *, now: datetime) -
         plan=plan,
         applied=applied,
         rollout=found,
-        migrated=_migrated(observed, plan.gate),
+        migrated=migrated.condition(observed, plan.gate),
         pending=observed.resource.spec.suspend and _differs(plan, live),
     )
     generation = observed.resource.metadata.generation
@@ -72,7 +72,7 @@ def derive(observed: Observed, plan: Plan, applied: Applied, *, now: datetime) -
         "desiredReplicas": found.wanted if found else observed.resource.spec.replicas,
         "readyReplicas": found.ready if found else 0,
         "selector": names.selector_text(observed.resource.metadata.name, names.Component.API),
-        "schema": _schema(plan.gate, observed.previous_status),
+        "schema": migrated.schema(plan.gate, observed.previous_status),
         "endpoints": _endpoints(observed.resource),
         "image": found.image if found else None,
     }
@@ -159,44 +159,6 @@ def _secrets_ready(plan: Plan) -> Condition:
     return Condition(Type.SECRETS_READY, False, problems[0].reason, "; ".join(each.message for each in problems))
 
 
-def _migrated(observed: Observed, gate: migration.Gate) -> Condition:
-    before = next((c for c in observed.previous_status.get("conditions", []) if c["type"] == Type.MIGRATED), None)
-    if gate.state is State.DONE:
-        if gate.result:
-            return Condition(Type.MIGRATED, True, gate.result.reason, gate.result.message)
-        if before and before["status"] == "True":  # the Job is gone; what it said stays
-            return Condition(Type.MIGRATED, True, before["reason"], before["message"])
-        return Condition(Type.MIGRATED, True, Reason.MIGRATED, "the database was migrated for the released pods")
-    if gate.state is State.BLOCKED:
-        return Condition(
-            Type.MIGRATED, False, Reason.WAITING_FOR_SECRETS, "the migration starts when the Secrets are there"
-        )
-    if gate.state is State.SUPERSEDED:
-        text = f"Job {gate.job} migrates for an earlier spec; the next one starts when it has ended"
-        return Condition(Type.MIGRATED, False, Reason.SUPERSEDED, text)
-    if gate.result:
-        return Condition(
-            Type.MIGRATED, False, gate.result.reason, f"{gate.result.message} ({_attempts(observed, gate)})"
-        )
-    if gate.problem:
-        return Condition(Type.MIGRATED, False, gate.problem.reason, gate.problem.message)
-    if observed.resource.spec.suspend and gate.state is State.START:
-        return Condition(Type.MIGRATED, False, Reason.SUSPENDED, "the migration starts when suspend is false")
-    name = gate.job or names.migrate_job(observed.resource.metadata.name, gate.digest, gate.attempt)
-    return Condition(Type.MIGRATED, False, Reason.MIGRATING, f"Job {name} migrates the database")
-
-
-def _attempts(observed: Observed, gate: migration.Gate) -> str:
-    limit = observed.resource.spec.migrations.backoff_limit
-    match gate.state:
-        case State.EXHAUSTED if gate.retry_at is None:
-            return f"failure {gate.failures} of {limit}; when it is cured, delete Job {gate.job} to try again"
-        case State.EXHAUSTED | State.BACKOFF:
-            return f"Job {gate.job} was attempt {gate.attempt}; the next one follows"
-        case _:
-            return f"attempt {gate.attempt} runs"
-
-
 def _available(found: Rollout | None) -> Condition:
     if found is None:
         return Condition(Type.AVAILABLE, False, Reason.NOT_DEPLOYED, "there is no Deployment yet")
@@ -244,14 +206,6 @@ def _counts(found: Rollout) -> str:
 def _summary(facts: _Facts) -> str:
     found = facts.rollout
     return f"{found.ready} of {found.wanted} replicas serve {found.image}" if found else ""
-
-
-def _schema(gate: migration.Gate, previous: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Of the last migration that saw the database: one that did not knows no edition."""
-    before: dict[str, Any] = previous.get("schema", {})
-    if gate.result is None or gate.result.edition is None:
-        return before or None
-    return before | gate.result.model_dump(include={"version", "target", "edition"}, exclude_none=True)
 
 
 def _endpoints(resource: AnalyticsApi) -> dict[str, str]:
