@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analytics_operator import migration
+from analytics_operator import migrated, migration
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.credentials import examine
 from analytics_operator.migration import Gate, State, decide
@@ -35,6 +35,12 @@ def a_job(digest: str, *, attempt: int = 1, ended: str | None = None, ago: int =
         "metadata": {"name": f"j-{digest}-{attempt}", "uid": f"uid-{at}", "labels": labels},
         "status": {"conditions": conditions if ended else []},
     }
+
+
+def made(job: dict[str, Any], *, ago: int) -> dict[str, Any]:
+    """The Job, created so many seconds ago."""
+    job["metadata"]["creationTimestamp"] = (NOW - timedelta(seconds=ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return job
 
 
 def after(failures: int, job: dict[str, Any]) -> dict[str, Any]:
@@ -160,12 +166,36 @@ def test_the_limit_counts_failures_whose_jobs_are_gone() -> None:
 @pytest.mark.parametrize(
     ("seconds", "reason"), [pytest.param(10, None, id="soon"), pytest.param(30, "PodNotCreated", id="late")]
 )
-def test_a_job_that_makes_no_pod_is_said(seconds: int, reason: str | None) -> None:
-    job = a_job(digest(resource()))
-    job["metadata"]["creationTimestamp"] = (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+def test_a_job_that_makes_no_pod_is_said_and_replaced(seconds: int, reason: str | None) -> None:
+    job = made(a_job(digest(resource())), ago=seconds)
     found = gate(resource(), job)
     assert found.state is State.RUNNING
     assert (found.problem and found.problem.reason) == reason
+    assert found.discard == (job["metadata"]["name"] if reason else None)
+
+
+def test_a_job_that_made_a_pod_is_left_alone_however_long_it_runs() -> None:
+    job = made(a_job(digest(resource())), ago=3600)
+    pod = a_pod(job, "")
+    pod["status"] = {"containerStatuses": [{"name": "migrate", "image": "x", "state": {"running": {}}}]}
+    found = gate(resource(), job, pods=(pod,))
+    assert (found.state, found.problem, found.discard) == (State.RUNNING, None, None)
+
+
+def test_a_job_that_takes_the_place_of_one_without_a_pod_says_the_same_until_it_has_one() -> None:
+    said = {"type": "Migrated", "status": "False", "reason": "PodNotCreated", "message": "Job j makes no Pod"}
+    job = made(a_job(digest(resource())), ago=1)
+    for jobs, pods, reason in (
+        ((), (), "PodNotCreated"),
+        ((job,), (), "PodNotCreated"),
+        ((job,), (a_pod(job, ""),), "Migrating"),
+    ):
+        seen = Observed(
+            resource=resource(), secrets=SECRETS, jobs=jobs, pods=pods, previous_status={"conditions": [said]}
+        )
+        found = decide(seen, examine(resource(), SECRETS), now=NOW)
+        assert found.discard is None
+        assert migrated.condition(seen, found).reason == reason
 
 
 def test_finished_jobs_go_but_for_the_last_success_and_the_last_failures() -> None:

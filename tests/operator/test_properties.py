@@ -1,6 +1,7 @@
 """What holds for every resource."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ from analytics_operator.errors import (
 from analytics_operator.manifests import build
 from analytics_operator.manifests.scope import Scope
 from analytics_operator.migration import Gate, State
-from analytics_operator.objects import Want
+from analytics_operator.objects import DEPLOYMENT, Want
+from analytics_operator.observed import Observed
+from analytics_operator.planning import plan
 from tests.operator.play import a_resource
 from tests.operator.test_migration import NOW, SECRETS
 
@@ -70,6 +73,30 @@ def test_the_selector_ignores_every_field_but_the_name(replicas: int, ttl: int, 
 @given(st.integers(1, 86400))
 def test_building_twice_gives_the_same(ttl: int) -> None:
     assert wanted("demo", cache={"defaultTtlSeconds": ttl}) == wanted("demo", cache={"defaultTtlSeconds": ttl})
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["True", "False", None]))
+def test_a_deployment_is_touched_once_in_half_a_minute_while_its_pods_are_refused(
+    seconds: int, refused: str | None
+) -> None:
+    (plain,) = [each for each in wanted("demo") if each.ref.kind is DEPLOYMENT]
+    failure = [{"type": "ReplicaFailure", "status": refused, "message": "exceeded quota"}] if refused else []
+
+    def touched(later: int) -> str | None:
+        live = plain.manifest | {"status": {"conditions": failure}}
+        metadata = {"name": "demo", "namespace": "llm", "uid": "1", "generation": 1}
+        resource = AnalyticsApi.model_validate(a_resource() | {"metadata": metadata})
+        seen = Observed(resource=resource, secrets=SECRETS, deployment=live)
+        decisions = plan(seen, now=NOW + timedelta(seconds=later)).decisions
+        (planned,) = [each for each in decisions if isinstance(each, Want) and each.ref.kind is DEPLOYMENT]
+        found: str | None = planned.manifest["metadata"]["annotations"].get(names.NUDGED)
+        return found
+
+    now, soon, later = touched(seconds), touched(seconds // 30 * 30), touched(seconds + 30)
+    if refused == "True":
+        assert now == soon != later
+    else:
+        assert now == soon == later is None
 
 
 @given(st.binary(min_size=32), st.binary(), st.binary())

@@ -29,10 +29,10 @@ def condition(observed: Observed, gate: Gate) -> Condition:
         return Condition(
             Type.MIGRATED, False, gate.result.reason, f"{gate.result.message} ({_attempts(observed, gate)})"
         )
-    if gate.problem:
-        return Condition(Type.MIGRATED, False, gate.problem.reason, gate.problem.message)
     if observed.resource.spec.suspend and gate.state is State.START:
         return Condition(Type.MIGRATED, False, Reason.SUSPENDED, "the migration starts when suspend is false")
+    if gate.problem:
+        return Condition(Type.MIGRATED, False, gate.problem.reason, gate.problem.message)
     name = gate.job or names.migrate_job(observed.resource.metadata.name, gate.digest, gate.attempt)
     return Condition(Type.MIGRATED, False, Reason.MIGRATING, f"Job {name} migrates the database")
 

@@ -1,6 +1,7 @@
 """The gate: whether the database is migrated for the wanted pods, and which Job to start if not. Pure.
 
 One Job per attempt, named by what it migrates for; at most one is live; a live one is never killed once it has run.
+One that makes no pod is replaced: the Job controller would wait longer after each refusal, and not see the cure.
 The newest success decides: going back to an older image migrates again, and the service says whether that is possible.
 """
 
@@ -20,7 +21,7 @@ from analytics_operator.observed import Observed
 BACKOFF = timedelta(seconds=5)
 LONGEST_BACKOFF = timedelta(seconds=30)
 PATIENCE = timedelta(seconds=20)
-"""How long a Job may be without a pod before it is said."""
+"""How long a Job may be without a pod before it is said, and the Job is replaced."""
 
 PASSING = frozenset(
     {
@@ -76,9 +77,9 @@ class Gate:
     result: Result | None = None
     """Of the newest success when done, else of the newest failure for the same digest."""
     problem: pods.PodProblem | None = None
-    """What keeps the live Job's pod from running."""
+    """What keeps the Job's pod from running."""
     discard: str | None = None
-    """A Job that is not wanted any more and whose container never ran."""
+    """A Job that is not wanted any more and whose container never ran, or that makes no pod."""
     retry_at: datetime | None = None
 
     @property
@@ -118,7 +119,8 @@ def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Ga
 def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Result | None, now: datetime) -> Gate:
     name = live["metadata"]["name"]
     mine = pods.of_job(observed.pods, live)
-    problem = pods.problem(mine) if mine else _no_pod(live, now=now)
+    refused = not mine and _age_of(live, now=now) >= PATIENCE
+    problem = pods.problem(mine) if mine else _no_pod(live) if refused else _refused_before(observed)
     wanted = _digest(live) == digest
     stuck = problem is not None and pods.never_started(mine)
     return Gate(
@@ -128,15 +130,26 @@ def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Resu
         job=name,
         result=result,
         problem=problem,
-        discard=name if stuck and not wanted else None,
+        discard=name if refused or (stuck and not wanted) else None,
     )
 
 
-def _no_pod(live: Manifest, *, now: datetime) -> pods.PodProblem | None:
-    """Why a Job makes no pod stands only in Events, which the operator may not read."""
-    name, created = live["metadata"]["name"], live["metadata"].get("creationTimestamp")
-    if not created or now - datetime.fromisoformat(created) < PATIENCE:
+def _age_of(live: Manifest, *, now: datetime) -> timedelta:
+    created = live["metadata"].get("creationTimestamp")
+    return now - datetime.fromisoformat(created) if created else timedelta(0)
+
+
+def _refused_before(observed: Observed) -> pods.PodProblem | None:
+    """What was said of the Job before this one, which made no pod: until one is made, nothing is better."""
+    said = condition({"status": observed.previous_status}, "Migrated") or {}
+    if said.get("reason") != Reason.POD_NOT_CREATED:
         return None
+    return pods.PodProblem(reason=Reason.POD_NOT_CREATED, message=said["message"])
+
+
+def _no_pod(live: Manifest) -> pods.PodProblem:
+    """Why a Job makes no pod stands only in Events, which the operator may not read."""
+    name = live["metadata"]["name"]
     text = f"Job {name} makes no Pod: a quota or an admission refuses it; see `kubectl describe job {name}`"
     return pods.PodProblem(reason=Reason.POD_NOT_CREATED, message=text)
 
@@ -146,7 +159,7 @@ def _next(observed: Observed, failure: Manifest | None, result: Result | None, *
     sequence = max(map(_age, observed.jobs), default=0) + 1
     start = Gate(state=State.START, digest=digest, attempt=taken + 1, sequence=sequence, result=result)
     if failure is None or result is None:
-        return start
+        return replace(start, problem=_refused_before(observed))
     failures = _failures_before(failure) + 1
     name = failure["metadata"]["name"]
     ended = replace(start, state=State.EXHAUSTED, attempt=attempt_of(failure), failures=failures, job=name)

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from analytics_operator import migration, names, scaling
 from analytics_operator.credentials import Credentials, examine
 from analytics_operator.manifests import build
 from analytics_operator.manifests.scope import Scope
-from analytics_operator.objects import CONFIG_MAP, JOB, Absent, Decision, Manifest, Ref, Want
+from analytics_operator.objects import CONFIG_MAP, JOB, Absent, Decision, Manifest, Ref, Want, condition
 from analytics_operator.observed import Observed
+
+NUDGE_SECONDS = 30
+"""How often a Deployment whose pods are refused is touched: its ReplicaSet waits twice as long after each refusal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +35,20 @@ def plan(observed: Observed, *, now: datetime) -> Plan:
         released=observed.released,
         replicas=replicas,
         replicas_read_at=kept["metadata"]["resourceVersion"] if kept else None,
+        nudge=_nudge(observed.deployment, now=now),
     )
     wanted = build(scope)
     decisions = (*wanted, *_outdated_config_maps(observed, wanted), *_outdated_jobs(observed, gate))
     return Plan(credentials=credentials, gate=gate, decisions=decisions)
+
+
+def _nudge(deployment: Manifest | None, *, now: datetime) -> str | None:
+    """The same for half a minute; None where no pod is refused."""
+    failure = condition(deployment, "ReplicaFailure") if deployment else None
+    if failure is None or failure["status"] != "True":
+        return None
+    seconds = int(now.timestamp()) // NUDGE_SECONDS * NUDGE_SECONDS
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _outdated_config_maps(observed: Observed, wanted: tuple[Decision, ...]) -> Iterator[Absent]:

@@ -65,6 +65,6 @@ def _trouble(deployment: Manifest, live_pods: tuple[Manifest, ...]) -> Trouble |
 def _refusal(message: str) -> Reason:
     if "exceeded quota" in message:
         return Reason.QUOTA_EXCEEDED
-    if "violates PodSecurity" in message or "admission" in message:
+    if "violates PodSecurity" in message or "admission" in message.lower():
         return Reason.ADMISSION_REFUSED
     return Reason.FORBIDDEN if "forbidden" in message else Reason.REFUSED

@@ -18,6 +18,8 @@ def deployment(scope: Scope) -> Decision:
     if released is None:
         return Hold(ref)  # the first pods start on a migrated database
     annotations = {names.RELEASED_TEMPLATE: released.text, names.MIGRATION_HASH: released.digest}
+    if scope.nudge:  # its ReplicaSet gets the annotation too, and tries at once instead of minutes later
+        annotations[names.NUDGED] = scope.nudge
     manifest: Manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
