@@ -40,11 +40,13 @@ def serving(folder: Path, *, crd: Object | None = None, users: Sequence[str] = (
 
 
 @pytest.fixture
-def api(cluster: KubeApi) -> KubeApi:
+def api(cluster: KubeApi) -> Iterator[KubeApi]:
     """A client of a namespace of its own."""
     name = f"test-{next(_numbers)}"
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return replace(cluster, namespace=name)
+    found = replace(cluster, namespace=name)
+    yield found
+    found.delete("AnalyticsApi")  # all of them: the operator of this session would go on looking at them
 
 
 @pytest.fixture

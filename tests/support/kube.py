@@ -112,7 +112,8 @@ class KubeApi:
             "PATCH", manifest["kind"], name + query, body=manifest, content_type="application/apply-patch+yaml"
         )
 
-    def delete(self, kind: str, name: str) -> None:
+    def delete(self, kind: str, name: str = "") -> None:
+        """Without a name: all that are in the namespace."""
         self.call("DELETE", kind, name, body={"propagationPolicy": "Background"})
 
     def call(
