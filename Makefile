@@ -56,7 +56,7 @@ redis-server:
 
 .PHONY: test
 test: setup redis-server tools ## Run the tests that need no Docker (ARGS="-k word" chooses)
-	$(RUN) pytest $(ARGS)
+	$(RUN) pytest -n 3 --dist loadfile $(ARGS)  # three files at a time, each with servers of its own: most of them wait
 
 .PHONY: golden
 golden: setup ## Rewrite the golden files from what the builders give now

@@ -48,13 +48,15 @@ def install_stores(kubectl: Kubectl) -> None:
     kubectl.apply(credentials())
 
 
-def install_operator(kubectl: Kubectl, *, replicas: int = 1) -> None:
-    """The charts, as a user installs them."""
+def install_operator(kubectl: Kubectl, *, replicas: int = 1, values: tuple[str, ...] = ()) -> None:
+    """The charts, as a user installs them; `values` are more of --set."""
     kubectl.helm("upgrade", "--install", "analytics-crds", str(TOP / "charts/crds"), "--namespace=default")
     repository = f"image.repository={kubectl.image_prefix}analytics-operator"
     image = ("--set", repository, "--set", f"image.tag={TAG}")
     operator = ("analytics-operator", str(TOP / "charts/operator"))
-    kubectl.helm("upgrade", "--install", *operator, *image, "--set", f"replicas={replicas}", "--wait")
+    kubectl.helm(
+        "upgrade", "--install", *operator, *image, "--set", ",".join((f"replicas={replicas}", *values)), "--wait"
+    )
 
 
 def credentials(*, host: str = "postgres") -> dict[str, Any]:
