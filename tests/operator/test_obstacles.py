@@ -2,6 +2,7 @@
 
 import pytest
 
+from analytics_operator.names import NUDGED
 from tests.operator.play import Play, now
 from tests.support.kube import Object, eventually
 
@@ -47,18 +48,40 @@ def test_an_image_that_cannot_be_pulled_is_named(world: Play) -> None:
     world.settle()
 
 
-def test_pods_that_admission_refuses_are_explained(world: Play) -> None:
+@pytest.mark.parametrize(
+    ("why", "reason"),
+    [
+        pytest.param('violates PodSecurity "restricted:latest"', "AdmissionRefused", id="Pod Security"),
+        pytest.param(
+            "ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no", "AdmissionRefused", id="policy"
+        ),
+        pytest.param(
+            "exceeded quota: pods, requested: pods=1, used: pods=0, limited: pods=0", "QuotaExceeded", id="quota"
+        ),
+        pytest.param(
+            'error looking up service account llm/demo: serviceaccount "demo" not found', "Forbidden", id="else"
+        ),
+    ],
+)
+def test_pods_that_are_refused_are_explained_and_tried_again(world: Play, why: str, reason: str) -> None:
     world.ready()
     failure = {
         "type": "ReplicaFailure",
         "status": "True",
         "reason": "FailedCreate",
-        "message": 'pods "demo-1" is forbidden: violates PodSecurity "restricted:latest"',
+        "message": f'pods "demo-1" is forbidden: {why}',
         "lastTransitionTime": now(),
     }
     world.roll_out(readyReplicas=0, availableReplicas=0, conditions=[failure])
-    world.until("Stalled", "True", "AdmissionRefused")
+    world.until("Stalled", "True", reason)
+    eventually(lambda: NUDGED in annotations(world), what="the Deployment is touched")
     world.settle()
+    eventually(lambda: NUDGED not in annotations(world), what="no trace of it is left")
+
+
+def annotations(world: Play) -> dict[str, str]:
+    found: dict[str, str] = world.api.get("Deployment", "demo")["metadata"]["annotations"]
+    return found
 
 
 def test_transition_times_move_only_with_the_status(world: Play) -> None:

@@ -27,7 +27,7 @@ from analytics_operator.manifests.scope import Scope
 from analytics_operator.migration import Gate, State
 from analytics_operator.objects import DEPLOYMENT, Want
 from analytics_operator.observed import Observed
-from analytics_operator.planning import plan
+from analytics_operator.planning import NUDGE_SECONDS, plan
 from tests.operator.play import a_resource
 from tests.operator.test_migration import NOW, SECRETS
 
@@ -76,9 +76,7 @@ def test_building_twice_gives_the_same(ttl: int) -> None:
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["True", "False", None]))
-def test_a_deployment_is_touched_once_in_half_a_minute_while_its_pods_are_refused(
-    seconds: int, refused: str | None
-) -> None:
+def test_a_deployment_is_touched_now_and_then_while_its_pods_are_refused(seconds: int, refused: str | None) -> None:
     (plain,) = [each for each in wanted("demo") if each.ref.kind is DEPLOYMENT]
     failure = [{"type": "ReplicaFailure", "status": refused, "message": "exceeded quota"}] if refused else []
 
@@ -92,7 +90,8 @@ def test_a_deployment_is_touched_once_in_half_a_minute_while_its_pods_are_refuse
         found: str | None = planned.manifest["metadata"]["annotations"].get(names.NUDGED)
         return found
 
-    now, soon, later = touched(seconds), touched(seconds // 30 * 30), touched(seconds + 30)
+    every = NUDGE_SECONDS
+    now, soon, later = touched(seconds), touched(seconds // every * every), touched(seconds + every)
     if refused == "True":
         assert now == soon != later
     else:

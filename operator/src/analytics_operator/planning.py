@@ -11,7 +11,7 @@ from analytics_operator.manifests.scope import Scope
 from analytics_operator.objects import CONFIG_MAP, JOB, Absent, Decision, Manifest, Ref, Want, condition
 from analytics_operator.observed import Observed
 
-NUDGE_SECONDS = 30
+NUDGE_SECONDS = 20
 """How often a Deployment whose pods are refused is touched: its ReplicaSet waits twice as long after each refusal."""
 
 
@@ -43,7 +43,7 @@ def plan(observed: Observed, *, now: datetime) -> Plan:
 
 
 def _nudge(deployment: Manifest | None, *, now: datetime) -> str | None:
-    """The same for half a minute; None where no pod is refused."""
+    """The same for NUDGE_SECONDS; None where no pod is refused."""
     failure = condition(deployment, "ReplicaFailure") if deployment else None
     if failure is None or failure["status"] != "True":
         return None
