@@ -20,6 +20,7 @@ from analytics_service.http.health import Health
 from analytics_service.http.lifecycle import Lifecycle
 from analytics_service.http.openapi import document_route
 from analytics_service.http.pipeline import handler
+from analytics_service.http.replay import REPLAYS, Replays
 from analytics_service.http.services import Services
 from analytics_service.limits.limiter import Limiter
 from analytics_service.redis import Redis
@@ -54,15 +55,18 @@ def services(settings: Settings, database: Database) -> Services:
 
 def application(settings: Settings, services: Services, lifecycle: Lifecycle) -> web.Application:
     """The API: health, the document, and a route for every endpoint of the table."""
+    replays = Replays(services.metrics, lifecycle)
     app = web.Application(
         middlewares=[
             lifecycle.middleware(),
+            replays.middleware(),
             middleware.everything(services.metrics),
             cors(settings.cors_origins),
             middleware.errors,
         ],
         client_max_size=LARGEST_BODY,
     )
+    app[REPLAYS] = replays
     app.add_routes(Health(services, lifecycle).routes())
     app.add_routes([document_route(ENDPOINTS)])
     app.add_routes([web.get(endpoint.path, handler(endpoint, services)) for endpoint in ENDPOINTS])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from analytics_service.auth.principal import Principal, Role
 from analytics_service.cache.answers import Answers, Tier, key, stored
 from analytics_service.cache.flights import Flights
-from analytics_service.cache.memory import OVERHEAD, Memory
+from analytics_service.cache.memory import OVERHEAD, Memory, Stored
 from analytics_service.cache.versions import REMEMBERED_SECONDS, Versions
 from analytics_service.redis import Redis, RedisUnavailable
 from tests.support.redis import RedisServer
@@ -111,14 +111,14 @@ async def test_an_error_reaches_all_who_wait_and_is_not_kept() -> None:
     most=st.integers(OVERHEAD, 5000),
 )
 def test_memory_never_holds_more_than_its_bound(sizes: list[tuple[int, int]], most: int) -> None:
-    memory = Memory(most_bytes=most)
+    memory: Memory[str, Stored] = Memory(most_bytes=most)
     for name, size in sizes:
         memory.put(str(name), stored(b"x" * size), until=1)
         assert memory.size == sum(len(one.body) + OVERHEAD for _, one in memory._entries.values()) <= most
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    memory = Memory(most_bytes=2 * (OVERHEAD + 10))
+    memory: Memory[str, Stored] = Memory(most_bytes=2 * (OVERHEAD + 10))
     for name in "ab":
         memory.put(name, stored(b"x" * 10), until=9)
     memory.get("a", 1)

@@ -18,22 +18,22 @@ class Authenticator:
         self._capacity = capacity
         self._verified: OrderedDict[bytes, Verified] = OrderedDict()
 
-    def authenticate(self, headers: Mapping[str, str], now: datetime) -> Principal:
-        """The principal; RequestError with status 401 when the headers prove none."""
+    def authenticate(self, headers: Mapping[str, str], now: datetime) -> Verified:
+        """The principal and how long it is one; RequestError with status 401 when the headers prove none."""
         token = bearer(headers)
         if len(token) > LONGEST:
-            return self._signer.verify(token).principal  # refuses; not worth a hash
+            return self._signer.verify(token)  # refuses; not worth a hash
         key = sha256(token.encode()).digest()
         known = self._verified.get(key)
         if known is not None and now < known.expires:
             self._verified.move_to_end(key)
-            return known.principal
+            return known
         self._verified.pop(key, None)
         verified = self._signer.verify(token)
         self._verified[key] = verified
         if len(self._verified) > self._capacity:
             self._verified.popitem(last=False)
-        return verified.principal
+        return verified
 
 
 def bearer(headers: Mapping[str, str]) -> str:

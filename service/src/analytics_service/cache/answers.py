@@ -58,7 +58,7 @@ class Answers:
         self, redis: Redis | None, *, most_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._redis = redis
-        self._memory = Memory(most_bytes=most_bytes)
+        self._memory: Memory[str, Stored] = Memory(most_bytes=most_bytes)
         self._clock = clock
         self._flights: Flights[tuple[Stored, Tier]] = Flights()
 

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 OVERHEAD: Final = 200
 """Bytes of an entry beside its body, about: key, entry and the dictionary's share."""
@@ -16,38 +16,47 @@ class Stored:
     body: bytes
 
 
-class Memory:
+class HasBody(Protocol):
+    @property
+    def body(self) -> bytes: ...
+
+
+K = TypeVar("K", str, bytes)
+V = TypeVar("V", bound=HasBody)
+
+
+class Memory(Generic[K, V]):
     """Entries are found until their time is over or their room is needed; one too large for all of it is not kept."""
 
     def __init__(self, *, most_bytes: int) -> None:
         self._most = most_bytes
-        self._entries: OrderedDict[str, tuple[float, Stored]] = OrderedDict()
+        self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
         self.size = 0
 
-    def get(self, key: str, now: float) -> Stored | None:
+    def get(self, key: K, now: float) -> V | None:
         found = self._entries.get(key)
         if found is None:
             return None
-        until, stored = found
+        until, kept = found
         if now >= until:
             self._drop(key)
             return None
         self._entries.move_to_end(key)
-        return stored
+        return kept
 
-    def put(self, key: str, stored: Stored, *, until: float) -> None:
+    def put(self, key: K, kept: V, *, until: float) -> None:
         self._drop(key)
-        if _weight(stored) > self._most:
+        if _weight(kept) > self._most:
             return
-        self._entries[key] = (until, stored)
-        self.size += _weight(stored)
+        self._entries[key] = (until, kept)
+        self.size += _weight(kept)
         while self.size > self._most:
             self._drop(next(iter(self._entries)))
 
-    def _drop(self, key: str) -> None:
+    def _drop(self, key: K) -> None:
         if (found := self._entries.pop(key, None)) is not None:
             self.size -= _weight(found[1])
 
 
-def _weight(stored: Stored) -> int:
-    return len(stored.body) + OVERHEAD
+def _weight(kept: HasBody) -> int:
+    return len(kept.body) + OVERHEAD

@@ -33,3 +33,8 @@ class Versions:
         if len(self._known) > self._capacity:
             self._known.popitem(last=False)
         return version
+
+    def known_until(self, organisation: str, start: datetime, end: datetime) -> float:
+        """Until when, by the clock, `version` says again what it said last."""
+        asked, _ = self._known.get((organisation, start, end), (float("-inf"), ""))
+        return asked + REMEMBERED_SECONDS

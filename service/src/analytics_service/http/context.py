@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,8 +10,20 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from analytics_service.limits.gcra import Admission
+
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True)
+class Repeatable:
+    """The same request has the same answer, but for what counts and times it."""
+
+    until: float
+    """By the monotonic clock."""
+    admit: Callable[[], Admission | None]
+    """None: the whole request has to be looked at again."""
 
 
 @dataclass(kw_only=True)
@@ -24,6 +36,7 @@ class RequestContext:
     headers: dict[str, str] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     """Milliseconds by step."""
+    repeatable: Repeatable | None = None
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:

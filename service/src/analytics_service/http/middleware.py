@@ -46,7 +46,7 @@ def everything(metrics: Metrics) -> Middleware:
             if request.headers.get("X-Forwarded-Proto") == "https":
                 response.headers["Strict-Transport-Security"] = _HSTS
             metrics.answered(request.method, route(request), response.status, known.elapsed)
-            _report(request, response.status, known)
+            report(request.method, route(request), response.status, known.elapsed, quiet=request.path in _QUIET)
         return response
 
     return middleware
@@ -100,7 +100,7 @@ def route(request: web.Request) -> str:
     return resource.canonical if resource is not None else "unmatched"
 
 
-def _report(request: web.Request, status: int, known: RequestContext) -> None:
-    report = _log.debug if request.path in _QUIET else _log.info
-    spent = round(known.elapsed * 1000, 3)
-    report("request", method=request.method, route=route(request), status=status, duration_ms=spent)
+def report(method: str, route_: str, status: int, seconds: float, *, quiet: bool = False, **fields: str) -> None:
+    """The line of the log that every request has."""
+    write = _log.debug if quiet else _log.info
+    write("request", method=method, route=route_, status=status, duration_ms=round(seconds * 1000, 3), **fields)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from analytics_service.auth.authenticate import permit
 from analytics_service.auth.principal import Principal
 from analytics_service.cache import answers
 from analytics_service.http import envelope, parameters, times
-from analytics_service.http.context import CONTEXT, RequestContext
+from analytics_service.http.context import CONTEXT, Repeatable, RequestContext
 from analytics_service.http.endpoint import Endpoint, Moment
 from analytics_service.http.parameters import P
 from analytics_service.http.services import Services
@@ -33,7 +34,8 @@ def handler(endpoint: Endpoint[P], services: Services) -> Callable[[web.Request]
 async def respond(endpoint: Endpoint[P], services: Services, request: web.Request) -> web.Response:
     context, now = request[CONTEXT], datetime.now(UTC)
     with context.timed("auth"):
-        principal = services.authenticator.authenticate(request.headers, now)
+        verified = services.authenticator.authenticate(request.headers, now)
+        principal = verified.principal
         permit(principal, endpoint.permission)
         await admit(services, context, principal, now)
         params = parameters.parse(endpoint.params, request.query.items(), now=now)
@@ -46,6 +48,13 @@ async def respond(endpoint: Endpoint[P], services: Services, request: web.Reques
         found = await services.answers.get_or(
             key, lambda: compute(endpoint, services, context, principal, params), seconds=seconds
         )
+    context.repeatable = Repeatable(
+        until=min(
+            services.versions.known_until(principal.organisation, *params.range),
+            time.monotonic() + (min(verified.expires, times.next_step(now)) - now).total_seconds(),
+        ),
+        admit=partial(services.limiter.take, principal),
+    )
     return delivered(services, request, found)
 
 

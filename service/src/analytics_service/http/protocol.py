@@ -1,24 +1,62 @@
-"""What is said to a client whose bytes are no HTTP request: a problem too, and nothing of ours or theirs in it.
+"""Connections: where answers are given again, and what is said to a client whose bytes are no HTTP request.
 
-The library would answer in plain text with the client's own bytes, and write them into the log.
+The library would answer those in plain text with the client's own bytes, and write them into the log.
 """
 
+from typing import Any
 from uuid import uuid4
 
 import structlog
 from aiohttp import web
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
 
 from analytics_service import problems
 from analytics_service.http import numbers
 from analytics_service.http.middleware import RESPONSE_HEADERS
+from analytics_service.http.replay import REPLAYS, Replays, is_one_request
 
 _log = structlog.get_logger(__name__)
 
 
 class _Handler(RequestHandler):
-    __slots__ = ()
+    """Answers from `Replays` while the parser stands between two requests, which the bytes alone do not tell.
+
+    It does as long as whatever came was one whole request without a body, by its bytes and by what the parser made of
+    it. A connection on which anything else came once is read by the parser for good.
+    """
+
+    __slots__ = ("_between", "_replays", "raw")
+
+    def __init__(self, manager: web.Server, replays: Replays | None, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._replays = replays
+        self._between = replays is not None
+        self.raw: bytes | None = None
+        """The bytes of the request that is being answered, where they are known to be its own."""
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        waits = self._between and self._waiter is not None and not self._waiter.done()
+        if waits and self._again(data):
+            return
+        self.raw = data if waits else None
+        before = len(self._messages)
+        super().data_received(data)
+        if self._between:
+            read = len(self._messages) - before
+            self._between = is_one_request(data) and read == 1 and self._messages[-1][1] is EMPTY_PAYLOAD
+
+    def _again(self, data: bytes) -> bool:
+        if self.transport is None or self._replays is None or self._paused or self._close or self._force_close:
+            return False
+        answer = self._replays.answer(data)
+        if answer is None:
+            return False
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self.transport.write(answer)
+        return True
 
     @override
     def handle_error(
@@ -46,9 +84,13 @@ class _Handler(RequestHandler):
 
 
 class _Server(web.Server):
+    def __init__(self, *arguments: Any, replays: Replays | None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._replays = replays
+
     @override
     def __call__(self) -> RequestHandler:
-        return _Handler(self, loop=self._loop, **self._kwargs)
+        return _Handler(self, self._replays, loop=self._loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):
@@ -59,4 +101,10 @@ class Runner(web.AppRunner):
     @override
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made.request_handler, request_factory=made.request_factory, loop=made._loop, **made._kwargs)  # noqa: SLF001 - there is no other way in
+        return _Server(
+            made.request_handler,
+            request_factory=made.request_factory,
+            replays=self.app.get(REPLAYS),
+            loop=made._loop,  # noqa: SLF001 - there is no other way in
+            **made._kwargs,  # noqa: SLF001
+        )

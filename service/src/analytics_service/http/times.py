@@ -21,6 +21,11 @@ def floored(now: datetime) -> datetime:
     return now - (now - datetime.min.replace(tzinfo=UTC)) % _STEP
 
 
+def next_step(now: datetime) -> datetime:
+    """When relative times move on."""
+    return floored(now) + _STEP
+
+
 def parse(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     """The instant in UTC; ValueError with the forms that are understood."""
     try:

@@ -51,6 +51,14 @@ class Limiter:
             return admission(limit, ahead=ahead, wait=wait)
         return self._leases.grant(key, limit, granted=granted, ahead=ahead, now=self._clock())
 
+    def take(self, principal: Principal) -> Admission | None:
+        """Admits one request where nobody has to be asked for it; None where `admit` has to decide."""
+        limit, key = self._limits[principal.role], _key(principal)
+        if self._redis is not None:
+            return self._leases.take(key, limit, now=self._clock())
+        found = self._admit_here(key, limit)
+        return found if found.admitted else None
+
     def _admit_here(self, key: Key, limit: Limit) -> Admission:
         admission_, self._ahead_until[key] = admit(limit, ahead_until=self._ahead_until.get(key, 0), now=self._clock())
         self._ahead_until.move_to_end(key)

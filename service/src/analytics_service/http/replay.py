@@ -1,0 +1,156 @@
+"""Answers that were given to the same bytes a moment ago, given again without reading the request anew.
+
+What a cached answer costs is mostly reading the request and making headers that come out the same. Here the request's
+bytes are the key, and an answer is kept for as long as everything holds that it was made from: the version of the rows
+(a second at most), the token, and the step of relative times. What counts or times a request is done for each.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import formatdate
+from functools import lru_cache
+from typing import Final
+from uuid import uuid4
+
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from analytics_service.cache.answers import Tier
+from analytics_service.cache.memory import Memory
+from analytics_service.http import middleware
+from analytics_service.http.context import CONTEXT, RequestContext
+from analytics_service.http.exposition import Metrics
+from analytics_service.http.lifecycle import Lifecycle
+from analytics_service.limits.gcra import Admission
+from analytics_service.limits.headers import headers
+
+LONGEST_REQUEST: Final = 8 * 1024
+"""Bytes."""
+_OF_EACH: Final = frozenset({"cache-status", "server-timing", "x-request-id"})
+"""Headers that are made for every request, beside those of its limit."""
+_OWN_ID: Final = ("X-Request-ID", "traceparent")
+"""Clients that send these send other bytes each time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Replay:
+    head: str
+    """The status line and the headers that are the same each time."""
+    body: bytes
+    route: str
+    status: int
+    admit: Callable[[], Admission | None]
+    count: Callable[[float], None]
+
+
+class Replays:
+    """Of one application. What is kept weighs at most `most_bytes`."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
+        *,
+        most_bytes: int = 16 * 1024 * 1024,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._metrics = metrics
+        self._lifecycle = lifecycle
+        self._clock = clock
+        self._known: Memory[bytes, _Replay] = Memory(most_bytes=most_bytes)
+
+    def answer(self, raw: bytes) -> bytes | None:
+        """The whole response to a request of these bytes, counted as one; None where it has to be read."""
+        started = time.perf_counter()
+        found = self._known.get(raw, self._clock())
+        if found is None or self._lifecycle.draining:
+            return None
+        admission = found.admit()
+        if admission is None:
+            return None
+        request_id = str(uuid4())
+        said = {
+            "Date": _date(int(time.time())),
+            "X-Request-ID": request_id,
+            "Cache-Status": f"analytics; hit; detail={Tier.MEMORY}",
+            **headers(admission, datetime.now(UTC)),
+        }
+        spent = time.perf_counter() - started
+        lines = "".join([f"{name}: {value}\r\n" for name, value in said.items()])
+        found.count(spent)
+        middleware.report("GET", found.route, found.status, spent, request_id=request_id)
+        return f"{found.head}{lines}Server-Timing: total;dur={spent * 1000:.3f}\r\n\r\n".encode() + found.body
+
+    def middleware(self) -> Middleware:
+        """Keeps what the others made, so it stands before all that add a header."""
+
+        @web.middleware
+        async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = await handler(request)
+            raw = getattr(request.protocol, "raw", None)
+            if raw and isinstance(response, web.Response) and _is_kept(request, response):
+                self._keep(raw, request, response, request[CONTEXT])
+            return response
+
+        return keep
+
+    def _keep(self, raw: bytes, request: web.Request, response: web.Response, known: RequestContext) -> None:
+        if known.repeatable is None:
+            return
+        body, route = response.body, middleware.route(request)
+        assert isinstance(body, bytes | None)  # noqa: S101 - the pipeline makes no other
+        left_out = _OF_EACH | {name.lower() for name in known.headers}
+        same = [f"{name}: {value}\r\n" for name, value in response.headers.items() if name.lower() not in left_out]
+        if response.status != 304:
+            same.append(f"{hdrs.CONTENT_LENGTH}: {len(body or b'')}\r\n")
+        replay = _Replay(
+            head=f"HTTP/1.1 {response.status} {response.reason}\r\n{''.join(same)}",
+            body=body or b"",
+            route=route,
+            status=response.status,
+            admit=known.repeatable.admit,
+            count=self._counter(route, response.status),
+        )
+        self._known.put(raw, replay, until=known.repeatable.until)
+
+    def _counter(self, route: str, status: int) -> Callable[[float], None]:
+        requests = self._metrics.requests.labels("GET", route, str(status))
+        duration = self._metrics.duration.labels("GET", route)
+        hits = self._metrics.cache_hits.labels(Tier.MEMORY)
+
+        def count(seconds: float) -> None:
+            requests.inc()
+            duration.observe(seconds)
+            hits.inc()
+
+        return count
+
+
+REPLAYS: Final = web.AppKey("replays", Replays)
+
+
+def is_one_request(raw: bytes) -> bool:
+    """Whether the bytes look like one whole GET and nothing after it."""
+    return (
+        raw.startswith(b"GET ")
+        and len(raw) <= LONGEST_REQUEST
+        and raw.find(b"\r\n\r\n") == len(raw) - 4
+        and raw.count(b"\n") == raw.count(b"\r\n")
+    )
+
+
+def _is_kept(request: web.Request, response: web.Response) -> bool:
+    return (
+        response.status in {200, 304}
+        and request.version == HttpVersion11
+        and request.keep_alive
+        and response.keep_alive is not False
+        and not any(name in request.headers for name in _OWN_ID)
+    )
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
