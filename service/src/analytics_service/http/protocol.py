@@ -41,12 +41,12 @@ class _Handler(RequestHandler):
         waits = self._between and self._waiter is not None and not self._waiter.done()
         if waits and self._again(data):
             return
-        self.raw = data if waits else None
         before = len(self._messages)
         super().data_received(data)
         if self._between:
             read = len(self._messages) - before
             self._between = is_one_request(data) and read == 1 and self._messages[-1][1] is EMPTY_PAYLOAD
+        self.raw = data if waits and self._between else None
 
     def _again(self, data: bytes) -> bool:
         if self.transport is None or self._replays is None or self._paused or self._close or self._force_close:
