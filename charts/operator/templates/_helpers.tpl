@@ -55,7 +55,8 @@ object is new. The informer lists and watches; a child is read once before its f
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
-# Migrations: each attempt is created once and never changed; all but the last success and failure are deleted.
+# Migrations: each attempt is created once and never changed; all but the last success and failure are deleted, and one
+# that makes no pod.
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, delete]
