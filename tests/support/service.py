@@ -113,7 +113,18 @@ def _written(value: Any) -> str:
 
 
 _COLUMNS = (
-    *("org_id", "project_id", "trace_id", "span_id", "ts", "provider", "model", "environment", "operation_type"),
+    *(
+        "org_id",
+        "project_id",
+        "trace_id",
+        "span_id",
+        "parent_span_id",
+        "ts",
+        "provider",
+        "model",
+        "environment",
+        "operation_type",
+    ),
     *("status_code", "is_request", "prompt_tokens", "completion_tokens", "total_tokens", "prompt_cost_usd"),
     *("completion_cost_usd", "total_cost_usd", "duration_us", "ttft_us", "user_id", "session_id", "team_id", "tags"),
     *("attributes", "input_text", "output_text"),

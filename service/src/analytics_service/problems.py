@@ -44,6 +44,7 @@ class Problem(Enum):
     PAYLOAD_TOO_LARGE = Kind(1200, 413, "validation", "The request body is too large")
     UNSUPPORTED_MEDIA_TYPE = Kind(1200, 415, "validation", "The media type is not supported")
     ROUTE_NOT_FOUND = Kind(1300, 404, "not_found", "There is nothing at this path")
+    TRACE_NOT_FOUND = Kind(1302, 404, "not_found", "There is no such trace")
     METHOD_NOT_ALLOWED = Kind(1301, 405, "not_found", "The path does not know this method")
     RATE_LIMIT_EXCEEDED = Kind(1500, 429, "rate_limit", "Too many requests")
     DATABASE_CONNECTION_FAILED = Kind(1600, 503, "database", "The database cannot be reached")

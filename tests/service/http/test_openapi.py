@@ -15,6 +15,7 @@ from tests.support.service import HOUR, T0, a_row, a_service, insert
 DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(document(ENDPOINTS)))
 ASKED: dict[str, dict[str, Any]] = {
     "list_traces": {"include": "io,attributes,total", "limit": 1},
+    "get_trace": {"include": "io,attributes"},
     "get_metrics": {"metrics": "request_count,total_cost,duration,unique_users", "include_percentiles": True},
     "get_costs_summary": {"include_top_traces": True},
 }
@@ -40,6 +41,7 @@ def test_every_endpoint_and_each_of_its_parameters_is_in_the_document() -> None:
 def test_the_table_is_the_api() -> None:
     assert [(endpoint.path, endpoint.permission.value) for endpoint in ENDPOINTS] == [
         ("/api/v1/traces", "traces:read"),
+        ("/api/v1/traces/{trace_id}", "traces:read"),
         ("/api/v1/metrics", "metrics:read"),
         ("/api/v1/costs/summary", "costs:read"),
     ]
@@ -57,8 +59,9 @@ def test_names_of_endpoints_and_paths_are_unique() -> None:
 async def test_answers_and_problems_are_as_the_document_says(database_url: str, endpoint: Any) -> None:
     await insert(database_url, [a_row(number, total_cost_usd=Decimal("0.1"), tags=["a"]) for number in range(3)])
     async with a_service(database_url) as client:
-        answer = await client.get(endpoint.path, from_=T0, to=T0 + HOUR, **ASKED[endpoint.name])
-        problem = await client.get(endpoint.path, nonsense=1)
+        path = endpoint.path.format(trace_id="trace-00000")
+        answer = await client.get(path, from_=T0, to=T0 + HOUR, **ASKED[endpoint.name])
+        problem = await client.get(path, nonsense=1)
         served = await client.request("GET", "/openapi.json")
     assert answer.status == 200, answer.body
     jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json"))

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from analytics_service.endpoints import costs_summary, metrics, traces
+from analytics_service.endpoints import costs_summary, metrics, trace, traces
 from analytics_service.http.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
     traces.ENDPOINT,
+    trace.ENDPOINT,
     metrics.ENDPOINT,
     costs_summary.ENDPOINT,
 )

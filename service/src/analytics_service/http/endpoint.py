@@ -51,6 +51,7 @@ class Endpoint(Generic[P]):
     """`query` and `answer` are pure; the organisation is `$1` of every query and its projects are `$2`."""
 
     path: str
+    """May hold `{parameters}`, which are fields of `params` as those of the query string are."""
     name: str
     """Unique; OpenAPI's operationId and the route's name in metrics of caches."""
     summary: str

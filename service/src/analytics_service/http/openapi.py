@@ -53,11 +53,11 @@ def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, An
         "operationId": endpoint.name,
         "summary": endpoint.summary,
         "description": f"Needs the permission `{endpoint.permission}`.",
-        "parameters": _parameters(endpoint.params),
+        "parameters": _parameters(endpoint),
         "responses": {
             "200": _response("The answer", "application/json", _answer(endpoint, schemas)),
             "304": {"description": "The client has this answer already"},
-            **{str(status): _problem(text) for status, text in sorted(_statuses().items())},
+            **{str(status): _problem(text) for status, text in sorted(_statuses(endpoint).items())},
         },
     }
 
@@ -73,12 +73,13 @@ def _answer(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def _parameters(model: type[Parameters]) -> list[dict[str, Any]]:
+def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
+    model: type[Parameters] = endpoint.params
     schema = model.model_json_schema(mode="validation", by_alias=False)
     return [
         {
             "name": wire_name(name, info.validation_alias),
-            "in": "query",
+            "in": "path" if f"{{{name}}}" in endpoint.path else "query",
             "required": info.is_required(),
             "description": info.description or "",
             "schema": _inlined(_as_written(schema["properties"][name]), schema.get("$defs", {})),
@@ -114,9 +115,10 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
     return {key: _inlined(value, definitions) for key, value in schema.items() if key != "title"}
 
 
-def _statuses() -> dict[int, str]:
-    """What an endpoint with a query string and no body may answer beside 200."""
-    told = {400: "validation", 401: "authentication", 403: "authorization", 429: "rate_limit"}
+def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
+    """What an endpoint without a body may answer beside 200."""
+    told = {404: "not_found"} if "{" in endpoint.path else {}
+    told |= {400: "validation", 401: "authentication", 403: "authorization", 429: "rate_limit"}
     told |= {500: "internal", 503: "database", 504: "timeout"}
     return {status: _codes(status, category) for status, category in told.items()}
 

@@ -69,6 +69,8 @@ class Parameters(BaseModel):
 
     usual_range: ClassVar[timedelta]
     """From `to` backwards, when `from` is not given."""
+    ahead: ClassVar[timedelta] = timedelta(0)
+    """How far after now the range ends, when `to` is not given."""
     longest_range: ClassVar[timedelta]
 
     from_: Annotated[str | None, Field(validation_alias=AliasChoices("from", "start_time"), max_length=64)] = None
@@ -91,7 +93,7 @@ class Parameters(BaseModel):
     @model_validator(mode="after")
     def _resolve(self, info: ValidationInfo[datetime]) -> Self:
         now = info.context
-        end = self._instant("to", self.to, now) or now
+        end = self._instant("to", self.to, now) or now + self.ahead
         start = self._instant("from", self.from_, now) or end - self.usual_range
         if start >= end:
             raise RequestError(Problem.INVALID_TIME_RANGE, "from must be before to", field="from")
@@ -121,7 +123,7 @@ P = TypeVar("P", bound=Parameters)
 
 
 def parse(model: type[P], query: Iterable[tuple[str, str]], *, now: datetime) -> P:
-    """The parameters of a query string; RequestError that names the first one that is wrong."""
+    """The parameters of a path and its query string; RequestError that names the first one that is wrong."""
     values: dict[str, str] = {}
     for name, value in query:
         if name in values:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from aiohttp import web
@@ -38,7 +39,7 @@ async def respond(endpoint: Endpoint[P], services: Services, request: web.Reques
         principal = verified.principal
         permit(principal, endpoint.permission)
         await admit(services, context, principal, now)
-        params = parameters.parse(endpoint.params, request.query.items(), now=now)
+        params = parameters.parse(endpoint.params, chain(request.match_info.items(), request.query.items()), now=now)
         params = services.cursors.resume(principal, endpoint.path, params)
     with context.timed("version"):
         version = await services.versions.version(principal.organisation, *params.range)

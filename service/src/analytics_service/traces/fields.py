@@ -1,6 +1,6 @@
 """The fields of a Trace: which column each is read from, and what sorts it. The order here is that of an answer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -61,6 +61,14 @@ ON_REQUEST: Final = MappingProxyType(
     {"io": frozenset({"input_text", "output_text"}), "attributes": frozenset({"attributes"})}
 )
 """Long fields, which an answer has only when `include` or `fields` asks for them."""
+
+
+def shown(chosen: Iterable[str] | None, include: Iterable[str]) -> tuple[str, ...]:
+    """The fields of an answer in the order of Trace: the chosen ones, else all but the long ones, and the included."""
+    long = frozenset[str]().union(*ON_REQUEST.values())
+    included = frozenset[str]().union(*(ON_REQUEST.get(one, frozenset()) for one in include))
+    wanted = included | (frozenset(Trace.__annotations__) - long if chosen is None else frozenset(chosen))
+    return tuple(name for name in Trace.__annotations__ if name in wanted)
 
 
 class Sort(StrEnum):

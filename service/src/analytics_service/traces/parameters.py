@@ -11,7 +11,7 @@ from pydantic import WithJsonSchema, model_validator
 from analytics_service.http.cursor import PagedParameters
 from analytics_service.http.parameters import CSV, Text, days
 from analytics_service.problems import Problem, RequestError
-from analytics_service.traces.fields import ON_REQUEST, Field, Sort, Status, Trace
+from analytics_service.traces.fields import Field, Sort, Status, shown
 
 SEARCHED_RANGE: Final = timedelta(days=7)
 """Of a search, which reads every text of its range."""
@@ -89,10 +89,4 @@ class TraceParameters(PagedParameters):
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The fields of the answer, in the order of Trace."""
-        included = frozenset[str]().union(*(ON_REQUEST.get(one, frozenset()) for one in self.include))
-        if self.fields is not None:
-            wanted = included | frozenset(self.fields)
-        else:
-            wanted = included | frozenset(Trace.__annotations__) - frozenset[str]().union(*ON_REQUEST.values())
-        return tuple(name for name in Trace.__annotations__ if name in wanted)
+        return shown(self.fields, self.include)
