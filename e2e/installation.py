@@ -33,6 +33,7 @@ def cluster(namespace: str) -> Kubectl:
 
 def make_namespace(kubectl: Kubectl) -> None:
     """A fresh namespace that admits restricted pods only; one of the same name from an earlier run goes first."""
+    kubectl.helm("uninstall", "analytics-operator", "--ignore-not-found")  # takes its roles of the cluster along
     kubectl("delete", "namespace", kubectl.namespace, "--ignore-not-found", "--wait", seconds=180)
     labels = {"pod-security.kubernetes.io/enforce": "restricted", "analytics-e2e": "true"}
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubectl.namespace, "labels": labels}})
