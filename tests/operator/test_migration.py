@@ -174,6 +174,13 @@ def test_a_job_that_makes_no_pod_is_said_and_replaced(seconds: int, reason: str 
     assert found.discard == (job["metadata"]["name"] if reason else None)
 
 
+def test_a_job_that_says_it_has_a_pod_is_believed() -> None:
+    job = made(a_job(digest(resource())), ago=3600)
+    job["status"]["active"] = 1
+    found = gate(resource(), job)
+    assert (found.problem, found.discard) == (None, None)
+
+
 def test_a_job_that_made_a_pod_is_left_alone_however_long_it_runs() -> None:
     job = made(a_job(digest(resource())), ago=3600)
     pod = a_pod(job, "")

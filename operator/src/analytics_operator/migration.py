@@ -119,7 +119,8 @@ def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Ga
 def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Result | None, now: datetime) -> Gate:
     name = live["metadata"]["name"]
     mine = pods.of_job(observed.pods, live)
-    refused = not mine and _age_of(live, now=now) >= PATIENCE
+    begun = mine or live.get("status", {}).get("active")
+    refused = not begun and _age_of(live, now=now) >= PATIENCE
     problem = pods.problem(mine) if mine else _no_pod(live) if refused else _refused_before(observed)
     wanted = _digest(live) == digest
     stuck = problem is not None and pods.never_started(mine)
