@@ -18,11 +18,12 @@ class Api:
         self.asked: list[str] = []
         self.answered: list[tuple[str, int]] = []
         self.relisted = 0
+        self.status = 200
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append(request.path_qs)
         gone = "continue" in request.query or "resourceVersion" in request.query
-        return web.json_response({}, status=410 if gone else 200)
+        return web.json_response({}, status=410 if gone else self.status)
 
     async def again(self) -> None:
         self.relisted += 1
@@ -68,4 +69,16 @@ async def test_the_second_list_is_told_and_comes_a_second_later() -> None:
         assert api.relisted == 0
         await client.get("/api/v1/pods?limit=1")
         assert time.monotonic() - start >= 1
+    assert api.relisted == 1
+
+
+async def test_a_list_that_is_refused_again_and_again_is_no_reason_to_look() -> None:
+    api = Api()
+    api.status = 403
+    async with session(api) as client:
+        for _ in range(2):
+            await client.get("/api/v1/pods?limit=1")
+        assert api.relisted == 0
+        api.status = 200
+        await client.get("/api/v1/pods?limit=1")
     assert api.relisted == 1

@@ -77,7 +77,7 @@ class Informer:
             request.url = request.url.without_query_params("resourceVersion")
             response = await send(request)
             await self._relisted()
-        elif again and not watch:
+        elif again and not watch and response.ok:
             await self._relisted()
         self._answered(request.url.name, response.status)
         return response
