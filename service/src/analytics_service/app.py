@@ -15,10 +15,11 @@ from analytics_service.errors import UsageError
 from analytics_service.http import middleware
 from analytics_service.http.cors import cors
 from analytics_service.http.cursor import Cursors
+from analytics_service.http.docs import docs_route
 from analytics_service.http.exposition import metrics
 from analytics_service.http.health import Health
 from analytics_service.http.lifecycle import Lifecycle
-from analytics_service.http.openapi import document_route
+from analytics_service.http.openapi import document, document_route
 from analytics_service.http.pipeline import handler
 from analytics_service.http.replay import REPLAYS, Replays
 from analytics_service.http.services import Services
@@ -68,6 +69,6 @@ def application(settings: Settings, services: Services, lifecycle: Lifecycle) ->
     )
     app[REPLAYS] = replays
     app.add_routes(Health(services, lifecycle).routes())
-    app.add_routes([document_route(ENDPOINTS)])
+    app.add_routes([document_route(ENDPOINTS), docs_route(document(ENDPOINTS))])
     app.add_routes([web.get(endpoint.path, handler(endpoint, services)) for endpoint in ENDPOINTS])
     return app

@@ -40,7 +40,8 @@ def everything(metrics: Metrics) -> Middleware:
         with structlog.contextvars.bound_contextvars(**known.log_fields()):
             response = await handler(request)
             response.headers.update(known.headers)
-            response.headers.update(RESPONSE_HEADERS)
+            for name, value in RESPONSE_HEADERS.items():
+                response.headers.setdefault(name, value)
             response.headers["X-Request-ID"] = known.request_id
             response.headers["Server-Timing"] = known.server_timing()
             if request.headers.get("X-Forwarded-Proto") == "https":
