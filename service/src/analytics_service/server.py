@@ -14,6 +14,8 @@ from analytics_service.errors import ServiceError
 from analytics_service.http.lifecycle import Lifecycle
 from analytics_service.http.protocol import Runner
 
+KEEPALIVE_SECONDS: Final = 75.0
+"""What a client may take for its next whole request: longer than proxies keep connections that they reuse."""
 DRAIN_SECONDS: Final = 25.0
 """Less than the pod's terminationGracePeriodSeconds after its preStop."""
 LINGER_SECONDS: Final = 3.0
@@ -49,7 +51,14 @@ async def listening(*sites: Site) -> AsyncIterator[list[Listening]]:
 
 
 async def _start(site: Site, stack: AsyncExitStack) -> Listening:
-    runner = Runner(site.application, access_log=None, handle_signals=False, shutdown_timeout=_LAST_SECONDS)
+    runner = Runner(
+        site.application,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_LAST_SECONDS,
+        handler_cancellation=True,  # a question whose client has gone is not asked to its end
+        keepalive_timeout=KEEPALIVE_SECONDS,
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

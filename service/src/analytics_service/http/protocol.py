@@ -104,6 +104,7 @@ class Runner(web.AppRunner):
         return _Server(
             made.request_handler,
             request_factory=made.request_factory,
+            handler_cancellation=made.handler_cancellation,
             replays=self.app.get(REPLAYS),
             loop=made._loop,  # noqa: SLF001 - there is no other way in
             **made._kwargs,  # noqa: SLF001
