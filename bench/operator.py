@@ -6,7 +6,6 @@ There are no nodes: `operator_world` plays the missing controllers. Prints the t
 
 import argparse
 import asyncio
-import json
 import random
 import statistics
 import sys
@@ -15,10 +14,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import yaml
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -55,7 +54,8 @@ def main() -> int:
         for size in options.sizes:
             with tempfile.TemporaryDirectory() as folder, cluster(Path(folder)) as api:
                 found.append(asyncio.run(measure(api, Path(folder), size, options, stages)))
-    print(json.dumps([asdict(each) for each in found]) if options.output == "json" else "\n".join(tables(found)))
+    as_json = TypeAdapter(list[Figures]).dump_json(found).decode()
+    print(as_json if options.output == "json" else "\n".join(tables(found)))
     return 0
 
 
