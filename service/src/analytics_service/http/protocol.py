@@ -3,7 +3,8 @@
 The library would answer those in plain text with the client's own bytes, and write them into the log.
 """
 
-from typing import Any
+import asyncio
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
@@ -17,6 +18,8 @@ from analytics_service.http import numbers
 from analytics_service.http.middleware import RESPONSE_HEADERS
 from analytics_service.http.replay import REPLAYS, Replays, is_one_request
 
+SLOWEST_READ_SECONDS: Final = 60.0
+
 _log = structlog.get_logger(__name__)
 
 
@@ -27,10 +30,18 @@ class _Handler(RequestHandler):
     it. A connection on which anything else came once is read by the parser for good.
     """
 
-    __slots__ = ("_between", "_replays", "raw")
+    __slots__ = ("_between", "_replays", "_slowest_read", "raw")
 
-    def __init__(self, manager: web.Server, replays: Replays | None, **options: Any) -> None:
+    def __init__(
+        self,
+        manager: web.Server,
+        replays: Replays | None,
+        *,
+        slowest_read: float = SLOWEST_READ_SECONDS,
+        **options: Any,
+    ) -> None:
         super().__init__(manager, **options)
+        self._slowest_read = slowest_read
         self._replays = replays
         self._between = replays is not None
         self.raw: bytes | None = None
@@ -47,6 +58,17 @@ class _Handler(RequestHandler):
             read = len(self._messages) - before
             self._between = is_one_request(data) and read == 1 and self._messages[-1][1] is EMPTY_PAYLOAD
         self.raw = data if waits and self._between else None
+
+    @override
+    async def _drain_helper(self) -> None:
+        """Waits until the client has read; it is cut off where that takes too long, since its answer takes room."""
+        try:
+            async with asyncio.timeout(self._slowest_read):
+                await super()._drain_helper()
+        except TimeoutError:
+            if self.transport is not None:
+                self.transport.abort()
+            raise ConnectionResetError("the client reads too slowly") from None
 
     def _again(self, data: bytes) -> bool:
         if self.transport is None or self._replays is None or self._paused or self._close or self._force_close:

@@ -1,0 +1,62 @@
+"""A client that does not read what it asked for is cut off; one that reads slowly gets all of it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from analytics_service.http.protocol import Runner
+
+LARGE = b"x" * 32 * 1024 * 1024
+"""More than the buffers of both sides hold."""
+
+
+@asynccontextmanager
+async def asked(ended: list[str], *, slowest_read: float) -> AsyncIterator[socket.socket]:
+    """A connection that has asked for LARGE."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(len(LARGE))})
+        await response.prepare(request)
+        try:
+            await response.write(LARGE)
+        except ConnectionResetError:
+            ended.append("cut")
+            raise
+        ended.append("sent")
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    runner = Runner(app, slowest_read=slowest_read, handle_signals=False)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    client = socket.create_connection(("127.0.0.1", runner.addresses[0][1]))
+    client.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        yield client
+    finally:
+        client.close()
+        await runner.cleanup()
+
+
+async def test_who_does_not_read_is_cut_off() -> None:
+    ended: list[str] = []
+    async with asked(ended, slowest_read=0.3), asyncio.timeout(20):
+        while not ended:  # noqa: ASYNC110 - the other side's list
+            await asyncio.sleep(0.05)
+    assert ended == ["cut"]
+
+
+async def test_who_reads_late_gets_all_of_it() -> None:
+    ended: list[str] = []
+    async with asked(ended, slowest_read=20) as client, asyncio.timeout(20):
+        await asyncio.sleep(0.5)
+        assert ended == []
+        received = 0
+        while received < len(LARGE):
+            received += len(await asyncio.get_running_loop().sock_recv(client, 1024 * 1024))
+    assert ended == ["sent"]
