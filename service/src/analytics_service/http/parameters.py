@@ -38,8 +38,10 @@ class Range(NamedTuple):
 
 
 def _split(value: object) -> object:
-    """`a,b` as ("a", "b")."""
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+    """`a,b` as ("a", "b"); an empty text holds nothing."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",")) if value.strip() else ()
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -62,6 +64,9 @@ Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")
 """A value that names something: PostgreSQL has no text with NUL."""
 
 
+_TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
+
+
 class Parameters(BaseModel):
     """Base of every endpoint's parameters: all have a range of time."""
 
@@ -73,9 +78,9 @@ class Parameters(BaseModel):
     """How far after now the range ends, when `to` is not given."""
     longest_range: ClassVar[timedelta]
 
-    from_: Annotated[str | None, Field(validation_alias=AliasChoices("from", "start_time"), max_length=64)] = None
+    from_: Annotated[str | None, Field(validation_alias=AliasChoices("from", "start_time"), **_TIME)] = None
     """Start of the range: RFC 3339, or relative as now-24h, now-7d/d. Alias: start_time."""
-    to: Annotated[str | None, Field(validation_alias=AliasChoices("to", "end_time"), max_length=64)] = None
+    to: Annotated[str | None, Field(validation_alias=AliasChoices("to", "end_time"), **_TIME)] = None
     """End of the range, not in it. Alias: end_time."""
     tz: Annotated[str, AfterValidator(_zone), Field(max_length=64)] = "UTC"
     """IANA name of the zone whose days and weeks are meant."""

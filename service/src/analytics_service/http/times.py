@@ -13,6 +13,11 @@ _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 _RELATIVE = re.compile(r"now(?:(?P<sign>[+-])(?P<count>\d{1,6})(?P<unit>[smhdw]))?(?:/(?P<floor>[mhdw]))?")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+SHAPE: Final = (
+    r"^(now([+-]\d{1,6}[smhdw])?(/[mhdw])?"
+    r"|\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d))$"
+)
+"""What both forms look like, for the document."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
