@@ -3,11 +3,12 @@
 import asyncio
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 from tests.support.service import T0, a_row, a_service, a_token, insert
 
 
-async def test_what_the_document_allows_is_answered_and_the_rest_is_refused(database_url: str) -> None:
+async def test_what_the_document_allows_is_answered_and_the_rest_is_refused(database_url: str, tmp_path: Path) -> None:
     await insert(database_url, [a_row(number, ts=T0 + timedelta(hours=number)) for number in range(20)])
     async with a_service(database_url) as client:
         command = (
@@ -17,7 +18,7 @@ async def test_what_the_document_allows_is_answered_and_the_rest_is_refused(data
             *("--exclude-checks", "positive_data_acceptance"),  # no schema says that `from` is before `to`
         )
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+            *command, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()

@@ -1,5 +1,6 @@
 """Times as clients write them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -34,6 +35,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 )
 def test_a_time_is_an_instant(text: str, utc: str) -> None:
     assert times.parse(text, now=NOW, zone=BERLIN).isoformat() == utc
+    assert re.search(times.SHAPE, text), "as the document says"
 
 
 @pytest.mark.parametrize(
