@@ -2,7 +2,6 @@
 
 import asyncio
 
-import asyncpg
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -222,32 +221,3 @@ async def test_one_organisation_cannot_tell_the_tags_of_another(database_url: st
 def test_if_none_match_matches_only_the_whole_tag(header: str) -> None:
     matched = envelope.matches(header, '"abc"')
     assert matched == any(part.strip() in {"*", '"abc"', 'W/"abc"'} for part in header.split(","))
-
-
-async def test_a_statement_whose_clients_have_all_gone_is_cancelled(database_url: str) -> None:
-    await insert(database_url, [a_row()])
-    asking = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM traces AS t%'"
-    holder = await asyncpg.connect(database_url)
-    async with a_service(database_url) as client:
-        await client.get("/api/v1/traces", from_=T0, to=T0 + HOUR)  # its connection is prepared
-
-        async def waiting(count: int) -> None:
-            async with asyncio.timeout(20):
-                while await watcher.fetchval(asking) != count:  # noqa: ASYNC110 - PostgreSQL tells nobody
-                    await asyncio.sleep(0.05)
-
-        watcher = await asyncpg.connect(database_url)
-        async with holder.transaction():
-            await holder.execute("LOCK TABLE traces IN ACCESS EXCLUSIVE MODE")
-            both = [asyncio.create_task(client.get("/api/v1/traces/trace-00000")) for _ in range(2)]
-            await waiting(1)
-            both[0].cancel()
-            await asyncio.sleep(0.3)
-            assert await watcher.fetchval(asking) == 1, "the other client still waits"
-            alone = asyncio.create_task(client.get("/api/v1/traces", from_=T0, to=T0 + HOUR, limit=3))
-            await waiting(2)
-            alone.cancel()
-            await waiting(1)
-        assert (await both[1]).status == 200
-        await watcher.close()
-    await holder.close()

@@ -1,13 +1,15 @@
-"""A client that does not read what it asked for is cut off; one that reads slowly gets all of it."""
+"""A client that does not read what it asked for is cut off, and for one that has gone nothing is asked any more."""
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 from aiohttp import web
 
 from analytics_service.http.protocol import Runner
+from tests.support.service import HOUR, T0, a_row, a_service, insert
 
 LARGE = b"x" * 32 * 1024 * 1024
 """More than the buffers of both sides hold."""
@@ -60,3 +62,32 @@ async def test_who_reads_late_gets_all_of_it() -> None:
         while received < len(LARGE):
             received += len(await asyncio.get_running_loop().sock_recv(client, 1024 * 1024))
     assert ended == ["sent"]
+
+
+async def test_a_statement_whose_clients_have_all_gone_is_cancelled(database_url: str) -> None:
+    await insert(database_url, [a_row()])
+    asking = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM traces AS t%'"
+    holder = await asyncpg.connect(database_url)
+    async with a_service(database_url) as client:
+        await client.get("/api/v1/traces", from_=T0, to=T0 + HOUR)  # its connection is prepared
+
+        async def waiting(count: int) -> None:
+            async with asyncio.timeout(20):
+                while await watcher.fetchval(asking) != count:  # noqa: ASYNC110 - PostgreSQL tells nobody
+                    await asyncio.sleep(0.05)
+
+        watcher = await asyncpg.connect(database_url)
+        async with holder.transaction():
+            await holder.execute("LOCK TABLE traces IN ACCESS EXCLUSIVE MODE")
+            both = [asyncio.create_task(client.get("/api/v1/traces/trace-00000")) for _ in range(2)]
+            await waiting(1)
+            both[0].cancel()
+            await asyncio.sleep(0.3)
+            assert await watcher.fetchval(asking) == 1, "the other client still waits"
+            alone = asyncio.create_task(client.get("/api/v1/traces", from_=T0, to=T0 + HOUR, limit=3))
+            await waiting(2)
+            alone.cancel()
+            await waiting(1)
+        assert (await both[1]).status == 200
+        await watcher.close()
+    await holder.close()
