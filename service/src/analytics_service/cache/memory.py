@@ -15,14 +15,19 @@ class Stored:
     tag: str
     body: bytes
 
-
-class HasBody(Protocol):
     @property
-    def body(self) -> bytes: ...
+    def weight(self) -> int:
+        return len(self.body)
+
+
+class Weighed(Protocol):
+    @property
+    def weight(self) -> int:
+        """Bytes."""
 
 
 K = TypeVar("K", str, bytes)
-V = TypeVar("V", bound=HasBody)
+V = TypeVar("V", bound=Weighed)
 
 
 class Memory(Generic[K, V]):
@@ -58,5 +63,5 @@ class Memory(Generic[K, V]):
             self.size -= _weight(found[1])
 
 
-def _weight(kept: HasBody) -> int:
-    return len(kept.body) + OVERHEAD
+def _weight(kept: Weighed) -> int:
+    return kept.weight + OVERHEAD

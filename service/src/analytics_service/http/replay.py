@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
+from hashlib import sha256
 from typing import Final
 from uuid import uuid4
 
@@ -44,6 +45,10 @@ class _Replay:
     admit: Callable[[], Admission | None]
     count: Callable[[float], None]
 
+    @property
+    def weight(self) -> int:
+        return len(self.head) + len(self.body)
+
 
 class Replays:
     """Of one application. What is kept weighs at most `most_bytes`."""
@@ -64,7 +69,7 @@ class Replays:
     def answer(self, raw: bytes) -> bytes | None:
         """The whole response to a request of these bytes, counted as one; None where it has to be read."""
         started = time.perf_counter()
-        found = self._known.get(raw, self._clock())
+        found = self._known.get(_key(raw), self._clock())
         if found is None or self._lifecycle.draining:
             return None
         admission = found.admit()
@@ -113,7 +118,7 @@ class Replays:
             admit=known.repeatable.admit,
             count=self._counter(route, response.status),
         )
-        self._known.put(raw, replay, until=known.repeatable.until)
+        self._known.put(_key(raw), replay, until=known.repeatable.until)
 
     def _counter(self, route: str, status: int) -> Callable[[float], None]:
         requests = self._metrics.requests.labels("GET", route, str(status))
@@ -126,6 +131,11 @@ class Replays:
             hits.inc()
 
         return count
+
+
+def _key(raw: bytes) -> bytes:
+    """Hashed: the bytes hold a token, which is not kept anywhere."""
+    return sha256(raw).digest()
 
 
 REPLAYS: Final = web.AppKey("replays", Replays)
