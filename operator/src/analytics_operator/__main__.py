@@ -11,7 +11,7 @@ import uvloop
 
 from analytics_operator import app, logs
 from analytics_operator.api.crd import document
-from analytics_operator.errors import LeaseLost, OperatorError, UsageError
+from analytics_operator.errors import OperatorError, UsageError
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -55,9 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         sys.stderr.write(f"analytics-operator: {error}\n")
         return 2
-    except LeaseLost as error:
-        sys.stderr.write(f"analytics-operator: {error}\n")
-        os._exit(1)  # at once: another replica may already lead
     except OperatorError as error:
         sys.stderr.write(f"analytics-operator: {error}\n")
         return 1

@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import os
 import secrets
 import signal
+import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import kopf
 import structlog
@@ -45,7 +47,7 @@ class Options:
 
 
 async def run(options: Options) -> None:
-    """Returns after SIGTERM or SIGINT; raises LeaseLost when another replica may lead."""
+    """Returns after SIGTERM or SIGINT; ends the process when another replica may lead."""
     gc.freeze()  # modules live as long as the process: looking through them again and again was a tenth of its CPU
     gc.set_threshold(10_000)
     metrics = Metrics()
@@ -63,9 +65,10 @@ async def run(options: Options) -> None:
         ):
             await _first_of(stop.wait(), election.acquire())
             if not stop.is_set():
-                await _first_of(election.keep(), stop.wait(), _operate(options, cluster, metrics, echo, stop))
-    except LeaseLost:
-        raise  # somebody else's by now
+                try:
+                    await _first_of(election.keep(), stop.wait(), _operate(options, cluster, metrics, echo, stop))
+                except LeaseLost as error:
+                    _end_at_once(error)
     except BaseException:
         await election.release()
         raise
@@ -74,6 +77,13 @@ async def run(options: Options) -> None:
     finally:
         await cluster.close()
         await lease.close()
+
+
+def _end_at_once(error: LeaseLost) -> NoReturn:
+    """Another replica may already lead: nothing is waited for, as the informer's own end would be without a bound."""
+    sys.stderr.write(f"analytics-operator: {error}\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 async def _operate(options: Options, cluster: Cluster, metrics: Metrics, echo: Echo, stop: asyncio.Event) -> None:
