@@ -1,6 +1,5 @@
 """An operator that is newer than the CRD beside it, on an API server of its own."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from analytics_operator.api.crd import definition
 from analytics_operator.served import missing
 from tests.operator.conftest import running, serving
 from tests.operator.play import Play
-from tests.support.kube import TOP, KubeApi, Object, eventually
+from tests.support.kube import TOP, Object, eventually
 
 CRD = "analyticsapis.analytics.llm-observatory.io"
 
@@ -45,35 +44,23 @@ def test_fields_that_the_served_schema_lacks_are_named_once() -> None:
     assert missing(published(older())) == ("spec.autoscaling", "spec.cors.origins")
 
 
-@pytest.fixture
-def outdated(tmp_path: Path) -> Iterator[KubeApi]:
-    with serving(tmp_path, crd=older()) as api:
-        yield api
-
-
 @pytest.mark.kube
-def test_an_older_crd_is_said_until_it_is_upgraded(outdated: KubeApi, tmp_path: Path) -> None:
-    play = Play(outdated)
-    with running(outdated, tmp_path, "--namespace=default"):
+def test_an_older_crd_is_said_until_it_is_upgraded(tmp_path: Path) -> None:
+    with serving(tmp_path, crd=older()) as api, running(api, tmp_path, "--namespace=default"):
+        play = Play(api)
         play.ready()
         found = play.until("SchemaOutdated", "True", "OlderThanOperator")
         assert "spec.autoscaling, spec.cors.origins" in found["message"]
         assert "upgrade the chart charts/crds" in found["message"]
-        outdated.merge("CustomResourceDefinition", CRD, {"spec": definition()["spec"]})
+        api.merge("CustomResourceDefinition", CRD, {"spec": definition()["spec"]})
         eventually(lambda: play.condition("SchemaOutdated")["status"] is None, what="it is upgraded", seconds=90)
-    assert play.condition("Ready")["status"] == "True"
-
-
-@pytest.fixture
-def ahead(tmp_path: Path) -> Iterator[KubeApi]:
-    with serving(tmp_path, crd=newer()) as api:
-        yield api
+        assert play.condition("Ready")["status"] == "True"
 
 
 @pytest.mark.kube
-def test_a_stored_resource_that_cannot_be_read_is_said_and_its_pods_stay(ahead: KubeApi, tmp_path: Path) -> None:
-    play = Play(ahead)
-    with running(ahead, tmp_path, "--namespace=default"):
+def test_a_stored_resource_that_cannot_be_read_is_said_and_its_pods_stay(tmp_path: Path) -> None:
+    with serving(tmp_path, crd=newer()) as api, running(api, tmp_path, "--namespace=default"):
+        play = Play(api)
         play.ready()
         play.pause(3)  # the last look writes its status
         before = play.deployment()

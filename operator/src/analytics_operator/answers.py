@@ -6,8 +6,6 @@ from email.utils import parsedate_to_datetime
 
 from analytics_operator import errors
 
-ADMISSION = ("admission webhook", "violates PodSecurity", "ValidatingAdmissionPolicy", "failed calling webhook")
-
 
 def error(status: int, body: bytes, *, retry_after: str | None = None) -> errors.ApiError:
     """The error of the tree that stands for the answer."""
@@ -28,10 +26,11 @@ def _seconds(retry_after: str | None) -> float | None:
 
 
 def _kind(status: int, message: str) -> type[errors.ApiError]:
-    if any(words in message for words in ADMISSION):
-        return errors.AdmissionRefused
+    told = errors.refusal(message)
+    if told is errors.AdmissionRefused:
+        return told
     if status == 403:
-        return errors.QuotaExceeded if "exceeded quota" in message else errors.Forbidden
+        return told or errors.Forbidden
     match status:
         case 404:
             return errors.NotFound

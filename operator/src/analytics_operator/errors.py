@@ -76,3 +76,15 @@ class ChildConflict(OperatorError):  # noqa: N818 - as above
     """The object exists and is not ours; it is left as it is."""
 
     reason = "ChildConflict"
+
+
+_ADMISSION = ("admission webhook", "violates PodSecurity", "ValidatingAdmissionPolicy", "failed calling webhook")
+
+
+def refusal(message: str) -> type[Refused] | None:
+    """Which refusal the words of Kubernetes tell of; None where they tell of none."""
+    if any(words in message for words in _ADMISSION):
+        return AdmissionRefused
+    if "exceeded quota" in message:
+        return QuotaExceeded
+    return Forbidden if "forbidden" in message else None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from analytics_operator import pods
+from analytics_operator import errors, pods
 from analytics_operator.conditions import Reason
 from analytics_operator.objects import Manifest, condition
 
@@ -50,7 +50,8 @@ def _trouble(deployment: Manifest, live_pods: tuple[Manifest, ...]) -> Trouble |
     """The nearest cause first: no pod could be made, a pod does not run, nothing moved for too long."""
     failure = condition(deployment, "ReplicaFailure")
     if failure and failure["status"] == "True":
-        return Trouble(reason=_refusal(failure["message"]), message=failure["message"], stalled=True)
+        told = errors.refusal(failure["message"]) or errors.Refused
+        return Trouble(reason=Reason(told.reason), message=failure["message"], stalled=True)
     progress = condition(deployment, "Progressing") or {}
     late = progress.get("reason") == "ProgressDeadlineExceeded"
     found = pods.problem(live_pods)
@@ -60,11 +61,3 @@ def _trouble(deployment: Manifest, live_pods: tuple[Manifest, ...]) -> Trouble |
         message = f"{progress.get('message', '')}; see `kubectl describe` of its pods"
         return Trouble(reason=Reason.DEADLINE_EXCEEDED, message=message, stalled=True)
     return None
-
-
-def _refusal(message: str) -> Reason:
-    if "exceeded quota" in message:
-        return Reason.QUOTA_EXCEEDED
-    if "violates PodSecurity" in message or "admission" in message.lower():
-        return Reason.ADMISSION_REFUSED
-    return Reason.FORBIDDEN if "forbidden" in message else Reason.REFUSED

@@ -69,6 +69,7 @@ def application(settings: Settings, services: Services, lifecycle: Lifecycle) ->
     )
     app[REPLAYS] = replays
     app.add_routes(Health(services, lifecycle).routes())
-    app.add_routes([document_route(ENDPOINTS), docs_route(document(ENDPOINTS))])
+    said = document(ENDPOINTS)
+    app.add_routes([document_route(said), docs_route(said)])
     app.add_routes([web.get(endpoint.path, handler(endpoint, services)) for endpoint in ENDPOINTS])
     return app

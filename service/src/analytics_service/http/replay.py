@@ -116,21 +116,9 @@ class Replays:
             route=route,
             status=response.status,
             admit=known.repeatable.admit,
-            count=self._counter(route, response.status),
+            count=self._metrics.again(route, response.status),
         )
         self._known.put(_key(raw), replay, until=known.repeatable.until)
-
-    def _counter(self, route: str, status: int) -> Callable[[float], None]:
-        requests = self._metrics.requests.labels("GET", route, str(status))
-        duration = self._metrics.duration.labels("GET", route)
-        hits = self._metrics.cache_hits.labels(Tier.MEMORY)
-
-        def count(seconds: float) -> None:
-            requests.inc()
-            duration.observe(seconds)
-            hits.inc()
-
-        return count
 
 
 def _key(raw: bytes) -> bytes:
