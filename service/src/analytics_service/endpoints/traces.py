@@ -5,7 +5,7 @@ from datetime import timedelta
 from analytics_service.auth.principal import Permission
 from analytics_service.http.endpoint import Endpoint, Moment
 from analytics_service.traces import rows, statement
-from analytics_service.traces.fields import Trace
+from analytics_service.traces.fields import Listed
 from analytics_service.traces.parameters import TraceParameters
 
 _SETTLED = timedelta(hours=1)
@@ -23,7 +23,7 @@ ENDPOINT = Endpoint(
     params=TraceParameters,
     query=statement.query,
     answer=rows.answer,
-    data=list[Trace],
+    data=list[Listed],
     cache_for=_cache_for,
     paged=True,
 )

@@ -53,6 +53,13 @@ class Trace(TypedDict, total=False):
     attributes: dict[str, Any]
 
 
+class Listed(Trace, total=False):
+    """A span of a list; with `include=children` those that have some."""
+
+    children: list[Trace]
+    more_children: bool
+
+
 Field = StrEnum("Field", {name.upper(): name for name in Trace.__annotations__})  # type: ignore[misc]  # from the one list
 COLUMNS: Mapping[str, str] = MappingProxyType({"duration_ms": "duration_us", "ttft_ms": "ttft_us"})
 """Where a field's column has another name."""

@@ -11,6 +11,7 @@ from pydantic import WithJsonSchema, model_validator
 from analytics_service.http.cursor import PagedParameters
 from analytics_service.http.parameters import CSV, Text, days
 from analytics_service.problems import Problem, RequestError
+from analytics_service.traces.children import MOST_PARENTS
 from analytics_service.traces.fields import Field, Sort, Status, shown
 
 SEARCHED_RANGE: Final = timedelta(days=7)
@@ -25,6 +26,7 @@ class Order(StrEnum):
 
 
 class Include(StrEnum):
+    CHILDREN = "children"
     ATTRIBUTES = "attributes"
     IO = "io"
     TOTAL = "total"
@@ -73,7 +75,8 @@ class TraceParameters(PagedParameters):
     fields: Annotated[tuple[Field, ...], *CSV, Bounds(min_length=1)] | None = None
     """Only these fields."""
     include: Annotated[tuple[Include, ...], *CSV] = ()
-    """Adds long fields (`attributes`; `io`: input_text and output_text), or the number of all rows (`total`)."""
+    """Adds long fields (`attributes`; `io`: input_text and output_text), the number of all rows (`total`), or each span's
+    direct `children` of the range, at most 100 of each and of at most 100 spans a page."""
 
     @model_validator(mode="after")
     def _ranges_that_can_be_read(self) -> Self:
@@ -85,6 +88,10 @@ class TraceParameters(PagedParameters):
                 raise RequestError(
                     Problem.INVALID_TIME_RANGE, f"{field} takes a range of at most {days(longest)}", field=field
                 )
+        if Include.CHILDREN in self.include and self.limit > MOST_PARENTS:
+            raise RequestError(
+                Problem.RANGE_TOO_LARGE, f"include=children takes a limit of at most {MOST_PARENTS}", field="limit"
+            )
         return self
 
     @property

@@ -1,6 +1,6 @@
 """From rows to Traces."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -9,15 +9,24 @@ import orjson
 from analytics_service.database.levels import Level
 from analytics_service.http import numbers
 from analytics_service.http.endpoint import Answer, Page, Row
+from analytics_service.traces.children import MOST_CHILDREN, by_place
 from analytics_service.traces.fields import column
 from analytics_service.traces.parameters import Include, TraceParameters
 from analytics_service.traces.statement import key
 
 
 def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
+    children: Mapping[int, Sequence[Row]] | None = None
+    if Include.CHILDREN in params.include:
+        rows, children = by_place(rows)
     page, more = rows[: params.limit], len(rows) > params.limit
+    data = [trace(row, params.shown) for row in page]
+    if children is not None:
+        data = [
+            span | _family(children.get(row["place"], ()), params.shown) for span, row in zip(data, page, strict=True)
+        ]
     return Answer(
-        data=[trace(row, params.shown) for row in page],
+        data=data,
         source=Level.RAW,
         page=Page(
             limit=params.limit, after=key(page[-1], params.sort_by) if more else None, total=_total(params, rows)
@@ -33,6 +42,11 @@ def trace(row: Row, fields: Sequence[str]) -> dict[str, Any]:
         for name, value in values
         if value is not None and value != ""
     }
+
+
+def _family(children: Sequence[Row], fields: Sequence[str]) -> dict[str, Any]:
+    shown = [trace(child, fields) for child in children[:MOST_CHILDREN]]
+    return {"children": shown, "more_children": len(children) > MOST_CHILDREN} if shown else {}
 
 
 def _total(params: TraceParameters, rows: Sequence[Row]) -> int | None:

@@ -12,6 +12,7 @@ from analytics_service.database.arguments import Arguments
 from analytics_service.database.query import Query
 from analytics_service.http.cursor import Keyset
 from analytics_service.http.endpoint import Row
+from analytics_service.traces.children import with_children
 from analytics_service.traces.fields import KINDS, Sort, column
 from analytics_service.traces.parameters import Include, Order, TraceParameters
 
@@ -32,18 +33,21 @@ def query(principal: Principal, params: TraceParameters) -> Query:
     """One row more than the page holds, which says whether there are more."""
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     filters = " AND ".join(_filters(params, arguments))
-    columns = [f"t.{column(name)}" for name in params.shown]
+    columns = [column(name) for name in params.shown]
+    keys = _keys(params.sort_by)
     if Include.TOTAL in params.include:
-        columns.append(f"(SELECT count(*) FROM traces AS t WHERE {filters}) AS total")
-    return Query(
-        sql=f"""
-SELECT {", ".join([*columns, *_key_columns(params.sort_by)])}
+        keys["total"] = f"(SELECT count(*) FROM traces AS t WHERE {filters})"
+    if Include.CHILDREN in params.include:
+        keys["place"] = f"row_number() OVER (ORDER BY {_order(params)})"
+    page = f"""
+SELECT {", ".join([*(f"t.{name}" for name in columns), *(f"{said} AS {name}" for name, said in keys.items())])}
 FROM traces AS t
 WHERE {filters}{_beyond(params, arguments)}
 ORDER BY {_order(params)}
-LIMIT {arguments.add(params.limit + 1)}""",
-        args=arguments.values,
-    )
+LIMIT {arguments.add(params.limit + 1)}"""
+    if Include.CHILDREN in params.include:
+        page = with_children(page, columns, [name for name in keys if name != "place"])
+    return Query(sql=page, args=arguments.values)
 
 
 def key(row: Row, sort: Sort) -> Keyset:
@@ -53,9 +57,10 @@ def key(row: Row, sort: Sort) -> Keyset:
     return (None if value is None else str(value), *place)
 
 
-def _key_columns(sort: Sort) -> list[str]:
-    value = [] if sort is Sort.TS else [f"t.{column(sort)} AS key_value"]
-    return [*value, "t.ts AS key_ts", "t.trace_id AS key_trace", "t.span_id AS key_span"]
+def _keys(sort: Sort) -> dict[str, str]:
+    """What is read beside the fields, by name."""
+    value = {} if sort is Sort.TS else {"key_value": f"t.{column(sort)}"}
+    return {**value, "key_ts": "t.ts", "key_trace": "t.trace_id", "key_span": "t.span_id"}
 
 
 def _filters(params: TraceParameters, arguments: Arguments) -> list[str]:
