@@ -36,6 +36,8 @@ def services(settings: Settings, database: Database) -> Services:
     if settings.jwt_secret is None:
         raise UsageError("JWT_SECRET: is not set")
     secret = settings.jwt_secret.get_secret_value()
+    previous = settings.jwt_previous_secret.get_secret_value() if settings.jwt_previous_secret else None
+    signer = Signer(secret=secret, previous=previous, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
     redis = Redis(settings.redis_url.get_secret_value()) if settings.redis_url else None
 
     async def ask(organisation: str, start: datetime, end: datetime) -> str:
@@ -44,11 +46,11 @@ def services(settings: Settings, database: Database) -> Services:
     return Services(
         database=database,
         redis=redis,
-        authenticator=Authenticator(Signer(secret=secret, issuer=settings.jwt_issuer, audience=settings.jwt_audience)),
+        authenticator=Authenticator(signer),
         limiter=Limiter(redis),
         answers=Answers(redis),
         versions=Versions(ask),
-        cursors=Cursors(secret),
+        cursors=Cursors(secret, *([previous] if previous else [])),
         metrics=metrics(),
         default_ttl=settings.cache_default_ttl,
     )

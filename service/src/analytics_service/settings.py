@@ -73,6 +73,8 @@ class Settings(BaseModel):
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """Absent: cache and limits live in the process."""
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
+    jwt_previous_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
+    """Accepted, and no longer signed with, while tokens of before a change of JWT_SECRET are still in use."""
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     api_port: Port = 8080

@@ -1,57 +1,97 @@
-"""From the headers of a request to its principal, remembering tokens whose signature was checked before."""
+"""From the headers of a request to its principal, remembering credentials that were checked before."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
+from typing import Protocol
 
 from analytics_service.auth.principal import Permission, Principal
-from analytics_service.auth.tokens import LONGEST, Signer, Verified, refused
+from analytics_service.auth.tokens import Verified, refused
 from analytics_service.problems import Problem, RequestError
+
+LONGEST = 8 * 1024
+"""Characters of a credential that is looked at: hashing it and checking it cost time for every one of them."""
+
+
+class Scheme(StrEnum):
+    """How a credential is presented."""
+
+    TOKEN = "token"  # noqa: S105 - no secret
+    API_KEY = "api_key"
+
+
+class Verifier(Protocol):
+    """Checks the credentials of one scheme; it may have to ask for keys that it does not know yet."""
+
+    async def identify(self, credential: str, /) -> Verified:
+        """RequestError with status 401 for one that proves nothing."""
 
 
 class Authenticator:
-    """Remembers the last `capacity` verified tokens by their hash; a refused token is checked anew each time."""
+    """Remembers the last `capacity` credentials by their hash; what was refused is checked anew each time.
 
-    def __init__(self, signer: Signer, *, capacity: int = 10_000) -> None:
-        self._signer = signer
+    `is_revoked` is asked with the identity of every credential at every request, remembered or not.
+    """
+
+    def __init__(
+        self,
+        tokens: Verifier,
+        *,
+        api_keys: Verifier | None = None,
+        is_revoked: Callable[[str], bool] = lambda _identity: False,
+        capacity: int = 10_000,
+    ) -> None:
+        self._verifiers = {Scheme.TOKEN: tokens, **({Scheme.API_KEY: api_keys} if api_keys else {})}
+        self._is_revoked = is_revoked
         self._capacity = capacity
         self._verified: OrderedDict[bytes, Verified] = OrderedDict()
 
-    def authenticate(self, headers: Mapping[str, str], now: datetime) -> Verified:
+    async def authenticate(self, headers: Mapping[str, str], now: datetime) -> Verified:
         """The principal and how long it is one; RequestError with status 401 when the headers prove none."""
-        token = bearer(headers)
-        if len(token) > LONGEST:
-            return self._signer.verify(token)  # refuses; not worth a hash
-        key = sha256(token.encode()).digest()
+        scheme, credential = presented(headers)
+        verified = await self._identified(scheme, credential, now)
+        if verified.identity is not None and self._is_revoked(verified.identity):
+            raise refused(Problem.INVALID_TOKEN, "the credential was revoked; get a new one")
+        return verified
+
+    async def _identified(self, scheme: Scheme, credential: str, now: datetime) -> Verified:
+        verifier = self._verifiers.get(scheme)
+        if verifier is None:
+            raise refused(
+                Problem.AUTHENTICATION_REQUIRED,
+                "this version takes no X-API-Key; send a token as `Authorization: Bearer <token>`",
+            )
+        if len(credential) > LONGEST:
+            raise refused(Problem.INVALID_TOKEN, f"the {scheme} is longer than {LONGEST} characters")
+        key = sha256(f"{scheme} {credential}".encode()).digest()
         known = self._verified.get(key)
         if known is not None and now < known.expires:
             self._verified.move_to_end(key)
             return known
         self._verified.pop(key, None)
-        verified = self._signer.verify(token)
-        self._verified[key] = verified
+        verified = self._verified[key] = await verifier.identify(credential)
         if len(self._verified) > self._capacity:
             self._verified.popitem(last=False)
         return verified
 
 
-def bearer(headers: Mapping[str, str]) -> str:
-    """The token of an Authorization header of the scheme Bearer."""
-    authorization = headers.get("Authorization")
-    if authorization is None:
-        if "X-API-Key" in headers:
-            raise refused(
-                Problem.AUTHENTICATION_REQUIRED,
-                "this version takes no X-API-Key; send a token as `Authorization: Bearer <token>`",
-            )
+def presented(headers: Mapping[str, str]) -> tuple[Scheme, str]:
+    """The token of an Authorization header of the scheme Bearer, else the API key."""
+    authorization, key = headers.get("Authorization"), headers.get("X-API-Key")
+    if authorization is None and key is None:
         raise refused(Problem.AUTHENTICATION_REQUIRED, "send a token as `Authorization: Bearer <token>`")
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise refused(Problem.AUTHENTICATION_REQUIRED, "the Authorization header must be `Bearer <token>`")
-    if not token.isascii():  # nor can it be hashed: bytes that are no UTF-8 arrive as lone surrogates
-        raise refused(Problem.INVALID_TOKEN, "the token is not one that this service accepts")
-    return token.strip()
+    if authorization is None:
+        scheme, credential = Scheme.API_KEY, (key or "").strip()
+    else:
+        kind, _, token = authorization.partition(" ")
+        if kind.lower() != "bearer" or not token.strip():
+            raise refused(Problem.AUTHENTICATION_REQUIRED, "the Authorization header must be `Bearer <token>`")
+        scheme, credential = Scheme.TOKEN, token.strip()
+    if not credential.isascii():  # nor can it be hashed: bytes that are no UTF-8 arrive as lone surrogates
+        raise refused(Problem.INVALID_TOKEN, f"the {scheme} is not one that this service accepts")
+    return scheme, credential
 
 
 def permit(principal: Principal, permission: Permission) -> None:

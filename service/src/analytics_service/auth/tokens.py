@@ -1,7 +1,7 @@
 """Signs and verifies JSON Web Tokens: HS256 and nothing else, so that a token cannot choose how it is checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,8 +12,6 @@ from analytics_service.auth.principal import PERMISSIONS, Permission, Principal,
 from analytics_service.problems import Problem, RequestError
 
 ALGORITHM = "HS256"
-LONGEST = 8 * 1024
-"""Characters of a token that are looked at: checking a signature costs time for every one of them."""
 LEEWAY_SECONDS = 30
 
 Name = Annotated[str, Field(min_length=1, max_length=256)]
@@ -31,6 +29,7 @@ class Claims(BaseModel):
     role: Annotated[Role, Field(strict=False)]
     permissions: Annotated[list[Annotated[Permission, Field(strict=False)]], Field(max_length=100)] = []
     exp: int | float
+    jti: Annotated[str, Field(max_length=256)] | None = None
 
     def principal(self) -> Principal:
         return Principal(
@@ -47,13 +46,19 @@ class Verified:
     principal: Principal
     expires: datetime
     """When it stops being accepted, leeway included."""
+    identity: str | None = None
+    """`jti`, by which a credential is revoked before it expires."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signer:
-    """One secret with what a token must say of its issuer and audience, where that is configured."""
+    """Signs with one secret, and accepts the one before it too, so that secrets are changed with an overlap.
 
-    secret: str
+    A token must name the issuer and the audience where they are configured.
+    """
+
+    secret: str = field(repr=False)
+    previous: str | None = field(default=None, repr=False)
     issuer: str | None = None
     audience: str | None = None
 
@@ -63,10 +68,12 @@ class Signer:
             {**claims, **{name: value for name, value in named.items() if value}}, self.secret, algorithm=ALGORITHM
         )
 
+    async def identify(self, credential: str) -> Verified:
+        """`verify`, as what the headers are checked with."""
+        return self.verify(credential)
+
     def verify(self, token: str) -> Verified:
         """The principal of a token that is ours, whole and in time; else RequestError with status 401."""
-        if len(token) > LONGEST:
-            raise refused(Problem.INVALID_TOKEN, f"the token is longer than {LONGEST} characters")
         try:
             claims = Claims.model_validate(self._decoded(token))
             expires = datetime.fromtimestamp(claims.exp + LEEWAY_SECONDS, UTC)
@@ -80,13 +87,21 @@ class Signer:
         except (jwt.InvalidTokenError, OverflowError, ValueError, OSError):
             # one text for every forgery: which check failed is nobody's business
             raise refused(Problem.INVALID_TOKEN, "the token is not one that this service accepts") from None
-        return Verified(principal=claims.principal(), expires=expires)
+        return Verified(principal=claims.principal(), expires=expires, identity=claims.jti)
 
     def _decoded(self, token: str) -> dict[str, Any]:
+        try:
+            return self._decoded_with(self.secret, token)
+        except jwt.InvalidSignatureError:
+            if self.previous is None:
+                raise
+            return self._decoded_with(self.previous, token)
+
+    def _decoded_with(self, secret: str, token: str) -> dict[str, Any]:
         # PyJWT refuses a token with `aud` when no audience is expected; ours may carry one for others
         return jwt.decode(
             token,
-            self.secret,
+            secret,
             algorithms=[ALGORITHM],
             options={"require": ["exp"], "verify_aud": self.audience is not None},
             audience=self.audience,

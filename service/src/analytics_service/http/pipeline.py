@@ -35,7 +35,7 @@ def handler(endpoint: Endpoint[P], services: Services) -> Callable[[web.Request]
 async def respond(endpoint: Endpoint[P], services: Services, request: web.Request) -> web.Response:
     context, now = request[CONTEXT], datetime.now(UTC)
     with context.timed("auth"):
-        verified = services.authenticator.authenticate(request.headers, now)
+        verified = await services.authenticator.authenticate(request.headers, now)
         principal = verified.principal
         permit(principal, endpoint.permission)
         await admit(services, context, principal, now)

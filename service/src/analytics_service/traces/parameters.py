@@ -75,8 +75,8 @@ class TraceParameters(PagedParameters):
     fields: Annotated[tuple[Field, ...], *CSV, Bounds(min_length=1)] | None = None
     """Only these fields."""
     include: Annotated[tuple[Include, ...], *CSV] = ()
-    """Adds long fields (`attributes`; `io`: input_text and output_text), the number of all rows (`total`), or each span's
-    direct `children` of the range, at most 100 of each and of at most 100 spans a page."""
+    """Adds long fields (`attributes`; `io`: input_text and output_text), the number of all rows (`total`), or direct
+    `children` of each span in the range: at most 100 of each, and of at most 100 spans a page."""
 
     @model_validator(mode="after")
     def _ranges_that_can_be_read(self) -> Self:
