@@ -1,7 +1,7 @@
 """The service in this process, listening on a free port over a real database; tokens, and rows, for its tests."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,8 @@ import asyncpg
 import jwt
 
 from analytics_service import settings
+from analytics_service.endpoints import ENDPOINTS
+from analytics_service.http.endpoint import Endpoint
 from analytics_service.service import Running, running
 
 SECRET = "a secret of the tests, with more than 32 characters"
@@ -93,12 +95,14 @@ class Client:
 
 
 @asynccontextmanager
-async def a_service(database_url: str, *, ready: bool = True, **environment: str) -> AsyncIterator[Client]:
+async def a_service(
+    database_url: str, *, ready: bool = True, endpoints: Sequence[Endpoint[Any]] = ENDPOINTS, **environment: str
+) -> AsyncIterator[Client]:
     """Listening on free ports; with the environment of a deployment, changed as given."""
     given = {"DATABASE_URL": database_url, "JWT_SECRET": SECRET, "APP_HOST": "127.0.0.1", **environment}
     given.setdefault("DATABASE_MIN_CONNECTIONS", "1")
     loaded = settings.load(given).model_copy(update={"api_port": 0, "api_metrics_port": 0})
-    async with running(loaded) as service, aiohttp.ClientSession() as session:
+    async with running(loaded, endpoints) as service, aiohttp.ClientSession() as session:
         if ready:
             await service.ready()
         yield Client(service, session)

@@ -1,6 +1,8 @@
 """Wires the service: from settings and a database to an application. Nothing is made at import."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from aiohttp import web
 
@@ -12,10 +14,11 @@ from analytics_service.database import versions
 from analytics_service.database.pool import Database
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.errors import UsageError
-from analytics_service.http import middleware
+from analytics_service.http import bodies, middleware
 from analytics_service.http.cors import cors
 from analytics_service.http.cursor import Cursors
 from analytics_service.http.docs import docs_route
+from analytics_service.http.endpoint import Endpoint, Method
 from analytics_service.http.exposition import metrics
 from analytics_service.http.health import Health
 from analytics_service.http.lifecycle import Lifecycle
@@ -26,9 +29,6 @@ from analytics_service.http.services import Services
 from analytics_service.limits.limiter import Limiter
 from analytics_service.redis import Redis
 from analytics_service.settings import Settings
-
-LARGEST_BODY = 1024 * 1024
-"""Bytes."""
 
 
 def services(settings: Settings, database: Database) -> Services:
@@ -56,7 +56,12 @@ def services(settings: Settings, database: Database) -> Services:
     )
 
 
-def application(settings: Settings, services: Services, lifecycle: Lifecycle) -> web.Application:
+def application(
+    settings: Settings,
+    services: Services,
+    lifecycle: Lifecycle,
+    endpoints: Sequence[Endpoint[Any]] = ENDPOINTS,
+) -> web.Application:
     """The API: health, the document, and a route for every endpoint of the table."""
     replays = Replays(services.metrics, lifecycle)
     app = web.Application(
@@ -67,11 +72,12 @@ def application(settings: Settings, services: Services, lifecycle: Lifecycle) ->
             cors(settings.cors_origins),
             middleware.errors,
         ],
-        client_max_size=LARGEST_BODY,
+        client_max_size=bodies.MOST_BYTES,
     )
     app[REPLAYS] = replays
     app.add_routes(Health(services, lifecycle).routes())
-    said = document(ENDPOINTS)
+    said = document(endpoints)
     app.add_routes([document_route(said), docs_route(said)])
-    app.add_routes([web.get(endpoint.path, handler(endpoint, services)) for endpoint in ENDPOINTS])
+    routes = {Method.GET: web.get, Method.POST: web.post}
+    app.add_routes([routes[each.method](each.path, handler(each, services)) for each in endpoints])
     return app

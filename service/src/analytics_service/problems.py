@@ -60,33 +60,48 @@ class RequestError(ServiceError):
     """A request that cannot be answered; becomes a problem at the boundary."""
 
     def __init__(
-        self, problem: Problem, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        problem: Problem,
+        detail: str,
+        *,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.problem = problem
+        self.status = status or problem.value.status
         self.detail = detail
         self.field = field
         self.headers = headers or {}
 
+    def of_body(self) -> "RequestError":
+        """The same, as it is said of a request with a body: 422 where one without is told 400."""
+        return RequestError(
+            self.problem,
+            self.detail,
+            field=self.field,
+            headers=self.headers,
+            status=422 if self.status == 400 else self.status,
+        )
 
-def body(
-    problem: Problem, detail: str, *, instance: str, request_id: str, field: str | None = None
-) -> dict[str, str | int]:
+
+def body(error: RequestError, *, instance: str, request_id: str) -> dict[str, str | int]:
     """The members of a problem document; `instance` is the path alone, since a query may hold prompt text."""
-    kind = problem.value
+    kind = error.problem.value
     members: dict[str, str | int] = {
-        "type": f"urn:llm-observatory:problem:{problem.name.lower().replace('_', '-')}",
+        "type": f"urn:llm-observatory:problem:{error.problem.name.lower().replace('_', '-')}",
         "title": kind.title,
-        "status": kind.status,
-        "detail": detail,
+        "status": error.status,
+        "detail": error.detail,
         "instance": instance,
         "code": kind.code,
-        "error_code": problem.name,
+        "error_code": error.problem.name,
         "category": kind.category,
         "request_id": request_id,
     }
-    if field is not None:
-        members["field"] = field
+    if error.field is not None:
+        members["field"] = error.field
     return members
 
 
@@ -121,9 +136,10 @@ def of_database(error: DatabaseError) -> RequestError:
     return RequestError(Problem.DATABASE_ERROR, "the query failed; the log has the cause under this request id")
 
 
-def of_status(status: int) -> Problem:
-    """The problem for a refusal that the HTTP library made itself."""
-    return _OF_STATUS.get(status, Problem.INTERNAL_ERROR if status >= 500 else Problem.VALIDATION_ERROR)
+def of_library(status: int) -> RequestError:
+    """What a client is told of a refusal that the HTTP library made itself."""
+    problem = _OF_STATUS.get(status, Problem.INTERNAL_ERROR if status >= 500 else Problem.VALIDATION_ERROR)
+    return RequestError(problem, problem.value.title, status=status)
 
 
 _OF_STATUS = MappingProxyType(

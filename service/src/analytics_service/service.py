@@ -2,15 +2,18 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from analytics_service.app import application, services
 from analytics_service.database.pool import Database
+from analytics_service.endpoints import ENDPOINTS
 from analytics_service.errors import DatabaseUnavailable
+from analytics_service.http.endpoint import Endpoint
 from analytics_service.http.exposition import metrics_application
 from analytics_service.http.lifecycle import Lifecycle
 from analytics_service.server import Site, drain, listening
@@ -38,7 +41,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
+async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPOINTS) -> AsyncIterator[Running]:
     """Listens while the block runs. The database may come later: until then /health/ready says why it waits."""
     lifecycle = Lifecycle()
     async with AsyncExitStack() as stack:
@@ -49,7 +52,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(database.close)
         await database.connect(settings)
         wired.metrics.watch_connections(database.connections)
-        app = application(settings, wired, lifecycle)
+        app = application(settings, wired, lifecycle, endpoints)
         api = Site(application=app, host=settings.app_host, port=settings.api_port, setting="API_PORT")
         exposed = Site(
             application=metrics_application(wired.metrics.registry),

@@ -1,6 +1,7 @@
 """Headers prove a principal by one scheme; what was checked is remembered, as long as it holds."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -84,11 +85,11 @@ async def test_a_scheme_is_checked_by_its_own_verifier_alone() -> None:
 
 async def test_tokens_and_cursors_outlive_a_change_of_the_secret(database_url: str) -> None:
     await insert(database_url, [a_row(1), a_row(2)])
-    asked = {"from_": T0, "to": T0 + HOUR, "limit": 1, "fields": "ts"}
+    asked: dict[str, Any] = {"from_": T0, "to": T0 + HOUR, "limit": 1, "fields": "ts"}
     async with a_service(database_url) as before:
         first = await before.get("/api/v1/traces", **asked)
-    changed = {"JWT_SECRET": "the secret of after, longer than 32 characters", "JWT_PREVIOUS_SECRET": SECRET}
-    async with a_service(database_url, **changed) as after:
+    changed = "the secret of after, longer than 32 characters"
+    async with a_service(database_url, JWT_SECRET=changed, JWT_PREVIOUS_SECRET=SECRET) as after:
         second = await after.get("/api/v1/traces", **asked, cursor=first.json["pagination"]["cursor"])
     assert [len(page.data) for page in (first, second)] == [1, 1]
     assert first.data != second.data

@@ -35,7 +35,8 @@ async def test_pages_with_children_are_those_without(database_url: str, sort: st
     await insert(database_url, rows)
     asked = {**SPAN, "sort_by": sort, "limit": 6, "include": "children,total"}
     async with a_service(database_url) as client:
-        pages, more = [], dict[str, Any]()
+        pages: list[Any] = []
+        more: dict[str, Any] | None = {}
         while more is not None:
             answer = await client.get("/api/v1/traces", **asked, **more)
             pages.append(answer.data)

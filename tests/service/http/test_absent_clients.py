@@ -64,6 +64,65 @@ async def test_who_reads_late_gets_all_of_it() -> None:
     assert ended == ["sent"]
 
 
+@asynccontextmanager
+async def listening(**options: float) -> AsyncIterator[tuple[int, Runner]]:
+    """A port, and who listens on it; an answer is less than what is waited for in the process."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 48 * 1024)
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    runner = Runner(app, handle_signals=False, keepalive_timeout=0.3, **options)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    listening = runner.addresses[0][1]
+    for site in runner.sites:
+        for each in site._server.sockets:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # accepted connections have it too
+    try:
+        yield listening, runner
+    finally:
+        await runner.cleanup()
+
+
+async def test_who_does_not_read_a_short_answer_is_cut_off_too() -> None:
+    loop = asyncio.get_running_loop()
+    async with listening(slowest_read=1.0) as (port, runner), asyncio.timeout(20):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # as small as the kernel makes it
+        client.setblocking(False)
+        await loop.sock_connect(client, ("127.0.0.1", port))
+        await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        await asyncio.sleep(0.6)
+        assert runner.server is not None
+        assert len(runner.server.connections) == 1, "the answer is still to be sent, after the time for requests"
+        while runner.server.connections:  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.05)
+        client.close()
+
+
+async def test_a_request_that_is_not_ended_in_time_is_told_so() -> None:
+    async with listening(slowest_head=0.6) as (port, _), asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        started = asyncio.get_running_loop().time()
+        for word in (b"GET / HTT", b"P/1.1\r\n", b"Host: h\r\n"):
+            writer.write(word)
+            await asyncio.sleep(0.02)
+        answer = await reader.read()
+        assert asyncio.get_running_loop().time() - started >= 0.6
+        writer.close()
+    assert answer.startswith(b"HTTP/1.0 408 ")
+    assert b'"error_code":"REQUEST_TIMEOUT"' in answer
+
+
+async def test_a_connection_on_which_nothing_was_begun_is_closed_without_a_word() -> None:
+    async with listening() as (port, _), asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        writer.close()
+
+
 async def test_a_statement_whose_clients_have_all_gone_is_cancelled(database_url: str) -> None:
     await insert(database_url, [a_row()])
     asking = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM traces AS t%'"

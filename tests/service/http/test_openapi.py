@@ -14,7 +14,7 @@ from tests.support.service import HOUR, T0, a_row, a_service, insert
 
 DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(document(ENDPOINTS)))
 ASKED: dict[str, dict[str, Any]] = {
-    "list_traces": {"include": "io,attributes,total", "limit": 1},
+    "list_traces": {"include": "io,attributes,total,children", "limit": 1},
     "get_trace": {"include": "io,attributes"},
     "get_metrics": {"metrics": "request_count,total_cost,duration,unique_users", "include_percentiles": True},
     "get_costs_summary": {"include_top_traces": True},

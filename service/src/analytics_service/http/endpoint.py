@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Generic, Protocol
 
 from analytics_service.auth.principal import Permission, Principal
@@ -46,12 +47,19 @@ class Moment:
     """Seconds."""
 
 
+class Method(StrEnum):
+    """How an endpoint is asked; its parameters are those of the query string, or the members of a JSON body."""
+
+    GET = "GET"
+    POST = "POST"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint(Generic[P]):
     """`query` and `answer` are pure; the organisation is `$1` of every query and its projects are `$2`."""
 
     path: str
-    """May hold `{parameters}`, which are fields of `params` as those of the query string are."""
+    """May hold `{parameters}`, which are fields of `params` as the others are."""
     name: str
     """Unique; OpenAPI's operationId and the route's name in metrics of caches."""
     summary: str
@@ -64,6 +72,7 @@ class Endpoint(Generic[P]):
     cache_for: Callable[[P, Moment], int]
     """Seconds."""
     paged: bool = False
+    method: Method = Method.GET
 
 
 def default_ttl(_params: object, moment: Moment) -> int:

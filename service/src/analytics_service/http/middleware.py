@@ -28,6 +28,9 @@ _HSTS: Final = "max-age=31536000; includeSubDomains"
 _QUIET: Final = frozenset({"/health", "/health/live", "/health/ready", "/health/startup"})
 """Asked every few seconds by the kubelet: logged only at level debug."""
 
+_UNREAD: Final = frozenset({408, 413})
+"""The rest of such a request is not waited for."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -74,25 +77,26 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _refused_by_library(request: web.Request, known: RequestContext, error: web.HTTPException) -> web.StreamResponse:
-    problem = problems.of_status(error.status)
+    told = problems.of_library(error.status)
     detail = {
         Problem.ROUTE_NOT_FOUND: "there is nothing at this path; GET /openapi.json lists what there is",
         Problem.METHOD_NOT_ALLOWED: f"this path answers to {error.headers.get(hdrs.ALLOW, 'other methods')}",
-    }.get(problem, problem.value.title)
+    }.get(told.problem, told.detail)
     kept = {"Allow": error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}
-    return _problem(request, known, RequestError(problem, detail, headers=kept))
+    return _problem(request, known, RequestError(told.problem, detail, headers=kept, status=told.status))
 
 
 def _problem(request: web.Request, known: RequestContext, error: RequestError) -> web.Response:
-    members = problems.body(
-        error.problem, error.detail, instance=request.path, request_id=known.request_id, field=error.field
-    )
-    return web.Response(
-        status=error.problem.value.status,
+    members = problems.body(error, instance=request.path, request_id=known.request_id)
+    response = web.Response(
+        status=error.status,
         body=numbers.dumps(members),
         headers={**error.headers, hdrs.CACHE_CONTROL: "no-store"},
         content_type=problems.MEDIA_TYPE,
     )
+    if error.status in _UNREAD:
+        response.force_close()
+    return response
 
 
 def route(request: web.Request) -> str:

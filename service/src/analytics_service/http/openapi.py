@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from analytics_service import __version__, problems
 from analytics_service.http import numbers
-from analytics_service.http.endpoint import Endpoint
+from analytics_service.http.endpoint import Endpoint, Method
 from analytics_service.http.parameters import Parameters, wire_name
 from analytics_service.problems import Problem
 
@@ -18,7 +18,9 @@ _REF: Final = "#/components/schemas/{model}"
 def document(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:
     """The whole document, always in the same order."""
     schemas: dict[str, Any] = {"Problem": _PROBLEM, "Meta": _META, "Pagination": _PAGINATION}
-    paths = {endpoint.path: {"get": _operation(endpoint, schemas)} for endpoint in endpoints}
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "LLM analytics", "version": __version__, "description": _DESCRIPTION},
@@ -54,6 +56,7 @@ def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, An
         "summary": endpoint.summary,
         "description": f"Needs the permission `{endpoint.permission}`.",
         "parameters": _parameters(endpoint),
+        **_body(endpoint, schemas),
         "responses": {
             "200": _response("The answer", "application/json", _answer(endpoint, schemas)),
             "304": {"description": "The client has this answer already"},
@@ -63,14 +66,34 @@ def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, An
 
 
 def _answer(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    data = TypeAdapter(endpoint.data).json_schema(mode="serialization", ref_template=_REF)
-    for name, schema in data.pop("$defs", {}).items():
-        if schemas.setdefault(name, schema) != schema:
-            raise ValueError(f"two different types are called {name}: the document can name only one")
+    data = _shared(TypeAdapter(endpoint.data).json_schema(mode="serialization", ref_template=_REF), schemas)
     properties = {"status": {"const": "success"}, "data": data, "meta": _ref("Meta")}
     if endpoint.paged:
         properties["pagination"] = _ref("Pagination")
     return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _shared(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schema, whose own definitions are put where every route finds them."""
+    for name, defined in schema.pop("$defs", {}).items():
+        if schemas.setdefault(name, defined) != defined:
+            raise ValueError(f"two different types are called {name}: the document can name only one")
+    return schema
+
+
+def _body(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """What is in the path is no member of the body."""
+    if endpoint.method is Method.GET:
+        return {}
+    schema = _shared(endpoint.params.model_json_schema(mode="validation", ref_template=_REF), schemas)
+    for name in [name for name in schema["properties"] if _is_in_path(endpoint, name)]:
+        del schema["properties"][name]
+        schema["required"].remove(name)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _is_in_path(endpoint: Endpoint[Any], name: str) -> bool:
+    return f"{{{name}}}" in endpoint.path
 
 
 def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
@@ -79,13 +102,14 @@ def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": wire_name(name, info.validation_alias),
-            "in": "path" if f"{{{name}}}" in endpoint.path else "query",
+            "in": "path" if _is_in_path(endpoint, name) else "query",
             "required": info.is_required(),
             "description": info.description or "",
             "schema": _inlined(_as_written(schema["properties"][name]), schema.get("$defs", {})),
             **_CSV_STYLE.get(schema["properties"][name].get("type", ""), {}),
         }
         for name, info in model.model_fields.items()
+        if endpoint.method is Method.GET or _is_in_path(endpoint, name)
     ]
 
 
@@ -116,15 +140,20 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
-    """What an endpoint without a body may answer beside 200."""
+    """What an endpoint may answer beside 200."""
     told = {404: "not_found"} if "{" in endpoint.path else {}
-    told |= {400: "validation", 401: "authentication", 403: "authorization", 429: "rate_limit"}
+    if endpoint.method is Method.GET:
+        told |= {400: "validation"}
+    else:
+        told |= {408: "timeout", 413: "validation", 415: "validation", 422: "validation"}
+    told |= {401: "authentication", 403: "authorization", 429: "rate_limit"}
     told |= {500: "internal", 503: "database", 504: "timeout"}
     return {status: _codes(status, category) for status, category in told.items()}
 
 
 def _codes(status: int, category: str) -> str:
-    return ", ".join(one.name for one in Problem if (one.value.status, one.value.category) == (status, category))
+    known = 400 if status == 422 else status
+    return ", ".join(one.name for one in Problem if (one.value.status, one.value.category) == (known, category))
 
 
 def _problem(description: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Refusals are RequestError, which pydantic passes through; so a validator can name the field and the catalogue's code.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -127,24 +127,27 @@ def days(length: timedelta) -> str:
 P = TypeVar("P", bound=Parameters)
 
 
-def parse(model: type[P], query: Iterable[tuple[str, str]], *, now: datetime) -> P:
-    """The parameters of a path and its query string; RequestError that names the first one that is wrong."""
-    values: dict[str, str] = {}
-    for name, value in query:
+def parse(model: type[P], given: Iterable[tuple[str, object]], *, now: datetime) -> P:
+    """The parameters of a path and its query string or body; RequestError that names the first one that is wrong."""
+    values: dict[str, object] = {}
+    for name, value in given:
         if name in values:
             raise RequestError(Problem.INVALID_PARAMETER, f"{shown(name)} is given twice", field=shown(name))
         values[name] = value
     try:
         return model.model_validate(values, context=times.floored(now.astimezone(UTC)))
     except ValidationError as error:
-        raise _refusal(error, model) from None
+        raise _refusal(error, model, values) from None
 
 
-def _refusal(error: ValidationError, model: type[Parameters]) -> RequestError:
+def _refusal(error: ValidationError, model: type[Parameters], values: Mapping[str, object]) -> RequestError:
     problems = error.errors(include_input=False, include_url=False)
     first = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
-    field = shown(str(first["loc"][0])) if first["loc"] else None
-    if first["type"] == "extra_forbidden":
+    place = [str(part) for part in first["loc"]]
+    if place and isinstance(values.get(place[0]), str):
+        del place[1:]  # a list in a query string is one value
+    field = shown(".".join(place)) if place else None
+    if first["type"] == "extra_forbidden" and len(place) == 1:
         known = ", ".join(sorted(names(model)))
         return RequestError(
             Problem.UNKNOWN_PARAMETER, f"there is no parameter {field} here; there are: {known}", field=field

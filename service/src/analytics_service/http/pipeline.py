@@ -1,7 +1,7 @@
 """What an endpoint declares, in order: authenticate, permit, limit, parse, cache, query, answer."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
@@ -13,9 +13,9 @@ from analytics_service import __version__
 from analytics_service.auth.authenticate import permit
 from analytics_service.auth.principal import Principal
 from analytics_service.cache import answers
-from analytics_service.http import envelope, parameters, times
+from analytics_service.http import bodies, envelope, parameters, times
 from analytics_service.http.context import CONTEXT, Repeatable, RequestContext
-from analytics_service.http.endpoint import Endpoint, Moment
+from analytics_service.http.endpoint import Endpoint, Method, Moment
 from analytics_service.http.parameters import P
 from analytics_service.http.services import Services
 from analytics_service.limits.headers import headers
@@ -27,7 +27,12 @@ OPEN_SECONDS: Final = 15
 
 def handler(endpoint: Endpoint[P], services: Services) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
-        return await respond(endpoint, services, request)
+        try:
+            return await respond(endpoint, services, request)
+        except RequestError as error:
+            if endpoint.method is Method.GET:
+                raise
+            raise error.of_body() from None
 
     return handle
 
@@ -39,7 +44,7 @@ async def respond(endpoint: Endpoint[P], services: Services, request: web.Reques
         principal = verified.principal
         permit(principal, endpoint.permission)
         await admit(services, context, principal, now)
-        params = parameters.parse(endpoint.params, chain(request.match_info.items(), request.query.items()), now=now)
+        params = parameters.parse(endpoint.params, await given(endpoint, request), now=now)
         params = services.cursors.resume(principal, endpoint.path, params)
     with context.timed("version"):
         version = await services.versions.version(principal.organisation, *params.range)
@@ -57,6 +62,16 @@ async def respond(endpoint: Endpoint[P], services: Services, request: web.Reques
         admit=partial(services.limiter.take, principal),
     )
     return delivered(services, request, found)
+
+
+async def given(endpoint: Endpoint[P], request: web.Request) -> Iterable[tuple[str, object]]:
+    """The parameters as they were sent."""
+    if endpoint.method is Method.GET:
+        return chain(request.match_info.items(), request.query.items())
+    for name in request.query:
+        field = parameters.shown(name)
+        raise RequestError(Problem.UNKNOWN_PARAMETER, f"{field} must be a member of the body", field=field)
+    return chain(request.match_info.items(), (await bodies.read(request)).items())
 
 
 async def admit(services: Services, context: RequestContext, principal: Principal, now: datetime) -> None:

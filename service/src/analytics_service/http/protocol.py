@@ -4,13 +4,14 @@ The library would answer those in plain text with the client's own bytes, and wr
 """
 
 import asyncio
+import socket
 from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from typing_extensions import override
 
 from analytics_service import problems
@@ -19,6 +20,9 @@ from analytics_service.http.middleware import RESPONSE_HEADERS
 from analytics_service.http.replay import REPLAYS, Replays, is_one_request
 
 SLOWEST_READ_SECONDS: Final = 60.0
+"""What a client may take to read what was sent to it."""
+SLOWEST_HEAD_SECONDS: Final = 15.0
+"""What a request may take, at least, from its first byte to the end of its headers."""
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +34,7 @@ class _Handler(RequestHandler):
     it. A connection on which anything else came once is read by the parser for good.
     """
 
-    __slots__ = ("_between", "_replays", "_slowest_read", "raw")
+    __slots__ = ("_begun", "_between", "_replays", "_slowest_head", "_slowest_read", "raw")
 
     def __init__(
         self,
@@ -38,9 +42,12 @@ class _Handler(RequestHandler):
         replays: Replays | None,
         *,
         slowest_read: float = SLOWEST_READ_SECONDS,
+        slowest_head: float = SLOWEST_HEAD_SECONDS,
         **options: Any,
     ) -> None:
         super().__init__(manager, **options)
+        self._slowest_head = slowest_head
+        self._begun = False
         self._slowest_read = slowest_read
         self._replays = replays
         self._between = replays is not None
@@ -48,16 +55,44 @@ class _Handler(RequestHandler):
         """The bytes of the request that is being answered, where they are known to be its own."""
 
     @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            # what fits into the buffers is nobody's to wait for: the kernel ends a connection that does not take it
+            milliseconds = int(self._slowest_read * 1000)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+    @override
     def data_received(self, data: bytes) -> None:
-        waits = self._between and self._waiter is not None and not self._waiter.done()
-        if waits and self._again(data):
+        waits = self._waiter is not None and not self._waiter.done()
+        if waits and self._between and self._again(data):
             return
         before = len(self._messages)
         super().data_received(data)
+        read = len(self._messages) - before
+        if waits:
+            self._note_begun(begun=read == 0)
         if self._between:
-            read = len(self._messages) - before
             self._between = is_one_request(data) and read == 1 and self._messages[-1][1] is EMPTY_PAYLOAD
         self.raw = data if waits and self._between else None
+
+    def _note_begun(self, *, begun: bool) -> None:
+        if begun and not self._begun:
+            latest = self._loop.time() + self._slowest_head
+            self._next_keepalive_close_time = max(self._next_keepalive_close_time, latest)
+        self._begun = begun
+
+    @override
+    def _process_keepalive(self) -> None:
+        """Says why it closes a connection on which a request was begun and not ended."""
+        waiter, late = self._waiter, self._loop.time() >= self._next_keepalive_close_time
+        if self._begun and late and self._keepalive and waiter is not None and not waiter.done():
+            self._begun = False
+            self._messages.append((_ErrInfo(status=408, exc=TimeoutError(), message=""), EMPTY_PAYLOAD))
+            waiter.set_result(None)
+        else:
+            super()._process_keepalive()
 
     @override
     async def _drain_helper(self) -> None:
@@ -90,14 +125,14 @@ class _Handler(RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the response was sent already")
-        problem = problems.of_status(status)
+        told = problems.of_library(status)
         request_id = str(uuid4())
         _log.info("a request could not be read", request_id=request_id, status=status, error=type(exc).__name__)
-        body = problems.body(problem, problem.value.title, instance="/", request_id=request_id)
+        body = problems.body(told, instance="/", request_id=request_id)
         headers = {**RESPONSE_HEADERS, "X-Request-ID": request_id}
         response = web.Response(
             status=status,
-            body=numbers.dumps(body | {"status": status}),
+            body=numbers.dumps(body),
             content_type=problems.MEDIA_TYPE,
             headers=headers,
         )
