@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 from aiohttp import web
@@ -65,7 +66,7 @@ async def test_who_reads_late_gets_all_of_it() -> None:
 
 
 @asynccontextmanager
-async def listening(**options: float) -> AsyncIterator[tuple[int, Runner]]:
+async def listening(**options: Any) -> AsyncIterator[tuple[int, Runner]]:
     """A port, and who listens on it; an answer is less than what is waited for in the process."""
 
     async def answer(_request: web.Request) -> web.Response:
@@ -75,13 +76,11 @@ async def listening(**options: float) -> AsyncIterator[tuple[int, Runner]]:
     app.router.add_get("/", answer)
     runner = Runner(app, handle_signals=False, keepalive_timeout=0.3, **options)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    listening = runner.addresses[0][1]
-    for site in runner.sites:
-        for each in site._server.sockets:
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # accepted connections have it too
+    server = socket.create_server(("127.0.0.1", 0))
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # which its connections have too
+    await web.SockSite(runner, server).start()
     try:
-        yield listening, runner
+        yield server.getsockname()[1], runner
     finally:
         await runner.cleanup()
 
