@@ -9,6 +9,7 @@ from aiohttp import web
 from analytics_service.auth.authenticate import Authenticator
 from analytics_service.auth.tokens import Signer
 from analytics_service.cache.answers import Answers
+from analytics_service.cache.stale import Stale
 from analytics_service.cache.versions import Versions
 from analytics_service.database import versions
 from analytics_service.database.pool import Database
@@ -50,6 +51,7 @@ def services(settings: Settings, database: Database) -> Services:
         limiter=Limiter(redis),
         answers=Answers(redis),
         versions=Versions(ask),
+        stale=Stale(),
         cursors=Cursors(secret, *([previous] if previous else [])),
         metrics=metrics(),
         default_ttl=settings.cache_default_ttl,

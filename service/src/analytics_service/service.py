@@ -50,6 +50,7 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
         if wired.redis is not None:
             stack.push_async_callback(wired.redis.close)
         stack.push_async_callback(database.close)
+        stack.push_async_callback(wired.stale.close)
         await database.connect(settings)
         wired.metrics.watch_connections(database.connections)
         app = application(settings, wired, lifecycle, endpoints)

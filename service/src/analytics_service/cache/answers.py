@@ -24,6 +24,8 @@ _TAG_BYTES: Final = 32
 class Tier(StrEnum):
     MEMORY = "memory"
     REDIS = "redis"
+    STALE = "stale"
+    """Of this process too, and right a moment ago."""
     NONE = "none"
 
 
@@ -62,10 +64,15 @@ class Answers:
         self._clock = clock
         self._flights: Flights[tuple[Stored, Tier]] = Flights()
 
+    def held(self, name: str) -> Found | None:
+        """What this process knows."""
+        hit = self._memory.get(name, self._clock())
+        return None if hit is None else Found(hit, Tier.MEMORY, shared=False)
+
     async def get_or(self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], *, seconds: int) -> Found:
         """What is stored under `name`, or what `compute` says, which is then stored for `seconds`."""
-        if (hit := self._memory.get(name, self._clock())) is not None:
-            return Found(hit, Tier.MEMORY, shared=False)
+        if (held := self.held(name)) is not None:
+            return held
         (answer, tier), first = await self._flights.join(name, lambda: self._fill(name, compute, seconds))
         return Found(answer, tier, shared=not first)
 

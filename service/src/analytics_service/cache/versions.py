@@ -22,17 +22,23 @@ class Versions:
 
     async def version(self, organisation: str, start: datetime, end: datetime) -> str:
         """The version as of a moment between one second ago and now."""
-        key = (organisation, start, end)
-        asked = self._clock()
-        known = self._known.get(key)
-        if known is not None and asked < known[0] + REMEMBERED_SECONDS:
-            return known[1]
+        if (known := self.known(organisation, start, end)) is not None:
+            return known
+        key, asked = (organisation, start, end), self._clock()
         version = await self._ask(organisation, start, end)
         self._known[key] = (asked, version)  # from when it was asked: the answer may be as old as the question
         self._known.move_to_end(key)
         if len(self._known) > self._capacity:
             self._known.popitem(last=False)
         return version
+
+    def known(self, organisation: str, start: datetime, end: datetime) -> str | None:
+        """The version where nobody has to be asked for it."""
+        asked, version = self._known.get((organisation, start, end), (float("-inf"), ""))
+        return version if self._clock() < asked + REMEMBERED_SECONDS else None
+
+    def forget(self, organisation: str, start: datetime, end: datetime) -> None:
+        self._known.pop((organisation, start, end), None)
 
     def known_until(self, organisation: str, start: datetime, end: datetime) -> float:
         """Until when, by the clock, `version` says again what it said last."""

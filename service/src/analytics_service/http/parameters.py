@@ -115,6 +115,10 @@ class Parameters(BaseModel):
         except ValueError as error:
             raise RequestError(Problem.INVALID_TIME_RANGE, f"{field} {error}", field=field) from None
 
+    def asked(self) -> bytes:
+        """Equal for parameters in equal words: `now-1h` is one question, whenever it is asked."""
+        return orjson.dumps(self.model_dump(mode="json"))
+
     def identity(self) -> bytes:
         """Equal for parameters that ask the same: what was parsed, with the range as instants."""
         return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), *self._range])

@@ -9,13 +9,13 @@ from typing import Final
 
 from aiohttp import web
 
-from analytics_service import __version__
 from analytics_service.auth.authenticate import permit
 from analytics_service.auth.principal import Principal
 from analytics_service.cache import answers
 from analytics_service.http import bodies, envelope, parameters, times
 from analytics_service.http.context import CONTEXT, Repeatable, RequestContext
 from analytics_service.http.endpoint import Endpoint, Method, Moment
+from analytics_service.http.lookup import Question, look_up
 from analytics_service.http.parameters import P
 from analytics_service.http.services import Services
 from analytics_service.limits.headers import headers
@@ -46,14 +46,16 @@ async def respond(endpoint: Endpoint[P], services: Services, request: web.Reques
         await admit(services, context, principal, now)
         params = parameters.parse(endpoint.params, await given(endpoint, request), now=now)
         params = services.cursors.resume(principal, endpoint.path, params)
-    with context.timed("version"):
-        version = await services.versions.version(principal.organisation, *params.range)
-    key = answers.key(endpoint.path, principal, params.identity(), version)
-    seconds = lifetime(endpoint, params, Moment(now=now, default_ttl=services.default_ttl))
-    with context.timed("answer"):
-        found = await services.answers.get_or(
-            key, lambda: compute(endpoint, services, context, principal, params), seconds=seconds
-        )
+    question = Question(
+        endpoint=endpoint,
+        principal=principal,
+        params=params,
+        seconds=lifetime(endpoint, params, Moment(now=now, default_ttl=services.default_ttl)),
+    )
+    anew = "no-cache" in request.headers.get("Cache-Control", "")
+    found = await look_up(services, context, question, anew=anew)
+    if anew or found.tier is answers.Tier.STALE:
+        return delivered(services, request, found)
     context.repeatable = Repeatable(
         until=min(
             services.versions.known_until(principal.organisation, *params.range),
@@ -86,32 +88,6 @@ async def admit(services: Services, context: RequestContext, principal: Principa
         )
 
 
-async def compute(
-    endpoint: Endpoint[P], services: Services, context: RequestContext, principal: Principal, params: P
-) -> bytes:
-    """The finished body, which says nothing of who asked beyond what the cache's key holds."""
-    started = time.perf_counter()
-    with context.timed("db"):
-        rows = await services.database.fetch(endpoint.query(principal, params))
-    answer = endpoint.answer(params, rows)
-    now = datetime.now(UTC)
-    page = envelope.pagination(services.cursors, principal, endpoint.path, params, answer.page)
-    return envelope.body(
-        answer,
-        pagination=page,
-        meta={
-            "timestamp": now,
-            "request_id": context.request_id,
-            "execution_time_ms": round((time.perf_counter() - started) * 1000, 3),
-            "cached": False,
-            "version": __version__,
-            "source": answer.source,
-            "watermark": answer.watermark,
-            "complete": params.range.end <= now,
-        },
-    )
-
-
 def lifetime(endpoint: Endpoint[P], params: P, moment: Moment) -> int:
     """Seconds that the answer may be kept; few when rows of its range may still arrive in order."""
     seconds = endpoint.cache_for(params, moment)
@@ -127,7 +103,8 @@ def delivered(services: Services, request: web.Request, found: answers.Found) ->
     else:
         services.metrics.cache_misses.inc()
     collapsed = "; collapsed" if found.shared else ""
-    said = f"hit; detail={found.tier}" if hit else "fwd=miss; stored"
+    stale = "; ttl=-1" if found.tier is answers.Tier.STALE else ""
+    said = f"hit{stale}; detail={found.tier}" if hit else "fwd=miss; stored"
     tag = f'"{found.stored.tag}"'
     headers_ = {
         "ETag": tag,

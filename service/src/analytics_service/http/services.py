@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from analytics_service.auth.authenticate import Authenticator
 from analytics_service.cache.answers import Answers
+from analytics_service.cache.stale import Stale
 from analytics_service.cache.versions import Versions
 from analytics_service.database.pool import Database
 from analytics_service.http.cursor import Cursors
@@ -20,6 +21,7 @@ class Services:
     limiter: Limiter
     answers: Answers
     versions: Versions
+    stale: Stale
     cursors: Cursors
     metrics: Metrics
     default_ttl: int
