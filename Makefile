@@ -48,14 +48,14 @@ format: setup ## Format the code
 tools: setup ## Build or find etcd, kube-apiserver, kubectl, helm (about 8 minutes the first time)
 	$(CLUSTER) tools
 
-.PHONY: redis-server
-redis-server:
-	@command -v redis-server >/dev/null || { \
-	  if [ "$(INSTALL)" = 1 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server >/dev/null; \
-	  else echo "make: redis-server is not installed: install your system's redis package, or run with INSTALL=1 as root" >&2; exit 2; fi; }
+.PHONY: redis-server pgbouncer
+redis-server pgbouncer:
+	@PATH="$$PATH:/usr/sbin" command -v $@ >/dev/null || { \
+	  if [ "$(INSTALL)" = 1 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $@ >/dev/null; \
+	  else echo "make: $@ is not installed: install your system's package of that name, or run with INSTALL=1 as root" >&2; exit 2; fi; }
 
 .PHONY: test
-test: setup redis-server tools ## Run the tests that need no Docker (ARGS="-k word" chooses)
+test: setup redis-server pgbouncer tools ## Run the tests that need no Docker (ARGS="-k word" chooses)
 	$(RUN) pytest -n 3 --dist loadfile $(ARGS)  # three files at a time, each with servers of its own: most of them wait
 
 .PHONY: golden

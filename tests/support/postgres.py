@@ -82,7 +82,7 @@ def running(binaries: Path) -> Iterator[Server]:
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
     if user is not None:
         shutil.chown(folder, user)
-    data, port = folder / "data", _free_port()
+    data, port = folder / "data", a_free_port()
     password = folder / "password"
     password.write_text(PASSWORD)
     password.chmod(0o644)
@@ -123,11 +123,20 @@ def _installed(major: str) -> Path:
     return found
 
 
-def _free_port() -> int:
+def a_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens on this machine's port."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _migrate(url: str) -> None:

@@ -42,7 +42,8 @@ def services(settings: Settings, database: Database) -> Services:
     redis = Redis(settings.redis_url.get_secret_value()) if settings.redis_url else None
 
     async def ask(organisation: str, start: datetime, end: datetime) -> str:
-        return str(await database.fetch_value(versions.version(organisation, start, end)))
+        asked = versions.version(organisation, start, end)
+        return str(await database.fetch_value(asked, timeout=settings.database_statement_timeout_seconds))
 
     return Services(
         database=database,
@@ -55,6 +56,7 @@ def services(settings: Settings, database: Database) -> Services:
         cursors=Cursors(secret, *([previous] if previous else [])),
         metrics=metrics(),
         default_ttl=settings.cache_default_ttl,
+        statement_seconds=settings.database_statement_timeout_seconds,
     )
 
 

@@ -1,4 +1,4 @@
-"""How the service connects: one place for what every session of it is set to."""
+"""How commands connect, and the names of what a connection is."""
 
 from typing import TypeAlias
 
@@ -11,26 +11,6 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 """Its own, or borrowed from a pool."""
 
 CONNECT_SECONDS = 10.0
-
-
-async def open_pool(settings: Settings, *, minimum: int, maximum: int, application: str) -> Pool:
-    """A pool whose sessions have a statement timeout from the start, UTC, and no JIT.
-
-    Planning is over half of a short query, so the cache of statements stays on; compiling would be more than all of it.
-    """
-    return await asyncpg.create_pool(
-        database_url(settings),
-        min_size=minimum,
-        max_size=maximum,
-        timeout=CONNECT_SECONDS,
-        server_settings={
-            "application_name": application,
-            "jit": "off",
-            "search_path": "public",
-            "statement_timeout": str(settings.database_statement_timeout_seconds * 1000),
-            "timezone": "UTC",
-        },
-    )
 
 
 async def connect(url: str, *, application: str) -> "asyncpg.Connection[asyncpg.Record]":

@@ -4,16 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import asyncpg
 import structlog
 
 from analytics_service.database.compatible import Schema, problem, schema_of
-from analytics_service.database.connect import Pool, database_url, open_pool
+from analytics_service.database.connect import Pool, database_url
 from analytics_service.database.failures import FAILURES, Failure, Reason, classify
 from analytics_service.database.migrate.steps import load
 from analytics_service.database.query import Query
+from analytics_service.database.sessions import Borrowed, Sessions, open_sessions
 from analytics_service.errors import (
     DatabaseBusy,
     DatabaseError,
@@ -23,9 +23,10 @@ from analytics_service.errors import (
 )
 from analytics_service.settings import Settings
 
-_Borrowed: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 _log = structlog.get_logger(__name__)
 _CHECK_SECONDS = 15.0
+_LOOK_SECONDS = 10.0
+"""A server that has gone without a word is not waited for."""
 _LONGEST_PAUSE_SECONDS = 10.0
 _WAITING_PER_CONNECTION = 20
 """Who would wait behind more than these is told so at once: the deadline would pass anyway."""
@@ -57,7 +58,7 @@ class Database:
         self.state = State()
         self._acquire_seconds = acquire_seconds
         self._target = load()[-1].number
-        self._pool: Pool | None = None
+        self._sessions: Sessions | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._url = ""
         self._waiting = 0
@@ -74,36 +75,42 @@ class Database:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait({self._keeper})
-        if self._pool is not None:
+        if self._sessions is not None:
             try:
-                await asyncio.wait_for(self._pool.close(), timeout=5)
+                await asyncio.wait_for(self._sessions.pool.close(), timeout=5)
             except TimeoutError:
-                self._pool.terminate()
+                self._sessions.pool.terminate()
 
     async def fetch(self, query: Query, *, timeout: float | None = None) -> list[asyncpg.Record]:  # noqa: ASYNC109 - ends the statement on the server too
-        """The rows. Ends the statement on the server when the time is over or the caller is cancelled."""
-        async with self._connection() as connection:
-            return await connection.fetch(query.sql, *query.args, timeout=timeout)
+        """The rows. `timeout` is for all of it, in seconds: to wait for a connection and to run.
+
+        Ends the statement on the server when the time is over or the caller is cancelled.
+        """
+        async with self._connection(timeout) as (connection, left):
+            return await connection.fetch(query.sql, *query.args, timeout=left)
 
     async def fetch_value(self, query: Query, *, timeout: float | None = None) -> object:  # noqa: ASYNC109 - as above
         """The first column of the first row, or None."""
-        async with self._connection() as connection:
-            value: object = await connection.fetchval(query.sql, *query.args, timeout=timeout)
+        async with self._connection(timeout) as (connection, left):
+            value: object = await connection.fetchval(query.sql, *query.args, timeout=left)
             return value
 
     def connections(self) -> tuple[int, int]:
         """How many are in use, and how many are idle."""
-        if self._pool is None:
+        if self._sessions is None:
             return 0, 0
-        idle = self._pool.get_idle_size()
-        return self._pool.get_size() - idle, idle
+        idle = self._sessions.pool.get_idle_size()
+        return self._sessions.pool.get_size() - idle, idle
 
     @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncIterator[_Borrowed]:
-        """A connection within the deadline; asyncpg itself repeats a statement once whose cached plan went stale."""
-        connection = await self._acquire()
+    async def _connection(self, seconds: float | None) -> AsyncIterator[tuple[Borrowed, float | None]]:
+        """A connection, and what is left of the seconds. asyncpg itself repeats a statement whose plan went stale."""
+        loop = asyncio.get_running_loop()
+        until = None if seconds is None else loop.time() + seconds
+        sessions, connection = await self._acquire(seconds)
         try:
-            yield connection
+            async with sessions.session(connection):
+                yield connection, None if until is None else max(until - loop.time(), 0)
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise QueryTimeout("the query took longer than it may: ask for a shorter range") from error
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
@@ -111,24 +118,20 @@ class Database:
         except FAILURES as error:
             raise self._failed(error) from error
         finally:
-            await self._release(connection)
+            with contextlib.suppress(*FAILURES):  # a lost connection cannot be given back in order: the pool drops it
+                await sessions.pool.release(connection, timeout=5)
 
-    async def _release(self, connection: _Borrowed) -> None:
-        """A connection that was lost cannot be given back in order: the pool drops it."""
-        if self._pool is not None:
-            with contextlib.suppress(*FAILURES):
-                await self._pool.release(connection, timeout=5)
-
-    async def _acquire(self) -> _Borrowed:
-        if self._pool is None:
+    async def _acquire(self, seconds: float | None) -> tuple[Sessions, Borrowed]:
+        if self._sessions is None:
             raise DatabaseUnavailable(self.state.problem or "not connected")
         if self._waiting >= self._most_waiting:
             raise DatabaseBusy(f"{self._waiting} queries wait for a connection already")
         self._waiting += 1
+        longest = self._acquire_seconds if seconds is None else min(seconds, self._acquire_seconds)
         try:
-            return await self._pool.acquire(timeout=self._acquire_seconds)
+            return self._sessions, await self._sessions.pool.acquire(timeout=longest)
         except TimeoutError as error:
-            raise DatabaseBusy(f"no connection became free within {self._acquire_seconds:g} s") from error
+            raise DatabaseBusy(f"no connection became free within {longest:g} s") from error
         except FAILURES as error:  # whatever the reason: there is no connection
             raise self._lost(classify(error, self._url)) from error
         finally:
@@ -155,14 +158,8 @@ class Database:
         pause = 0.25
         while True:
             try:
-                if self._pool is None:
-                    size = settings.database_pool_size
-                    self._pool = await open_pool(
-                        settings,
-                        minimum=min(settings.database_min_connections, size),
-                        maximum=size,
-                        application="analytics-service",
-                    )
+                if self._sessions is None:
+                    self._sessions = await open_sessions(settings)
                 await self._look()
             except FAILURES as error:
                 self._note(classify(error, self._url))
@@ -174,14 +171,18 @@ class Database:
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _look(self) -> None:
-        pool = self._pool
-        if pool is None or _all_work(pool):
+        sessions = self._sessions
+        if sessions is None or _all_work(sessions.pool):
             return  # there is no doubt that the database is there
         try:
-            async with pool.acquire(timeout=self._acquire_seconds) as connection:
+            async with (
+                asyncio.timeout(_LOOK_SECONDS),
+                sessions.pool.acquire(timeout=self._acquire_seconds) as connection,
+                sessions.session(connection),
+            ):
                 schema = await schema_of(connection)
         except TimeoutError:
-            if _all_work(pool):
+            if _all_work(sessions.pool):
                 return
             raise
         wrong = problem(schema, self._target)

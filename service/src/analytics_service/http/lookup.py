@@ -71,7 +71,8 @@ async def _compute(services: Services, context: RequestContext, question: Questi
     endpoint, principal, params = question.endpoint, question.principal, question.params
     started = time.perf_counter()
     with context.timed("db"):
-        rows = await services.database.fetch(endpoint.query(principal, params))
+        left = max(services.statement_seconds - context.elapsed, 0)
+        rows = await services.database.fetch(endpoint.query(principal, params), timeout=left)
     answer = endpoint.answer(params, rows)
     now = datetime.now(UTC)
     page = envelope.pagination(services.cursors, principal, endpoint.path, params, answer.page)

@@ -25,3 +25,5 @@ class Services:
     cursors: Cursors
     metrics: Metrics
     default_ttl: int
+    statement_seconds: float
+    """From the start of a request to the end of its statement."""
