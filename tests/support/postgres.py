@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -43,6 +43,8 @@ class Server:
     template: list[str] = field(default_factory=list)
     """The name of the migrated database, once there is one; databases cannot be copied where workers hold them."""
     copies: bool = True
+    control: Callable[..., None] | None = None
+    """pg_ctl's words: `stop -m immediate`, `start`, `promote`; None for a server that is not ours."""
 
     def named(self, database: str) -> str:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
@@ -76,7 +78,7 @@ class Server:
 
 
 @contextmanager
-def running(binaries: Path) -> Iterator[Server]:
+def running(binaries: Path, *, standby_of: Server | None = None) -> Iterator[Server]:
     """A server of these binaries, with password authentication, in a folder that is removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
@@ -92,16 +94,25 @@ def running(binaries: Path) -> Iterator[Server]:
         "extra_groups": [] if user else None,
         "cwd": folder,
     }
-    initdb = (binaries / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync")
-    _call(*map(str, initdb), "--locale=C.UTF-8", f"--pwfile={password}", **run)
+    if standby_of is None:
+        words: tuple[str, ...] = ("initdb", "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
+        words += (f"--pwfile={password}",)
+    else:
+        words = ("pg_basebackup", "-d", standby_of.url, "-R", "-c", "fast")
+    _call(str(binaries / words[0]), "-D", str(data), "--no-sync", *words[1:], **run)
     options = {**_OPTIONS, "port": str(port), "unix_socket_directories": str(folder)}
-    (data / "postgresql.auto.conf").write_text("".join(f"{key} = '{value}'\n" for key, value in options.items()))
-    control = (str(binaries / "pg_ctl"), "-D", str(data), "-w")
-    _call(*control, "-l", str(folder / "log"), "start", **run)
+    with (data / "postgresql.auto.conf").open("a") as settings:
+        settings.writelines(f"{key} = '{value}'\n" for key, value in options.items())
+
+    def control(*words: str) -> None:
+        _call(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), *words, **run)
+
+    control("start")
     try:
-        yield Server(url=f"postgres://postgres:{PASSWORD}@127.0.0.1:{port}/postgres")
+        yield Server(url=f"postgres://postgres:{PASSWORD}@127.0.0.1:{port}/postgres", control=control)
     finally:
-        _call(*control, "-m", "immediate", "stop", **run)
+        if (data / "postmaster.pid").exists():
+            control("stop", "-m", "immediate")
         shutil.rmtree(folder)
 
 
@@ -152,6 +163,20 @@ def _call(*command: str, **options: object) -> str:
         text = output.read()
     assert done.returncode == 0, f"{command[0]}: {text}"
     return text
+
+
+@pytest.fixture
+def primary() -> Iterator[Server]:
+    """A server of the test's own, which it may stop."""
+    with running(_embedded()) as server:
+        yield server
+
+
+@contextmanager
+def a_standby(primary: Server) -> Iterator[Server]:
+    """Follows `primary`, and takes over when it is promoted."""
+    with running(_embedded(), standby_of=primary) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
