@@ -20,7 +20,7 @@ from analytics_service.http.cors import cors
 from analytics_service.http.cursor import Cursors
 from analytics_service.http.docs import docs_route
 from analytics_service.http.endpoint import Endpoint, Method
-from analytics_service.http.exposition import metrics
+from analytics_service.http.exposition import Metrics
 from analytics_service.http.health import Health
 from analytics_service.http.lifecycle import Lifecycle
 from analytics_service.http.openapi import document, document_route
@@ -32,14 +32,16 @@ from analytics_service.redis import Redis
 from analytics_service.settings import Settings
 
 
-def services(settings: Settings, database: Database) -> Services:
+def services(settings: Settings, database: Database, metrics: Metrics) -> Services:
     """What requests are answered with; its Redis connects when it is first used."""
     if settings.jwt_secret is None:
         raise UsageError("JWT_SECRET: is not set")
     secret = settings.jwt_secret.get_secret_value()
     previous = settings.jwt_previous_secret.get_secret_value() if settings.jwt_previous_secret else None
     signer = Signer(secret=secret, previous=previous, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
-    redis = Redis(settings.redis_url.get_secret_value()) if settings.redis_url else None
+    redis = None
+    if settings.redis_url is not None:
+        redis = Redis(settings.redis_url.get_secret_value(), exchanged=metrics.exchanged)
 
     async def ask(organisation: str, start: datetime, end: datetime) -> str:
         asked = versions.version(organisation, start, end)
@@ -54,7 +56,7 @@ def services(settings: Settings, database: Database) -> Services:
         versions=Versions(ask),
         stale=Stale(),
         cursors=Cursors(secret, *([previous] if previous else [])),
-        metrics=metrics(),
+        metrics=metrics,
         default_ttl=settings.cache_default_ttl,
         statement_seconds=settings.database_statement_timeout_seconds,
     )
@@ -74,7 +76,7 @@ def application(
             replays.middleware(),
             middleware.everything(services.metrics),
             cors(settings.cors_origins),
-            middleware.errors,
+            middleware.errors(services.metrics),
         ],
         client_max_size=bodies.MOST_BYTES,
     )

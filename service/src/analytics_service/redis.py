@@ -8,7 +8,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from hashlib import sha1
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from redis.asyncio import BlockingConnectionPool
@@ -26,6 +26,12 @@ OPEN_SECONDS: Final = 2.0
 
 _log = structlog.get_logger(__name__)
 _Word = str | bytes | int
+
+
+class Exchanged(Protocol):
+    """Told how long each exchange took."""
+
+    def __call__(self, seconds: float, *, answered: bool) -> None: ...
 
 
 class RedisUnavailable(ServiceError):  # noqa: N818 - reads as the state that it reports
@@ -52,7 +58,15 @@ class _Asked:
 class Redis:
     """Commands that either answer within TIMEOUT_SECONDS or raise RedisUnavailable."""
 
-    def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS, open_for: float = OPEN_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        open_for: float = OPEN_SECONDS,
+        exchanged: Exchanged = lambda _seconds, answered: None,  # noqa: ARG005 - nobody counts
+    ) -> None:
+        self._exchanged = exchanged
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=32,  # who finds them all in use waits, within the timeout
@@ -120,6 +134,7 @@ class Redis:
         exchange.add_done_callback(self._exchanges.discard)
 
     async def _exchange(self, batch: list[_Asked]) -> None:
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout), self._client.pipeline(transaction=False) as pipeline:
                 for asked in batch:
@@ -130,6 +145,7 @@ class Redis:
             answers = [RedisUnavailable("Redis did not answer")] * len(batch)
         else:
             self._recover()
+        self._exchanged(time.perf_counter() - started, answered=self.available)
         for asked, answer in zip(batch, answers, strict=True):
             if asked.answer.done():
                 continue  # who asked has left

@@ -5,7 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -14,10 +14,13 @@ from analytics_service.database.pool import Database
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.errors import DatabaseUnavailable
 from analytics_service.http.endpoint import Endpoint
-from analytics_service.http.exposition import metrics_application
+from analytics_service.http.exposition import Metrics, metrics_application
 from analytics_service.http.lifecycle import Lifecycle
+from analytics_service.http.services import Services
 from analytics_service.server import Site, drain, listening
 from analytics_service.settings import Settings
+
+_TURN_SECONDS: Final = 0.5
 
 _log = structlog.get_logger(__name__)
 
@@ -45,14 +48,14 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
     """Listens while the block runs. The database may come later: until then /health/ready says why it waits."""
     lifecycle = Lifecycle()
     async with AsyncExitStack() as stack:
-        database = Database()
-        wired = services(settings, database)
+        metrics = Metrics()
+        database = Database(waited=metrics.waits.observe)
+        wired = services(settings, database, metrics)
         if wired.redis is not None:
             stack.push_async_callback(wired.redis.close)
         stack.push_async_callback(database.close)
         stack.push_async_callback(wired.stale.close)
         await database.connect(settings)
-        wired.metrics.watch_connections(database.connections)
         app = application(settings, wired, lifecycle, endpoints)
         api = Site(application=app, host=settings.app_host, port=settings.api_port, setting="API_PORT")
         exposed = Site(
@@ -62,6 +65,9 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
             setting="API_METRICS_PORT",
         )
         ours, theirs = await stack.enter_async_context(listening(api, exposed))
+        _watch(wired, lifecycle, settings, ours.connections)
+        late = asyncio.create_task(_watch_turns(metrics.delay.observe))
+        stack.callback(late.cancel)
         yield Running(
             port=ours.port,
             metrics_port=theirs.port,
@@ -69,6 +75,30 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
             lifecycle=lifecycle,
             database=database,
         )
+
+
+def _watch(wired: Services, lifecycle: Lifecycle, settings: Settings, connections: Callable[[], int]) -> None:
+    """What is read when somebody asks for the metrics."""
+    watch, database, redis = wired.metrics.watch, wired.database, wired.redis
+    watch("http_requests_in_flight", "Requests that are being answered", lambda: lifecycle.in_flight)
+    watch("http_connections", "Open connections of clients", connections)
+    pool = ("db_pool_connections", "Database connections by state (active, idle)")
+    watch(*pool, lambda: database.connections()[0], state="active")
+    watch(*pool, lambda: database.connections()[1], state="idle")
+    watch("db_pool_connections_max", "DATABASE_POOL_SIZE", lambda: settings.database_pool_size)
+    watch("db_pool_waiting", "Queries that have no connection yet", lambda: database.waiting)
+    watch("db_up", "1 while the database answers", lambda: database.state.reachable)
+    if redis is not None:
+        watch("redis_up", "1 while Redis answers", lambda: redis.available)
+    watch("cache_memory_bytes", "Answers in this process", lambda: wired.answers.size)
+
+
+async def _watch_turns(observe: Callable[[float], None]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _TURN_SECONDS
+        await asyncio.sleep(_TURN_SECONDS)
+        observe(max(loop.time() - due, 0))
 
 
 async def run(settings: Settings) -> None:

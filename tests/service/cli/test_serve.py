@@ -1,81 +1,15 @@
 """`serve` as a process: it drains on SIGTERM, and its log tells no secret."""
 
 import asyncio
-import json
-import os
 import signal
-import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-import aiohttp
 import pytest
 
-from tests.support.postgres import PASSWORD
-from tests.support.service import HOUR, SECRET, T0, a_row, a_token, execute, insert
+from tests.support.process import serving
+from tests.support.service import HOUR, T0, a_row, a_token, execute, insert
 
 SLOW = "ALTER TABLE traces RENAME TO spans; CREATE VIEW traces AS SELECT * FROM spans WHERE pg_sleep(2) IS NOT NULL"
 PARAMS = {"from": f"{T0:%Y-%m-%dT%H:%M:%SZ}", "to": f"{T0 + HOUR:%Y-%m-%dT%H:%M:%SZ}"}
-
-
-@dataclass
-class Process:
-    process: asyncio.subprocess.Process
-    url: str
-    session: aiohttp.ClientSession
-
-    async def status(self, path: str) -> int:
-        async with self.session.get(self.url + path, headers={"Connection": "close"}) as response:
-            return response.status
-
-    async def until(self, path: str, status: int) -> None:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    if await self.status(path) == status:
-                        return
-                except aiohttp.ClientConnectionError:
-                    pass  # it does not listen yet
-                await asyncio.sleep(0.05)
-
-    async def ended(self) -> tuple[int, str]:
-        output, _ = await asyncio.wait_for(self.process.communicate(), timeout=30)
-        assert self.process.returncode is not None
-        return self.process.returncode, output.decode()
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
-@asynccontextmanager
-async def serving(database_url: str, **environment: str) -> AsyncIterator[Process]:
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "analytics_service", "serve"),
-        env={
-            "PATH": os.environ["PATH"],
-            "DATABASE_URL": database_url,
-            "JWT_SECRET": SECRET,
-            "APP_HOST": "127.0.0.1",
-            "API_PORT": port,
-            "API_METRICS_PORT": free_port(),
-            **environment,
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield Process(process, f"http://127.0.0.1:{port}", session)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -128,39 +62,6 @@ async def test_who_keeps_a_connection_is_told_to_leave_and_never_cut_off(databas
         assert await reader.read() == b""
         writer.close()
         assert (await service.ended())[0] == 0
-
-
-async def test_the_log_is_json_with_request_ids_and_without_secrets(database_url: str) -> None:
-    await insert(database_url, [a_row()])
-    async with serving(database_url, LOG_LEVEL="debug") as service:
-        await service.until("/health/ready", 200)
-        token = a_token()
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "X-Request-ID": "the-id",
-            "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
-        }
-        async with service.session.get(
-            f"{service.url}/api/v1/traces", headers=headers, params={**PARAMS, "search": "a private prompt"}
-        ) as response:
-            assert response.status == 200
-        service.process.terminate()
-        _, output = await service.ended()
-    lines = [json.loads(line) for line in output.splitlines()]
-    (request,) = (line for line in lines if line.get("request_id") == "the-id" and line["event"] == "request")
-    assert (request["route"], request["status"], request["trace_id"]) == ("/api/v1/traces", 200, "a" * 32)
-    assert request["level"] == "info"
-    for secret in (token, SECRET, PASSWORD, "private"):
-        assert secret not in output
-
-
-async def test_the_log_can_be_text_and_quiet(database_url: str) -> None:
-    async with serving(database_url, LOG_FORMAT="text", RUST_LOG="analytics_api=warn,tower_http=info") as service:
-        await service.until("/health/ready", 200)
-        assert await service.status("/nothing") == 404
-        service.process.terminate()
-        code, output = await service.ended()
-    assert (code, output) == (0, "")
 
 
 async def test_a_database_that_comes_later_makes_it_ready(database_url: str) -> None:

@@ -64,6 +64,11 @@ class Answers:
         self._clock = clock
         self._flights: Flights[tuple[Stored, Tier]] = Flights()
 
+    @property
+    def size(self) -> int:
+        """Bytes, about, of what this process holds."""
+        return self._memory.size
+
     def held(self, name: str) -> Found | None:
         """What this process knows."""
         hit = self._memory.get(name, self._clock())

@@ -1,5 +1,6 @@
 """What went wrong between us and the database, in one line that holds no secret. Pure."""
 
+import re
 import ssl
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,7 +61,9 @@ FAILURES = tuple(kind for kinds, _, _ in _CAUSES for kind in kinds)
 def classify(error: BaseException, url: str) -> Failure:
     """The reason and one line for `error`, without the secrets of `url`."""
     if isinstance(error, DataError):
-        return Failure(reason=Reason.OTHER, message=f"an argument does not fit its statement ({_detail(error)})")
+        argument = re.search(r"\$\d+", str(error))  # alone: the rest repeats the value, which may be a client's text
+        which = argument[0] if argument else "unknown"
+        return Failure(reason=Reason.OTHER, message=f"an argument does not fit its statement ({which})")
     for kinds, reason, words in _CAUSES:
         if isinstance(error, kinds):
             return Failure(reason=reason, message=secretless(f"{words} ({_detail(error)})", url))

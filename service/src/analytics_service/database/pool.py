@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 import asyncpg
@@ -54,14 +55,18 @@ class State:
 class Database:
     """Connects in the background and stays connected; every failure is one of errors.DatabaseError."""
 
-    def __init__(self, *, acquire_seconds: float = 5.0) -> None:
+    def __init__(
+        self, *, acquire_seconds: float = 5.0, waited: Callable[[float], None] = lambda _seconds: None
+    ) -> None:
         self.state = State()
         self._acquire_seconds = acquire_seconds
         self._target = load()[-1].number
         self._sessions: Sessions | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._url = ""
-        self._waiting = 0
+        self._waited = waited
+        self.waiting = 0
+        """Queries that have no connection yet."""
         self._most_waiting = 0
 
     async def connect(self, settings: Settings) -> None:
@@ -124,9 +129,10 @@ class Database:
     async def _acquire(self, seconds: float | None) -> tuple[Sessions, Borrowed]:
         if self._sessions is None:
             raise DatabaseUnavailable(self.state.problem or "not connected")
-        if self._waiting >= self._most_waiting:
-            raise DatabaseBusy(f"{self._waiting} queries wait for a connection already")
-        self._waiting += 1
+        if self.waiting >= self._most_waiting:
+            raise DatabaseBusy(f"{self.waiting} queries wait for a connection already")
+        self.waiting += 1
+        started = time.perf_counter()
         longest = self._acquire_seconds if seconds is None else min(seconds, self._acquire_seconds)
         try:
             return self._sessions, await self._sessions.pool.acquire(timeout=longest)
@@ -135,7 +141,8 @@ class Database:
         except FAILURES as error:  # whatever the reason: there is no connection
             raise self._lost(classify(error, self._url)) from error
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
+            self._waited(time.perf_counter() - started)
 
     def _failed(self, error: BaseException) -> DatabaseError:
         """A lost database is a state; a statement that it refused says nothing of the next one."""

@@ -56,34 +56,45 @@ def everything(metrics: Metrics) -> Middleware:
     return middleware
 
 
-@web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+def errors(metrics: Metrics) -> Middleware:
     """The one boundary at which errors become problems."""
-    known = request[CONTEXT]
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        told = await _refused(request, handler)
+        if isinstance(told, RequestError):
+            metrics.problems.labels(told.problem.name).inc()
+            return _problem(request, request[CONTEXT], told)
+        return told
+
+    return middleware
+
+
+async def _refused(request: web.Request, handler: Handler) -> web.StreamResponse | RequestError:
+    """The response, or what the client is told instead."""
     try:
         return await handler(request)
     except RequestError as error:
-        return _problem(request, known, error)
+        return error
     except DatabaseError as error:
         told = problems.of_database(error)
         _log.error("the database failed", error_code=told.problem.name, cause=str(error))
-        return _problem(request, known, told)
+        return told
     except web.HTTPException as error:
-        return _refused_by_library(request, known, error)
+        return _refused_by_library(error)
     except Exception:  # noqa: BLE001 - the outermost boundary: a client gets a body for defects too
         _log.exception("a request failed unexpectedly", route=route(request))
-        told = RequestError(Problem.INTERNAL_ERROR, "the log has the cause under this request id")
-        return _problem(request, known, told)
+        return RequestError(Problem.INTERNAL_ERROR, "the log has the cause under this request id")
 
 
-def _refused_by_library(request: web.Request, known: RequestContext, error: web.HTTPException) -> web.StreamResponse:
+def _refused_by_library(error: web.HTTPException) -> RequestError:
     told = problems.of_library(error.status)
     detail = {
         Problem.ROUTE_NOT_FOUND: "there is nothing at this path; GET /openapi.json lists what there is",
         Problem.METHOD_NOT_ALLOWED: f"this path answers to {error.headers.get(hdrs.ALLOW, 'other methods')}",
     }.get(told.problem, told.detail)
     kept = {"Allow": error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}
-    return _problem(request, known, RequestError(told.problem, detail, headers=kept, status=told.status))
+    return RequestError(told.problem, detail, headers=kept, status=told.status)
 
 
 def _problem(request: web.Request, known: RequestContext, error: RequestError) -> web.Response:

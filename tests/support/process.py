@@ -1,0 +1,65 @@
+"""`analytics-service serve` as a process of its own."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from tests.support.postgres import a_free_port
+from tests.support.service import SECRET
+
+
+@dataclass
+class Process:
+    process: asyncio.subprocess.Process
+    url: str
+    session: aiohttp.ClientSession
+
+    async def status(self, path: str) -> int:
+        async with self.session.get(self.url + path, headers={"Connection": "close"}) as response:
+            return response.status
+
+    async def until(self, path: str, status: int) -> None:
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    if await self.status(path) == status:
+                        return
+                except aiohttp.ClientConnectionError:
+                    pass  # it does not listen yet
+                await asyncio.sleep(0.05)
+
+    async def ended(self) -> tuple[int, str]:
+        output, _ = await asyncio.wait_for(self.process.communicate(), timeout=30)
+        assert self.process.returncode is not None
+        return self.process.returncode, output.decode()
+
+
+@asynccontextmanager
+async def serving(database_url: str, **environment: str) -> AsyncIterator[Process]:
+    port = str(a_free_port())
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "analytics_service", "serve"),
+        env={
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": database_url,
+            "JWT_SECRET": SECRET,
+            "APP_HOST": "127.0.0.1",
+            "API_PORT": port,
+            "API_METRICS_PORT": str(a_free_port()),
+            **environment,
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Process(process, f"http://127.0.0.1:{port}", session)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
