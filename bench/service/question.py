@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -58,6 +59,17 @@ def get(target: str, token_: str = "", tag: str = "") -> bytes:
     lines += [f"Authorization: Bearer {token_}"] if token_ else []
     lines += [f"If-None-Match: {tag}"] if tag else []
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def totals(body: bytes) -> dict[str, tuple[Decimal, ...]]:
+    """Requests, tokens and cost by model, as our answer has them or as the other programs' answers have."""
+    data = json.loads(body, parse_float=Decimal)["data"]
+    points, names = (data["data"], _OURS) if isinstance(data, dict) else (data, _THEIRS)
+    return {point["model"]: tuple(Decimal(point[name]) for name in names) for point in points}
+
+
+_OURS = ("request_count", "prompt_tokens", "completion_tokens", "total_cost")
+_THEIRS = ("requests", "prompt_tokens_sum", "completion_tokens_sum", "total_cost_sum")
 
 
 def statement(start: datetime, end: datetime) -> Query:
