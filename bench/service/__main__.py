@@ -17,7 +17,7 @@ from bench.service import figures, question
 from bench.service.cases import PGBENCH, Case, cases
 from bench.service.cpu import cpu_seconds, cpu_seconds_with_children
 from bench.service.figures import Cost, Figures, Latency
-from bench.service.load import LoadError, connections, load
+from bench.service.load import Connection, LoadError, connections, load
 from bench.service.pgbench import pgbench
 from bench.service.world import World, world
 
@@ -27,7 +27,7 @@ MOST_CONNECTIONS = 64
 SHARES = (0.25, 0.5, 0.75)
 UNCACHED_PART = 8
 """An uncached request costs so much more than a cached one that a round asks fewer of them."""
-MOST_REQUESTS = 60_000
+MOST_REQUESTS = 30_000
 """Of a stage at a steady rate; a principal has 120,000 before its own rate counts."""
 
 
@@ -42,10 +42,7 @@ def main() -> int:
         starting = shown.add_task("start", total=None)
         with world() as live:
             shown.update(starting, total=1, completed=1)
-            try:
-                found = measure(live, options, shown)
-            except LoadError as error:
-                raise SystemExit(f"bench: {error}") from error
+            found = measure(live, options, shown)
     as_json = TypeAdapter(Figures).dump_json(found, indent=1).decode()
     print(as_json if options.output == "json" else "\n".join(figures.tables(found)))
     return 0
@@ -80,13 +77,22 @@ def rounds(live: World, asked: list[Case], options: argparse.Namespace, shown: P
 
 
 def cost(live: World, case: Case, count: int) -> Cost:
-    with connections(case.server.port, BUSY_CONNECTIONS) as free:
+    with connected(case, BUSY_CONNECTIONS) as free:
         before = spent(live, case)
         done = load(free, case.requests("busy"), count)
     program, redis, postgres = (
         (after - earlier) / count * 1e6 for earlier, after in zip(before, spent(live, case), strict=True)
     )
     return Cost(program=program, redis=redis, postgres=postgres, rate=count / done.seconds)
+
+
+@contextmanager
+def connected(case: Case, number: int) -> Iterator[list[Connection]]:
+    try:
+        with connections(case.server.port, number) as free:
+            yield free
+    except LoadError as error:
+        raise SystemExit(f"{case.name}: {error}") from error
 
 
 def spent(live: World, case: Case) -> tuple[float, float, float]:
@@ -109,7 +115,7 @@ def steady(asked: list[Case], costs: dict[str, Cost], seconds: float, shown: Pro
         rate = costs[case.name].rate * share
         count = min(int(rate * seconds), MOST_REQUESTS)
         requests = case.requests(f"at {share}")
-        with connections(case.server.port, MOST_CONNECTIONS) as free:
+        with connected(case, MOST_CONNECTIONS) as free:
             load(free, requests, 8 * MOST_CONNECTIONS)  # warms up what is new: the subject, and connections
             done = load(free, requests, count, rate=rate)
         found[case.name].append(figures.latency(done.latencies, share=share, rate=rate))
