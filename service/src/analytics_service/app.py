@@ -1,7 +1,6 @@
 """Wires the service: from settings and a database to an application. Nothing is made at import."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from analytics_service.cache.stale import Stale
 from analytics_service.cache.versions import Versions
 from analytics_service.database import versions
 from analytics_service.database.pool import Database
+from analytics_service.database.versions import DayVersions
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.errors import UsageError
 from analytics_service.http import bodies, middleware
@@ -43,9 +43,10 @@ def services(settings: Settings, database: Database, metrics: Metrics) -> Servic
     if settings.redis_url is not None:
         redis = Redis(settings.redis_url.get_secret_value(), exchanged=metrics.exchanged)
 
-    async def ask(organisation: str, start: datetime, end: datetime) -> str:
-        asked = versions.version(organisation, start, end)
-        return str(await database.fetch_value(asked, timeout=settings.database_statement_timeout_seconds))
+    async def ask(organisation: str) -> DayVersions:
+        timeout = settings.database_statement_timeout_seconds
+        (row,) = await database.fetch(versions.query(organisation), timeout=timeout)
+        return versions.of_row(*row)
 
     return Services(
         database=database,

@@ -5,16 +5,19 @@ Commands of requests that are under way at the same moment travel together, in o
 """
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha1
 from typing import Any, Final, Protocol
 
 import structlog
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio import Redis as Client
+from redis.asyncio import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from analytics_service.errors import ServiceError
@@ -23,15 +26,28 @@ TIMEOUT_SECONDS: Final = 0.25
 """The longest that one command, with its connection, may hold up a request."""
 OPEN_SECONDS: Final = 2.0
 """After a failure nobody asks Redis for so long; then one command tries."""
+LATER_SECONDS: Final = 0.005
+"""What nobody waits for travels with other commands, or alone after this time."""
+_MOST_CONNECTIONS: Final = 32
 
 _log = structlog.get_logger(__name__)
 _Word = str | bytes | int
+_Command = tuple[_Word, ...]
+
+
+class Result(StrEnum):
+    """How an exchange ended."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    """Redis would not do one of the commands: it is full, read-only or not ours."""
+    FAILED = "failed"
 
 
 class Exchanged(Protocol):
     """Told how long each exchange took."""
 
-    def __call__(self, seconds: float, *, answered: bool) -> None: ...
+    def __call__(self, seconds: float, result: Result, /) -> None: ...
 
 
 class RedisUnavailable(ServiceError):  # noqa: N818 - reads as the state that it reports
@@ -51,12 +67,16 @@ class Script:
 
 @dataclass(frozen=True)
 class _Asked:
-    command: tuple[_Word, ...]
-    answer: asyncio.Future[Any]
+    command: _Command
+    answer: asyncio.Future[Any] | None
+    """None: nobody waits for it."""
 
 
 class Redis:
-    """Commands that either answer within TIMEOUT_SECONDS or raise RedisUnavailable."""
+    """Commands that either answer within TIMEOUT_SECONDS or raise RedisUnavailable.
+
+    Uses the library's connections without its pool and pipelines, which cost more than twice as much for each exchange.
+    """
 
     def __init__(
         self,
@@ -64,35 +84,38 @@ class Redis:
         *,
         timeout: float = TIMEOUT_SECONDS,
         open_for: float = OPEN_SECONDS,
-        exchanged: Exchanged = lambda _seconds, answered: None,  # noqa: ARG005 - nobody counts
+        exchanged: Exchanged = lambda _seconds, _result: None,
     ) -> None:
+        # one clock for a whole exchange: no other timeouts, and no repetitions
+        once = Retry(NoBackoff(), 0)
+        self._pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=None, retry=once)
+        self._idle: list[Connection] = []
+        self._places = asyncio.Semaphore(_MOST_CONNECTIONS)  # who finds them all in use waits, within the timeout
         self._exchanged = exchanged
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=32,  # who finds them all in use waits, within the timeout
-            timeout=None,
-            socket_timeout=None,  # one clock for a whole exchange
-            socket_connect_timeout=None,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._client: Client = Client.from_pool(pool)
         self._timeout = timeout
         self._open_for = open_for
         self._closed_again_at = 0.0
         self._asked: list[_Asked] = []
+        self._soon = False
+        self._later: asyncio.TimerHandle | None = None
         self._exchanges: set[asyncio.Task[None]] = set()
         self.available = True
         """What the last exchange that was tried said."""
 
     async def get(self, key: str) -> bytes | None:
-        value = await self._ask("GET", key)
-        return value.encode() if isinstance(value, str) else value
+        value: bytes | None = await self._ask("GET", key)
+        return value
 
-    async def put(self, key: str, value: bytes, *, seconds: int) -> None:
-        await self._ask("SET", key, value, "EX", seconds)
+    def put(self, key: str, value: bytes, *, seconds: int) -> None:
+        """Soon, where Redis is there and will; nobody waits for it."""
+        with contextlib.suppress(RedisUnavailable):
+            self._admit()
+            self._asked.append(_Asked(("SET", key, value, "EX", seconds), None))
+            if self._later is None and not self._soon:
+                self._later = asyncio.get_running_loop().call_later(LATER_SECONDS, self._send)
 
     async def run(self, script: Script, keys: list[str], args: list[int]) -> list[int]:
-        words: tuple[_Word, ...] = (len(keys), *keys, *args)
+        words: _Command = (len(keys), *keys, *args)
         try:
             answer: list[int] = await self._ask("EVALSHA", script.digest, *words)
         except NoScriptError:
@@ -107,52 +130,82 @@ class Redis:
         return True
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if self._later is not None:
+            self._later.cancel()
+        for connection in self._idle:
+            await connection.disconnect()
 
     async def _ask(self, *command: _Word) -> Any:
-        now = time.monotonic()
-        if now < self._closed_again_at:
-            raise RedisUnavailable("Redis did not answer lately")
-        if not self.available:
-            self._closed_again_at = now + self._open_for  # this command tries for all others
+        self._admit()
         loop = asyncio.get_running_loop()
-        asked = _Asked(command, loop.create_future())
-        self._asked.append(asked)
-        if len(self._asked) == 1:
+        answer: asyncio.Future[Any] = loop.create_future()
+        self._asked.append(_Asked(command, answer))
+        if not self._soon:
+            self._soon = True
             loop.call_soon(self._send)  # after everybody who is about to ask in this turn of the loop
         try:
-            return await asked.answer
+            return await answer
         except NoScriptError:
             raise
         except ResponseError as error:
             raise RedisUnavailable(f"Redis refused: {type(error).__name__}") from error  # full, read-only, loading
 
+    def _admit(self) -> None:
+        now = time.monotonic()
+        if now < self._closed_again_at:
+            raise RedisUnavailable("Redis did not answer lately")
+        if not self.available:
+            self._closed_again_at = now + self._open_for  # this command tries for all others
+
     def _send(self) -> None:
-        batch, self._asked = self._asked, []
+        batch, self._asked, self._soon = self._asked, [], False
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         exchange = asyncio.create_task(self._exchange(batch))
         self._exchanges.add(exchange)
         exchange.add_done_callback(self._exchanges.discard)
 
-    async def _exchange(self, batch: list[_Asked]) -> None:
-        started = time.perf_counter()
+    async def _exchange(self, batch: Sequence[_Asked]) -> None:
+        started, result = time.perf_counter(), Result.ANSWERED
+        answers: list[Any]
         try:
-            async with asyncio.timeout(self._timeout), self._client.pipeline(transaction=False) as pipeline:
-                for asked in batch:
-                    pipeline.execute_command(*asked.command)
-                answers = await pipeline.execute(raise_on_error=False)
+            async with asyncio.timeout(self._timeout), self._places:
+                answers = await self._answered([asked.command for asked in batch])
         except (RedisError, OSError, TimeoutError) as error:
             self._fail(error)
-            answers = [RedisUnavailable("Redis did not answer")] * len(batch)
+            answers, result = [RedisUnavailable("Redis did not answer")] * len(batch), Result.FAILED
         else:
             self._recover()
-        self._exchanged(time.perf_counter() - started, answered=self.available)
+            if any(isinstance(answer, ResponseError) and not isinstance(answer, NoScriptError) for answer in answers):
+                result = Result.REFUSED
+        self._exchanged(time.perf_counter() - started, result)
         for asked, answer in zip(batch, answers, strict=True):
-            if asked.answer.done():
-                continue  # who asked has left
+            if asked.answer is None or asked.answer.done():
+                continue  # nobody waits, or who asked has left
             if isinstance(answer, Exception):
                 asked.answer.set_exception(answer)
             else:
                 asked.answer.set_result(answer)
+
+    async def _answered(self, commands: Sequence[_Command]) -> list[Any]:
+        """The answers, in order; a refusal is one too."""
+        if self._idle:
+            with contextlib.suppress(Disconnected):  # it was closed while nobody used it
+                return await self._over(self._idle.pop(), commands)
+        return await self._over(self._pool.make_connection(), commands)  # type: ignore[no-untyped-call]
+
+    async def _over(self, connection: Connection, commands: Sequence[_Command]) -> list[Any]:
+        try:
+            if not connection.is_connected:
+                await connection.connect()  # type: ignore[no-untyped-call]
+            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            answers = [await _reply(connection) for _ in commands]
+        except BaseException:
+            await connection.disconnect(nowait=True)  # what it still answers is nobody's
+            raise
+        self._idle.append(connection)
+        return answers
 
     def _fail(self, error: Exception) -> None:
         if self.available:
@@ -165,3 +218,10 @@ class Redis:
             _log.info("redis is available again")
         self.available = True
         self._closed_again_at = 0.0
+
+
+async def _reply(connection: Connection) -> Any:
+    try:
+        return await connection.read_response(disconnect_on_error=False)
+    except ResponseError as error:
+        return error

@@ -12,9 +12,11 @@ from analytics_service.cache.answers import Answers, Tier, key, stored
 from analytics_service.cache.flights import Flights
 from analytics_service.cache.memory import OVERHEAD, Memory, Stored
 from analytics_service.cache.versions import REMEMBERED_SECONDS, Versions
+from analytics_service.database.versions import DayVersions, of_row
 from analytics_service.redis import Redis, RedisUnavailable
 from tests.support.redis import RedisServer
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -154,16 +156,16 @@ async def test_replicas_share_answers_through_redis(redis: RedisServer) -> None:
 async def test_what_redis_lost_or_cut_short_is_computed_again(redis: RedisServer) -> None:
     shared, compute = Redis(redis.url), Computation()
     await Answers(shared).get_or("k", compute, seconds=60)
-    await shared._client.setrange("k", 33, "X")
+    await shared._ask("SETRANGE", "k", 33, "X")
     assert (await Answers(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 2"
-    await shared._client.flushall()
+    await shared._ask("FLUSHALL")
     assert (await Answers(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 3"
     await shared.close()
 
 
 async def test_a_redis_that_does_not_answer_costs_its_timeout_once(redis: RedisServer) -> None:
     shared = Redis(redis.url, timeout=0.05, open_for=3600)
-    await shared.put("k", b"v", seconds=9)
+    shared.put("k", b"v", seconds=9)
     redis.pause()
     with pytest.raises(RedisUnavailable, match=r"did not answer$"):
         await shared.get("k")
@@ -177,7 +179,8 @@ async def test_a_redis_that_does_not_answer_costs_its_timeout_once(redis: RedisS
 async def test_an_answer_that_came_too_late_is_nobody_elses(redis: RedisServer) -> None:
     shared = Redis(redis.url, timeout=0.2, open_for=0)
     for name in "ab":
-        await shared.put(name, name.encode(), seconds=60)
+        shared.put(name, name.encode(), seconds=60)
+    assert await shared.ping()
     redis.pause()
     with pytest.raises(RedisUnavailable):
         await shared.get("a")
@@ -191,14 +194,15 @@ async def test_an_answer_that_came_too_late_is_nobody_elses(redis: RedisServer) 
 
 async def test_many_commands_at_once_open_no_circuit(redis: RedisServer) -> None:
     shared = Redis(redis.url, timeout=20)
-    await asyncio.gather(*(shared.put(str(number), b"v", seconds=60) for number in range(500)))
+    for number in range(500):
+        shared.put(str(number), b"v", seconds=60)
     assert await asyncio.gather(*(shared.get(str(number)) for number in range(500))) == [b"v"] * 500
     await shared.close()
 
 
 async def test_redis_is_used_again_once_it_is_back(redis: RedisServer) -> None:
     shared = Redis(redis.url, timeout=1, open_for=0)
-    await shared.put("k", b"v", seconds=60)
+    shared.put("k", b"v", seconds=60)
     redis.stop()
     with pytest.raises(RedisUnavailable):
         await shared.get("k")
@@ -208,17 +212,41 @@ async def test_redis_is_used_again_once_it_is_back(redis: RedisServer) -> None:
     await shared.close()
 
 
-async def test_a_version_is_asked_for_at_most_once_a_second() -> None:
+async def test_versions_are_asked_for_at_most_once_a_second() -> None:
     clock, asked = Clock(), list[str]()
 
-    async def ask(organisation: str, _start: datetime, _end: datetime) -> str:
+    async def ask(organisation: str) -> DayVersions:
         asked.append(organisation)
-        return f"version {len(asked)}"
+        await asyncio.sleep(0)
+        return of_row([START.toordinal() - EPOCH], [len(asked)], [0])
 
     versions = Versions(ask, clock=clock, capacity=2)
-    assert [await versions.version("acme", START, END) for _ in range(3)] == ["version 1"] * 3
-    assert await versions.version("globex", START, END) == "version 2"
+    assert await asyncio.gather(*(versions.version("acme", START, END) for _ in range(3))) == ["1.0"] * 3
+    assert await versions.version("acme", END, END + (END - START)) == "0.0", "no other range is asked for"
+    assert await versions.version("globex", START, END) == "2.0"
     clock.now += REMEMBERED_SECONDS
-    assert await versions.version("acme", START, END) == "version 3"
+    assert versions.known("acme", START, END) is None
+    assert await versions.version("acme", START, END) == "3.0"
+    await versions.renew("acme")
+    assert await versions.version("acme", START, END) == "4.0"
     await versions.version("third", START, END)
     assert len(versions._known) == 2
+
+
+async def test_an_older_version_never_takes_the_place_of_a_newer_one() -> None:
+    clock, slow = Clock(), asyncio.Event()
+
+    async def ask(_organisation: str) -> DayVersions:
+        first = not slow.is_set() and clock.now == 1000.0
+        if first:
+            await slow.wait()
+        return of_row([START.toordinal() - EPOCH], [1 if first else 2], [0])
+
+    versions = Versions(ask, clock=clock)
+    older = asyncio.create_task(versions.renew("acme"))
+    await asyncio.sleep(0)
+    clock.now += 0.5
+    await versions.renew("acme")
+    slow.set()
+    await older
+    assert await versions.version("acme", START, END) == "2.0"

@@ -12,7 +12,6 @@ import pytest
 
 from analytics_service.database.levels import ROLLUPS, Level
 from analytics_service.database.refresh import refresh
-from analytics_service.database.versions import version
 from tests.service.database.ledger import COLUMNS, DAY, Span, answered, expected, insert, moved
 
 pytestmark = pytest.mark.postgres
@@ -140,21 +139,6 @@ async def test_writers_and_refreshes_at_once_end_in_the_truth(edition_url: str) 
             await assert_answers(connection, ledger)
     finally:
         await pool.close()
-
-
-async def test_the_version_changes_with_every_write_and_refresh_of_its_days_only(connection: Any) -> None:
-    query = version("acme", DAY + timedelta(hours=2), DAY + timedelta(hours=3))
-    seen = [await connection.fetchval(query.sql, *query.args)]
-    await insert(connection, [Span(trace_id="t", ts=DAY)])
-    seen.append(await connection.fetchval(query.sql, *query.args))
-    await connection.execute("UPDATE traces SET prompt_tokens = 2")
-    seen.append(await connection.fetchval(query.sql, *query.args))
-    await refresh(connection)
-    seen.append(await connection.fetchval(query.sql, *query.args))
-    assert len(set(seen)) == 4
-    await insert(connection, [Span(trace_id="t", ts=DAY + WEEK), Span(trace_id="o", ts=DAY, org_id="other")])
-    await refresh(connection)
-    assert await connection.fetchval(query.sql, *query.args) == seen[-1]
 
 
 async def test_sums_neither_overflow_nor_round(connection: Any) -> None:

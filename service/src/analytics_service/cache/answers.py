@@ -87,7 +87,8 @@ class Answers:
         answer, tier = await self._from_redis(name), Tier.REDIS
         if answer is None:
             answer, tier = stored(await compute()), Tier.NONE
-            await self._to_redis(name, answer, seconds)
+            if self._redis is not None:
+                self._redis.put(name, answer.tag.encode() + answer.body, seconds=seconds)
         self._memory.put(name, answer, until=self._clock() + seconds)
         return answer, tier
 
@@ -102,11 +103,3 @@ class Answers:
             return None
         found = stored(value[_TAG_BYTES:])
         return found if found.tag.encode() == value[:_TAG_BYTES] else None  # cut short or not ours: as if absent
-
-    async def _to_redis(self, name: str, answer: Stored, seconds: int) -> None:
-        if self._redis is None:
-            return
-        try:
-            await self._redis.put(name, answer.tag.encode() + answer.body, seconds=seconds)
-        except RedisUnavailable:
-            return  # the next replica computes it itself

@@ -1,46 +1,53 @@
-"""The version of an organisation's rows in a range, asked of the database at most once a second."""
+"""The versions of an organisation's rows, asked of the database at most once a second, whatever the ranges are."""
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+from analytics_service.cache.flights import Flights
+from analytics_service.database.versions import DayVersions
 
 REMEMBERED_SECONDS: Final = 1.0
 """How old an answer may be, at most, when rows change."""
 
-Ask = Callable[[str, datetime, datetime], Awaitable[str]]
-_Key = tuple[str, datetime, datetime]
+Ask = Callable[[str], Coroutine[Any, Any, DayVersions]]
 
 
 class Versions:
-    def __init__(self, ask: Ask, *, clock: Callable[[], float] = time.monotonic, capacity: int = 10_000) -> None:
+    def __init__(self, ask: Ask, *, clock: Callable[[], float] = time.monotonic, capacity: int = 1_000) -> None:
         self._ask = ask
         self._clock = clock
         self._capacity = capacity
-        self._known: OrderedDict[_Key, tuple[float, str]] = OrderedDict()
+        self._flights: Flights[DayVersions] = Flights()
+        self._known: OrderedDict[str, tuple[float, DayVersions]] = OrderedDict()
 
     async def version(self, organisation: str, start: datetime, end: datetime) -> str:
         """The version as of a moment between one second ago and now."""
         if (known := self.known(organisation, start, end)) is not None:
             return known
-        key, asked = (organisation, start, end), self._clock()
-        version = await self._ask(organisation, start, end)
-        self._known[key] = (asked, version)  # from when it was asked: the answer may be as old as the question
-        self._known.move_to_end(key)
-        if len(self._known) > self._capacity:
-            self._known.popitem(last=False)
-        return version
+        found, _ = await self._flights.join(organisation, lambda: self.renew(organisation))
+        return found.of(start, end)
 
     def known(self, organisation: str, start: datetime, end: datetime) -> str | None:
         """The version where nobody has to be asked for it."""
-        asked, version = self._known.get((organisation, start, end), (float("-inf"), ""))
-        return version if self._clock() < asked + REMEMBERED_SECONDS else None
+        found = self._known.get(organisation)
+        return found[1].of(start, end) if found and self._clock() < found[0] + REMEMBERED_SECONDS else None
 
-    def forget(self, organisation: str, start: datetime, end: datetime) -> None:
-        self._known.pop((organisation, start, end), None)
-
-    def known_until(self, organisation: str, start: datetime, end: datetime) -> float:
+    def known_until(self, organisation: str) -> float:
         """Until when, by the clock, `version` says again what it said last."""
-        asked, _ = self._known.get((organisation, start, end), (float("-inf"), ""))
-        return asked + REMEMBERED_SECONDS
+        found = self._known.get(organisation)
+        return found[0] + REMEMBERED_SECONDS if found else float("-inf")
+
+    async def renew(self, organisation: str) -> DayVersions:
+        """Asks in any case, so that `version` knows of all that was there before."""
+        asked = self._clock()  # the answer may be as old as the question
+        found = await self._ask(organisation)
+        if asked < self._known.get(organisation, (float("-inf"), found))[0]:
+            return found  # somebody asked later, and was answered sooner
+        self._known[organisation] = (asked, found)
+        self._known.move_to_end(organisation)
+        if len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+        return found

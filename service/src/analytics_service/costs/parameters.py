@@ -1,6 +1,7 @@
 """The parameters of the costs summary."""
 
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
@@ -37,7 +38,7 @@ class SummaryParameters(FilteredParameters):
             )
         return self
 
-    @property
+    @cached_property
     def level(self) -> Level:
         if self.user_id is not None:
             return Level.RAW

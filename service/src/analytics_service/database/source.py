@@ -9,6 +9,7 @@ Arguments: $1 organisation, $2 projects (text[] or NULL for all), $3 from, $4 to
 """
 
 from datetime import timedelta
+from functools import cache
 from typing import Final
 
 from analytics_service.database.columns import DETAILS, from_raw, from_rollup
@@ -25,6 +26,7 @@ EPOCH: Final = "'1970-01-01T00:00:00Z'::timestamptz"
 _PROJECTS = "($2::text[] IS NULL OR {alias}.project_id = ANY($2::text[]))"
 
 
+@cache
 def requests(level: Level) -> str:
     """The common table expressions that end with `requests`, whose columns are those of a rollup.
 

@@ -1,25 +1,57 @@
 """What tells two states of an organisation's rows apart, for the keys of cached answers."""
 
-from datetime import datetime
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 from analytics_service.database.query import Query
 
-_FIRST_DAY = "date_bin('1 day', $2::timestamptz, '1970-01-01T00:00:00Z'::timestamptz)"
-_SQL = f"""
-SELECT (
-    SELECT coalesce(sum(version), 0)::text FROM rollup_version
-    WHERE org_id = $1 AND day >= {_FIRST_DAY} AND day < $3::timestamptz
-) || '.' || (
-    SELECT count(*)::text FROM rollup_dirty
-    WHERE org_id = $1 AND level = '1day' AND bucket_start >= {_FIRST_DAY} AND bucket_start < $3::timestamptz
-)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+_SQL = """
+SELECT array_agg(day ORDER BY day) AS days, array_agg(versions ORDER BY day) AS versions,
+  array_agg(dirty ORDER BY day) AS dirty
+FROM (
+  SELECT (extract(epoch FROM day) / 86400)::integer AS day,
+    sum(version)::bigint AS versions, sum(dirty)::bigint AS dirty
+  FROM (
+    SELECT day, version, 0 AS dirty FROM rollup_version WHERE org_id = $1
+    UNION ALL
+    SELECT bucket_start, 0, 1 FROM rollup_dirty WHERE org_id = $1 AND level = '1day'
+  ) AS known
+  GROUP BY 1
+) AS days
 """
 
 
-def version(organisation: str, start: datetime, end: datetime) -> Query:
-    """One text that changes whenever a row of `organisation` in [start, end) changes, and never comes back.
+def query(organisation: str) -> Query:
+    """One row, for `of_row`."""
+    return Query(sql=_SQL, args=(organisation,))
 
-    Every statement on traces appends to the dirty log of its days, and whoever takes entries out of it adds to the
-    version of their day: so either the first number grows, or it stays and the second one grows.
-    """
-    return Query(sql=_SQL, args=(organisation, start, end))
+
+@dataclass(frozen=True)
+class DayVersions:
+    """Of one organisation; what lies before each of its days, in their order."""
+
+    days: Sequence[int]
+    """Since 1970, in UTC."""
+    versions: Sequence[int]
+    dirty: Sequence[int]
+
+    def of(self, start: datetime, end: datetime) -> str:
+        """One text that changes whenever a row in [start, end) changes, and never comes back.
+
+        Every statement on traces appends to the dirty log of its days, and whoever takes entries out of it adds to the
+        version of their day: so either the first number grows, or it stays and the second one grows.
+        """
+        first = bisect_left(self.days, (start - _EPOCH) // _DAY)
+        last = bisect_left(self.days, -((_EPOCH - end) // _DAY))
+        return f"{self.versions[last] - self.versions[first]}.{self.dirty[last] - self.dirty[first]}"
+
+
+def of_row(days: Iterable[int] | None, versions: Iterable[int] | None, dirty: Iterable[int] | None) -> DayVersions:
+    """An organisation without rows has no days."""
+    before = [tuple(accumulate(column or (), initial=0)) for column in (versions, dirty)]
+    return DayVersions(tuple(days or ()), *before)

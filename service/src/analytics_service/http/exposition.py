@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from analytics_service import __version__
 from analytics_service.cache.answers import Tier
+from analytics_service.redis import Result
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -61,8 +62,8 @@ class Metrics:
 
         return count
 
-    def exchanged(self, seconds: float, *, answered: bool) -> None:
-        self.exchanges.labels("answered" if answered else "failed").observe(seconds)
+    def exchanged(self, seconds: float, result: Result) -> None:
+        self.exchanges.labels(result).observe(seconds)
 
     def watch(self, name: str, said: str, value: Callable[[], float], **labels: str) -> None:
         """A gauge that says `value()` whenever it is asked."""

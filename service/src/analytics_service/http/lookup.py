@@ -41,7 +41,8 @@ async def look_up(services: Services, context: RequestContext, question: Questio
     """The answer as of a moment between REMEMBERED_SECONDS + STALE_SECONDS ago and now; with `anew` as of now."""
     organisation, span = question.principal.organisation, question.params.range
     if anew:
-        services.versions.forget(organisation, *span)
+        with context.timed("version"):
+            await services.versions.renew(organisation)
         return await _fresh(services, context, question)
     version = services.versions.known(organisation, *span)
     if version is not None and (held := services.answers.held(question.key(version))) is not None:
@@ -57,7 +58,7 @@ async def _fresh(services: Services, context: RequestContext, question: Question
     organisation, span = question.principal.organisation, question.params.range
     with context.timed("version"):
         version = await services.versions.version(organisation, *span)
-    fresh_until = services.versions.known_until(organisation, *span)
+    fresh_until = services.versions.known_until(organisation)
     with context.timed("answer"):
         found = await services.answers.get_or(
             question.key(version), partial(_compute, services, context, question), seconds=question.seconds

@@ -58,7 +58,7 @@ async def respond(endpoint: Endpoint[P], services: Services, request: web.Reques
         return delivered(services, request, found)
     context.repeatable = Repeatable(
         until=min(
-            services.versions.known_until(principal.organisation, *params.range),
+            services.versions.known_until(principal.organisation),
             time.monotonic() + (min(verified.expires, times.next_step(now)) - now).total_seconds(),
         ),
         admit=partial(services.limiter.take, principal),

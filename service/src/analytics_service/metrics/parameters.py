@@ -1,7 +1,8 @@
 """The parameters of metrics over time."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -69,15 +70,20 @@ class MetricParameters(FilteredParameters):
             ("include_percentiles", "a percentile", measured and self.include_percentiles),
         )
 
-    @property
+    @cached_property
     def chosen(self) -> Interval:
         return intervals.automatic(self.range.length) if self.interval == "auto" else Interval(self.interval)
+
+    @cached_property
+    def starts(self) -> list[datetime]:
+        """Where each bucket of the range begins, in UTC; the first may begin before the range."""
+        return intervals.starts(self.range, self.chosen, self.zone)
 
     @property
     def step(self) -> timedelta:
         return self.chosen.width
 
-    @property
+    @cached_property
     def level(self) -> Level:
         """The coarsest source that knows all that is asked for."""
         if any(asked for _, _, asked in self._from_single_requests()):

@@ -45,7 +45,7 @@ class Series(TypedDict):
 
 
 def answer(params: MetricParameters, rows: Sequence[Row]) -> Answer:
-    starts = intervals.starts(params.range, params.chosen, params.zone)
+    starts = params.starts
     found = [row for row in rows if row["number"] is not None]
     points = list(_points(params, found[:MOST_ROWS], starts))
     truncated = len(found) > MOST_ROWS or len(points) > MOST_ROWS

@@ -7,7 +7,6 @@ from analytics_service.database import source
 from analytics_service.database.arguments import Arguments
 from analytics_service.database.query import Query
 from analytics_service.http.filters import conditions
-from analytics_service.metrics import intervals
 from analytics_service.metrics.names import MEASURED, PERCENTILES, UNIQUE, Aggregation, Metric
 from analytics_service.metrics.parameters import MetricParameters
 
@@ -17,9 +16,8 @@ MOST_ROWS = 10_000
 
 def query(principal: Principal, params: MetricParameters) -> Query:
     """A row a bucket and group, oldest first; one without a bucket when there are none, for the watermark's sake."""
-    starts = intervals.starts(params.range, params.chosen, params.zone)
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
-    bucket = f"width_bucket(r.bucket, {arguments.add(starts)}::timestamptz[])"
+    bucket = f"width_bucket(r.bucket, {arguments.add(params.starts)}::timestamptz[])"
     groups = [f"r.{dimension}" for dimension in params.group_by]
     grouped = ", ".join(str(number) for number in range(1, len(groups) + 2))
     return Query(
