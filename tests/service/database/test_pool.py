@@ -98,6 +98,35 @@ async def test_who_finds_no_connection_free_is_told_so_in_time(database: Databas
     await asyncio.wait(tasks)
 
 
+async def test_to_wait_for_a_connection_is_part_of_a_querys_time(database_url: str) -> None:
+    database = Database(acquire_seconds=30)
+    await database.connect(the_settings(database_url, size=1))
+    await until_ready(database)
+    task = asyncio.create_task(database.fetch(SLEEP))
+    await asyncio.sleep(0.05)
+    with pytest.raises(DatabaseBusy, match=r"within 0\.2 s"):
+        await database.fetch(Query(sql="SELECT 1"), timeout=0.2)
+    task.cancel()
+    await asyncio.wait({task})
+    await database.close()
+
+
+async def test_who_would_wait_behind_too_many_is_told_so_at_once(database_url: str) -> None:
+    database = Database(acquire_seconds=30)
+    await database.connect(the_settings(database_url, size=1))
+    await until_ready(database)
+    tasks = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(21)]
+    await asyncio.sleep(0.05)
+    assert database.waiting == 20
+    with pytest.raises(DatabaseBusy, match="20 queries wait"):
+        await database.fetch(Query(sql="SELECT 1"))
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert await database.fetch_value(Query(sql="SELECT 1")) == 1
+    await database.close()
+
+
 async def test_it_comes_up_later_than_the_service(postgres: Server, empty_url: str) -> None:
     database = Database()
     await database.connect(the_settings(empty_url))
