@@ -1,4 +1,4 @@
-"""`analytics-service serve` as a process of its own."""
+"""`analytics-service serve`, or `work`, as a process of its own; `work` answers on its metrics port."""
 
 import asyncio
 import os
@@ -40,17 +40,17 @@ class Process:
 
 
 @asynccontextmanager
-async def serving(database_url: str, **environment: str) -> AsyncIterator[Process]:
-    port = str(a_free_port())
+async def serving(database_url: str, command: str = "serve", **environment: str) -> AsyncIterator[Process]:
+    port, metrics_port = str(a_free_port()), str(a_free_port())
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "analytics_service", "serve"),
+        *(sys.executable, "-m", "analytics_service", command),
         env={
             "PATH": os.environ["PATH"],
             "DATABASE_URL": database_url,
             "JWT_SECRET": SECRET,
             "APP_HOST": "127.0.0.1",
             "API_PORT": port,
-            "API_METRICS_PORT": str(a_free_port()),
+            "API_METRICS_PORT": metrics_port,
             **environment,
         },
         stdout=asyncio.subprocess.PIPE,
@@ -58,7 +58,7 @@ async def serving(database_url: str, **environment: str) -> AsyncIterator[Proces
     )
     try:
         async with aiohttp.ClientSession() as session:
-            yield Process(process, f"http://127.0.0.1:{port}", session)
+            yield Process(process, f"http://127.0.0.1:{port if command == 'serve' else metrics_port}", session)
     finally:
         if process.returncode is None:
             process.kill()

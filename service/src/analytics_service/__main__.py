@@ -15,6 +15,7 @@ from analytics_service.errors import ServiceError, UsageError
 
 COMMANDS: Final = {
     "serve": "analytics_service.commands.serve",
+    "work": "analytics_service.commands.work",
     "migrate": "analytics_service.commands.migrate",
     "import": "analytics_service.commands.import_",
     "token": "analytics_service.commands.token",

@@ -14,7 +14,7 @@ _SERIES = re.compile(r"_(bucket|count|sum|total)$")
 
 
 def rows(number: int) -> list[list[str]]:
-    """Of the page's first or second table."""
+    """Of the page's tables: the service's metrics, the worker's, and queries."""
     table = [block for block in PAGE.split("\n\n") if block.startswith("|")][number]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
@@ -54,7 +54,7 @@ async def test_the_page_lists_every_metric_with_its_labels(database_url: str, re
 
 def test_the_queries_of_the_page_are_promql_over_its_metrics() -> None:
     listed = re.findall(r"^\| `(\w+)`", PAGE, flags=re.MULTILINE)
-    queries = [row[1].strip("`") for row in rows(1)]
+    queries = [row[1].strip("`") for row in rows(2)]
     assert len(queries) == 10
     for query in queries:
         promql_parser.parse(query)

@@ -8,8 +8,8 @@ holds every row that those entries stand for. A row that commits in between leav
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
 
 from analytics_service.database.columns import DIMENSIONS, aggregated, rollup_columns
 from analytics_service.database.connect import Connection
@@ -17,7 +17,10 @@ from analytics_service.database.levels import ROLLUPS, Level
 from analytics_service.database.source import EPOCH, interval
 
 _UNITS = f"""
-SELECT DISTINCT level, org_id, date_bin('1 day', bucket_start, {EPOCH}) AS day FROM rollup_dirty ORDER BY day, org_id
+SELECT DISTINCT d.level, d.org_id, date_bin('1 day', d.bucket_start, {EPOCH}) AS day
+FROM rollup_dirty AS d JOIN unnest($2::text[], $3::interval[]) AS levels (level, step) USING (level)
+WHERE d.bucket_start + levels.step <= $1
+ORDER BY day, d.org_id
 """
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _HOLD_FLOOR = "SELECT FROM rollup_floor FOR SHARE"  # raw is not dropped while it is read
@@ -25,6 +28,7 @@ _CONSUME = """
 WITH consumed AS (
     DELETE FROM rollup_dirty
     WHERE level = $1 AND org_id = $2 AND bucket_start >= $3 AND bucket_start < $3 + interval '1 day'
+        AND bucket_start + $4::interval <= $5
     RETURNING bucket_start
 )
 SELECT DISTINCT bucket_start, bucket_start >= (SELECT floor FROM rollup_floor) AS kept
@@ -60,6 +64,10 @@ class Segment:
     end: datetime
 
 
+EVERYTHING: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""No bucket ends later."""
+
+
 async def refresh(connection: Connection, progress: Progress | None = None) -> int:
     """Refreshes all that was dirty when it began; returns the number of buckets."""
     found = await units(connection)
@@ -73,12 +81,15 @@ async def refresh(connection: Connection, progress: Progress | None = None) -> i
     return buckets
 
 
-async def refresh_unit(connection: Connection, unit: Unit) -> int:
-    """Refreshes one unit; returns the number of its buckets that were dirty. Another refresh of it is waited for."""
+async def refresh_unit(connection: Connection, unit: Unit, *, until: datetime = EVERYTHING) -> int:
+    """Refreshes the buckets of one unit that end by `until`; returns how many were dirty.
+
+    Another refresh of the unit is waited for.
+    """
     async with connection.transaction(isolation="read_committed"):
         await connection.execute(_LOCK, unit.lock)
         await connection.execute(_HOLD_FLOOR)
-        rows = await connection.fetch(_CONSUME, unit.level.code, unit.organisation, unit.day)
+        rows = await connection.fetch(_CONSUME, unit.level.code, unit.organisation, unit.day, unit.level.step, until)
         if not rows:
             return 0
         dirty = [row["bucket_start"] for row in rows if row["kept"]]
@@ -102,10 +113,10 @@ def segments(starts: Sequence[datetime], step: timedelta) -> list[Segment]:
     return found
 
 
-async def units(connection: Connection) -> list[Unit]:
-    """What is dirty now."""
+async def units(connection: Connection, *, until: datetime = EVERYTHING) -> list[Unit]:
+    """What is dirty now, of buckets that end by `until`."""
     levels = {level.code: level for level in ROLLUPS}
-    rows = await connection.fetch(_UNITS)
+    rows = await connection.fetch(_UNITS, until, list(levels), [level.step for level in ROLLUPS])
     return [Unit(level=levels[row["level"]], organisation=row["org_id"], day=row["day"]) for row in rows]
 
 

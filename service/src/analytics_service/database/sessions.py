@@ -53,7 +53,7 @@ async def open_sessions(settings: Settings) -> Sessions:
         "timezone": "UTC",
     }
     url, size = database_url(settings), settings.database_pool_size
-    shared = await _is_shared(url, set_to)
+    shared = await _asks_a_pooler(url, set_to)
     pool = await asyncpg.create_pool(
         url,
         min_size=min(settings.database_min_connections, size),
@@ -66,8 +66,8 @@ async def open_sessions(settings: Settings) -> Sessions:
     return Sessions(pool, shared, set_to)
 
 
-async def _is_shared(url: str, set_to: dict[str, str]) -> bool:
-    """Whether a pooler answers: it refuses our settings, or knows another process than the one that works for us."""
+async def _asks_a_pooler(url: str, set_to: dict[str, str]) -> bool:
+    """Whether a pooler answers: it refuses our settings, or gives us sessions of the server that it may share."""
     try:
         connection = await asyncpg.connect(
             url, timeout=CONNECT_SECONDS, server_settings={"application_name": _APPLICATION, **set_to}
@@ -75,12 +75,15 @@ async def _is_shared(url: str, set_to: dict[str, str]) -> bool:
     except asyncpg.ProtocolViolationError:
         return True
     try:
-        # not prepared, since that takes two steps which a pooler may send to two servers
-        said = await connection.execute(
-            f"SELECT FROM pg_backend_pid() AS pid WHERE pid = {connection.get_server_pid()}"
-        )
+        return await is_shared(connection)
     finally:
         await connection.close(timeout=CONNECT_SECONDS)
+
+
+async def is_shared(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    """Whether the process that we connected to is not the one that works for us."""
+    # not prepared, since that takes two steps which a pooler may send to two servers
+    said = await connection.execute(f"SELECT FROM pg_backend_pid() AS p WHERE p = {connection.get_server_pid()}")
     return said != "SELECT 1"
 
 

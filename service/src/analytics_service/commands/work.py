@@ -1,0 +1,29 @@
+"""work: keeps rollups and partitions in order until SIGTERM or SIGINT."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+
+from analytics_service.commands.command import Command
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.epilog = (
+        "Any number may run: one leads, and another takes over within seconds of its end. "
+        "GET /status on API_METRICS_PORT says how it goes; DATABASE_URL must not name a pooler."
+    )
+
+
+def _run(_arguments: Namespace, environment: Mapping[str, str]) -> int:
+    # imported late: `--help` and the other commands need not wait for a web server
+    import uvloop  # noqa: PLC0415
+
+    from analytics_service import logs, settings  # noqa: PLC0415
+    from analytics_service.work import service  # noqa: PLC0415
+
+    loaded = settings.load(environment, require=("database_url",))
+    logs.configure(loaded.log_level, loaded.log_format)
+    uvloop.run(service.run(loaded))
+    return 0
+
+
+COMMAND = Command(name="work", help="keep rollups and partitions in order", configure=_configure, run=_run)

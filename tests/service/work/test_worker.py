@@ -1,0 +1,200 @@
+"""The worker: one of several leads, what it does keeps answers right, and it says how it goes."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from analytics_service import settings
+from analytics_service.database.levels import Level
+from analytics_service.errors import UsageError
+from analytics_service.work.jobs import PAUSES, Job, Refresher, make_partitions
+from analytics_service.work.report import Report
+from analytics_service.work.service import Working, working
+from analytics_service.work.worker import Worker
+from tests.service.http.test_metrics_page import PAGE
+from tests.support.eventually import eventually
+from tests.support.pgbouncer import pooled
+from tests.support.postgres import PASSWORD
+from tests.support.service import HOUR, T0, a_row, a_service, execute, insert
+
+pytestmark = pytest.mark.postgres
+
+DIRTY = "SELECT count(*) FROM rollup_dirty"
+
+
+@asynccontextmanager
+async def a_worker(url: str) -> AsyncIterator[Working]:
+    given = {"DATABASE_URL": url, "APP_HOST": "127.0.0.1"}
+    async with working(settings.load(given).model_copy(update={"api_metrics_port": 0})) as worker:
+        yield worker
+
+
+async def told(worker: Working, path: str) -> tuple[int, str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{worker.port}{path}") as response,
+    ):
+        return response.status, await response.text()
+
+
+@pytest.fixture
+async def connection(edition_url: str) -> AsyncIterator[Any]:
+    opened = await asyncpg.connect(edition_url)
+    yield opened
+    await opened.close()
+
+
+async def leads(worker: Working) -> None:
+    async def leading() -> bool:
+        return worker.report.leading
+
+    await eventually(leading, seconds=30)
+
+
+async def test_late_rows_reach_the_rollups_and_answers_stay_equal(edition_url: str, connection: Any) -> None:
+    params: dict[str, Any] = {"metrics": "request_count,total_cost", "from_": T0, "to": T0 + HOUR}
+    async with a_service(edition_url) as client, a_worker(edition_url) as worker:
+        await leads(worker)
+        await insert(edition_url, [a_row(number) for number in range(30)])
+        fresh = {"Cache-Control": "no-cache"}
+        before = (await client.get("/api/v1/metrics", headers=fresh, **params)).json
+
+        async def clean() -> bool:
+            return bool(await connection.fetchval(DIRTY) == 0)
+
+        await eventually(clean)
+        after = (await client.get("/api/v1/metrics", headers=fresh, **params)).json
+        assert before["data"] == after["data"]
+        assert (before["meta"]["watermark"], after["meta"]["watermark"]) == ("2024-03-04T12:00:00Z", None)
+        assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 30
+        _, metrics = await told(worker, "/metrics")
+    assert "rollup_buckets_refreshed_total 4.0" in metrics
+    assert "worker_leading 1.0" in metrics
+
+
+async def test_one_leads_and_another_takes_over_when_its_session_ends(database_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(a_worker(database_url)) for _ in range(3)]
+
+        async def one_leads() -> bool:
+            return sum(worker.report.leading for worker in workers) == 1
+
+        await eventually(one_leads)
+        first = next(worker for worker in workers if worker.report.leading)
+        others = [worker for worker in workers if worker is not first]
+        assert [(await told(worker, "/health/ready"))[0] for worker in workers] == [200] * 3
+        first.task.cancel()
+        await asyncio.wait({first.task})
+        await eventually(one_leads)
+        second = next(worker for worker in others if worker.report.leading)
+        third = next(worker for worker in others if worker is not second)
+        others_sessions = "application_name = 'analytics-worker' AND datname = current_database()"
+        locks = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others_sessions} AND pid IN ({locks})"
+        await execute(database_url, ended)
+
+        async def somebody_leads_again() -> bool:
+            return await one_leads() and (third.report.leading or second.report.problem is None)
+
+        await eventually(somebody_leads_again)
+
+
+async def test_a_database_that_is_not_there_is_waited_for_without_its_password() -> None:
+    async with a_worker(f"postgres://user:{PASSWORD}@127.0.0.1:1/none") as worker:
+
+        async def named() -> bool:
+            return "no connection" in (worker.report.problem or "")
+
+        await eventually(named)
+        assert (await told(worker, "/health/live"))[0] == 200
+        status, text = await told(worker, "/health/ready")
+        assert (status, PASSWORD in text) == (503, False)
+        assert '"role":"standby"' in (await told(worker, "/status"))[1]
+
+
+async def test_a_schema_that_is_not_there_yet_is_waited_for(empty_url: str) -> None:
+    async with a_worker(empty_url) as worker:
+
+        async def named() -> bool:
+            return "migrate" in (worker.report.problem or "")
+
+        await eventually(named)
+        assert not worker.report.leading
+
+
+async def test_a_pooler_is_refused(database_url: str) -> None:
+    ignored = "jit,search_path,statement_timeout,extra_float_digits"
+    with pooled(database_url, ignore_startup_parameters=ignored) as url, pytest.raises(UsageError, match="pooler"):
+        await Worker(url, (), Report(())).run()
+
+
+async def test_a_job_that_fails_is_said_and_holds_up_no_other(database_url: str) -> None:
+    async def fail(connection: Any) -> dict[str, Any]:
+        await connection.execute("SELECT 1 / 0")
+        return {}
+
+    async def succeed(_connection: Any) -> dict[str, Any]:
+        return {"made": 1}
+
+    table = tuple(
+        Job(name=name, every=timedelta(seconds=0.05), run=run) for name, run in (("fail", fail), ("succeed", succeed))
+    )
+    report = Report(("fail", "succeed"))
+    task = asyncio.create_task(Worker(database_url, table, report).run())
+
+    async def twice() -> bool:
+        return report.jobs["fail"].failures >= 2 and report.jobs["succeed"].succeeded_at is not None
+
+    await eventually(twice)
+    task.cancel()
+    await asyncio.wait({task})
+    assert "division by zero" in (report.jobs["fail"].error or "")
+    assert report.jobs["succeed"].found == {"made": 1}
+
+
+async def test_open_buckets_are_left_and_late_rows_are_gathered(edition_url: str, connection: Any) -> None:
+    now = T0 + timedelta(minutes=20)
+    refresher = Refresher(clock=lambda: now)
+    await insert(edition_url, [a_row(0), a_row(1, ts=T0 - timedelta(days=1)), a_row(2, ts=now)])
+    found = await refresher(connection)
+    levels = [row[0] for row in await connection.fetch("SELECT DISTINCT level FROM rollup_dirty ORDER BY 1")]
+    assert levels == ["15min", "1day", "1hour", "1min"], "of the row of now; its hour and day hold that of T0 too"
+    assert (found["buckets"], found["lag_seconds"]) == (6, 0)
+    await insert(edition_url, [a_row(3, ts=T0 - timedelta(days=1))])
+    assert (await refresher(connection))["buckets"] == 0
+    now += PAUSES[Level.MIN1]
+    assert (await refresher(connection))["buckets"] == 1
+    now += PAUSES[Level.DAY]
+    found = await refresher(connection)
+    assert (found["units"], found["lag_seconds"]) == (0, 0)
+
+
+async def test_partitions_are_made_ahead(edition_url: str, connection: Any) -> None:
+    first = await make_partitions(connection)
+    again = await make_partitions(connection)
+    assert again["made"] == 0
+    await insert(edition_url, [a_row(1, ts=datetime.now(UTC) + timedelta(days=6))])
+    if first["runway_seconds"] is None:
+        assert await connection.fetchval("SELECT to_regclass('traces_partitions')") is None
+    else:
+        assert first["runway_seconds"] >= timedelta(days=7).total_seconds()
+
+
+async def test_the_page_lists_the_metrics_of_the_worker(database_url: str) -> None:
+    async with a_worker(database_url) as worker:
+
+        async def refreshed() -> bool:
+            return worker.report.jobs["refresh"].succeeded_at is not None
+
+        await eventually(refreshed)
+        _, text = await told(worker, "/metrics")
+    exposed = set(re.findall(r"^# TYPE (\w+)", text, flags=re.MULTILINE)) - {"process_start_time_seconds"}
+    listed = set(re.findall(r"^\| `(\w+)`", PAGE.split("## The worker")[1], flags=re.MULTILINE))
+    assert listed == {name for name in exposed if not name.startswith("process_") and not name.endswith("_created")}
