@@ -1,0 +1,85 @@
+"""doctor: says what is right and wrong with the database and Redis, and changes nothing."""
+
+import asyncio
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from analytics_service import logs, settings
+from analytics_service.commands.command import Command
+from analytics_service.database.checkup import Finding, Verdict, checkup
+from analytics_service.database.connect import connect, database_url
+from analytics_service.database.failures import FAILURES, classify
+from analytics_service.errors import DatabaseError
+from analytics_service.redis import Redis
+from analytics_service.settings import LogFormat, LogLevel, Settings
+
+_COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red"}
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.epilog = "Exit code 0: nothing failed. 1: something did. 2: an argument or setting is wrong."
+    parser.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
+
+
+def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    loaded = settings.load(environment, require=("database_url",))
+    logs.configure(LogLevel.ERROR, LogFormat.TEXT)  # what is found is said once, in the table
+    findings = asyncio.run(_examined(loaded))
+    if arguments.output == "json":
+        sys.stdout.write(json.dumps([asdict(finding) for finding in findings]) + "\n")
+    else:
+        _show(findings)
+    failed = [finding.check for finding in findings if finding.verdict is Verdict.FAILED]
+    if failed:
+        raise DatabaseError(f"not in order: {', '.join(failed)}")
+    return 0
+
+
+async def _examined(loaded: Settings) -> list[Finding]:
+    return [*await _database(database_url(loaded)), await _redis(loaded)]
+
+
+async def _database(url: str) -> list[Finding]:
+    try:
+        connection = await connect(url, application="analytics-doctor")
+    except FAILURES as error:
+        return [Finding("connection", Verdict.FAILED, classify(error, url).message)]
+    try:
+        return [Finding("connection", Verdict.OK, "DATABASE_URL connects"), *await checkup(connection)]
+    except FAILURES as error:
+        return [Finding("connection", Verdict.FAILED, classify(error, url).message)]
+    finally:
+        connection.terminate()
+
+
+async def _redis(loaded: Settings) -> Finding:
+    if loaded.redis_url is None:
+        return Finding("redis", Verdict.OK, "none: each process has a cache and limits of its own")
+    redis = Redis(loaded.redis_url.get_secret_value(), timeout=2)
+    answers = await redis.ping()
+    await redis.close()
+    if not answers:
+        return Finding(
+            "redis", Verdict.WARNING, "REDIS_URL does not answer within 2 s: answers are only slower without it"
+        )
+    return Finding("redis", Verdict.OK, "REDIS_URL answers")
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table("check", "verdict", "what was found", box=None, pad_edge=False)
+    for finding in findings:
+        colour = _COLOURS[finding.verdict]
+        table.add_row(finding.check, f"[{colour}]{finding.verdict}[/]", escape(finding.said))
+    Console().print(table)
+
+
+COMMAND = Command(
+    name="doctor", help="say what is right and wrong with the database and Redis", configure=_configure, run=_run
+)

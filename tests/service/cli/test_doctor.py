@@ -1,0 +1,88 @@
+"""`doctor` finds what keeps the service from working, and says how to mend it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.pgbouncer import pooled
+from tests.support.postgres import PASSWORD
+from tests.support.redis import RedisServer
+from tests.support.service import a_row, execute, insert
+
+pytestmark = pytest.mark.postgres
+
+
+def doctor(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "analytics_service", "doctor", *arguments]
+    given = {"PATH": os.environ["PATH"], **environment}
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
+    assert PASSWORD not in done.stdout + done.stderr
+    return done
+
+
+def examined(code: int, **environment: str) -> dict[str, tuple[str, str]]:
+    done = doctor("--output", "json", **environment)
+    assert done.returncode == code, done.stderr
+    return {one["check"]: (one["verdict"], one["said"]) for one in json.loads(done.stdout)}
+
+
+def test_a_store_in_order(edition_url: str, redis: RedisServer) -> None:
+    found = examined(0, DATABASE_URL=edition_url, REDIS_URL=redis.url)
+    assert list(found) == [
+        "connection",
+        "server",
+        "primary",
+        "session",
+        "schema",
+        "rights",
+        "rollups",
+        "partitions",
+        "redis",
+    ]
+    assert {verdict for check, (verdict, _) in found.items() if check != "partitions"} == {"ok"}
+    assert "PostgreSQL 1" in found["server"][1]
+    assert "equal to raw" in doctor(DATABASE_URL=edition_url).stdout
+
+
+async def test_rows_that_nobody_refreshes_are_named(database_url: str) -> None:
+    await insert(database_url, [a_row(1)])
+    found = examined(0, DATABASE_URL=database_url)
+    assert found["rollups"][0] == "warning"
+    assert "2024-03-04" in found["rollups"][1]
+    assert found["redis"][0] == "ok"
+
+
+def test_a_schema_that_is_not_there(empty_url: str) -> None:
+    found = examined(1, DATABASE_URL=empty_url)
+    assert found["schema"][0] == "failed"
+    assert "migrate" in found["schema"][1]
+    assert "rights" not in found
+
+
+def test_nobody_there() -> None:
+    url = f"postgres://user:{PASSWORD}@127.0.0.1:1/none"
+    found = examined(1, DATABASE_URL=url, REDIS_URL=f"redis://:{PASSWORD}@127.0.0.1:1")
+    assert found["connection"][0] == "failed"
+    assert found["redis"][0] == "warning"
+
+
+def test_a_pooler(database_url: str) -> None:
+    ignored = "jit,search_path,statement_timeout,extra_float_digits"
+    with pooled(database_url, ignore_startup_parameters=ignored, pool_mode="session") as url:
+        assert examined(0, DATABASE_URL=url)["session"][0] == "warning"
+
+
+async def test_a_user_without_rights(database_url: str) -> None:
+    role = f"reader_{database_url.rpartition('_')[2]}"
+    await execute(database_url, f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+    await execute(database_url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    try:
+        url = database_url.replace("postgres:", f"{role}:", 2).replace(f"{role}:", "postgres:", 1)
+        found = examined(1, DATABASE_URL=url)
+    finally:
+        await execute(database_url, f"DROP OWNED BY {role}; DROP ROLE {role}")
+    assert found["rights"][0] == "failed"
+    assert "INSERT on traces" in found["rights"][1]
