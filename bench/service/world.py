@@ -23,6 +23,7 @@ from bench.service import axum, question
 PROGRAMS = Path(__file__).parent.parent / "programs"
 _SERVICE = (sys.executable, "-m", "analytics_service")
 _SECONDS_TO_START = 30
+_SECONDS_TO_STOP = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +125,10 @@ def _process(*command: str | Path, environment: dict[str, str] | None = None) ->
     finally:
         running.terminate()
         try:
-            running.wait(40)
-        finally:
+            running.wait(_SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
             running.kill()
+            running.wait()
 
 
 @contextmanager
