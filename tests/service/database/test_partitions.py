@@ -9,6 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from analytics_service.database.refresh import refresh
+from tests.support.service import T0, a_row, insert
+
 pytestmark = pytest.mark.postgres
 
 NOON = datetime(2024, 3, 9, 12, tzinfo=UTC)
@@ -71,3 +74,36 @@ async def test_readers_are_not_locked_out_while_partitions_are_made(database_url
             assert await connection.fetchval(ENSURE, NOON, NOON, timeout=5) == 1
     finally:
         await reader.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("INSERT INTO {p} (org_id, trace_id, span_id, ts) VALUES ('acme', 'n', 's', '{t}')", id="insert"),
+        pytest.param("UPDATE {p} SET total_tokens = 7", id="update"),
+        pytest.param("DELETE FROM {p}", id="delete"),
+        pytest.param("TRUNCATE {p}", id="truncate"),
+        pytest.param("TRUNCATE traces", id="truncate all"),
+        pytest.param("TRUNCATE traces, {p}", id="truncate both"),
+    ],
+)
+async def test_statements_that_name_a_partition_reach_the_rollups(
+    database_url: str, connection: Any, statement: str
+) -> None:
+    await insert(database_url, [a_row(number) for number in range(3)])
+    await refresh(connection)
+    (name,) = [row[0] for row in await connection.fetch("SELECT name FROM traces_partitions")]
+    await connection.execute(statement.format(p=name, t=T0))
+    assert await connection.fetchval("SELECT count(DISTINCT level) FROM rollup_dirty") == 4
+    await refresh(connection)
+    expected = await connection.fetchrow("SELECT count(*), sum(total_tokens) FROM traces")
+    for level in ("1min", "15min", "1hour", "1day"):
+        sums = f"SELECT coalesce(sum(request_count), 0), sum(total_tokens_sum) FROM traces_{level}"
+        assert await connection.fetchrow(sums) == expected
+
+
+async def test_a_statement_on_the_whole_table_is_logged_once(database_url: str, connection: Any) -> None:
+    await insert(database_url, [a_row(0)])
+    await connection.execute("DELETE FROM rollup_dirty")
+    await connection.execute("UPDATE traces SET total_tokens = 1")
+    assert await connection.fetchval("SELECT count(*) FROM rollup_dirty") == 4
