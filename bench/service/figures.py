@@ -94,11 +94,15 @@ def _contract(costs: dict[str, Cost]) -> Iterator[str]:
 
 def _latencies(found: Figures) -> Iterator[str]:
     shares = [f"{each.share:.0%}" for each in next(iter(found.latencies.values()))]
-    yield f"| p50 / p95 / p99 ms | {' | '.join(f'at {share}' for share in shares)} |"
+    yield f"| p50 / p95 / p99, ms | {' | '.join(shares)} of busy |"
     yield "|---" * (len(shares) + 1) + "|"
     for name, each in found.latencies.items():
-        shown = " | ".join(f"{one.p50:.2f} / {one.p95:.2f} / {one.p99:.2f}, {one.rate:,.0f}/s" for one in each)
-        yield f"| {name} | {shown} |"
+        yield f"| {name} | {' | '.join(map(_shown, each))} |"
+
+
+def _shown(one: Latency) -> str:
+    percents = " / ".join(f"{each:.2f}" if each < 10 else f"{each:,.0f}" for each in (one.p50, one.p95, one.p99))
+    return f"{percents} at {one.rate:,.0f}/s"
 
 
 def _met(*, ok: bool) -> str:
