@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from analytics_service.auth.principal import Principal, Role
 from analytics_service.cache.answers import Answers, Tier, key, stored
-from analytics_service.cache.flights import Flights
 from analytics_service.cache.memory import OVERHEAD, Memory, Stored
 from analytics_service.cache.versions import REMEMBERED_SECONDS, Versions
 from analytics_service.database.versions import DayVersions, of_row
+from analytics_service.flights import Flights
 from analytics_service.redis import Redis, RedisUnavailable
 from tests.support.redis import RedisServer
 

@@ -45,7 +45,8 @@ def test_replicas_together_admit_no_more_than_the_limit_and_lose_no_more_than_st
         assert 1 <= wanted <= largest(FAST)
         granted, ahead_until = shared_grant(FAST, ahead_until, wanted=wanted, now=now)
         if granted:
-            leases.grant(KEY, FAST, granted=granted, ahead=max(ahead_until - now, 0), now=now)
+            leases.grant(KEY, granted=granted, ahead=max(ahead_until - now, 0), now=now)
+            assert leases.take(KEY, FAST, now=now) is not None
             admitted += 1
         else:
             refused += 1
@@ -60,7 +61,8 @@ def test_who_asks_seldom_leases_one_at_a_time() -> None:
     for _ in range(20):
         assert leases.take(KEY, FAST, now=now) is None
         assert leases.wanted(KEY, FAST, now=now) == 1
-        leases.grant(KEY, FAST, granted=1, ahead=0, now=now)
+        leases.grant(KEY, granted=1, ahead=0, now=now)
+        assert leases.take(KEY, FAST, now=now) is not None
         now += 2 * LIFE
 
 
@@ -70,15 +72,16 @@ def test_who_asks_often_leases_more_up_to_a_quarter_of_a_seconds_rate() -> None:
         if leases.take(KEY, FAST, now=now) is None:
             wanted = leases.wanted(KEY, FAST, now=now)
             asked.append(wanted)
-            leases.grant(KEY, FAST, granted=wanted, ahead=0, now=now)
+            leases.grant(KEY, granted=wanted, ahead=0, now=now)
+            assert leases.take(KEY, FAST, now=now) is not None
     assert asked[:6] == [1, 2, 4, 8, 16, 25]
     assert set(asked[6:]) == {25}
 
 
 def test_a_lease_that_was_not_used_up_shrinks_to_what_was() -> None:
     leases = Leases(capacity=10)
-    leases.grant(KEY, FAST, granted=20, ahead=0, now=0)
-    for _ in range(4):
+    leases.grant(KEY, granted=20, ahead=0, now=0)
+    for _ in range(5):
         assert leases.take(KEY, FAST, now=1) is not None
     assert leases.take(KEY, FAST, now=LIFE) is None, "its time is over"
     assert leases.wanted(KEY, FAST, now=LIFE) == 5
@@ -110,4 +113,32 @@ async def test_commands_of_the_same_moment_travel_together(redis: RedisServer) -
     assert all(one.admitted for one in found)
     connections = redis.client.info("clients")["connected_clients"]
     assert connections <= 2, "one exchange, not fifty connections"
+    await client.close()
+
+
+async def test_who_ask_at_once_share_one_lease(redis: RedisServer) -> None:
+    client = Redis(redis.url, timeout=10)
+    limiter = Limiter(client, limits=dict.fromkeys(Role, FAST))
+    found = await asyncio.gather(*(limiter.admit(a_principal()) for _ in range(150)))
+    assert all(one.admitted for one in found)
+    assert sorted(one.remaining for one in found) == list(range(50, 200))
+    assert redis.client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 150 / largest(FAST) + 2
+    refused = await asyncio.gather(*(limiter.admit(a_principal()) for _ in range(150)))
+    assert sum(not one.admitted for one in refused) >= 90
+    assert all(one.retry_after > 0 for one in refused if not one.admitted)
+    await client.close()
+
+
+async def test_a_lease_is_asked_for_before_it_is_used_up(redis: RedisServer) -> None:
+    client = Redis(redis.url, timeout=10)
+    fast = Limit(per_minute=60_000, burst=100_000)
+    limiter = Limiter(client, limits=dict.fromkeys(Role, fast))
+    waited = 0
+    for number in range(4_000):
+        if limiter.take(a_principal()) is None:
+            waited += 1
+            await limiter.admit(a_principal())
+        if number % 10 == 0:
+            await asyncio.sleep(0.001)
+    assert waited < 4_000 / largest(fast), "the leases alone are more"
     await client.close()

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from analytics_service import __version__
 from analytics_service.auth.principal import Principal
-from analytics_service.cache.flights import Flights
 from analytics_service.cache.memory import Memory, Stored
+from analytics_service.flights import Flights
 from analytics_service.redis import Redis, RedisUnavailable
 
 _PREFIX: Final = "analytics:answer:"

@@ -22,6 +22,8 @@ class Repeatable:
 
     until: float
     """By the monotonic clock."""
+    stale_until: float
+    """It is right no longer, and may be given while somebody makes it anew."""
     admit: Callable[[], Admission | None]
     """None: the whole request has to be looked at again."""
 

@@ -50,15 +50,15 @@ class Metrics:
         self.requests.labels(method, route, str(status)).inc()
         self.duration.labels(method, route).observe(seconds)
 
-    def again(self, route: str, status: int) -> Callable[[float], None]:
-        """What counts a GET like `answered`, and as a hit of the memory: labels are looked up once for many of them."""
+    def again(self, route: str, status: int) -> Callable[[float, Tier], None]:
+        """What counts a GET like `answered`, and as a hit: labels are looked up once for many of them."""
         requests, duration = self.requests.labels("GET", route, str(status)), self.duration.labels("GET", route)
-        hits = self.cache_hits.labels(Tier.MEMORY)
+        hits = {tier: self.cache_hits.labels(tier) for tier in (Tier.MEMORY, Tier.STALE)}
 
-        def count(seconds: float) -> None:
+        def count(seconds: float, tier: Tier) -> None:
             requests.inc()
             duration.observe(seconds)
-            hits.inc()
+            hits[tier].inc()
 
         return count
 

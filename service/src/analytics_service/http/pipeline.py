@@ -12,6 +12,7 @@ from aiohttp import web
 from analytics_service.auth.authenticate import permit
 from analytics_service.auth.principal import Principal
 from analytics_service.cache import answers
+from analytics_service.cache.stale import STALE_SECONDS
 from analytics_service.http import bodies, envelope, parameters, times
 from analytics_service.http.context import CONTEXT, Repeatable, RequestContext
 from analytics_service.http.endpoint import Endpoint, Method, Moment
@@ -56,11 +57,13 @@ async def respond(endpoint: Endpoint[P], services: Services, request: web.Reques
     found = await look_up(services, context, question, anew=anew)
     if anew or found.tier is answers.Tier.STALE:
         return delivered(services, request, found)
+    expires, moves_on = (
+        time.monotonic() + (moment - now).total_seconds() for moment in (verified.expires, times.next_step(now))
+    )
+    until = min(services.versions.known_until(principal.organisation), moves_on)
     context.repeatable = Repeatable(
-        until=min(
-            services.versions.known_until(principal.organisation),
-            time.monotonic() + (min(verified.expires, times.next_step(now)) - now).total_seconds(),
-        ),
+        until=min(until, expires),
+        stale_until=min(until + STALE_SECONDS, expires),
         admit=partial(services.limiter.take, principal),
     )
     return delivered(services, request, found)

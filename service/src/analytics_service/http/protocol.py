@@ -34,7 +34,7 @@ class _Handler(RequestHandler):
     it. A connection on which anything else came once is read by the parser for good.
     """
 
-    __slots__ = ("_begun", "_between", "_replays", "_slowest_head", "_slowest_read", "raw")
+    __slots__ = ("_begun", "_between", "_ends", "_open", "_replays", "_slowest_head", "_slowest_read", "raw")
 
     def __init__(
         self,
@@ -51,6 +51,10 @@ class _Handler(RequestHandler):
         self._slowest_read = slowest_read
         self._replays = replays
         self._between = replays is not None
+        self._open = 0
+        """Requests that were read and are not answered to their end."""
+        self._ends = False
+        """The last answer closes the connection."""
         self.raw: bytes | None = None
         """The bytes of the request that is being answered, where they are known to be its own."""
 
@@ -65,17 +69,28 @@ class _Handler(RequestHandler):
 
     @override
     def data_received(self, data: bytes) -> None:
-        waits = self._waiter is not None and not self._waiter.done()
-        if waits and self._between and self._again(data):
+        idle = self._open == 0
+        if idle and self._between and self._again(data):
             return
         before = len(self._messages)
         super().data_received(data)
         read = len(self._messages) - before
-        if waits:
+        self._open += read
+        if idle:
             self._note_begun(begun=read == 0)
         if self._between:
             self._between = is_one_request(data) and read == 1 and self._messages[-1][1] is EMPTY_PAYLOAD
-        self.raw = data if waits and self._between else None
+        self.raw = data if idle and self._between else None
+
+    @override
+    async def _handle_request(self, *arguments: Any) -> tuple[web.StreamResponse, bool]:
+        """Counts, since a quick client sends its next request before `start` waits for it."""
+        try:
+            response, reset = await super()._handle_request(*arguments)
+            self._ends = reset or not response.keep_alive
+        finally:
+            self._open -= 1
+        return response, reset
 
     def _note_begun(self, *, begun: bool) -> None:
         if begun and not self._begun:
@@ -90,6 +105,7 @@ class _Handler(RequestHandler):
         if self._begun and late and self._keepalive and waiter is not None and not waiter.done():
             self._begun = False
             self._messages.append((_ErrInfo(status=408, exc=TimeoutError(), message=""), EMPTY_PAYLOAD))
+            self._open += 1
             waiter.set_result(None)
         else:
             super()._process_keepalive()
@@ -106,7 +122,9 @@ class _Handler(RequestHandler):
             raise ConnectionResetError("the client reads too slowly") from None
 
     def _again(self, data: bytes) -> bool:
-        if self.transport is None or self._replays is None or self._paused or self._close or self._force_close:
+        if self.transport is None or self._replays is None or self._paused:
+            return False
+        if self._ends or self._close or self._force_close:
             return False
         answer = self._replays.answer(data)
         if answer is None:

@@ -27,15 +27,19 @@ from analytics_service.http.lifecycle import Lifecycle
 from analytics_service.limits.gcra import Admission
 from analytics_service.limits.headers import headers
 
+PROBE_SECONDS: Final = 0.02
+"""While an answer is stale one request in so long is read, which has it made anew; the others need not wait for it."""
 LONGEST_REQUEST: Final = 8 * 1024
 """Bytes."""
 _OF_EACH: Final = frozenset({"cache-status", "server-timing", "x-request-id"})
 """Headers that are made for every request, beside those of its limit."""
+_FRESH: Final = f"analytics; hit; detail={Tier.MEMORY}"
+_STALE: Final = f"analytics; hit; ttl=-1; detail={Tier.STALE}"
 _OWN_ID: Final = ("X-Request-ID", "traceparent")
 """Clients that send these send other bytes each time."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class _Replay:
     head: str
     """The status line and the headers that are the same each time."""
@@ -43,7 +47,9 @@ class _Replay:
     route: str
     status: int
     admit: Callable[[], Admission | None]
-    count: Callable[[float], None]
+    count: Callable[[float, Tier], None]
+    fresh_until: float
+    probed_again_at: float = 0.0
 
     @property
     def weight(self) -> int:
@@ -68,9 +74,13 @@ class Replays:
 
     def answer(self, raw: bytes) -> bytes | None:
         """The whole response to a request of these bytes, counted as one; None where it has to be read."""
-        started = time.perf_counter()
-        found = self._known.get(_key(raw), self._clock())
+        started, now = time.perf_counter(), self._clock()
+        found = self._known.get(_key(raw), now)
         if found is None or self._lifecycle.draining:
+            return None
+        fresh = now < found.fresh_until
+        if not fresh and now >= found.probed_again_at:
+            found.probed_again_at = now + PROBE_SECONDS
             return None
         admission = found.admit()
         if admission is None:
@@ -79,12 +89,12 @@ class Replays:
         said = {
             "Date": _date(int(time.time())),
             "X-Request-ID": request_id,
-            "Cache-Status": f"analytics; hit; detail={Tier.MEMORY}",
+            "Cache-Status": _FRESH if fresh else _STALE,
             **headers(admission, datetime.now(UTC)),
         }
         spent = time.perf_counter() - started
         lines = "".join([f"{name}: {value}\r\n" for name, value in said.items()])
-        found.count(spent)
+        found.count(spent, Tier.MEMORY if fresh else Tier.STALE)
         middleware.report("GET", found.route, found.status, spent, request_id=request_id)
         return f"{found.head}{lines}Server-Timing: total;dur={spent * 1000:.3f}\r\n\r\n".encode() + found.body
 
@@ -117,8 +127,9 @@ class Replays:
             status=response.status,
             admit=known.repeatable.admit,
             count=self._metrics.again(route, response.status),
+            fresh_until=known.repeatable.until,
         )
-        self._known.put(_key(raw), replay, until=known.repeatable.until)
+        self._known.put(_key(raw), replay, until=known.repeatable.stale_until)
 
 
 def _key(raw: bytes) -> bytes:

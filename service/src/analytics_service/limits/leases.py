@@ -16,6 +16,9 @@ LIFE: Final = MICROSECONDS
 SHARE: Final = 4
 """A lease holds at most this part of a second's rate."""
 
+_ALWAYS_LATE: Final = 8
+"""Leases of so few are used up before anything could be asked."""
+
 Key = tuple[str, ...]
 
 
@@ -52,16 +55,19 @@ class Leases:
             return max(lease.size - lease.left, 1)
         return min(lease.size * 2, largest(limit)) if now < lease.until else lease.size
 
-    def grant(self, key: Key, limit: Limit, *, granted: int, ahead: int, now: int) -> Admission:
-        """Keeps what was granted but for the request that asked, which is admitted by it."""
+    def is_low(self, key: Key) -> bool:
+        """Whether a lease will soon be used up, of one that is worth asking for before it is."""
+        lease = self._leases.get(key)
+        return lease is not None and lease.size > _ALWAYS_LATE and lease.left < lease.size // 4
+
+    def grant(self, key: Key, *, granted: int, ahead: int, now: int) -> None:
+        """Keeps what was granted, beside what is left of a lease that was asked for anew before it was used up."""
         before = self._leases.get(key)
-        left = before.left if before and now < before.until else 0  # of somebody who asked at the same time
-        lease = _Lease(left=left + granted - 1, size=granted, until=now + LIFE, ahead_until=now + ahead)
-        self._leases[key] = lease
+        left = before.left if before and now < before.until else 0
+        self._leases[key] = _Lease(left=left + granted, size=granted, until=now + LIFE, ahead_until=now + ahead)
         self._leases.move_to_end(key)
         if len(self._leases) > self._capacity:
             self._leases.popitem(last=False)
-        return _admission(limit, lease, now)
 
 
 def largest(limit: Limit) -> int:

@@ -1,13 +1,16 @@
 """Admits requests by principal: counted in Redis when there is one, and in this process while there is none."""
 
+import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 from analytics_service.auth.principal import Principal, Role
+from analytics_service.flights import Flights
 from analytics_service.limits.gcra import LIMITS, LUA, Admission, Limit, admission, admit
-from analytics_service.limits.leases import Key, Leases
+from analytics_service.limits.leases import Key, Leases, largest
 from analytics_service.redis import Redis, RedisUnavailable, Script
 
 
@@ -32,30 +35,53 @@ class Limiter:
         self._capacity = capacity
         self._script = Script(LUA)
         self._leases = Leases(capacity=capacity)
+        self._flights: Flights[Admission | None] = Flights()
+        self._ahead: dict[Key, asyncio.Task[None]] = {}
         self._ahead_until: OrderedDict[Key, int] = OrderedDict()
 
     async def admit(self, principal: Principal) -> Admission:
         limit, key = self._limits[principal.role], _key(principal)
         if self._redis is None:
             return self._admit_here(key, limit)
-        if (known := self._leases.take(key, limit, now=self._clock())) is not None:
-            return known
-        wanted = self._leases.wanted(key, limit, now=self._clock())
-        try:
-            ahead, wait, granted = await self._redis.run(
-                self._script, [_name(key)], [limit.interval, limit.tolerance, wanted]
-            )
-        except RedisUnavailable:
-            return self._admit_here(key, limit)  # counted in this process until Redis is back
+        while (known := self._take(key, limit)) is None:
+            try:
+                refused, _ = await self._flights.join(_name(key), lambda: self._lease(key, limit))
+            except RedisUnavailable:
+                return self._admit_here(key, limit)  # counted in this process until Redis is back
+            if refused is not None:
+                return refused
+        return known
+
+    async def _lease(self, key: Key, limit: Limit) -> Admission | None:
+        """One lease for all who wait for it; the refusal of them all when there is none."""
+        assert self._redis is not None  # noqa: S101 - who has none leases nothing
+        waiting, now = self._flights.waiting(_name(key)), self._clock()
+        wanted = min(max(self._leases.wanted(key, limit, now=now), waiting), largest(limit))
+        ahead, wait, granted = await self._redis.run(
+            self._script, [_name(key)], [limit.interval, limit.tolerance, wanted]
+        )
         if granted == 0:
             return admission(limit, ahead=ahead, wait=wait)
-        return self._leases.grant(key, limit, granted=granted, ahead=ahead, now=self._clock())
+        self._leases.grant(key, granted=granted, ahead=ahead, now=self._clock())
+        return None
+
+    def _take(self, key: Key, limit: Limit) -> Admission | None:
+        """One of the lease, which is asked for anew before it is used up, so that nobody waits for the next."""
+        found = self._leases.take(key, limit, now=self._clock())
+        if found is not None and self._leases.is_low(key) and key not in self._ahead:
+            self._ahead[key] = task = asyncio.create_task(self._lease_ahead(key, limit))
+            task.add_done_callback(lambda _done: self._ahead.pop(key))
+        return found
+
+    async def _lease_ahead(self, key: Key, limit: Limit) -> None:
+        with contextlib.suppress(RedisUnavailable):
+            await self._flights.join(_name(key), lambda: self._lease(key, limit))
 
     def take(self, principal: Principal) -> Admission | None:
         """Admits one request where nobody has to be asked for it; None where `admit` has to decide."""
         limit, key = self._limits[principal.role], _key(principal)
         if self._redis is not None:
-            return self._leases.take(key, limit, now=self._clock())
+            return self._take(key, limit)
         found = self._admit_here(key, limit)
         return found if found.admitted else None
 

@@ -39,6 +39,11 @@ class Flights(Generic[T]):
         finally:
             flight.waiting -= 1
 
+    def waiting(self, key: str) -> int:
+        """How many wait for the computation."""
+        flight = self._flights.get(key)
+        return 0 if flight is None else flight.waiting
+
     def _forget(self, key: str, flight: _Flight[T]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]

@@ -1,0 +1,91 @@
+"""Under load answers are still given again: to clients that are quicker than the loop, and while they are made anew."""
+
+import asyncio
+import gc
+from collections.abc import Callable
+
+from analytics_service.auth.principal import Role
+from analytics_service.cache.answers import Tier
+from analytics_service.http.exposition import Metrics
+from analytics_service.http.lifecycle import Lifecycle
+from analytics_service.http.protocol import _Handler
+from analytics_service.http.replay import PROBE_SECONDS, Replays, _key, _Replay
+from analytics_service.limits.gcra import LIMITS, Admission, admission
+from tests.service.cache.test_cache import Clock
+from tests.service.http.test_replay import client, given_again, request, wire  # noqa: F401 - a fixture
+from tests.support.service import Client
+
+RAW = request()
+
+
+def an_admission() -> Admission:
+    return admission(LIMITS[Role.VIEWER], ahead=0, wait=0)
+
+
+def kept(clock: Clock, *, counted: Callable[[float, Tier], None]) -> Replays:
+    """An answer that is fresh for a second and stale for another."""
+    replays = Replays(Metrics(), Lifecycle(), clock=clock)
+    replay = _Replay(
+        head="HTTP/1.1 200 OK\r\n",
+        body=b"{}",
+        route="/",
+        status=200,
+        admit=an_admission,
+        count=counted,
+        fresh_until=clock.now + 1,
+    )
+    replays._known.put(_key(RAW), replay, until=clock.now + 2)
+    return replays
+
+
+def test_while_it_is_stale_one_request_in_a_while_is_read_and_the_others_do_not_wait() -> None:
+    clock, tiers = Clock(), list[Tier]()
+    replays = kept(clock, counted=lambda _seconds, tier: tiers.append(tier))
+    assert b"Cache-Status: analytics; hit; detail=memory\r\n" in (replays.answer(RAW) or b"")
+    clock.now += 1
+    assert replays.answer(RAW) is None, "it is read, and made anew"
+    for _ in range(3):
+        assert b"Cache-Status: analytics; hit; ttl=-1; detail=stale\r\n" in (replays.answer(RAW) or b"")
+    clock.now += PROBE_SECONDS
+    assert replays.answer(RAW) is None
+    assert replays.answer(RAW) is not None
+    clock.now += 1 - PROBE_SECONDS
+    assert replays.answer(RAW) is None
+    assert replays.answer(RAW) is None, "its time is over for all"
+    assert tiers == [Tier.MEMORY, *[Tier.STALE] * 4]
+
+
+async def test_a_client_that_asks_before_the_server_waits_is_answered_at_once(client: Client) -> None:  # noqa: F811
+    async with wire(client) as connection:
+        for _ in range(2):
+            await connection.ask(RAW)
+        (handler,) = _handlers()
+        waiter, handler._waiter = handler._waiter, None  # as in the turn of the loop after an answer went out
+        handler.data_received(RAW)
+        _, headers, _ = await connection.answer()
+        handler._waiter = waiter
+        assert given_again(headers)
+
+
+def _handlers() -> list[_Handler]:
+    """Of connections that are open."""
+    found = [each for each in gc.get_objects() if isinstance(each, _Handler)]
+    return [each for each in found if each.transport is not None and each._replays is not None]
+
+
+async def test_many_connections_at_once_are_answered_in_order(client: Client) -> None:  # noqa: F811
+    raws = [request(f"/api/v1/traces?from=2024-03-04T12:00:00Z&to=2024-03-04T13:00:00Z&limit={n}") for n in range(1, 4)]
+
+    async def ask(number: int) -> int:
+        replayed = 0
+        async with wire(client) as connection:
+            expected = [(await connection.ask(raw))[2] for raw in raws]
+            for turn in range(40):
+                which = (number + turn) % 3
+                _, headers, body = await connection.ask(raws[which])
+                assert body == expected[which]
+                replayed += given_again(headers)
+        return replayed
+
+    replayed = await asyncio.gather(*(ask(number) for number in range(24)))
+    assert sum(replayed) > 24 * 40 * 0.8
