@@ -74,8 +74,20 @@ def test_who_asks_often_leases_more_up_to_a_quarter_of_a_seconds_rate() -> None:
             asked.append(wanted)
             leases.grant(KEY, granted=wanted, ahead=0, now=now)
             assert leases.take(KEY, FAST, now=now) is not None
-    assert asked[:6] == [1, 2, 4, 8, 16, 25]
-    assert set(asked[6:]) == {25}
+    assert asked[:3] == [1, 16, 25]
+    assert set(asked[3:]) == {25}
+
+
+def test_a_lease_that_was_used_slowly_grows_slowly() -> None:
+    leases, asked = Leases(capacity=10), []
+    for now in range(0, 4_000_000, 300_000):
+        if leases.take(KEY, FAST, now=now) is None:
+            wanted = leases.wanted(KEY, FAST, now=now)
+            asked.append(wanted)
+            leases.grant(KEY, granted=wanted, ahead=0, now=now)
+            assert leases.take(KEY, FAST, now=now) is not None
+    assert asked[:3] == [1, 2, 4]
+    assert set(asked) <= {1, 2, 3, 4}
 
 
 def test_a_lease_that_was_not_used_up_shrinks_to_what_was() -> None:

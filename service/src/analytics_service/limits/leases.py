@@ -1,9 +1,10 @@
 """Requests that Redis has counted already and this process may still admit, so that it is not asked for each.
 
 What a lease holds is taken from the shared count before it is used: all replicas together never admit more than the
-limit. What is not used within a second is lost to the principal, so that it may be refused early by at most `largest`
-requests a replica and second. A lease begins with one request, doubles while each is used up in time, and shrinks to
-what was used when it was not: who asks seldom loses nothing.
+limit. What is not used within a second is lost to the principal, so that it may be refused early by at most one and a
+half times `largest` requests a replica and second: the next lease is asked for when half of one is left. A lease
+begins with one request, grows while each is used up in time, and shrinks to what was used when it was not: who asks
+seldom loses nothing.
 """
 
 from collections import OrderedDict
@@ -53,12 +54,15 @@ class Leases:
             return 1
         if lease.left and now >= lease.until:
             return max(lease.size - lease.left, 1)
-        return min(lease.size * 2, largest(limit)) if now < lease.until else lease.size
+        if now >= lease.until:
+            return lease.size
+        quickly = lease.until - now > LIFE * 3 // 4
+        return min(lease.size * (16 if quickly else 2), largest(limit))
 
     def is_low(self, key: Key) -> bool:
         """Whether a lease will soon be used up, of one that is worth asking for before it is."""
         lease = self._leases.get(key)
-        return lease is not None and lease.size > _ALWAYS_LATE and lease.left < lease.size // 4
+        return lease is not None and lease.size > _ALWAYS_LATE and lease.left < lease.size // 2
 
     def grant(self, key: Key, *, granted: int, ahead: int, now: int) -> None:
         """Keeps what was granted, beside what is left of a lease that was asked for anew before it was used up."""
