@@ -250,3 +250,17 @@ async def test_an_older_version_never_takes_the_place_of_a_newer_one() -> None:
     slow.set()
     await older
     assert await versions.version("acme", START, END) == "2.0"
+
+
+async def test_a_computation_that_is_over_is_not_joined() -> None:
+    flights: Flights[int] = Flights()
+    numbers = iter((1, 2))
+
+    async def compute() -> int:
+        return next(numbers)
+
+    first = asyncio.create_task(flights.join("key", compute))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(flights.join("key", compute))  # runs in the turn in which the first computation ends
+    assert await first == (1, True)
+    assert await second == (2, True)
