@@ -23,8 +23,9 @@ class Flights(Generic[T]):
     async def join(self, key: str, compute: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
         """The result, and whether this call started the computation."""
         flight = self._flights.get(key)
-        first = flight is None or flight.task.done()  # over, and forgotten only in the loop's next turn
-        if flight is None or flight.task.done():
+        first = False
+        if flight is None or flight.task.done():  # over, and forgotten only in the loop's next turn
+            first = True
             flight = self._flights[key] = _Flight(asyncio.create_task(compute()))
             started = flight
             flight.task.add_done_callback(lambda _done: self._forget(key, started))

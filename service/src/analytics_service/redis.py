@@ -18,7 +18,7 @@ from redis.asyncio import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from analytics_service.errors import ServiceError
 
@@ -172,7 +172,7 @@ class Redis:
         try:
             async with asyncio.timeout(self._timeout), self._places:
                 answers = await self._answered([asked.command for asked in batch])
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, whoever waits must be told
             self._fail(error)
             answers, result = [RedisUnavailable("Redis did not answer")] * len(batch), Result.FAILED
         else:
