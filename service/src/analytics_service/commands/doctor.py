@@ -17,7 +17,6 @@ from analytics_service.database.checkup import Finding, Verdict, checkup
 from analytics_service.database.connect import connect, database_url
 from analytics_service.database.failures import FAILURES, classify
 from analytics_service.errors import DatabaseError
-from analytics_service.redis import Redis
 from analytics_service.settings import LogFormat, LogLevel, Settings
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red"}
@@ -62,6 +61,8 @@ async def _database(url: str) -> list[Finding]:
 async def _redis(loaded: Settings) -> Finding:
     if loaded.redis_url is None:
         return Finding("redis", Verdict.OK, "none: each process has a cache and limits of its own")
+    from analytics_service.redis import Redis  # noqa: PLC0415 - `--help` and the other commands need not wait for it
+
     redis = Redis(loaded.redis_url.get_secret_value(), timeout=2)
     answers = await redis.ping()
     await redis.close()

@@ -1,5 +1,6 @@
 """What tells two states of an organisation's rows apart, for the keys of cached answers."""
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -53,5 +54,5 @@ class DayVersions:
 
 def of_row(days: Iterable[int] | None, versions: Iterable[int] | None, dirty: Iterable[int] | None) -> DayVersions:
     """An organisation without rows has no days."""
-    before = [tuple(accumulate(column or (), initial=0)) for column in (versions, dirty)]
-    return DayVersions(tuple(days or ()), *before)
+    before = [array("q", accumulate(column or (), initial=0)) for column in (versions, dirty)]
+    return DayVersions(array("q", days or ()), *before)
