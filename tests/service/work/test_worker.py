@@ -89,7 +89,11 @@ async def test_one_leads_and_another_takes_over_when_its_session_ends(database_u
         await eventually(one_leads)
         first = next(worker for worker in workers if worker.report.leading)
         others = [worker for worker in workers if worker is not first]
-        assert [(await told(worker, "/health/ready"))[0] for worker in workers] == [200] * 3
+
+        async def all_ready() -> bool:
+            return [(await told(worker, "/health/ready"))[0] for worker in workers] == [200] * 3
+
+        await eventually(all_ready)
         first.task.cancel()
         await asyncio.wait({first.task})
         await eventually(one_leads)
