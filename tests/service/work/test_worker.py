@@ -22,10 +22,14 @@ from tests.service.http.test_metrics_page import PAGE
 from tests.support.eventually import eventually
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD
-from tests.support.service import HOUR, T0, a_row, a_service, execute, insert
+from tests.support.service import HOUR, T0, a_row, a_service, insert
 
 pytestmark = pytest.mark.postgres
 
+HOLDER = """
+SELECT a.pid FROM pg_locks JOIN pg_stat_activity AS a USING (pid)
+WHERE locktype = 'advisory' AND granted AND a.application_name = 'analytics-worker' AND a.datname = current_database()
+"""
 DIRTY = "SELECT count(*) FROM rollup_dirty"
 
 
@@ -80,6 +84,7 @@ async def test_late_rows_reach_the_rollups_and_answers_stay_equal(edition_url: s
 
 
 async def test_one_leads_and_another_takes_over_when_its_session_ends(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
     async with AsyncExitStack() as stack:
         workers = [await stack.enter_async_context(a_worker(database_url)) for _ in range(3)]
 
@@ -97,17 +102,15 @@ async def test_one_leads_and_another_takes_over_when_its_session_ends(database_u
         first.task.cancel()
         await asyncio.wait({first.task})
         await eventually(one_leads)
-        second = next(worker for worker in others if worker.report.leading)
-        third = next(worker for worker in others if worker is not second)
-        others_sessions = "application_name = 'analytics-worker' AND datname = current_database()"
-        locks = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
-        ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others_sessions} AND pid IN ({locks})"
-        await execute(database_url, ended)
+        holder = await connection.fetchval(HOLDER)
+        assert sum(worker.report.leading for worker in others) == 1
+        await connection.execute("SELECT pg_terminate_backend($1)", holder)
 
-        async def somebody_leads_again() -> bool:
-            return await one_leads() and (third.report.leading or second.report.problem is None)
+        async def another_session_leads() -> bool:
+            return await connection.fetchval(HOLDER) not in {None, holder} and await one_leads()
 
-        await eventually(somebody_leads_again)
+        await eventually(another_session_leads)
+    await connection.close()
 
 
 async def test_a_database_that_is_not_there_is_waited_for_without_its_password() -> None:
