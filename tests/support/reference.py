@@ -82,12 +82,21 @@ async def refreshed(database_url: str) -> None:
         await connection.close()
 
 
-def requests(rows: Iterable[Row], start: datetime, end: datetime, **equal: str) -> list[Row]:
-    """Those of acme that the question is about."""
+def requests(
+    rows: Iterable[Row],
+    start: datetime,
+    end: datetime,
+    *,
+    organisation: str = "acme",
+    projects: Sequence[str] = (),
+    **equal: str,
+) -> list[Row]:
+    """Those of the organisation, and of its projects where some are given, that the question is about."""
     return [
         row
         for row in rows
-        if row["org_id"] == "acme"
+        if row["org_id"] == organisation
+        and (not projects or row["project_id"] in projects)
         and row["is_request"]
         and start <= row["ts"] < end
         and all(row[name] == value for name, value in equal.items())
