@@ -61,7 +61,16 @@ def _csv(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _unless(word: str) -> BeforeValidator:
+    """None for the word that stands for "without a bound"."""
+    return BeforeValidator(lambda value: None if value == word else value)
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
+Kept = Annotated[Annotated[int, Field(ge=1, le=36_500)] | None, _unless("keep")]
+"""Days; None keeps for ever."""
+Pause = Annotated[int, Field(ge=1, le=3600)]
+"""Seconds."""
 
 
 class Settings(BaseModel):
@@ -70,6 +79,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
+    database_readonly_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
+    """A replica, which answers while it is near enough to the primary."""
+    database_readonly_max_lag_seconds: Annotated[int, Field(ge=1, le=3600)] = 5
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """Absent: cache and limits live in the process."""
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
@@ -86,6 +98,17 @@ class Settings(BaseModel):
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
     database_min_connections: Annotated[int, Field(ge=0, le=1000)] = 5
     database_statement_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    retention_raw_days: Kept = 92
+    retention_1min_days: Kept = 8
+    retention_1hour_days: Kept = 400
+    retention_1day_days: Kept = 1095
+    compress_after_days: Annotated[Annotated[int, Field(ge=1, le=36_500)] | None, _unless("never")] = 7
+    chunk_hours: Annotated[int, Field(ge=1, le=168)] = 24
+    refresh_1min_seconds: Pause = 2
+    refresh_1hour_seconds: Pause = 30
+    refresh_1day_seconds: Pause = 300
+    allow_destructive: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
+    """The hash of the plan whose losses are wanted."""
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
 
