@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from analytics_service.database.columns import DIMENSIONS, MEASURES
-from analytics_service.database.levels import Level
+from analytics_service.database.levels import TOTALS, Level
 from analytics_service.database.source import requests
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,6 +18,8 @@ COLUMNS = (
     *("org_id", "trace_id", "span_id", "ts", "project_id", "model", "status_code", "is_request"),
     *("prompt_tokens", "total_cost_usd", "duration_us"),
 )
+SUMMED = (*TOTALS, Level.DAY_USER, Level.DAY_TEAM)
+"""The rollups whose rows add up to the requests."""
 Key = tuple[datetime, str, str, str]
 
 

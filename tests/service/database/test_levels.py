@@ -1,8 +1,10 @@
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import pytest
 
+from analytics_service.database.columns import names
 from analytics_service.database.levels import ROLLUPS, Level, choose
 
 START, END = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 30, tzinfo=UTC)
@@ -40,11 +42,15 @@ def test_a_total_is_answered_from_the_coarsest_level_that_is_not_longer_than_the
     assert choose(start=START, end=START + timedelta(seconds=1)) is Level.RAW
 
 
-def test_levels_have_the_names_of_their_tables() -> None:
-    assert [(level.value, level.code, level.table) for level in ROLLUPS] == [
-        ("traces_1min", "1min", "rollup_1min"),
-        ("traces_15min", "15min", "rollup_15min"),
-        ("traces_1hour", "1hour", "rollup_1hour"),
-        ("traces_1day", "1day", "rollup_1day"),
-    ]
-    assert Level.RAW.table == "traces"
+async def test_the_store_has_a_table_for_each_level(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        levels = await connection.fetch("SELECT level, step FROM rollup_level ORDER BY level")
+        assert {(row["level"], row["step"]) for row in levels} == {(level.code, level.step) for level in ROLLUPS}
+        for level in ROLLUPS:
+            for table in (level.table, level.value):
+                statement = await connection.prepare(f"SELECT * FROM {table}")
+                assert {each.name for each in statement.get_attributes()} == set(names(level)), table
+    finally:
+        await connection.close()
+    assert (Level.RAW.table, Level.HOUR.table, Level.HOUR.value) == ("traces", "rollup_1hour", "traces_1hour")

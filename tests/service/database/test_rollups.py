@@ -12,13 +12,13 @@ import pytest
 
 from analytics_service.database.levels import ROLLUPS, Level
 from analytics_service.database.refresh import refresh
-from tests.service.database.ledger import COLUMNS, DAY, Span, answered, expected, insert, moved
+from tests.service.database.ledger import COLUMNS, DAY, SUMMED, Span, answered, expected, insert, moved
 
 pytestmark = pytest.mark.postgres
 
 WEEK = timedelta(days=7)
 EVERYTHING = (DAY - WEEK, DAY + WEEK)
-LEVELS = (Level.RAW, *ROLLUPS)
+LEVELS = (Level.RAW, *SUMMED)
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ async def test_what_was_added_up_outlives_raw_below_the_floor(connection: Any) -
     await connection.execute("UPDATE rollup_floor SET floor = $1", DAY + timedelta(days=1))
     await connection.execute("DELETE FROM traces WHERE ts < (SELECT floor FROM rollup_floor)")
     await refresh(connection)
-    for level in ROLLUPS:
+    for level in SUMMED:
         assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level.step), level
 
 

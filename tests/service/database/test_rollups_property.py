@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analytics_service.database.levels import ROLLUPS, Level
 from analytics_service.database.refresh import refresh, refresh_unit, units
-from tests.service.database.ledger import DAY, Span, answered, expected, insert, moved
+from tests.service.database.ledger import DAY, SUMMED, Span, answered, expected, insert, moved
 
 pytestmark = pytest.mark.postgres
 
@@ -37,7 +37,7 @@ FIELDS = st.fixed_dictionaries(
         "org_id": st.sampled_from(["acme", "acme", "other"]),
     }
 )
-LEVEL = st.sampled_from([Level.RAW, *ROLLUPS])
+LEVEL = st.sampled_from([Level.RAW, *SUMMED])
 STEP = st.one_of(
     st.tuples(st.just("insert"), st.lists(FIELDS, min_size=1, max_size=12)),
     st.tuples(st.just("update"), st.integers(0, 99), FIELDS),
@@ -96,10 +96,10 @@ async def play(connection: Any, steps: list[tuple[Any, ...]]) -> None:
     world = World(connection)
     for step in steps:
         await world.do(step)
-    for level in (Level.RAW, *ROLLUPS):
+    for level in (Level.RAW, *SUMMED):
         await world.ask(level, DAY - timedelta(days=1), DAY + timedelta(days=DAYS + 1))
     await refresh(connection)
-    for level in ROLLUPS:
+    for level in SUMMED:
         await world.ask(level, DAY, DAY + timedelta(days=DAYS))
 
 
@@ -140,7 +140,7 @@ async def test_any_range_over_half_dirty_buckets_equals_raw(edition_url: str) ->
         ledger += [moved(span, trace_id=f"late{span.trace_id}") for span in ledger[:40]]
         for _ in range(60):
             start, end = sorted(DAY + timedelta(seconds=generator.randrange(-9000, SECONDS + 9000)) for _ in "ab")
-            level = generator.choice([Level.RAW, *ROLLUPS])
+            level = generator.choice([Level.RAW, *SUMMED])
             assert await answered(connection, level, start, end) == expected(ledger, start, end, level.step), level
     finally:
         await connection.close()

@@ -11,7 +11,7 @@ import pytest
 from analytics_service.database.levels import ROLLUPS, Level
 from analytics_service.database.refresh import refresh
 from analytics_service.database.source import requests
-from tests.service.database.ledger import DAY, Span, insert
+from tests.service.database.ledger import DAY, SUMMED, Span, insert
 
 pytestmark = pytest.mark.postgres
 
@@ -50,7 +50,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(part)
 
 
-@pytest.mark.parametrize("level", ROLLUPS)
+@pytest.mark.parametrize("level", SUMMED)
 async def test_clean_whole_buckets_never_touch_raw(connection: Any, level: Level) -> None:
     assert await raw_rows(connection, level, DAY, DAY + timedelta(days=DAYS)) == {}
 

@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 
 from analytics_service import settings
-from analytics_service.database.levels import Level
+from analytics_service.database.levels import ROLLUPS, Level
 from analytics_service.errors import UsageError
-from analytics_service.work.jobs import PAUSES, Job, Refresher, make_partitions
+from analytics_service.work.jobs import Job, Refresher, make_partitions, pauses
 from analytics_service.work.report import Report
 from analytics_service.work.service import Working, working
 from analytics_service.work.worker import Worker
@@ -79,7 +79,7 @@ async def test_late_rows_reach_the_rollups_and_answers_stay_equal(edition_url: s
         assert (before["meta"]["watermark"], after["meta"]["watermark"]) == ("2024-03-04T12:00:00Z", None)
         assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 30
         _, metrics = await told(worker, "/metrics")
-    assert "rollup_buckets_refreshed_total 4.0" in metrics
+    assert "rollup_buckets_refreshed_total 9.0" in metrics
     assert "worker_leading 1.0" in metrics
 
 
@@ -168,17 +168,18 @@ async def test_a_job_that_fails_is_said_and_holds_up_no_other(database_url: str)
 
 async def test_open_buckets_are_left_and_late_rows_are_gathered(edition_url: str, connection: Any) -> None:
     now = T0 + timedelta(minutes=20)
-    refresher = Refresher(clock=lambda: now)
+    paused = pauses(settings.load({}))
+    refresher = Refresher(paused, clock=lambda: now)
     await insert(edition_url, [a_row(0), a_row(1, ts=T0 - timedelta(days=1)), a_row(2, ts=now)])
     found = await refresher(connection)
-    levels = [row[0] for row in await connection.fetch("SELECT DISTINCT level FROM rollup_dirty ORDER BY 1")]
-    assert levels == ["15min", "1day", "1hour", "1min"], "of the row of now; its hour and day hold that of T0 too"
-    assert (found["buckets"], found["lag_seconds"]) == (6, 0)
+    levels = {row[0] for row in await connection.fetch("SELECT DISTINCT level FROM rollup_dirty")}
+    assert levels == {level.code for level in ROLLUPS}, "of the row of now; its hour and day hold that of T0 too"
+    assert (found["buckets"], found["lag_seconds"]) == (len(ROLLUPS) + 2, 0)
     await insert(edition_url, [a_row(3, ts=T0 - timedelta(days=1))])
     assert (await refresher(connection))["buckets"] == 0
-    now += PAUSES[Level.MIN1]
+    now += paused[Level.MIN1.step]
     assert (await refresher(connection))["buckets"] == 1
-    now += PAUSES[Level.DAY]
+    now += paused[Level.DAY.step]
     found = await refresher(connection)
     assert (found["units"], found["lag_seconds"]) == (0, 0)
 

@@ -43,8 +43,8 @@ def query(principal: Principal, params: SummaryParameters) -> Query:
         sql=f"""
 {source.requests(params.level)},
 wanted AS (SELECT r.*, {day} AS day FROM requests AS r WHERE {narrowed})
-SELECT parts.*, (SELECT min(bucket_start) FROM dirty) AS watermark
-FROM ({" UNION ALL ".join(parts)}) AS parts
+SELECT parts.*, w.*
+FROM ({" UNION ALL ".join(parts)}) AS parts CROSS JOIN ({source.WATERMARK}) AS w
 LIMIT {arguments.add(MOST_ROWS + 1)}""",
         args=arguments.values,
     )

@@ -12,6 +12,7 @@ from analytics_service.database import edition
 from analytics_service.database.compatible import problem, schema_of
 from analytics_service.database.connect import Connection
 from analytics_service.database.edition import Edition
+from analytics_service.database.levels import ROLLUPS
 from analytics_service.database.migrate.steps import load
 from analytics_service.database.sessions import is_shared
 from analytics_service.errors import ServerTooOld
@@ -36,15 +37,7 @@ _RIGHTS: Final = """
 SELECT name, wanted FROM unnest($1::text[]) AS name, unnest($2::text[]) AS wanted
 WHERE to_regclass(name) IS NOT NULL AND NOT has_table_privilege(name, wanted)
 """
-_TABLES: Final = (
-    "traces",
-    "rollup_dirty",
-    "rollup_version",
-    "rollup_1min",
-    "rollup_15min",
-    "rollup_1hour",
-    "rollup_1day",
-)
+_TABLES: Final = ("traces", "rollup_dirty", "rollup_version", *(level.table for level in ROLLUPS))
 _WANTED: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 

@@ -1,9 +1,15 @@
-"""The columns that raw and rollups share: dimensions, measures, and how one becomes the other. Pure SQL text."""
+"""The columns of each rollup, and how a row of raw becomes them. Pure SQL text over `traces AS t`."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
+from analytics_service.database import sketches
+from analytics_service.database.levels import Level
+
 DIMENSIONS: Final = ("org_id", "project_id", "environment", "provider", "model", "operation_type", "status_code")
-"""What a rollup groups by; never null in raw."""
+"""What every rollup groups by; never null in raw."""
 
 MEASURES: Final = (
     "prompt_tokens",
@@ -21,34 +27,103 @@ DETAILS: Final = ("user_id", "session_id", "team_id", "tags", "trace_id", "span_
 """What only raw knows."""
 
 
-def rollup_columns() -> tuple[str, ...]:
-    """The columns of a rollup table, in the order of every INSERT and SELECT."""
-    measured = (f"{measure}_{what}" for measure in MEASURES for what in ("sum", "count", "min", "max"))
-    return ("bucket", *DIMENSIONS, "request_count", *measured)
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    name: str
+    raw: str
+    """What one row of raw has."""
+    folded: str | None = None
+    """What many rows have; None groups by `raw`."""
 
 
-def from_rollup(alias: str, bucket: str) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The columns of a rollup beside its bucket."""
+
+    columns: tuple[Column, ...]
+    joined: str = ""
+    """What each row of raw is multiplied by."""
+
+
+def _key(name: str, raw: str | None = None) -> Column:
+    return Column(name=name, raw=raw or f"t.{name}")
+
+
+def _measured(measure: str) -> tuple[Column, ...]:
+    own = f"t.{measure}"
+    return (
+        Column(name=f"{measure}_sum", raw=f"{own}::numeric", folded=f"sum({own})::numeric"),
+        Column(name=f"{measure}_count", raw=f"({own} IS NOT NULL)::int::bigint", folded=f"count({own})"),
+        Column(name=f"{measure}_min", raw=own, folded=f"min({own})"),
+        Column(name=f"{measure}_max", raw=own, folded=f"max({own})"),
+    )
+
+
+_DIMENSIONS: Final = tuple(_key(name) for name in DIMENSIONS)
+_SUMS: Final = (
+    Column(name="request_count", raw="1::bigint", folded="count(*)"),
+    *(column for measure in MEASURES for column in _measured(measure)),
+)
+_TOTALS: Final = Shape(columns=(*_DIMENSIONS, *_SUMS))
+
+SHAPES: Final[Mapping[Level, Shape]] = MappingProxyType(
+    {
+        Level.MIN1: _TOTALS,
+        Level.MIN15: _TOTALS,
+        Level.HOUR: _TOTALS,
+        Level.DAY: _TOTALS,
+        Level.LATENCY: Shape(
+            columns=(
+                *_DIMENSIONS,
+                _key("measure", "m.measure"),
+                _key("bin", sketches.bin_of("m.value")),
+                Column(name="n", raw="1::bigint", folded="count(*)"),
+            ),
+            joined="JOIN LATERAL (VALUES ('duration_us', t.duration_us), ('ttft_us', t.ttft_us)) AS m (measure, value)"
+            " ON m.value IS NOT NULL",
+        ),
+        Level.USERS: Shape(
+            columns=(
+                *_DIMENSIONS,
+                _key("reg", sketches.register_of("h.hash")),
+                Column(name="rank", raw=sketches.rank_of("h.hash"), folded=f"max({sketches.rank_of('h.hash')})"),
+            ),
+            joined=f"JOIN LATERAL (VALUES ({sketches.hash_of('t.user_id')})) AS h (hash) ON h.hash IS NOT NULL",
+        ),
+        Level.DAY_USER: Shape(columns=(*_DIMENSIONS, _key("user_id"), *_SUMS)),
+        Level.DAY_TEAM: Shape(columns=(*_DIMENSIONS, _key("team_id"), *_SUMS)),
+        # a tag that a request has twice counts once
+        Level.DAY_TAG: Shape(
+            columns=(*_DIMENSIONS, _key("tag", "u.tag"), *_SUMS),
+            joined="LEFT JOIN LATERAL (SELECT DISTINCT tag FROM unnest(t.tags) AS each (tag)) AS u ON true",
+        ),
+        Level.RAW: Shape(columns=(*_DIMENSIONS, *_SUMS, *(_key(name) for name in DETAILS))),
+    }
+)
+
+
+def names(level: Level) -> tuple[str, ...]:
+    """The columns of a level's table, in the order of every INSERT and SELECT."""
+    return ("bucket", *(column.name for column in SHAPES[level].columns))
+
+
+def from_rollup(level: Level, alias: str, bucket: str) -> str:
     """The select list that reads a rollup's row, with `bucket` in place of its own."""
-    return ", ".join((f"{bucket} AS bucket", *(f"{alias}.{column}" for column in rollup_columns()[1:])))
+    return ", ".join((f"{bucket} AS bucket", *(f"{alias}.{name}" for name in names(level)[1:])))
 
 
-def from_raw(alias: str, bucket: str) -> str:
-    """The select list that shows one raw row in a rollup's columns."""
-    measured = (
-        f"{alias}.{m}::numeric AS {m}_sum, ({alias}.{m} IS NOT NULL)::int::bigint AS {m}_count, "
-        f"{alias}.{m} AS {m}_min, {alias}.{m} AS {m}_max"
-        for m in MEASURES
-    )
-    dimensions = (f"{alias}.{name}" for name in DIMENSIONS)
-    return ",\n    ".join((f"{bucket} AS bucket", ", ".join(dimensions), "1::bigint AS request_count", *measured))
+def from_raw(level: Level, bucket: str) -> str:
+    """The select list that shows one row of raw in a level's columns."""
+    return ",\n    ".join((f"{bucket} AS bucket", *(f"{each.raw} AS {each.name}" for each in SHAPES[level].columns)))
 
 
-def aggregated(alias: str, bucket: str) -> str:
-    """The select list that makes a rollup's rows from raw ones, to be grouped by `bucket` and the dimensions."""
-    measured = (
-        f"sum({alias}.{m})::numeric AS {m}_sum, count({alias}.{m}) AS {m}_count, "
-        f"min({alias}.{m}) AS {m}_min, max({alias}.{m}) AS {m}_max"
-        for m in MEASURES
-    )
-    dimensions = (f"{alias}.{name}" for name in DIMENSIONS)
-    return ",\n    ".join((f"{bucket} AS bucket", ", ".join(dimensions), "count(*) AS request_count", *measured))
+def folded(level: Level, bucket: str) -> str:
+    """The select list that makes a rollup's rows from those of raw, to be grouped by `grouping`."""
+    columns = (f"{each.folded or each.raw} AS {each.name}" for each in SHAPES[level].columns)
+    return ",\n    ".join((f"{bucket} AS bucket", *columns))
+
+
+def grouping(level: Level) -> str:
+    """The places of the bucket and of every column that is grouped by."""
+    keys = (place for place, each in enumerate(SHAPES[level].columns, start=2) if each.folded is None)
+    return ", ".join(str(place) for place in (1, *keys))

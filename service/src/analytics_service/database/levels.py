@@ -15,6 +15,11 @@ class Level(StrEnum):
     MIN15 = "traces_15min"
     HOUR = "traces_1hour"
     DAY = "traces_1day"
+    LATENCY = "traces_1hour_latency"
+    USERS = "traces_1hour_users"
+    DAY_USER = "traces_1day_user"
+    DAY_TEAM = "traces_1day_team"
+    DAY_TAG = "traces_1day_tag"
 
     @property
     def step(self) -> timedelta:
@@ -38,26 +43,37 @@ _STEPS = {
     Level.MIN15: timedelta(minutes=15),
     Level.HOUR: timedelta(hours=1),
     Level.DAY: _DAY,
+    Level.LATENCY: timedelta(hours=1),
+    Level.USERS: timedelta(hours=1),
+    Level.DAY_USER: _DAY,
+    Level.DAY_TEAM: _DAY,
+    Level.DAY_TAG: _DAY,
 }
-ROLLUPS = (Level.MIN1, Level.MIN15, Level.HOUR, Level.DAY)
+TOTALS = (Level.MIN1, Level.MIN15, Level.HOUR, Level.DAY)
+"""Sums by the dimensions, from fine to coarse."""
+ROLLUPS = (*TOTALS, Level.LATENCY, Level.USERS, Level.DAY_USER, Level.DAY_TEAM, Level.DAY_TAG)
+"""All that is computed from raw."""
 
 
 def choose(*, start: datetime, end: datetime, zone: tzinfo = UTC, width: timedelta | None = None) -> Level:
-    """The coarsest level whose buckets never cross a boundary of the answer's buckets, counted from local midnight.
+    """The coarsest of TOTALS whose buckets never cross a boundary of the answer's buckets.
 
-    No `width` asks for one total, whose ends may lie anywhere: what does not fill a bucket is read from raw.
+    Those are counted from local midnight. No `width` asks for one total, whose ends may lie anywhere: what does not
+    fill a bucket is read from raw.
     """
-    offsets = frozenset(_offsets(start, end, zone)) if width is not None else frozenset({timedelta(0)})
-    for level in reversed(ROLLUPS):
-        if _fits(level.step, width, end - start) and not any(offset % level.step for offset in offsets):
+    for level in reversed(TOTALS):
+        if fits(level, start=start, end=end, zone=zone, width=width):
             return level
     return Level.RAW
 
 
-def _fits(step: timedelta, width: timedelta | None, length: timedelta) -> bool:
+def fits(level: Level, *, start: datetime, end: datetime, zone: tzinfo = UTC, width: timedelta | None = None) -> bool:
+    """Whether no bucket of the level crosses a boundary of the answer's buckets."""
     if width is None:
-        return step <= length
-    return not width % step and (width <= _DAY or not width % _DAY)
+        return level.step <= end - start
+    if width % level.step or (width > _DAY and width % _DAY):
+        return False
+    return not any(offset % level.step for offset in frozenset(_offsets(start, end, zone)))
 
 
 def _offsets(start: datetime, end: datetime, zone: tzinfo) -> Iterator[timedelta]:

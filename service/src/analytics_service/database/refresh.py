@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
-from analytics_service.database.columns import DIMENSIONS, aggregated, rollup_columns
+from analytics_service.database.columns import SHAPES, folded, grouping, names
 from analytics_service.database.connect import Connection
 from analytics_service.database.levels import ROLLUPS, Level
 from analytics_service.database.source import EPOCH, interval
@@ -31,8 +31,9 @@ WITH consumed AS (
         AND bucket_start + $4::interval <= $5
     RETURNING bucket_start
 )
-SELECT DISTINCT bucket_start, bucket_start >= (SELECT floor FROM rollup_floor) AS kept
-FROM consumed ORDER BY bucket_start
+SELECT DISTINCT bucket_start, bucket_start >= greatest(raw.floor, ours.floor) AS kept
+FROM consumed CROSS JOIN rollup_floor AS raw JOIN rollup_level AS ours ON ours.level = $1
+ORDER BY bucket_start
 """
 _BUMP = """
 INSERT INTO rollup_version AS v (org_id, day, version) VALUES ($1, $2, 1)
@@ -127,16 +128,15 @@ def _delete(level: Level) -> str:
 def _insert(level: Level) -> str:
     """OFFSET 0 keeps the segments outside: each is one range of an index. $4 and $5 leave other days' chunks out."""
     bucket = f"date_bin({interval(level.step)}, t.ts, {EPOCH})"
-    grouping = ", ".join(str(column) for column in range(1, len(DIMENSIONS) + 2))
     return f"""
-INSERT INTO {level.table} ({", ".join(rollup_columns())})
-SELECT {aggregated("t", bucket)}
+INSERT INTO {level.table} ({", ".join(names(level))})
+SELECT {folded(level, bucket)}
 FROM unnest($2::timestamptz[], $3::timestamptz[]) AS s (first, last)
 CROSS JOIN LATERAL (
     SELECT * FROM traces AS inside
     WHERE inside.org_id = $1 AND inside.ts >= s.first AND inside.ts < s.last AND inside.ts >= $4 AND inside.ts < $5
     OFFSET 0
-) AS t
+) AS t {SHAPES[level].joined}
 WHERE t.is_request
-GROUP BY {grouping}
+GROUP BY {grouping(level)}
 """

@@ -23,8 +23,8 @@ def query(principal: Principal, params: MetricParameters) -> Query:
     return Query(
         sql=f"""
 {source.requests(params.level)}
-SELECT w.watermark, q.*
-FROM (SELECT min(bucket_start) AS watermark FROM dirty) AS w
+SELECT w.*, q.*
+FROM ({source.WATERMARK}) AS w
 LEFT JOIN (
   SELECT {", ".join([f"{bucket} AS number", *groups, *_aggregates(params)])}
   FROM requests AS r

@@ -1,6 +1,6 @@
 """What the worker does, and how often: the table `JOBS`. Each job may be stopped anywhere, and is done again then."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -8,16 +8,10 @@ from typing import Any, Final
 from analytics_service.database.connect import Connection
 from analytics_service.database.levels import Level
 from analytics_service.database.refresh import Unit, refresh_unit, units
+from analytics_service.settings import Settings
 
 AHEAD: Final = timedelta(days=7)
 """Partitions are made for so long before they are needed."""
-PAUSES: Final = {
-    Level.MIN1: timedelta(seconds=2),
-    Level.MIN15: timedelta(seconds=15),
-    Level.HOUR: timedelta(seconds=30),
-    Level.DAY: timedelta(minutes=5),
-}
-"""From one refresh of a unit to its next: late rows come in crowds, and each time all of a bucket is read from raw."""
 _RUNWAY: Final = "SELECT max(upper_bound) FROM traces_partitions"
 _HAS_PARTITIONS: Final = "SELECT to_regclass('public.traces_partitions') IS NOT NULL"
 
@@ -26,6 +20,9 @@ _HAS_PARTITIONS: Final = "SELECT to_regclass('public.traces_partitions') IS NOT 
 class Refresher:
     """Makes rollups equal to raw where their buckets have ended; queries read open ones from raw."""
 
+    pauses: Mapping[timedelta, timedelta]
+    """By the width of buckets, from one refresh of a unit to its next: late rows come in crowds, and each time all of a
+    bucket is read from raw."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _done: dict[Unit, datetime] = field(default_factory=dict)
     _dirty_since: dict[Unit, datetime] = field(default_factory=dict)
@@ -35,7 +32,7 @@ class Refresher:
         now, buckets = self.clock(), 0
         found = await units(connection, until=now)
         self._dirty_since = {unit: self._dirty_since.get(unit, now) for unit in found}
-        self._done = {unit: at for unit, at in self._done.items() if now < at + PAUSES[unit.level]}
+        self._done = {unit: at for unit, at in self._done.items() if now < at + self.pauses[unit.level.step]}
         for unit in found:
             if unit not in self._done:
                 buckets += await refresh_unit(connection, unit, until=now)
@@ -55,6 +52,17 @@ async def make_partitions(connection: Connection) -> dict[str, Any]:
     return {"made": made, "runway_seconds": (end - now).total_seconds()}
 
 
+def pauses(settings: Settings) -> dict[timedelta, timedelta]:
+    """What `Refresher` takes; quarters of an hour are refreshed as often as hours."""
+    hour = timedelta(seconds=settings.refresh_1hour_seconds)
+    return {
+        Level.MIN1.step: timedelta(seconds=settings.refresh_1min_seconds),
+        Level.MIN15.step: hour,
+        Level.HOUR.step: hour,
+        Level.DAY.step: timedelta(seconds=settings.refresh_1day_seconds),
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     name: str
@@ -62,8 +70,8 @@ class Job:
     run: Callable[[Connection], Awaitable[dict[str, Any]]]
 
 
-def jobs() -> tuple[Job, ...]:
+def jobs(settings: Settings) -> tuple[Job, ...]:
     return (
         Job(name="partitions", every=timedelta(hours=1), run=make_partitions),
-        Job(name="refresh", every=timedelta(seconds=2), run=Refresher()),
+        Job(name="refresh", every=timedelta(seconds=2), run=Refresher(pauses(settings))),
     )

@@ -32,7 +32,7 @@ class Working:
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[Working]:
     """Works and listens on API_METRICS_PORT while the block runs."""
-    table = jobs()
+    table = jobs(settings)
     report = Report(tuple(job.name for job in table))
     site = Site(
         application=_application(report),
