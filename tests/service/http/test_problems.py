@@ -98,17 +98,17 @@ async def test_every_refusal_has_a_body(
         pytest.param("metrics", {"metrics": "happiness"}, "INVALID_PARAMETER", "metrics", id="no such metric"),
         pytest.param(
             "metrics",
-            {"metrics": "duration", "aggregation": "p95", "from": "now-8d"},
+            {"metrics": "total_cost", "aggregation": "p95", "from": "now-8d"},
             "RANGE_TOO_LARGE",
             "aggregation",
             id="percentiles of a long range",
         ),
         pytest.param(
             "metrics",
-            {"metrics": "unique_users", "from": "now-8d"},
+            {"metrics": "unique_sessions", "from": "now-8d"},
             "RANGE_TOO_LARGE",
             "metrics",
-            id="users of a long range",
+            id="sessions of a long range",
         ),
         pytest.param(
             "metrics",

@@ -2,15 +2,16 @@
 
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
-from analytics_service.database.levels import Level, choose
+from analytics_service.database.levels import Level, choose, fits
 from analytics_service.http.filters import FilteredParameters
 from analytics_service.http.parameters import days
 from analytics_service.problems import Problem, RequestError
 
+_DAY: Final = timedelta(days=1)
 TOP_RANGE: Final = timedelta(days=31)
 """Of the dearest traces, which are found among all requests of the range."""
 
@@ -28,8 +29,8 @@ class SummaryParameters(FilteredParameters):
 
     @model_validator(mode="after")
     def _ranges_that_can_be_read(self) -> Self:
-        if self.user_id is not None:
-            self.must_be_short("user_id", "a filter by user")
+        if self.user_id is not None and self.level is Level.RAW:
+            self.must_be_short("user_id", "for a tz other than UTC a filter by user")
         if self.include_top_traces and self.range.length > TOP_RANGE:
             raise RequestError(
                 Problem.RANGE_TOO_LARGE,
@@ -40,6 +41,7 @@ class SummaryParameters(FilteredParameters):
 
     @cached_property
     def level(self) -> Level:
-        if self.user_id is not None:
-            return Level.RAW
-        return choose(start=self.range.start, end=self.range.end, zone=self.zone, width=timedelta(days=1))
+        days: dict[str, Any] = {"start": self.range.start, "end": self.range.end, "zone": self.zone, "width": _DAY}
+        if self.user_id is None:
+            return choose(**days)
+        return Level.DAY_USER if not self.is_short and fits(Level.DAY_USER, **days) else Level.RAW

@@ -117,7 +117,7 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
         trends=_trends(days) if params.include_trends else None,
         top_traces=_top(parts[Part.TRACE], cost) if params.include_top_traces else None,
     )
-    return Answer(data=summary, source=params.level, watermark=total["watermark"])
+    return Answer(data=summary, source=params.level, watermark=total["watermark"], since=total["since"])
 
 
 def _sum(row: Row, column: str) -> Decimal:

@@ -1,6 +1,5 @@
 """The levels of detail that a question can be answered from, and which one answers it cheapest."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 
@@ -61,25 +60,23 @@ def choose(*, start: datetime, end: datetime, zone: tzinfo = UTC, width: timedel
     Those are counted from local midnight. No `width` asks for one total, whose ends may lie anywhere: what does not
     fill a bucket is read from raw.
     """
-    for level in reversed(TOTALS):
-        if fits(level, start=start, end=end, zone=zone, width=width):
-            return level
-    return Level.RAW
+    offsets = _offsets(start, end, zone) if width is not None else frozenset()
+    return next((level for level in reversed(TOTALS) if _fits(level.step, width, end - start, offsets)), Level.RAW)
 
 
-def fits(level: Level, *, start: datetime, end: datetime, zone: tzinfo = UTC, width: timedelta | None = None) -> bool:
+def fits(level: Level, *, start: datetime, end: datetime, zone: tzinfo, width: timedelta) -> bool:
     """Whether no bucket of the level crosses a boundary of the answer's buckets."""
+    return _fits(level.step, width, end - start, _offsets(start, end, zone))
+
+
+def _fits(step: timedelta, width: timedelta | None, length: timedelta, offsets: frozenset[timedelta]) -> bool:
     if width is None:
-        return level.step <= end - start
-    if width % level.step or (width > _DAY and width % _DAY):
-        return False
-    return not any(offset % level.step for offset in frozenset(_offsets(start, end, zone)))
+        return step <= length
+    return not (width % step or (width > _DAY and width % _DAY) or any(offset % step for offset in offsets))
 
 
-def _offsets(start: datetime, end: datetime, zone: tzinfo) -> Iterator[timedelta]:
+def _offsets(start: datetime, end: datetime, zone: tzinfo) -> frozenset[timedelta]:
     """Every distance from UTC that holds for a day or longer in the range."""
-    moment = start.astimezone(UTC)
-    while moment < end:
-        yield moment.astimezone(zone).utcoffset() or timedelta(0)
-        moment += _DAY
-    yield end.astimezone(zone).utcoffset() or timedelta(0)
+    first = start.astimezone(UTC)
+    moments = [first + number * _DAY for number in range(-((first - end) // _DAY))]
+    return frozenset(moment.astimezone(zone).utcoffset() or timedelta(0) for moment in (*moments, end))

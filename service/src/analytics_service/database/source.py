@@ -28,7 +28,7 @@ CHAINS: Final[Mapping[Level, tuple[Level, ...]]] = MappingProxyType(
 """The sources of a level, from coarse to fine, where there is more than its own."""
 
 WATERMARK: Final = """
-SELECT min(bucket_start) AS watermark, (SELECT max(floor) FROM since) AS since FROM dirty
+SELECT min(bucket_start) AS watermark, (SELECT nullif(max(floor), '-infinity') FROM since) AS since FROM dirty
 """
 """One row: the oldest bucket that is read from raw, and from where on all is kept that was asked for."""
 
@@ -43,13 +43,18 @@ def requests(level: Level, *sketches: Level) -> str:
 
     A row stands for `request_count` requests of its `bucket`; group by what you need. At Level.RAW a row is one
     request, `bucket` is its moment, and the columns of `DETAILS` are there too. `dirty` holds `bucket_start` of every
-    bucket of the range that its rollup does not know yet. The rows of each of `sketches` go by its table's name.
+    bucket of the range that its rollup does not know yet. The rows of each of `sketches` go by `name_of` it.
     """
-    chains = {"requests": level, **{each.table: each for each in sketches}}
+    chains = {"requests": level, **{name_of(each): each for each in sketches}}
     expressions = [each for name, part in chains.items() for each in _stitched(name, part)]
     dirty = " UNION ALL ".join(f"SELECT bucket_start FROM {name}_dirty" for name in chains)
     since = " UNION ALL ".join(f"SELECT floor FROM {name}_since" for name in chains)
     return "WITH " + ",\n".join((*expressions, f"dirty AS ({dirty})", f"since AS ({since})"))
+
+
+def name_of(sketch: Level) -> str:
+    """`latency` or `users`."""
+    return sketch.code.rpartition("_")[2]
 
 
 def interval(step: timedelta) -> str:

@@ -35,6 +35,8 @@ class Answer:
     source: Level
     watermark: datetime | None = None
     """Start of the oldest bucket that had to be read from raw; None when there was none."""
+    since: datetime | None = None
+    """From where on all rows are kept that it was asked of; None when no row was ever dropped."""
     page: Page | None = None
 
 

@@ -1,14 +1,11 @@
 """Filters that questions about many requests have in common, and how they narrow `requests` of database/source.py."""
 
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar
 
 from analytics_service.database.arguments import Arguments
 from analytics_service.http.parameters import Parameters, Text, days
 from analytics_service.problems import Problem, RequestError
-
-EXACT_RANGE: Final = timedelta(days=7)
-"""Of questions that no rollup answers: each request of the range is read."""
 
 
 class FilteredParameters(Parameters):
@@ -19,14 +16,21 @@ class FilteredParameters(Parameters):
     environment: Text | None = None
     project_id: Text | None = None
     user_id: Text | None = None
-    """Answered from each request: the range may be at most 7 days long."""
+    """In ranges of more than 7 days of whole UTC days only."""
+
+    exact_range: ClassVar[timedelta] = timedelta(days=7)
+    """Of questions that no rollup answers: each request of the range is read."""
+
+    @property
+    def is_short(self) -> bool:
+        return self.range.length <= self.exact_range
 
     def must_be_short(self, field: str, reason: str) -> None:
         """Raises RequestError when the range is too long for what only single requests know."""
-        if self.range.length > EXACT_RANGE:
+        if not self.is_short:
             raise RequestError(
                 Problem.RANGE_TOO_LARGE,
-                f"{reason} is computed from each request: the range may be at most {days(EXACT_RANGE)} long",
+                f"{reason} is computed from each request: the range may be at most {days(self.exact_range)} long",
                 field=field,
             )
 

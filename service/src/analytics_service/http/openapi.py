@@ -7,6 +7,7 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from analytics_service import __version__, problems
+from analytics_service.database.levels import TOTALS, Level
 from analytics_service.http import numbers
 from analytics_service.http.endpoint import Endpoint, Method
 from analytics_service.http.parameters import Parameters, wire_name
@@ -188,7 +189,7 @@ _META: Final = _object(
         "execution_time_ms": {"type": "number"},
         "cached": {"type": "boolean"},
         "version": _TEXT,
-        "source": {"enum": ["raw", "traces_1min", "traces_15min", "traces_1hour", "traces_1day"]},
+        "source": {"enum": [level.value for level in (Level.RAW, *TOTALS, Level.DAY_USER, Level.DAY_TEAM)]},
         "watermark": {"type": ["string", "null"], "format": "date-time"},
         "complete": {"type": "boolean"},
     }

@@ -55,10 +55,6 @@ class Dimension(StrEnum):
     OPERATION_TYPE = "operation_type"
 
 
-RAW_DIMENSIONS: Final = frozenset({Dimension.USER_ID, Dimension.SESSION_ID, Dimension.TEAM_ID})
-"""Those that no rollup groups by."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """A metric of values, which any aggregation may be taken of."""
@@ -81,7 +77,14 @@ MEASURED: Final[Mapping[Metric, Measured]] = MappingProxyType(
         Metric.COMPLETION_TOKENS: Measured(column="completion_tokens", usual=Aggregation.SUM),
     }
 )
+LATENCIES: Final = frozenset({Metric.DURATION, Metric.TIME_TO_FIRST_TOKEN})
+"""Those that there are sketches of."""
 UNIQUE: Final[Mapping[Metric, str]] = MappingProxyType(
     {Metric.UNIQUE_USERS: "user_id", Metric.UNIQUE_SESSIONS: "session_id"}
 )
 """Different values of a column that only single requests have."""
+
+
+def column_name(metric: Metric, aggregation: Aggregation) -> str:
+    """The column of a statement that holds it."""
+    return f"{metric}_{aggregation}"

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from analytics_service.database.levels import Level, choose
 from analytics_service.http.filters import FilteredParameters
 from analytics_service.http.parameters import CSV, days
 from analytics_service.metrics import intervals
@@ -15,12 +14,11 @@ from analytics_service.metrics.intervals import Interval
 from analytics_service.metrics.names import (
     MEASURED,
     PERCENTILES,
-    RAW_DIMENSIONS,
-    UNIQUE,
     Aggregation,
     Dimension,
     Metric,
 )
+from analytics_service.metrics.route import Beyond, Route, beyond, route
 from analytics_service.problems import Problem, RequestError
 
 FINE_RANGE: Final = timedelta(days=7)
@@ -55,20 +53,9 @@ class MetricParameters(FilteredParameters):
                 f"the interval {self.interval} takes a range of at most {days(FINE_RANGE)}",
                 field="interval",
             )
-        for field, reason, asked in self._from_single_requests():
-            if asked:
-                self.must_be_short(field, reason)
+        if not self.is_short and self.beyond:
+            _ = self.route  # refuses what no level knows
         return self
-
-    def _from_single_requests(self) -> tuple[tuple[str, str, bool], ...]:
-        measured = any(metric in MEASURED for metric in self.metrics)
-        return (
-            ("user_id", "a filter by user", self.user_id is not None),
-            ("group_by", "a group by user, session or team", bool(RAW_DIMENSIONS.intersection(self.group_by))),
-            ("metrics", "a number of users or sessions", any(metric in UNIQUE for metric in self.metrics)),
-            ("aggregation", "a percentile", measured and self.aggregation in PERCENTILES),
-            ("include_percentiles", "a percentile", measured and self.include_percentiles),
-        )
 
     @cached_property
     def chosen(self) -> Interval:
@@ -84,11 +71,12 @@ class MetricParameters(FilteredParameters):
         return self.chosen.width
 
     @cached_property
-    def level(self) -> Level:
-        """The coarsest source that knows all that is asked for."""
-        if any(asked for _, _, asked in self._from_single_requests()):
-            return Level.RAW
-        return choose(start=self.range.start, end=self.range.end, zone=self.zone, width=self.step)
+    def beyond(self) -> Beyond:
+        return beyond(self)
+
+    @cached_property
+    def route(self) -> Route:
+        return route(self, self.beyond)
 
     def aggregations(self, metric: Metric) -> tuple[Aggregation, ...]:
         """What is taken of a metric of values: first the one that goes by the metric's own name."""

@@ -7,21 +7,30 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from analytics_service.database import sketches
+from analytics_service.database.levels import Level
 from analytics_service.http import numbers
 from analytics_service.http.endpoint import Answer, Row
 from analytics_service.metrics import intervals
 from analytics_service.metrics.intervals import Interval
-from analytics_service.metrics.names import MEASURED, PERCENTILES, UNIQUE, Aggregation, Metric
+from analytics_service.metrics.names import MEASURED, UNIQUE, Aggregation, Metric, column_name
 from analytics_service.metrics.parameters import Fill, MetricParameters
-from analytics_service.metrics.statement import MOST_ROWS, column_name
+from analytics_service.metrics.statement import MOST_ROWS
 
 Value = Decimal | int | None
 Group = tuple[Any, ...]
 
 
 class Percentiles(TypedDict):
-    method: Literal["percentile_disc"]
-    error_bound: Literal[0]
+    method: Literal["percentile_disc", "log_histogram"]
+    error_bound: float
+    """Relative; 0 is exact."""
+
+
+class Counts(TypedDict):
+    method: Literal["exact", "hyperloglog"]
+    standard_error: float
+    """Relative; 0 is exact."""
 
 
 class SeriesMetadata(TypedDict):
@@ -36,6 +45,7 @@ class SeriesMetadata(TypedDict):
     total_points: int
     truncated: bool
     percentiles: Percentiles | None
+    unique_counts: Counts | None
 
 
 class Series(TypedDict):
@@ -51,12 +61,11 @@ def answer(params: MetricParameters, rows: Sequence[Row]) -> Answer:
     truncated = len(found) > MOST_ROWS or len(points) > MOST_ROWS
     points = points[:MOST_ROWS]
     series = Series(metadata=_metadata(params, points=len(points), truncated=truncated), data=points)
-    return Answer(data=series, source=params.level, watermark=rows[0]["watermark"] if rows else None)
+    return Answer(data=series, source=params.route.level, watermark=rows[0]["watermark"], since=rows[0]["since"])
 
 
 def _metadata(params: MetricParameters, *, points: int, truncated: bool) -> SeriesMetadata:
     measured = {metric: params.aggregations(metric) for metric in params.metrics if metric in MEASURED}
-    exact = any(one in PERCENTILES for taken in measured.values() for one in taken)
     return SeriesMetadata(
         interval=params.chosen,
         start_time=params.range.start,
@@ -64,11 +73,24 @@ def _metadata(params: MetricParameters, *, points: int, truncated: bool) -> Seri
         metrics=list(params.metrics),
         aggregations={metric.value: taken[0] for metric, taken in measured.items()},
         group_by=list(params.group_by),
-        data_source=params.level,
+        data_source=params.route.level,
         total_points=points,
         truncated=truncated,
-        percentiles=Percentiles(method="percentile_disc", error_bound=0) if exact else None,
+        percentiles=_percentiles(params) if params.beyond.percentiles else None,
+        unique_counts=_counts(params) if params.beyond.counts else None,
     )
+
+
+def _percentiles(params: MetricParameters) -> Percentiles:
+    if Level.LATENCY in params.route.sketches:
+        return Percentiles(method="log_histogram", error_bound=sketches.LATENCY_ERROR)
+    return Percentiles(method="percentile_disc", error_bound=0)
+
+
+def _counts(params: MetricParameters) -> Counts:
+    if Level.USERS in params.route.sketches:
+        return Counts(method="hyperloglog", standard_error=sketches.USERS_ERROR)
+    return Counts(method="exact", standard_error=0)
 
 
 def _points(params: MetricParameters, rows: Sequence[Row], starts: list[datetime]) -> Iterator[dict[str, Any]]:
@@ -106,10 +128,17 @@ def _values(params: MetricParameters, row: Row, length: timedelta) -> dict[str, 
             values[metric.value] = measured(metric, first, row)
             values |= {column_name(metric, one): measured(metric, one, row) for one in more}
         elif metric in UNIQUE:
-            values[metric.value] = row[metric]
+            values[metric.value] = _unique(params, metric, row)
         else:
             values[metric.value] = _counted(metric, row["requests"], row["errors"], length)
     return values
+
+
+def _unique(params: MetricParameters, metric: Metric, row: Row) -> int:
+    if Level.USERS in params.route.sketches:
+        return sketches.users(dict(zip(row["ranks"] or (), row["registers"] or (), strict=True)))
+    counted: int = row[metric]
+    return counted
 
 
 def measured(metric: Metric, aggregation: Aggregation, row: Row) -> Value:

@@ -1,0 +1,86 @@
+"""The longest range that a route takes is kept by whatever answers it."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from analytics_service import settings
+from analytics_service.costs.parameters import TOP_RANGE, SummaryParameters
+from analytics_service.database.levels import Level
+from analytics_service.endpoints import ENDPOINTS
+from analytics_service.http.parameters import P, parse
+from analytics_service.metrics.intervals import Interval
+from analytics_service.metrics.parameters import FINE_RANGE, MetricParameters
+from analytics_service.problems import Problem, RequestError
+from analytics_service.traces.detail import DetailParameters
+from analytics_service.traces.parameters import TraceParameters
+
+USUAL = settings.load({})
+KEPT = {
+    Level.RAW: USUAL.retention_raw_days,
+    Level.MIN1: USUAL.retention_1min_days,
+    Level.MIN15: USUAL.retention_1hour_days,
+    Level.HOUR: USUAL.retention_1hour_days,
+    Level.DAY: USUAL.retention_1day_days,
+    Level.LATENCY: USUAL.retention_1hour_days,
+    Level.USERS: USUAL.retention_1hour_days,
+    Level.DAY_USER: USUAL.retention_1hour_days,
+    Level.DAY_TEAM: USUAL.retention_1hour_days,
+}
+NOW = datetime(2024, 4, 2, 12, 34, 56, tzinfo=ZoneInfo("UTC"))
+ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe")
+
+
+def reaches(level: Level, longest: timedelta) -> bool:
+    kept = KEPT[level]
+    return kept is None or longest + max(level.step, timedelta(minutes=1)) < timedelta(days=kept)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("interval", Interval)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"metrics": "request_count,total_cost"},
+        {"metrics": "duration", "include_percentiles": "true"},
+        {"metrics": "unique_users"},
+        {"metrics": "total_cost", "group_by": "user_id"},
+        {"metrics": "total_cost", "user_id": "u"},
+        {"metrics": "total_cost", "group_by": "team_id"},
+        {"metrics": "unique_sessions"},
+        {"metrics": "total_tokens", "aggregation": "p99"},
+    ],
+    ids=lambda asked: "&".join(f"{key}={value}" for key, value in asked.items()),
+)
+def test_metrics(asked: dict[str, str], interval: Interval, zone: str) -> None:
+    longest = FINE_RANGE if interval.width < timedelta(hours=1) else MetricParameters.longest_range
+    params, reached = longest_that_is_taken(MetricParameters, longest, asked | {"interval": interval, "tz": zone})
+    for level in (params.route.level, *params.route.sketches):
+        assert reaches(level, reached), (level, reached)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("asked", [{}, {"user_id": "u"}])
+def test_costs(asked: dict[str, str], zone: str) -> None:
+    params, reached = longest_that_is_taken(SummaryParameters, SummaryParameters.longest_range, asked | {"tz": zone})
+    assert reaches(params.level, reached)
+    assert reaches(Level.RAW, TOP_RANGE)
+
+
+def test_every_other_route_reads_raw() -> None:
+    models = {endpoint.params for endpoint in ENDPOINTS} - {MetricParameters, SummaryParameters}
+    assert models == {TraceParameters, DetailParameters}
+    assert reaches(Level.RAW, TraceParameters.longest_range)  # one trace is found wherever it is: it asks for no range
+
+
+def longest_that_is_taken(model: type[P], longest: timedelta, asked: dict[str, str]) -> tuple[P, timedelta]:
+    """The range of all that is allowed; where that is refused, the week that single requests are read of."""
+    for length in (longest, SummaryParameters.exact_range):
+        given = [*asked.items(), ("from", (NOW - length).isoformat()), ("to", NOW.isoformat())]
+        try:
+            return parse(model, given, now=NOW), length
+        except RequestError as error:
+            if error.problem is not Problem.RANGE_TOO_LARGE:
+                raise
+    raise AssertionError(f"no range is taken: {asked}")
