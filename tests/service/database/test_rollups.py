@@ -65,10 +65,11 @@ async def test_copy_insert_update_and_delete_all_mark_their_buckets(connection: 
     await assert_answers(connection, ledger)
 
 
-async def test_a_group_that_vanishes_leaves_no_row(connection: Any) -> None:
+@pytest.mark.parametrize("statement", ["DELETE FROM traces", "TRUNCATE traces"])
+async def test_a_group_that_vanishes_leaves_no_row(connection: Any, statement: str) -> None:
     await insert(connection, [Span(trace_id="t", ts=DAY)])
     await refresh(connection)
-    await connection.execute("DELETE FROM traces")
+    await connection.execute(statement)
     await refresh(connection)
     for level in ROLLUPS:
         assert await connection.fetchval(f"SELECT count(*) FROM {level.value}") == 0
