@@ -3,12 +3,18 @@
     ServiceError
     ├── UsageError                 exit code 2 (bad arguments, settings or input files)
     ├── DatabaseError              exit code 1; HTTP 503 (1600-1603) or 504
-    │   ├── DatabaseUnavailable    cannot connect, or lost
+    │   ├── DatabaseUnfit          exit code 2: the database, or the user, that was named cannot be used as it is
+    │   │   └── PoolerInTheWay     its sessions are shared, and the work needs one of its own
+    │   ├── DatabaseUnavailable    exit code 2: cannot connect, or lost
     │   ├── DatabaseBusy           no connection within the deadline
     │   ├── QueryTimeout           the statement was cancelled at its deadline
     │   ├── SchemaIncompatible     older or newer than this release can serve
     │   └── MigrationRefused       migrate changed nothing, and says why
     │       ├── ServerTooOld       PostgreSQL or TimescaleDB
+    │       ├── LicenceChanged     rows were stored by what the server's licence no longer allows
+    │       ├── RightMissing       the user may not do what the schema needs
+    │       ├── LockHeld           somebody else's transaction is in the way
+    │       ├── OldReleases        processes of a release that the step would break are connected
     │       ├── HistoryEdited      a migration has another text than when it was applied
     │       └── DatabaseNewer      a later release made the schema, and no longer supports this one
     └── RequestError               HTTP 4xx and 5xx, in problems.py
@@ -33,8 +39,20 @@ class DatabaseError(ServiceError):
     """The database did not answer as it should."""
 
 
-class DatabaseUnavailable(DatabaseError):  # noqa: N818 - reads as the state that it reports
+class DatabaseUnfit(DatabaseError):  # noqa: N818 - reads as the state that it reports
+    """The database, or the user, that DATABASE_URL names cannot be used as it is."""
+
+    exit_code = 2
+
+
+class PoolerInTheWay(DatabaseUnfit):
+    """A connection pooler answers, whose sessions are not ours alone."""
+
+
+class DatabaseUnavailable(DatabaseError):  # noqa: N818 - as above
     """There is no connection to the database."""
+
+    exit_code = 2
 
 
 class DatabaseBusy(DatabaseError):  # noqa: N818 - as above
@@ -55,6 +73,22 @@ class MigrationRefused(DatabaseError):  # noqa: N818 - as above
 
 class ServerTooOld(MigrationRefused):
     """The server lacks what the schema needs."""
+
+
+class LicenceChanged(MigrationRefused):
+    """What TimescaleDB stored under its community licence cannot be read or written under its Apache licence."""
+
+
+class RightMissing(MigrationRefused):
+    """The user lacks a right."""
+
+
+class LockHeld(MigrationRefused):
+    """A transaction of somebody else held a lock for too long."""
+
+
+class OldReleases(MigrationRefused):
+    """Processes of older releases are still connected, which could not live with the schema."""
 
 
 class HistoryEdited(MigrationRefused):

@@ -5,6 +5,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from analytics_service.database.connect import application_name
 from analytics_service.database.pool import Database
 from analytics_service.database.query import Query
 from analytics_service.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable, QueryTimeout, SchemaIncompatible
@@ -53,7 +54,7 @@ async def test_rows_come_from_sessions_in_utc_with_a_timeout_and_without_jit(dat
     shown = "SELECT current_setting(name) FROM unnest($1::text[]) AS name"
     names = ["timezone", "statement_timeout", "jit", "search_path", "application_name"]
     rows = await database.fetch(Query(sql=shown, args=(names,)))
-    assert [row[0] for row in rows] == ["UTC", "30s", "off", "public", "analytics-service"]
+    assert [row[0] for row in rows] == ["UTC", "30s", "off", "public", application_name("service")]
     assert await database.fetch_value(Query(sql="SELECT 41 + $1::int", args=(1,))) == 42
 
 
@@ -155,7 +156,9 @@ async def test_a_lost_connection_is_an_error_once_and_replaced_then(database: Da
     try:
         task = asyncio.create_task(database.fetch(SLEEP))
         await eventually(lambda: sleeping(database))
-        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'analytics-service'"
+        others = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'analytics-service/%'"
+        )
         await other.execute(f"{others} AND datname = current_database()")
         with pytest.raises(DatabaseUnavailable):
             await task

@@ -13,7 +13,7 @@ import pytest
 
 from analytics_service import settings
 from analytics_service.database.levels import ROLLUPS, Level
-from analytics_service.errors import UsageError
+from analytics_service.errors import PoolerInTheWay
 from analytics_service.work.jobs import Job, Refresher, make_partitions, pauses
 from analytics_service.work.report import Report
 from analytics_service.work.service import Working, working
@@ -28,7 +28,8 @@ pytestmark = pytest.mark.postgres
 
 HOLDER = """
 SELECT a.pid FROM pg_locks JOIN pg_stat_activity AS a USING (pid)
-WHERE locktype = 'advisory' AND granted AND a.application_name = 'analytics-worker' AND a.datname = current_database()
+WHERE locktype = 'advisory' AND granted AND a.application_name LIKE 'analytics-work/%'
+    AND a.datname = current_database()
 """
 DIRTY = "SELECT count(*) FROM rollup_dirty"
 
@@ -136,9 +137,12 @@ async def test_a_schema_that_is_not_there_yet_is_waited_for(empty_url: str) -> N
         assert not worker.report.leading
 
 
-async def test_a_pooler_is_refused(database_url: str) -> None:
-    ignored = "jit,search_path,statement_timeout,extra_float_digits"
-    with pooled(database_url, ignore_startup_parameters=ignored) as url, pytest.raises(UsageError, match="pooler"):
+@pytest.mark.parametrize("ignored", ["", "jit,search_path,statement_timeout,extra_float_digits"])
+async def test_a_pooler_is_refused(database_url: str, ignored: str) -> None:
+    with (
+        pooled(database_url, ignore_startup_parameters=ignored) as url,
+        pytest.raises(PoolerInTheWay, match="own addr"),
+    ):
         await Worker(url, (), Report(())).run()
 
 

@@ -47,7 +47,7 @@ async def _examined(loaded: Settings) -> list[Finding]:
 
 async def _database(url: str) -> list[Finding]:
     try:
-        connection = await connect(url, application="analytics-doctor")
+        connection = await connect(url, command="doctor")
     except FAILURES as error:
         return [Finding("connection", Verdict.FAILED, classify(error, url).message)]
     try:

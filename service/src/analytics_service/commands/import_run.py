@@ -13,12 +13,13 @@ from rich.console import Console
 from analytics_service import settings
 from analytics_service.commands.import_progress import Progress
 from analytics_service.commands.import_summary import Summary, as_json, show
+from analytics_service.database import rights
 from analytics_service.database.compatible import problem, schema_of
-from analytics_service.database.connect import Connection, connect, database_url
-from analytics_service.database.failures import FAILURES, classify
+from analytics_service.database.connect import Connection, connect_directly, database_url
+from analytics_service.database.failures import FAILURES, Reason, classify, refusal
 from analytics_service.database.migrate.steps import load as load_steps
 from analytics_service.database.refresh import refresh
-from analytics_service.errors import DatabaseError, DatabaseUnavailable, SchemaIncompatible, UsageError
+from analytics_service.errors import DatabaseError, DatabaseUnfit, SchemaIncompatible, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
 from analytics_service.ingest.load import Source, floor_of, load, sources
 from analytics_service.ingest.mapping import columns
@@ -42,9 +43,9 @@ async def _import(loaded: Settings, files: Sequence[Source], options: Options, *
     """Shows what was stored also when a bad row or the database stopped it."""
     url = database_url(loaded)
     try:
-        connection = await connect(url, application="analytics-import")
+        connection = await connect_directly(url, command="import")
     except FAILURES as error:
-        raise DatabaseUnavailable(classify(error, url).message) from error
+        raise refusal(classify(error, url)) from error
     started, tally, buckets = time.monotonic(), Tally(), 0
     stopped: UsageError | DatabaseError | None = None
     try:
@@ -57,7 +58,9 @@ async def _import(loaded: Settings, files: Sequence[Source], options: Options, *
                 stopped = error
             buckets = await refresh(connection, progress.refreshed)
     except FAILURES as error:
-        stopped = DatabaseError(classify(error, url).message)
+        failure = classify(error, url)
+        lost = failure.reason is Reason.UNREACHABLE  # it was there: whoever tries again may find it
+        stopped = DatabaseError(failure.message) if lost else refusal(failure)
         stopped.__cause__ = error
     finally:
         await _close(connection)
@@ -73,9 +76,11 @@ async def _import(loaded: Settings, files: Sequence[Source], options: Options, *
 
 
 async def _check_schema(connection: Connection) -> None:
-    wrong = problem(await schema_of(connection), load_steps()[-1].number)
+    wrong = problem(await schema_of(connection), load_steps()[-1].number, writes=True)
     if wrong is not None:
         raise SchemaIncompatible(wrong)
+    if (lacking := await rights.missing(connection)) is not None:
+        raise DatabaseUnfit(lacking)
 
 
 async def _close(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

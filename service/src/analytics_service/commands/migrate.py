@@ -13,12 +13,15 @@ from rich.table import Table
 from analytics_service import settings
 from analytics_service.commands.command import Command
 from analytics_service.database.connect import database_url
+from analytics_service.database.failures import GIVEN
 from analytics_service.database.migrate.result import Result, as_json
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.database.migrate.steps import Step, load
-from analytics_service.errors import DatabaseError, UsageError
+from analytics_service.errors import DatabaseError, DatabaseUnfit, UsageError
 
-_EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: an argument or setting is wrong.
+_EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: so too, but the cause is an
+argument, a setting or the database that was named: no connection, no right, a pooler, a replica, a lock, its licence,
+age or disk.
 Safe to run at any time, by any number of processes at once, and to stop: run it again to go on."""
 
 
@@ -51,7 +54,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     else:
         _show(result, steps)
     if not result.succeeded:
-        raise DatabaseError(result.message)
+        raise (DatabaseUnfit if result.reason in GIVEN else DatabaseError)(result.message)
     return 0
 
 

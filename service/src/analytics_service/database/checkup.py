@@ -1,21 +1,17 @@
 """What is right and wrong with a database, for whoever runs the service: one line with a cure each; changes nothing."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
 
 import asyncpg
 
-from analytics_service.database import edition
+from analytics_service.database import edition, rights
 from analytics_service.database.compatible import problem, schema_of
-from analytics_service.database.connect import Connection
+from analytics_service.database.connect import Connection, is_shared
 from analytics_service.database.edition import Edition
-from analytics_service.database.levels import ROLLUPS
 from analytics_service.database.migrate.steps import load
-from analytics_service.database.sessions import is_shared
-from analytics_service.errors import ServerTooOld
+from analytics_service.errors import MigrationRefused
 
 
 class Verdict(StrEnum):
@@ -29,16 +25,6 @@ class Finding:
     check: str
     verdict: Verdict
     said: str
-
-
-Check = Callable[[Connection], Awaitable[Finding]]
-
-_RIGHTS: Final = """
-SELECT name, wanted FROM unnest($1::text[]) AS name, unnest($2::text[]) AS wanted
-WHERE to_regclass(name) IS NOT NULL AND NOT has_table_privilege(name, wanted)
-"""
-_TABLES: Final = ("traces", "rollup_dirty", "rollup_version", *(level.table for level in ROLLUPS))
-_WANTED: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 async def checkup(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Finding]:
@@ -55,7 +41,7 @@ async def _server(connection: Connection) -> Finding:
     said = f"{server.edition}: PostgreSQL {server.version}{extension}"
     try:
         edition.check(server)
-    except ServerTooOld as error:
+    except MigrationRefused as error:
         return Finding("server", Verdict.FAILED, str(error))
     if server.edition is Edition.POSTGRESQL and server.can_extend:
         said += "; migrate will create the extension timescaledb, which the server has loaded"
@@ -70,7 +56,7 @@ async def _primary(connection: Connection) -> Finding:
 
 async def _session(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
     if await is_shared(connection):
-        cure = "serve and import work through it; migrate and work need the server's own address"
+        cure = "serve works through it; the other commands need the server's own address"
         return Finding("session", Verdict.WARNING, f"a connection pooler answers: {cure}")
     return Finding("session", Verdict.OK, "the server itself answers")
 
@@ -83,10 +69,8 @@ async def _schema(connection: Connection) -> Finding:
 
 
 async def _rights(connection: Connection) -> Finding:
-    missing = await connection.fetch(_RIGHTS, list(_TABLES), list(_WANTED))
-    if missing:
-        named = ", ".join(f"{row['wanted']} on {row['name']}" for row in missing)
-        return Finding("rights", Verdict.FAILED, f"the user lacks {named}: GRANT them, or make it the tables' owner")
+    if (lacking := await rights.missing(connection)) is not None:
+        return Finding("rights", Verdict.FAILED, lacking)
     return Finding("rights", Verdict.OK, "the user may read and write the tables")
 
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from analytics_service.database import edition
 from analytics_service.database.connect import Connection
+from analytics_service.database.edition import Edition, Lost
 from analytics_service.database.migrate import journal
 
 
@@ -12,16 +14,26 @@ class Schema:
 
     version: int
     min_compatible_schema: int
+    edition: Edition = Edition.POSTGRESQL
+    lost: Lost | None = None
 
 
 async def schema_of(connection: Connection) -> Schema:
     """The schema of the database; version 0 if it was never migrated."""
     history = await journal.read(connection)
-    return Schema(version=history.version, min_compatible_schema=history.min_compatible_schema)
+    server = await edition.inspect(connection)
+    return Schema(
+        version=history.version,
+        min_compatible_schema=history.min_compatible_schema,
+        edition=server.edition,
+        lost=server.lost,
+    )
 
 
-def problem(schema: Schema, target: int) -> str | None:
-    """What keeps a release that knows schema `target` from serving, with the cure."""
+def problem(schema: Schema, target: int, *, writes: bool = False) -> str | None:
+    """What keeps a release that knows schema `target` from serving, or from writing, with the cure."""
+    if schema.lost is not None and (writes or schema.lost.hides_rows):
+        return schema.lost.problem
     if schema.version < target:
         return f"the database has schema {schema.version}, this release needs {target}: run analytics-service migrate"
     if target < schema.min_compatible_schema:

@@ -4,6 +4,8 @@ from typing import TypeAlias
 
 import asyncpg
 
+from analytics_service.database.migrate.steps import load
+from analytics_service.errors import PoolerInTheWay
 from analytics_service.settings import Settings
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -13,19 +15,54 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 CONNECT_SECONDS = 10.0
 
 
-async def connect(url: str, *, application: str) -> "asyncpg.Connection[asyncpg.Record]":
+def application_name(command: str) -> str:
+    """What the database shows of a session: the command, and the schema that its release knows.
+
+    By it a migration that older releases could not live with waits until they are gone.
+    """
+    return f"analytics-{command}/{load()[-1].number}"
+
+
+async def connect(url: str, *, command: str) -> "asyncpg.Connection[asyncpg.Record]":
     """A connection of its own, for work that may take long: its statements have no timeout."""
     return await asyncpg.connect(
         url,
         timeout=CONNECT_SECONDS,
         server_settings={
-            "application_name": application,
+            "application_name": application_name(command),
             "jit": "off",
             "search_path": "public",
             "statement_timeout": "0",
             "timezone": "UTC",
         },
     )
+
+
+async def connect_directly(url: str, *, command: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """As `connect`; PoolerInTheWay where the session would not be ours alone: locks and settings belong to one."""
+    cure = f"DATABASE_URL: names a connection pooler; {command} needs the server's own address"
+    try:
+        connection = await connect(url, command=command)
+    except asyncpg.ProtocolViolationError as error:
+        if "startup parameter" in str(error):
+            raise PoolerInTheWay(cure) from error
+        raise
+    try:
+        shared = await is_shared(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    if shared:
+        connection.terminate()
+        raise PoolerInTheWay(cure)
+    return connection
+
+
+async def is_shared(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    """Whether the process that we connected to is not the one that works for us."""
+    # not prepared, since that takes two steps which a pooler may send to two servers
+    said = await connection.execute(f"SELECT FROM pg_backend_pid() AS p WHERE p = {connection.get_server_pid()}")
+    return said != "SELECT 1"
 
 
 def database_url(settings: Settings) -> str:

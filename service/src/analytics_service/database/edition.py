@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from analytics_service.database.connect import Connection
-from analytics_service.errors import ServerTooOld
+from analytics_service.errors import LicenceChanged, ServerTooOld
 
 OLDEST_POSTGRESQL = 150_000
 OLDEST_TIMESCALEDB = (2, 18)  # the first whose hypertables give triggers their transition tables
@@ -24,6 +24,14 @@ class Edition(StrEnum):
 _REQUIREMENTS = {Edition.POSTGRESQL: "postgres", Edition.APACHE: "apache", Edition.COMMUNITY: "tsl"}
 
 
+@dataclass(frozen=True)
+class Lost:
+    problem: str
+    """With the cure."""
+    hides_rows: bool
+    """Answers would be wrong; else only writers are refused."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Server:
     """What a connection shows of the server and the database behind it."""
@@ -36,6 +44,8 @@ class Server:
     can_extend: bool
     """TimescaleDB is installed on the server and loaded at its start, but not made in this database yet."""
     read_only: bool
+    lost: Lost | None = None
+    """What a change of the licence has made useless."""
 
     @property
     def edition(self) -> Edition:
@@ -56,9 +66,22 @@ SELECT current_setting('server_version') AS version,
 """
 
 
+_LOST = """
+SELECT (SELECT string_agg(quote_ident(view_name), ', ' ORDER BY view_name)
+        FROM timescaledb_information.continuous_aggregates
+        WHERE hypertable_schema = 'public' AND hypertable_name = 'traces') AS aggregates,
+    (SELECT count(*) FROM timescaledb_information.chunks
+     WHERE hypertable_schema = 'public' AND hypertable_name = 'traces' AND is_compressed) AS compressed
+"""
+
+
 async def inspect(connection: Connection) -> Server:
     """What the server is; changes nothing."""
     (row,) = await connection.fetch(_INSPECT)
+    lost = None
+    if row["extension"] is not None and row["license"] != "timescale":
+        (stored,) = await connection.fetch(_LOST)
+        lost = _lost(stored["aggregates"], stored["compressed"])
     return Server(
         version=row["version"].split(" ", 1)[0],
         version_number=row["version_number"],
@@ -66,11 +89,25 @@ async def inspect(connection: Connection) -> Server:
         license=row["license"],
         can_extend=row["extension"] is None and row["available"] is not None and row["preloaded"],
         read_only=row["read_only"],
+        lost=lost,
     )
 
 
+def _lost(aggregates: str | None, compressed: int) -> Lost | None:
+    cure = "set timescaledb.license = timescale again"
+    if compressed:
+        what = f"{compressed} compressed chunks of traces, which queries leave out without a word"
+        return Lost(
+            f"the licence of TimescaleDB no longer reads {what}: {cure}, or decompress them under it first", True
+        )
+    if aggregates:
+        what = f"rows of traces, on which the continuous aggregate {aggregates} is"
+        return Lost(f"the licence of TimescaleDB no longer takes {what}: {cure}, or drop it", False)
+    return None
+
+
 def check(server: Server) -> None:
-    """Raises ServerTooOld for what was never tried and cannot work."""
+    """Raises ServerTooOld for what was never tried and cannot work, LicenceChanged for what no longer does."""
     if server.version_number < OLDEST_POSTGRESQL:
         raise ServerTooOld(f"PostgreSQL {server.version} is too old: 15 or newer is needed")
     if server.extension is not None and _numbers(server.extension) < OLDEST_TIMESCALEDB:
@@ -78,6 +115,8 @@ def check(server: Server) -> None:
             f"TimescaleDB {server.extension} is too old: 2.18 or newer is needed "
             "(triggers on hypertables have no transition tables before); run ALTER EXTENSION timescaledb UPDATE"
         )
+    if server.lost is not None:
+        raise LicenceChanged(server.lost.problem)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

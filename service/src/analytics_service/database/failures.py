@@ -4,10 +4,13 @@ import re
 import ssl
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from asyncpg.exceptions._base import DataError  # an argument of ours; asyncpg.DataError is the server's
+
+from analytics_service.errors import DatabaseError, DatabaseUnavailable, DatabaseUnfit
 
 
 class Reason(StrEnum):
@@ -18,7 +21,15 @@ class Reason(StrEnum):
     PERMISSION = "PermissionDenied"
     READ_ONLY = "ReadOnlyDatabase"
     LOCK = "LockTimeout"
+    FULL = "DiskFull"
+    POOLER = "PoolerInTheWay"
+    LICENCE = "LicenceChanged"
+    TOO_OLD = "ServerTooOld"
     OTHER = "MigrationFailed"
+
+
+GIVEN: Final = frozenset(set(Reason) - {Reason.OTHER})
+"""What lies in the database that was named, or in its surroundings: commands end with exit code 2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +51,7 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], Reason, str], ...] = (
     ((asyncpg.ReadOnlySQLTransactionError,), Reason.READ_ONLY, "the database is read-only: name the primary"),
     ((asyncpg.LockNotAvailableError,), Reason.LOCK, "a lock on a table is held by someone else"),
     ((asyncpg.TooManyConnectionsError,), Reason.UNREACHABLE, "the database accepts no more connections"),
-    ((asyncpg.DiskFullError,), Reason.OTHER, "the disk of the database is full"),
+    ((asyncpg.DiskFullError,), Reason.FULL, "the disk of the database is full"),
     (
         (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, ssl.SSLError),
         Reason.UNREACHABLE,
@@ -68,6 +79,13 @@ def classify(error: BaseException, url: str) -> Failure:
         if isinstance(error, kinds):
             return Failure(reason=reason, message=secretless(f"{words} ({_detail(error)})", url))
     return Failure(reason=Reason.OTHER, message=secretless(f"{type(error).__name__}: {_detail(error)}", url))
+
+
+def refusal(failure: Failure) -> DatabaseError:
+    """What a command ends with."""
+    if failure.reason is Reason.UNREACHABLE:
+        return DatabaseUnavailable(failure.message)
+    return (DatabaseUnfit if failure.reason in GIVEN else DatabaseError)(failure.message)
 
 
 def secretless(text: str, url: str) -> str:

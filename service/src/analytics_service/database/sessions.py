@@ -12,13 +12,12 @@ from typing import TypeAlias
 
 import asyncpg
 
-from analytics_service.database.connect import CONNECT_SECONDS, Pool, database_url
+from analytics_service.database.connect import CONNECT_SECONDS, Pool, application_name, database_url, is_shared
 from analytics_service.settings import Settings
 
 Borrowed: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 _KEPT_STATEMENTS = 100
 """Of one connection."""
-_APPLICATION = "analytics-service"
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ async def open_sessions(settings: Settings) -> Sessions:
         max_size=size,
         timeout=CONNECT_SECONDS,
         reset=_as_it_is,
-        server_settings={"application_name": _APPLICATION, **({} if shared else set_to)},
+        server_settings={"application_name": application_name("service"), **({} if shared else set_to)},
         statement_cache_size=0 if shared else _KEPT_STATEMENTS,
     )
     return Sessions(pool, shared, set_to)
@@ -68,23 +67,15 @@ async def open_sessions(settings: Settings) -> Sessions:
 
 async def _asks_a_pooler(url: str, set_to: dict[str, str]) -> bool:
     """Whether a pooler answers: it refuses our settings, or gives us sessions of the server that it may share."""
+    named = {"application_name": application_name("service"), **set_to}
     try:
-        connection = await asyncpg.connect(
-            url, timeout=CONNECT_SECONDS, server_settings={"application_name": _APPLICATION, **set_to}
-        )
+        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=named)
     except asyncpg.ProtocolViolationError:
         return True
     try:
         return await is_shared(connection)
     finally:
         await connection.close(timeout=CONNECT_SECONDS)
-
-
-async def is_shared(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
-    """Whether the process that we connected to is not the one that works for us."""
-    # not prepared, since that takes two steps which a pooler may send to two servers
-    said = await connection.execute(f"SELECT FROM pg_backend_pid() AS p WHERE p = {connection.get_server_pid()}")
-    return said != "SELECT 1"
 
 
 async def _as_it_is(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -37,6 +37,8 @@ class Health:
         asked, parts = self._seen
         if time.monotonic() >= asked + _REMEMBERED_SECONDS:
             parts = {"database": await self._database(), "redis": await self._redis()}
+            if (schema := self.services.database.state.schema) is not None:
+                parts["edition"] = schema.edition.value
             self._seen = (time.monotonic(), parts)
         status = "healthy"
         if parts["redis"] == "unhealthy":

@@ -10,12 +10,11 @@ from typing import Final
 import asyncpg
 import structlog
 
+from analytics_service.database import rights
 from analytics_service.database.compatible import problem, schema_of
-from analytics_service.database.connect import Connection, connect
+from analytics_service.database.connect import Connection, connect_directly
 from analytics_service.database.failures import FAILURES, Reason, classify
 from analytics_service.database.migrate.steps import load
-from analytics_service.database.sessions import is_shared
-from analytics_service.errors import UsageError
 from analytics_service.work.jobs import Job
 from analytics_service.work.report import Report
 
@@ -38,7 +37,7 @@ class Worker:
     async def run(self) -> None:
         """Until it is cancelled; a lost database is tried again with growing pauses.
 
-        UsageError for a URL that names a pooler: a lock would belong to a session that others use too.
+        PoolerInTheWay for a URL that names a pooler: a lock would belong to a session that others use too.
         """
         pause = 0.25
         while True:
@@ -58,7 +57,8 @@ class Worker:
     async def _stand_by(self, connection: Connection) -> None:
         """Returns as the leader."""
         while True:
-            self._report.problem = problem(await schema_of(connection), self._target)
+            wrong = problem(await schema_of(connection), self._target, writes=True)
+            self._report.problem = wrong or await rights.missing(connection)
             if self._report.problem is None and await connection.fetchval(_TRY_LOCK):
                 break
             await asyncio.sleep(self._standby)
@@ -94,10 +94,8 @@ class Worker:
 
 @contextlib.asynccontextmanager
 async def _session(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await connect(url, application="analytics-worker")
+    connection = await connect_directly(url, command="work")
     try:
-        if await is_shared(connection):
-            raise UsageError("DATABASE_URL: names a connection pooler; the worker needs the server's own address")
         yield connection
     finally:
         with contextlib.suppress(*FAILURES, TimeoutError):

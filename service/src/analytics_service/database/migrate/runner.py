@@ -1,12 +1,7 @@
-"""Runs the plan on one direct connection, under an advisory lock: any number of migrates may start at once.
-
-A step and its entry in the journal commit together. A step outside a transaction is noted before it starts: if it is
-killed, the next run repeats it.
-"""
+"""Runs the plan on one direct connection, under an advisory lock: any number of migrates may start at once."""
 
 import asyncio
 import contextlib
-import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -14,19 +9,34 @@ from typing import TypeAlias
 import asyncpg
 
 from analytics_service.database import edition
-from analytics_service.database.connect import Connection, connect
+from analytics_service.database.connect import Connection, connect_directly
 from analytics_service.database.edition import Edition, Server
 from analytics_service.database.failures import FAILURES, Reason, classify
 from analytics_service.database.migrate import journal
+from analytics_service.database.migrate.apply import apply
 from analytics_service.database.migrate.plan import History, Plan, plan
+from analytics_service.database.migrate.preconditions import check_rights, old_sessions
 from analytics_service.database.migrate.result import Result
-from analytics_service.database.migrate.steps import Step
-from analytics_service.errors import DatabaseNewer, HistoryEdited, MigrationRefused, ServerTooOld
+from analytics_service.database.migrate.steps import Phase, Step
+from analytics_service.errors import (
+    DatabaseNewer,
+    HistoryEdited,
+    LicenceChanged,
+    LockHeld,
+    MigrationRefused,
+    OldReleases,
+    PoolerInTheWay,
+    RightMissing,
+    ServerTooOld,
+)
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('analytics.migrate', 0))"
-_ATTEMPTS = 5
 _REFUSALS: dict[type[MigrationRefused], str] = {
-    ServerTooOld: "ServerTooOld",
+    ServerTooOld: Reason.TOO_OLD,
+    LicenceChanged: Reason.LICENCE,
+    RightMissing: Reason.PERMISSION,
+    LockHeld: Reason.LOCK,
+    OldReleases: "OldReleasesConnected",
     HistoryEdited: "HistoryEdited",
     DatabaseNewer: "DatabaseNewer",
 }
@@ -44,7 +54,8 @@ class _Run:
     history: History = field(default_factory=History)
     plan: Plan | None = None
     applied: list[str] = field(default_factory=list)
-    waiting: bool = False
+    waiting: MigrationRefused | None = None
+    """What a run that waits for others ends with when its time is over."""
 
     @property
     def requirement(self) -> str:
@@ -93,11 +104,13 @@ async def migrate(
     timer = asyncio.timeout(timeout_seconds)
     try:
         async with timer, _connected(url) as connection:
-            return await (_dry_run(connection, run) if dry_run else _locked_run(connection, run))
+            return await (_dry_run(connection, run) if dry_run else _locked_run(connection, run, url))
     except asyncio.CancelledError:
         return run.result("Terminated", "stopped before it was done: run it again to go on", succeeded=False)
+    except PoolerInTheWay as error:
+        return run.result(Reason.POOLER, str(error), succeeded=False)
     except MigrationRefused as error:
-        return run.result(_REFUSALS.get(type(error), Reason.OTHER.value), str(error), succeeded=False)
+        return _refused(run, error)
     except FAILURES as error:
         if timer.expired():
             return _too_late(run, timeout_seconds)
@@ -105,15 +118,19 @@ async def migrate(
         return run.result(failure.reason.value, failure.message, succeeded=False)
 
 
+def _refused(run: _Run, error: MigrationRefused) -> Result:
+    return run.result(_REFUSALS.get(type(error), Reason.OTHER), str(error), succeeded=False)
+
+
 def _too_late(run: _Run, seconds: float | None) -> Result:
-    if run.waiting:
-        return run.result(Reason.LOCK.value, f"another migrate held the lock for {seconds} s", succeeded=False)
+    if run.waiting is not None:
+        return _refused(run, run.waiting)
     return run.result(Reason.OTHER.value, f"not done within {seconds} s: raise the timeout", succeeded=False)
 
 
 @contextlib.asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Connection]:
-    connection = await connect(url, application="analytics-migrate")
+async def _connected(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await connect_directly(url, command="migrate")
     try:
         yield connection
     finally:
@@ -147,19 +164,20 @@ def _nothing_to_do(run: _Run, todo: Plan) -> Result:
     return run.result("UpToDate", f"schema {todo.target} is there already", succeeded=True)
 
 
-async def _locked_run(connection: Connection, run: _Run) -> Result:
+async def _locked_run(connection: "asyncpg.Connection[asyncpg.Record]", run: _Run, url: str) -> Result:
     # Waiting inside pg_advisory_lock would hold a snapshot, for which CREATE INDEX CONCURRENTLY of the other waits.
     while not await connection.fetchval(_TRY_LOCK):
-        if not run.waiting:
+        if run.waiting is None:
             run.say("another migrate is running: waiting for it")
-        run.waiting = True
+        run.waiting = LockHeld("another migrate held the lock all the time")
         await asyncio.sleep(0.25)
-    run.waiting = False
+    run.waiting = None
     todo = await _look(connection, run)
     if todo.newer or (not todo.steps and run.history.version == todo.target):
         return _nothing_to_do(run, todo)
     if run.server is not None and run.server.read_only:
         return run.result(Reason.READ_ONLY.value, "the database is read-only: name the primary", succeeded=False)
+    await check_rights(connection, extends=run.extends)
     if run.extends:
         run.say("creating extension timescaledb")
         await connection.execute("CREATE EXTENSION timescaledb")
@@ -167,49 +185,23 @@ async def _locked_run(connection: Connection, run: _Run) -> Result:
     await journal.create(connection, run.requirement)
     run.history = replace(run.history, requirement=run.requirement)
     for step in todo.steps:
+        await _until_old_sessions_are_gone(connection, run, step)
         run.say(f"applying {step.name}")
-        await _apply(connection, step)
+        await apply(connection, step, url=url, say=run.say)
         run.applied.append(step.name)
     await journal.moved(connection, todo.target)
     run.history = await journal.read(connection)
     return run.result("Applied", f"applied {len(run.applied)} migrations", succeeded=True)
 
 
-async def _apply(connection: Connection, step: Step) -> None:
-    """Retries when a lock is not free: waiting longer would block everyone who queues behind us."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            await (_in_transaction if step.transactional else _outside_transaction)(connection, step)
-        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
-            if attempt == _ATTEMPTS:
-                raise
-            await asyncio.sleep(2**attempt * random.uniform(0.1, 0.2))  # noqa: S311 - a pause, no secret
-        else:
-            return
-
-
-async def _in_transaction(connection: Connection, step: Step) -> None:
-    async with connection.transaction():
-        await connection.fetchval("SELECT set_config('lock_timeout', $1, true)", step.lock_timeout)
-        await journal.begin(connection, step)
-        await connection.execute(step.sql)
-        await _done(connection, step)
-
-
-async def _outside_transaction(connection: Connection, step: Step) -> None:
-    await connection.fetchval("SELECT set_config('lock_timeout', $1, false)", step.lock_timeout)
-    await journal.begin(connection, step)
-    try:
-        for statement in step.statements:
-            await connection.execute(statement)
-    except BaseException:
-        with contextlib.suppress(*FAILURES):
-            await journal.interrupted(connection, step)
-        raise
-    async with connection.transaction():
-        await _done(connection, step)
-
-
-async def _done(connection: Connection, step: Step) -> None:
-    await journal.done(connection, step)
-    await journal.moved(connection, step.number, step.min_compatible_schema)
+async def _until_old_sessions_are_gone(connection: Connection, run: _Run, step: Step) -> None:
+    """Expand steps do not wait: older releases live with them."""
+    while step.phase is Phase.CONTRACT and (count := await old_sessions(connection, step)):
+        if run.waiting is None:
+            run.say(f"{step.name} waits until no older release is connected")
+        run.waiting = OldReleases(
+            f"{step.name}: {count} sessions of releases that do not know schema {step.min_compatible_schema} "
+            "are connected: roll their pods out first"
+        )
+        await asyncio.sleep(1)
+    run.waiting = None

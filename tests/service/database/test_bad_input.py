@@ -1,0 +1,151 @@
+"""A database that cannot be used as it is: one line that names what is wrong, exit code 2, and nothing half done."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from analytics_service.database import edition
+from analytics_service.database.edition import Server as Inspected
+from analytics_service.database.migrate.runner import migrate
+from analytics_service.database.migrate.steps import load, parse
+from analytics_service.errors import ServerTooOld
+from tests.support.pgbouncer import pooled
+from tests.support.postgres import PASSWORD, Server, a_standby
+from tests.support.service import execute
+
+pytestmark = pytest.mark.postgres
+
+FIRST = parse("0001_first.sql", "-- phase: expand\nCREATE TABLE first (n int);\n")
+CONTRACT = parse("0002_drop.sql", "-- phase: contract\n-- min_compatible_schema: 2\nDROP TABLE first;\n")
+ROWS = "organisation,ts,model\nacme,2024-03-01T00:00:00Z,m\n"
+
+
+def called(url: str, *arguments: str) -> tuple[int, str]:
+    """Exit code, and what was said on standard error, which is one line beside the progress."""
+    done = subprocess.run(
+        [sys.executable, "-m", "analytics_service", *arguments],
+        env={"PATH": os.environ["PATH"], "DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert PASSWORD not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> str:
+    path = tmp_path / "rows.csv"
+    path.write_text(ROWS)
+    return str(path)
+
+
+@pytest.fixture
+def stranger(postgres: Server, database_url: str) -> Iterator[str]:
+    """The URL of a migrated database as a user who may only connect."""
+    role = f"stranger_{database_url.rpartition('_')[2]}"
+    postgres.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+    yield database_url.replace("postgres:", f"{role}:", 2).replace(f"{role}:", "postgres:", 1)
+    postgres.sql(f"DROP OWNED BY {role}", database=database_url.rpartition("/")[2])
+    postgres.sql(f"DROP ROLE {role}")
+
+
+def test_nobody_answers(rows: str) -> None:
+    for command in (("migrate",), ("import", rows)):
+        code, said = called(f"postgres://user:{PASSWORD}@127.0.0.1:1/none", *command)
+        assert (code, "there is no connection to the database" in said) == (2, True), said
+
+
+def test_rights_are_named_with_their_objects(stranger: str, rows: str, empty_url: str, postgres: Server) -> None:
+    code, said = called(stranger, "import", rows)
+    assert code == 2
+    assert "lacks" in said
+    code, said = called(f"{stranger.rpartition('/')[0]}/{empty_url.rpartition('/')[2]}", "migrate")
+    assert code == 2
+    assert "lacks CREATE on schema public: GRANT it" in said
+    name = stranger.rpartition("/")[2]
+    role = stranger.split("//")[1].split(":", maxsplit=1)[0]
+    postgres.sql(
+        f"GRANT ALL ON SCHEMA public TO {role}", f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}", database=name
+    )
+    code, said = called(stranger, "import", rows)
+    assert code == 2
+    assert "INSERT on traces" in said
+
+
+async def test_migrate_needs_to_own_the_tables(stranger: str, database_url: str) -> None:
+    role = stranger.split("//")[1].split(":", maxsplit=1)[0]
+    await execute(
+        database_url, f"GRANT ALL ON SCHEMA public TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"
+    )
+    last = load()[-1].number
+    more = parse(f"{last + 1:04}_more.sql", "-- phase: expand\nALTER TABLE traces ADD COLUMN more int;\n")
+    result = await migrate(stranger, [*load(), more], say=lambda _: None)
+    assert (result.succeeded, result.reason, result.version) == (False, "PermissionDenied", last)
+    assert "ownership of table traces" in result.message
+
+
+def test_a_replica_is_no_primary(primary: Server, rows: str) -> None:
+    with primary.database(migrated=False) as url:
+        assert called(url, "migrate")[0] == 0
+        with a_standby(primary) as standby:
+            replica = standby.named(url.rpartition("/")[2])
+            fresh = standby.named("postgres")
+            code, said = called(fresh, "migrate")
+            assert (code, said) == (2, "analytics-service: the database is read-only: name the primary")
+            code, said = called(replica, "import", rows)
+            assert (code, "read-only" in said) == (2, True), said
+
+
+@pytest.mark.parametrize("ignored", ["", "jit,search_path,statement_timeout,extra_float_digits"])
+def test_a_pooler_is_in_the_way(database_url: str, rows: str, ignored: str) -> None:
+    with pooled(database_url, ignore_startup_parameters=ignored) as url:
+        for command in (("migrate",), ("migrate", "--dry-run"), ("import", rows)):
+            code, said = called(url, *command)
+            assert code == 2
+            assert f"{command[0]} needs the server's own address" in said
+
+
+async def test_a_contract_waits_until_no_older_release_is_connected(empty_url: str) -> None:
+    await migrate(empty_url, [FIRST], say=lambda _: None)
+    old = await asyncpg.connect(empty_url, server_settings={"application_name": "analytics-service/1"})
+    try:
+        late = await migrate(empty_url, [FIRST, CONTRACT], timeout_seconds=2, say=lambda _: None)
+        assert (late.succeeded, late.reason, late.version) == (False, "OldReleasesConnected", 1)
+        assert "1 sessions of releases that do not know schema 2" in late.message
+        waits = asyncio.Event()
+        run = asyncio.create_task(
+            migrate(empty_url, [FIRST, CONTRACT], say=lambda line: waits.set() if "older release" in line else None)
+        )
+        await asyncio.wait_for(waits.wait(), timeout=30)
+    finally:
+        await old.close()
+    newer = await asyncpg.connect(empty_url, server_settings={"application_name": "analytics-service/2"})
+    result = await run
+    await newer.close()
+    assert (result.succeeded, result.version) == (True, 2), result.message
+
+
+@pytest.mark.parametrize(
+    ("number", "extension", "said"),
+    [(140_011, None, "PostgreSQL 14.11 is too old"), (150_000, "2.17.2", "TimescaleDB 2.17.2 is too old")],
+)
+def test_a_server_is_too_old(number: int, extension: str | None, said: str) -> None:
+    server = Inspected(
+        version="14.11",
+        version_number=number,
+        extension=extension,
+        license="apache",
+        can_extend=False,
+        read_only=False,
+    )
+    with pytest.raises(ServerTooOld, match=said):
+        edition.check(server)
