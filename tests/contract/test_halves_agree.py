@@ -6,6 +6,7 @@ The operator's side is its golden files, which tests/operator holds to the build
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 
@@ -15,25 +16,33 @@ from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.migrate.result import Result, as_json
 from analytics_service.settings import Settings
+from analytics_service.work.service import working
 from tests.support.service import a_service
 
 TOP = Path(__file__).parents[2]
 CASES = TOP / "tests" / "operator" / "cases"
 SECRETS = {
     "DATABASE_URL": "postgres://user:password@host:5432/database",
+    "DATABASE_READONLY_URL": "postgres://user:password@replica:5432/database",
     "REDIS_URL": "redis://host:6379/0",
     "JWT_SECRET": "a secret of the tests, with more than 32 characters",
 }
 
 
-def rendered(case: str, kind: str) -> dict[str, Any]:
+def rendered(case: str, kind: str, component: str | None = None) -> dict[str, Any]:
     manifests = yaml.safe_load_all((CASES / case / "manifests.yaml").read_text())
-    found: dict[str, Any] = next(manifest for manifest in manifests if manifest.get("kind") == kind)
+    found: dict[str, Any] = next(
+        manifest
+        for manifest in manifests
+        if manifest.get("kind") == kind
+        and component in {None, manifest["metadata"]["labels"]["app.kubernetes.io/component"]}
+    )
     return found
 
 
 CONFIG_MAPS = [rendered(case, "ConfigMap") for case in ("first-install", "everything-set")]
-DEPLOYMENT = rendered("everything-set", "Deployment")
+DEPLOYMENT = rendered("everything-set", "Deployment", "api")
+WORKER = rendered("everything-set", "Deployment", "worker")
 JOB = rendered("first-install", "Job")
 
 
@@ -64,14 +73,33 @@ def test_every_setting_of_the_operator_is_one_of_the_service(config_map: dict[st
         ("database", "minConnections", "database_min_connections"),
         ("database", "statementTimeoutSeconds", "database_statement_timeout_seconds"),
         ("cache", "defaultTtlSeconds", "cache_default_ttl"),
+        ("timescale.retentionDays", "raw", "retention_raw_days"),
+        ("timescale.retentionDays", "oneMinute", "retention_1min_days"),
+        ("timescale.retentionDays", "oneHour", "retention_1hour_days"),
+        ("timescale.retentionDays", "oneDay", "retention_1day_days"),
+        ("timescale", "compressAfterDays", "compress_after_days"),
+        ("timescale", "chunkHours", "chunk_hours"),
+        ("timescale.aggregates.refreshSeconds", "oneMinute", "refresh_1min_seconds"),
+        ("timescale.aggregates.refreshSeconds", "oneHour", "refresh_1hour_seconds"),
+        ("timescale.aggregates.refreshSeconds", "oneDay", "refresh_1day_seconds"),
     ],
 )
 def test_what_the_resource_admits_the_service_takes(section: str, name: str, setting: str) -> None:
     crd = yaml.safe_load((TOP / "crds" / "analyticsapis.yaml").read_text())
-    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    admitted, taken = spec[section]["properties"][name], Settings.model_json_schema()["properties"][setting]
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    for part in (*section.split("."), name):
+        schema = schema["properties"][part]
+    taken = Settings.model_json_schema()["properties"][setting]
+    taken |= next((branch for branch in taken.get("anyOf", ()) if branch["type"] == "integer"), {})
     for bound in ("minimum", "maximum", "default"):
-        assert admitted[bound] == taken[bound], bound
+        assert schema[bound] == taken[bound], bound
+
+
+def test_the_worker_is_told_the_policies_of_the_resource() -> None:
+    loaded = settings.load(environment(container(WORKER)))
+    assert (loaded.retention_raw_days, loaded.retention_1min_days, loaded.compress_after_days) == (None, 10, None)
+    assert (loaded.chunk_hours, loaded.refresh_1day_seconds) == (12, 600)
+    assert loaded.allow_destructive == "0123456789abcdef"
 
 
 def test_the_levels_and_formats_of_logs_are_the_same() -> None:
@@ -81,13 +109,29 @@ def test_the_levels_and_formats_of_logs_are_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("manifest", "required"),
-    [(DEPLOYMENT, ("database_url", "jwt_secret")), (JOB, ("database_url",))],
-    ids=["Deployment", "Job"],
+    [
+        (DEPLOYMENT, ("database_url", "database_readonly_url", "jwt_secret")),
+        (WORKER, ("database_url",)),
+        (JOB, ("database_url",)),
+    ],
+    ids=["Deployment", "worker", "Job"],
 )
 def test_every_container_gives_its_command_what_it_needs(manifest: dict[str, Any], required: tuple[str, ...]) -> None:
     given = container(manifest)
     settings.load(environment(given), require=required)
     assert callable(parser().parse_args(given["args"]).run)
+
+
+async def test_every_probe_of_the_worker_is_a_route() -> None:
+    given = {"DATABASE_URL": "postgres://user:password@127.0.0.1:1/database", "APP_HOST": "127.0.0.1"}
+    probed = container(WORKER)
+    loaded = settings.load(given).model_copy(update={"api_metrics_port": 0})
+    async with working(loaded) as worker, aiohttp.ClientSession() as session:
+        for probe, status in {"livenessProbe": 200, "readinessProbe": 503}.items():
+            url = f"http://127.0.0.1:{worker.port}{probed[probe]['httpGet']['path']}"
+            async with session.get(url) as response:
+                assert response.status == status, probe
+    assert [port["name"] for port in probed["ports"]] == ["metrics"]
 
 
 async def test_every_probe_is_a_route_of_the_service_and_every_port_is_its_own() -> None:

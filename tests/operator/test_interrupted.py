@@ -24,7 +24,7 @@ WHOLE = {
     "ServiceAccount": 1,
     "ConfigMap": 2,
     "Job": 1,
-    "Deployment": 1,
+    "Deployment": 2,
     "Service": 1,
     "PodDisruptionBudget": 1,
 }

@@ -25,7 +25,7 @@ from analytics_operator.errors import (
 from analytics_operator.manifests import build
 from analytics_operator.manifests.scope import Scope
 from analytics_operator.migration import Gate, State
-from analytics_operator.objects import DEPLOYMENT, Want
+from analytics_operator.objects import DEPLOYMENT, Ref, Want
 from analytics_operator.observed import Observed
 from analytics_operator.planning import NUDGE_SECONDS, plan
 from tests.operator.play import a_resource
@@ -63,7 +63,7 @@ def test_the_longest_names_fit() -> None:
 @given(st.integers(0, 100), st.integers(1, 86400), st.sampled_from(["debug", "info", "warning", "error"]))
 def test_the_selector_ignores_every_field_but_the_name(replicas: int, ttl: int, level: str) -> None:
     def selector(**spec: Any) -> Any:
-        (deployment,) = [each for each in wanted("demo", **spec) if each.ref.kind.name == "Deployment"]
+        (deployment,) = [each for each in wanted("demo", **spec) if each.ref == Ref(DEPLOYMENT, "demo")]
         return deployment.manifest["spec"]["selector"]
 
     changed = {"replicas": replicas, "cache": {"defaultTtlSeconds": ttl}, "logging": {"level": level}}
@@ -77,7 +77,7 @@ def test_building_twice_gives_the_same(ttl: int) -> None:
 
 @given(st.integers(0, 10**6), st.sampled_from(["True", "False", None]))
 def test_a_deployment_is_touched_now_and_then_while_its_pods_are_refused(seconds: int, refused: str | None) -> None:
-    (plain,) = [each for each in wanted("demo") if each.ref.kind is DEPLOYMENT]
+    (plain,) = [each for each in wanted("demo") if each.ref == Ref(DEPLOYMENT, "demo")]
     failure = [{"type": "ReplicaFailure", "status": refused, "message": "exceeded quota"}] if refused else []
 
     def touched(later: int) -> str | None:
@@ -86,7 +86,7 @@ def test_a_deployment_is_touched_now_and_then_while_its_pods_are_refused(seconds
         resource = AnalyticsApi.model_validate(a_resource() | {"metadata": metadata})
         seen = Observed(resource=resource, secrets=SECRETS, deployment=live)
         decisions = plan(seen, now=NOW + timedelta(seconds=later)).decisions
-        (planned,) = [each for each in decisions if isinstance(each, Want) and each.ref.kind is DEPLOYMENT]
+        (planned,) = [each for each in decisions if isinstance(each, Want) and each.ref == Ref(DEPLOYMENT, "demo")]
         found: str | None = planned.manifest["metadata"]["annotations"].get(names.NUDGED)
         return found
 

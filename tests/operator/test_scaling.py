@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analytics_operator import handlers, names
-from analytics_operator.objects import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Key, Want
+from analytics_operator.objects import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Key, Ref, Want
 from analytics_operator.observed import Observed
 from analytics_operator.planning import plan
 from analytics_operator.scaling import replicas
@@ -61,7 +61,9 @@ def test_an_autoscaler_that_was_faster_is_not_overwritten(autoscaling: Any, mana
     live["metadata"] |= {"resourceVersion": "7", "annotations": RELEASED}
     secrets = {"credentials": {"database-url": b"x", "redis-url": b"y"}, "demo-jwt": {"jwt-secret": b"0" * 32}}
     found = plan(Observed(resource=wanted, secrets=secrets, deployment=live | {"spec": SPEC}), now=NOW)
-    (manifest,) = [each.manifest for each in found.decisions if isinstance(each, Want) and each.ref.kind is DEPLOYMENT]
+    (manifest,) = [
+        each.manifest for each in found.decisions if isinstance(each, Want) and each.ref == Ref(DEPLOYMENT, "demo")
+    ]
     assert manifest["metadata"].get("resourceVersion") == ("7" if guarded else None)
 
 

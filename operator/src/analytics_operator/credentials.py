@@ -48,7 +48,9 @@ def uses(resource: AnalyticsApi) -> tuple[Use, ...]:
     spec = resource.spec
     redis = (Use(purpose="the Redis URL", ref=spec.redis.url_secret_ref),) if spec.redis else ()
     jwt = Use(purpose="the JWT secret", ref=jwt_ref(resource), generated=spec.jwt_secret_ref is None)
-    return (Use(purpose="the database URL", ref=spec.database.url_secret_ref), *redis, jwt)
+    replica = spec.database.readonly_url_secret_ref
+    readonly = (Use(purpose="the replica's URL", ref=replica),) if replica else ()
+    return (Use(purpose="the database URL", ref=spec.database.url_secret_ref), *readonly, *redis, jwt)
 
 
 def must_generate(resource: AnalyticsApi, secrets: Mapping[str, SecretData | None]) -> bool:

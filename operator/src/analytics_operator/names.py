@@ -33,6 +33,7 @@ JWT_KEY = "jwt-secret"
 class Component(StrEnum):
     API = "api"
     MIGRATE = "migrate"
+    WORKER = "worker"
 
 
 def selector(name: str, component: Component) -> dict[str, str]:
@@ -58,6 +59,10 @@ def config_map(name: str, digest: str) -> str:
 
 def released(name: str) -> str:
     return f"{name}-released"
+
+
+def worker(name: str) -> str:
+    return f"{name}-worker"
 
 
 def jwt_secret(name: str) -> str:

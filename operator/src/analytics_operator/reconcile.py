@@ -141,12 +141,13 @@ class Reconciler:
         if observed.resource.spec.suspend:
             return Applied(deployment=observed.deployment)
         uid, refusals = observed.resource.metadata.uid, []
-        live = {DEPLOYMENT: observed.deployment}
+        name = observed.resource.metadata.name
+        live = {Ref(DEPLOYMENT, name): observed.deployment}
         for decision in planned.decisions:
             try:
                 match decision:
                     case Want(ref):
-                        live[ref.kind] = await self.ownership.ensure(key, uid, decision)
+                        live[ref] = await self.ownership.ensure(key, uid, decision)
                     case Absent(ref):
                         await self.ownership.retire(key, uid, ref)
                     case Hold():
@@ -154,7 +155,9 @@ class Reconciler:
             except (Refused, ChildConflict) as error:
                 refusals.append(Refusal(ref=decision.ref, reason=error.reason, message=str(error)))
         return Applied(
-            deployment=live[DEPLOYMENT], autoscaler=live.get(HORIZONTAL_POD_AUTOSCALER), refusals=tuple(refusals)
+            deployment=live[Ref(DEPLOYMENT, name)],
+            autoscaler=live.get(Ref(HORIZONTAL_POD_AUTOSCALER, name)),
+            refusals=tuple(refusals),
         )
 
     async def _write_status(self, body: Manifest, derived: Manifest) -> None:

@@ -10,7 +10,7 @@ from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.conditions import Condition, Reason, Type, merge
 from analytics_operator.manifests.config_map import METRICS_PORT
 from analytics_operator.migration import State
-from analytics_operator.objects import Manifest, Ref, Want, condition
+from analytics_operator.objects import DEPLOYMENT, Manifest, Ref, Want, condition
 from analytics_operator.observed import Observed
 from analytics_operator.planning import Plan
 from analytics_operator.rollout import Rollout, rollout
@@ -59,7 +59,7 @@ def derive(observed: Observed, plan: Plan, applied: Applied, *, now: datetime) -
         applied=applied,
         rollout=found,
         migrated=migrated.condition(observed, plan.gate),
-        pending=observed.resource.spec.suspend and _differs(plan, live),
+        pending=observed.resource.spec.suspend and _differs(observed, plan, live),
     )
     generation = observed.resource.metadata.generation
     conditions = merge(
@@ -213,10 +213,11 @@ def _endpoints(resource: AnalyticsApi) -> dict[str, str]:
     return {"http": f"http://{host}", "metrics": f"http://{host}:{METRICS_PORT}/metrics"}
 
 
-def _differs(plan: Plan, live: Manifest | None) -> bool:
-    """Whether the planned Deployment is another than the live one."""
+def _differs(observed: Observed, plan: Plan, live: Manifest | None) -> bool:
+    """Whether the planned Deployment of the API is another than the live one."""
+    ref = Ref(DEPLOYMENT, observed.resource.metadata.name)
     wanted = next(
-        (each.manifest for each in plan.decisions if isinstance(each, Want) and each.ref.kind.name == "Deployment"),
+        (each.manifest for each in plan.decisions if isinstance(each, Want) and each.ref == ref),
         None,
     )
     if wanted is None or live is None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -90,7 +91,7 @@ async def test_it_is_said_before_anything_is_written_or_answered(
         assert (result.succeeded, result.reason) == (False, "LicenceChanged")
         assert said in result.message
         async with a_service(community_url, ready=not hides) as client:
-            asked = {"metrics": "request_count", "from_": T0, "to": T0 + timedelta(hours=1)}
+            asked: dict[str, Any] = {"metrics": "request_count", "from_": T0, "to": T0 + timedelta(hours=1)}
             answer = await client.get("/api/v1/metrics", **asked)
             ready = await client.request("GET", "/health/ready")
         assert (answer.status, ready.status) == ((503, 503) if hides else (200, 200))

@@ -48,3 +48,23 @@ class Resources(Model):
 
     requests: Requests = Requests()
     limits: Limits = Limits()
+
+
+class WorkerRequests(Requests):
+    """What the scheduler sets aside."""
+
+    cpu: Quantity = Field("50m", description="cores, as 500m or 2")
+    memory: Quantity = Field("128Mi", description="bytes, as 512Mi")
+
+
+class WorkerLimits(Limits):
+    """What the kubelet lets a pod have."""
+
+    memory: Quantity = Field("512Mi", description="bytes, as 1Gi; a pod that needs more is killed")
+
+
+class WorkerResources(Resources):
+    """Of one worker, which works in short bursts."""
+
+    requests: WorkerRequests = WorkerRequests()
+    limits: WorkerLimits = WorkerLimits()

@@ -35,6 +35,8 @@ def _rewrite(schema: Json, *, definitions: Json) -> Json:
             result[key] = _rewrite(value, definitions=definitions)
         elif key == "default" and value in (None, []):
             continue  # absent says the same
+        elif key == "default" and isinstance(value, dict):
+            result[key] = {name: each for name, each in value.items() if each is not None}
         else:
             result[key] = deepcopy(value)  # a value in two places would become a YAML anchor
     return result

@@ -24,7 +24,8 @@ from analytics_operator.api.fields import (
     rule,
     rules,
 )
-from analytics_operator.api.resources import Resources
+from analytics_operator.api.resources import Resources, WorkerResources
+from analytics_operator.api.timescale import Timescale
 
 GROUP = "analytics.llm-observatory.io"
 VERSION = "v1alpha1"
@@ -79,10 +80,17 @@ class Database(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule("self.minConnections <= self.poolSize", "database.minConnections must be at most database.poolSize"),
+            rule(
+                f"!has(self.readonlyUrlSecretRef) || {differ('self.readonlyUrlSecretRef', 'self.urlSecretRef')}",
+                "database.readonlyUrlSecretRef names the URL of the primary: name the replica's, or remove it",
+            ),
         )
     )
 
     url_secret_ref: SecretKeyRef = Field(description="postgres:// URL of the database")
+    readonly_url_secret_ref: SecretKeyRef | None = Field(
+        None, description="postgres:// URL of a replica, which answers while it is near enough to the primary"
+    )
     pool_size: PoolSize = Field(20, description="connections of one replica at most")
     min_connections: Annotated[int, Field(ge=0, le=1000)] = Field(
         5, description="connections that a replica keeps open"
@@ -146,6 +154,16 @@ class Migrations(Model):
 
     timeout_seconds: Annotated[int, Field(ge=10, le=86400)] = Field(900, description="of one attempt")
     backoff_limit: Annotated[int, Field(ge=1, le=20)] = Field(3, description="failed attempts before Stalled")
+    allow_destructive: Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]{16}$")] | None = Field(
+        None, description="the plan whose losses are wanted: the 16 digits that PoliciesApplied names"
+    )
+
+
+class Worker(Model):
+    """Refreshes rollups, drops what is kept no longer, and keeps the store's policies."""
+
+    replicas: Annotated[int, Field(ge=1, le=5)] = Field(1, description="one works, the others take over within seconds")
+    resources: WorkerResources = WorkerResources()
 
 
 class Autoscaling(Model):
@@ -212,6 +230,8 @@ class Spec(Model):
     logging: Logging = Logging()
     resources: Resources = Resources()
     migrations: Migrations = Migrations()
+    timescale: Timescale = Timescale()
+    worker: Worker = Worker()
     suspend: bool = Field(default=False, description="nothing is written to the children while true; pods keep serving")
 
     @property

@@ -15,6 +15,7 @@ from analytics_operator.manifests.released import released
 from analytics_operator.manifests.scope import Scope
 from analytics_operator.manifests.service import service
 from analytics_operator.manifests.service_account import service_account
+from analytics_operator.manifests.worker import worker
 from analytics_operator.objects import Decision
 
 BUILDERS: tuple[Callable[[Scope], Decision], ...] = (
@@ -23,6 +24,7 @@ BUILDERS: tuple[Callable[[Scope], Decision], ...] = (
     migrate_job,
     released,
     deployment,
+    worker,
     service,
     pod_disruption_budget,
     autoscaler,

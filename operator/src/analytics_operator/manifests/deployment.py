@@ -62,6 +62,8 @@ def pod_template(scope: Scope) -> Manifest:
 
 def _container(scope: Scope) -> Manifest:
     spec = scope.resource.spec
+    readonly = spec.database.readonly_url_secret_ref
+    replica = [secret_env("DATABASE_READONLY_URL", readonly)] if readonly else []
     redis = [secret_env("REDIS_URL", spec.redis.url_secret_ref)] if spec.redis else []
     return {
         "name": "api",
@@ -72,6 +74,7 @@ def _container(scope: Scope) -> Manifest:
         ],
         "env": [
             secret_env("DATABASE_URL", spec.database.url_secret_ref),
+            *replica,
             *redis,
             secret_env("JWT_SECRET", jwt_ref(scope.resource)),
         ],

@@ -1,0 +1,94 @@
+"""The worker's pods: they keep the store in order, beside those that answer. Held while the database is migrated."""
+
+from analytics_operator import names
+from analytics_operator.api.timescale import Timescale
+from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.manifests.config_map import METRICS_PORT, config_map_name
+from analytics_operator.manifests.pod import pod_spec, secret_env
+from analytics_operator.manifests.scope import Scope, metadata
+from analytics_operator.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
+
+
+def worker(scope: Scope) -> Decision:
+    ref = Ref(DEPLOYMENT, names.worker(scope.name))
+    if not scope.gate.open:
+        return Hold(ref)  # the released one goes on: it knows the schema that there is
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(scope.resource, ref.name, component=names.Component.WORKER),
+        "spec": {
+            "replicas": scope.resource.spec.worker.replicas,
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": 600,
+            "selector": {"matchLabels": names.selector(scope.name, names.Component.WORKER)},
+            # one that goes hands over within seconds, and answers never wait for it
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
+            "template": _pod_template(scope),
+        },
+    }
+    return Want(ref, manifest)
+
+
+def _pod_template(scope: Scope) -> Manifest:
+    labels = names.labels(scope.name, names.Component.WORKER)
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": names.selector(scope.name, names.Component.WORKER)},
+    }
+    return {
+        "metadata": {"labels": labels, "annotations": {names.SECRETS_HASH: scope.credentials.database_digest}},
+        "spec": pod_spec(scope.resource, _container(scope.resource))
+        | {"terminationGracePeriodSeconds": 30, "topologySpreadConstraints": [spread]},
+    }
+
+
+def _container(resource: AnalyticsApi) -> Manifest:
+    spec = resource.spec
+    return {
+        "name": "worker",
+        "args": ["work"],
+        "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
+        "env": [
+            secret_env("DATABASE_URL", spec.database.url_secret_ref),
+            *({"name": name, "value": value} for name, value in policies(resource).items()),
+        ],
+        "envFrom": [{"configMapRef": {"name": config_map_name(resource)}}],
+        "resources": spec.worker.resources.model_dump(mode="json", by_alias=True),
+        "livenessProbe": _probe("live", period=10, failures=3),
+        "readinessProbe": _probe("ready", period=5, failures=3),
+    }
+
+
+def policies(resource: AnalyticsApi) -> dict[str, str]:
+    """What the store shall keep and how. In the worker's own template: a change of it rolls no pod that answers."""
+    wanted: Timescale = resource.spec.timescale
+    kept, refresh = wanted.retention_days, wanted.aggregates.refresh_seconds
+    allowed = resource.spec.migrations.allow_destructive
+    return {
+        "RETENTION_RAW_DAYS": _or("keep", kept.raw),
+        "RETENTION_1MIN_DAYS": _or("keep", kept.one_minute),
+        "RETENTION_1HOUR_DAYS": _or("keep", kept.one_hour),
+        "RETENTION_1DAY_DAYS": _or("keep", kept.one_day),
+        "COMPRESS_AFTER_DAYS": _or("never", wanted.compress_after_days),
+        "CHUNK_HOURS": str(wanted.chunk_hours),
+        "REFRESH_1MIN_SECONDS": str(refresh.one_minute),
+        "REFRESH_1HOUR_SECONDS": str(refresh.one_hour),
+        "REFRESH_1DAY_SECONDS": str(refresh.one_day),
+        **({"ALLOW_DESTRUCTIVE": allowed} if allowed else {}),
+    }
+
+
+def _or(word: str, days: int | None) -> str:
+    return word if days is None else str(days)
+
+
+def _probe(path: str, *, period: int, failures: int) -> Manifest:
+    return {
+        "httpGet": {"path": f"/health/{path}", "port": "metrics"},
+        "periodSeconds": period,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }
