@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "serve": "analytics_service.commands.serve",
     "work": "analytics_service.commands.work",
     "migrate": "analytics_service.commands.migrate",
+    "policies": "analytics_service.commands.policies",
     "doctor": "analytics_service.commands.doctor",
     "import": "analytics_service.commands.import_",
     "token": "analytics_service.commands.token",

@@ -6,13 +6,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from analytics_service.database.connect import Connection
-from analytics_service.database.levels import Level
+from analytics_service.database.levels import ROLLUPS, Level
 from analytics_service.database.refresh import Unit, refresh_unit, units
 from analytics_service.settings import Settings
+from analytics_service.work.policies import keep_policies
+from analytics_service.work.retention import Retention
 
 AHEAD: Final = timedelta(days=7)
 """Partitions are made for so long before they are needed."""
+LOOK: Final = timedelta(seconds=2)
+"""From one look at the dirty log to the next, at most."""
 _RUNWAY: Final = "SELECT max(upper_bound) FROM traces_partitions"
+_WATERMARKS: Final = """
+SELECT d.level, min(d.bucket_start) AS watermark FROM rollup_dirty AS d JOIN rollup_level AS l USING (level)
+WHERE d.bucket_start + l.step <= $1 GROUP BY d.level
+"""
+_NONE: Final = timedelta(0)
 _HAS_PARTITIONS: Final = "SELECT to_regclass('public.traces_partitions') IS NOT NULL"
 
 
@@ -28,7 +37,11 @@ class Refresher:
     _dirty_since: dict[Unit, datetime] = field(default_factory=dict)
 
     async def __call__(self, connection: Connection) -> dict[str, Any]:
-        """The number of `buckets`, the `units` that still wait, and the longest wait in seconds as `lag_seconds`."""
+        """The number of `buckets`, the `units` that still wait, and for how long, in seconds.
+
+        `lag_seconds` is the longest wait, `late_seconds` the longest beyond its pause, and `watermark_lag_seconds` says
+        of each level how far back the first bucket lies that has ended and is read from raw.
+        """
         now, buckets = self.clock(), 0
         found = await units(connection, until=now)
         self._dirty_since = {unit: self._dirty_since.get(unit, now) for unit in found}
@@ -38,8 +51,22 @@ class Refresher:
                 buckets += await refresh_unit(connection, unit, until=now)
                 self._done[unit] = self.clock()
                 del self._dirty_since[unit]
-        waits = [(self.clock() - since).total_seconds() for since in self._dirty_since.values()]
-        return {"buckets": buckets, "units": len(waits), "lag_seconds": max(waits, default=0.0)}
+        waits = {unit: self.clock() - since for unit, since in self._dirty_since.items()}
+        lates = [wait - self.pauses[unit.level.step] for unit, wait in waits.items()]
+        return {
+            "buckets": buckets,
+            "units": len(waits),
+            "lag_seconds": max(waits.values(), default=_NONE).total_seconds(),
+            "late_seconds": max(*lates, _NONE, _NONE).total_seconds(),
+            "watermark_lag_seconds": await watermark_lags(connection, now),
+        }
+
+
+async def watermark_lags(connection: Connection, now: datetime) -> dict[str, float]:
+    """Seconds by the code of each level; 0 where all that has ended is in its rollup."""
+    rows = await connection.fetch(_WATERMARKS, now)
+    lags = {row["level"]: (now - row["watermark"]).total_seconds() for row in rows}
+    return {level.code: lags.get(level.code, 0.0) for level in ROLLUPS}
 
 
 async def make_partitions(connection: Connection) -> dict[str, Any]:
@@ -71,7 +98,11 @@ class Job:
 
 
 def jobs(settings: Settings) -> tuple[Job, ...]:
+    """In the order of their first run: partitions are as long as the policies say."""
+    between = pauses(settings)
     return (
+        Job(name="policies", every=timedelta(minutes=1), run=keep_policies(settings)),
         Job(name="partitions", every=timedelta(hours=1), run=make_partitions),
-        Job(name="refresh", every=timedelta(seconds=2), run=Refresher(pauses(settings))),
+        Job(name="refresh", every=min(LOOK, *between.values()), run=Refresher(between)),
+        Job(name="retention", every=timedelta(minutes=1), run=Retention()),
     )
