@@ -79,7 +79,7 @@ def summed_up(values: Values, found: Found, held: Plan, done: Done) -> Outcome:
     return Outcome(
         reason=reason,
         message=message,
-        plan=held.hash if reason is Reason.DESTRUCTIVE else None,
+        plan=held.hash if done.wrong is None else None,
         table=table,
         applied=done.applied,
         healed=done.healed,
