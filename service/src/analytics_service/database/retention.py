@@ -111,7 +111,9 @@ async def retain_raw(connection: Connection, until: datetime | None) -> AsyncIte
             yield step
 
 
-async def retain_rollup(connection: Connection, level: Level, until: datetime | None) -> AsyncIterator[Step]:
+async def retain_rollup(
+    connection: Connection, level: Level, until: datetime | None, *, batch: int = BATCH
+) -> AsyncIterator[Step]:
     """Deletes the rows of a rollup before a UTC midnight, if there are any; None deletes nothing more."""
     state = await connection.fetchrow(_LEVEL, level.code)
     if state is None:
@@ -126,7 +128,7 @@ async def retain_rollup(connection: Connection, level: Level, until: datetime | 
     if floor <= state["deleted_until"]:
         return
     for organisation in organisations:
-        while rows := await _delete(connection, level, organisation, floor):
+        while rows := await _delete(connection, level, organisation, floor, batch):
             yield Step(what=What.DELETED, of=level.code, rows=rows)
     await connection.execute(_DELETED, level.code)
 
@@ -234,9 +236,9 @@ async def _any_before(connection: Connection, level: Level, organisations: list[
     return found
 
 
-async def _delete(connection: Connection, level: Level, organisation: str, floor: datetime) -> int:
+async def _delete(connection: Connection, level: Level, organisation: str, floor: datetime, batch: int) -> int:
     """In the order of the primary key, so that each batch begins where the last one ended."""
-    oldest = f"SELECT ctid FROM {level.table} WHERE org_id = $1 AND bucket < $2 ORDER BY bucket LIMIT {BATCH}"
+    oldest = f"SELECT ctid FROM {level.table} WHERE org_id = $1 AND bucket < $2 ORDER BY bucket LIMIT {batch}"
     status = await connection.execute(
         f"DELETE FROM {level.table} WHERE ctid = ANY(ARRAY({oldest}))", organisation, floor
     )
