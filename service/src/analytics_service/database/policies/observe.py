@@ -14,8 +14,9 @@ from analytics_service.database.policies.plan import Accepted, ForeignJob, Found
 
 _STORE: Final = """
 SELECT policy_seed::text AS seed, chunk_hours, made_for <> 'postgres' AS hypertable,
-    made_for <> 'postgres' AND current_setting('timescaledb.license', true) = 'timescale' AS compresses
-FROM schema_meta
+    made_for <> 'postgres' AND current_setting('timescaledb.license', true) = 'timescale' AS compresses,
+    greatest(floor, '1970-01-01T00:00:00Z') AS floor
+FROM schema_meta CROSS JOIN rollup_floor
 """
 _ACCEPTED: Final = "SELECT name, value, revision FROM policy"
 _INTERVAL: Final = """
@@ -82,6 +83,7 @@ async def observe(connection: Connection) -> Found:
         foreign = await connection.fetch(_FOREIGN)
     return Found(
         seed=store["seed"],
+        floor=store["floor"],
         accepted={
             known[row["name"]]: Accepted(value=row["value"], revision=row["revision"])
             for row in rows

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -32,6 +32,8 @@ class Found:
     """What the store says of itself."""
 
     seed: str
+    floor: datetime
+    """Before it raw rows are gone."""
     accepted: Mapping[Policy, Accepted]
     chunk_hours: int
     """Of partitions that are made from now on."""
@@ -129,7 +131,10 @@ def plan(wanted: Values, found: Found, pieces: Mapping[Policy, Sequence[Piece]],
     for policy, after in wanted.items():
         before = found.accepted.get(policy)
         if before is None or before.value != after:
-            loss = None if policy not in pieces else _loss(pieces[policy], after, now=now, first=before is None)
+            end = None if after is None or policy not in pieces else cutoff(after, now)
+            if end is not None and before is None and policy is not Policy.RAW:
+                end = min(end, found.floor)  # what raw still has is no loss: answers read it there
+            loss = None if end is None else _loss(pieces[policy], end, first=before is None)
             changes.append(Change(policy=policy, before=before, after=after, loss=loss))
     return Plan(changes=tuple(changes), hash=_hash(found.seed, [each for each in changes if each.loss is not None]))
 
@@ -162,11 +167,8 @@ def drift(found: Found, accepted: Values) -> tuple[Drift, ...]:
     return tuple(drifts)
 
 
-def _loss(pieces: Iterable[Piece], days: int | None, *, now: datetime, first: bool) -> Loss | None:
-    """None when the store holds nothing that could go; for a first retention, when nothing of it is old enough."""
-    if days is None:
-        return None
-    held, end = list(pieces), cutoff(days, now)
+def _loss(held: Sequence[Piece], end: datetime, *, first: bool) -> Loss | None:
+    """None when the store holds nothing; for a first retention, when nothing of it is old enough."""
     gone = [piece for piece in held if (piece.end <= end if piece.whole else piece.start < end)]
     if not held or (first and not gone):
         return None
