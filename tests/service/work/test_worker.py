@@ -1,6 +1,8 @@
 """The worker: one of several leads, what it does keeps answers right, and it says how it goes."""
 
 import asyncio
+import itertools
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,9 +15,12 @@ import pytest
 
 from analytics_service import settings
 from analytics_service.database.levels import ROLLUPS, Level
+from analytics_service.database.policies.desired import Policy
+from analytics_service.database.refresh import refresh
 from analytics_service.errors import PoolerInTheWay
 from analytics_service.work.jobs import Job, Refresher, make_partitions, pauses
 from analytics_service.work.report import Report
+from analytics_service.work.retention import Retention
 from analytics_service.work.service import Working, working
 from analytics_service.work.worker import Worker
 from tests.service.http.test_metrics_page import PAGE
@@ -35,8 +40,9 @@ DIRTY = "SELECT count(*) FROM rollup_dirty"
 
 
 @asynccontextmanager
-async def a_worker(url: str) -> AsyncIterator[Working]:
-    given = {"DATABASE_URL": url, "APP_HOST": "127.0.0.1"}
+async def a_worker(url: str, **environment: str) -> AsyncIterator[Working]:
+    """Keeps the rows of these tests, which are old."""
+    given = {"DATABASE_URL": url, "APP_HOST": "127.0.0.1", "RETENTION_RAW_DAYS": "keep", **environment}
     async with working(settings.load(given).model_copy(update={"api_metrics_port": 0})) as worker:
         yield worker
 
@@ -210,3 +216,122 @@ async def test_the_page_lists_the_metrics_of_the_worker(database_url: str) -> No
     exposed = set(re.findall(r"^# TYPE (\w+)", text, flags=re.MULTILINE)) - {"process_start_time_seconds"}
     listed = set(re.findall(r"^\| `(\w+)`", PAGE.split("## The worker")[1], flags=re.MULTILINE))
     assert listed == {name for name in exposed if not name.startswith("process_") and not name.endswith("_created")}
+
+
+async def status(worker: Working) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((await told(worker, "/status"))[1])
+    return found
+
+
+async def test_the_leader_says_how_policies_and_data_stand_and_others_do_not(edition_url: str) -> None:
+    async with a_worker(edition_url, RETENTION_RAW_DAYS="92") as first, a_worker(edition_url) as second:
+
+        async def told_by_one() -> bool:
+            return any([(await status(worker))["fresh"] for worker in (first, second)])
+
+        await eventually(told_by_one, seconds=60)
+        leader, standby = (first, second) if first.report.leading else (second, first)
+
+        async def stands_by() -> bool:
+            return (await status(standby))["edition"] is not None
+
+        await eventually(stands_by)
+        led, stood = await status(leader), await status(standby)
+    assert (led["role"], stood["role"]) == ("leader", "standby")
+    assert led["edition"] == stood["edition"]
+    assert led["edition"] in {"postgresql", "timescaledb-apache", "timescaledb-community"}
+    assert (stood["policies"], stood["fresh"]) == (None, None)
+    assert (led["policies"]["reason"], led["policies"]["plan"]) == ("Applied", None)
+    assert [row["name"] for row in led["policies"]["table"]] == [policy.value for policy in Policy]
+    assert set(led["policies"]["table"][0]) == {"name", "wanted", "found", "state", "message"}
+    assert led["fresh"] == {
+        "fresh": True,
+        "reason": "Fresh",
+        "message": "rollups, partitions and jobs are in order",
+    }
+    assert set(led["jobs"]) == {"policies", "partitions", "refresh", "retention"}
+    assert set(led["jobs"]["policies"]["found"]) == {"applied", "healed"}
+
+
+async def test_a_loss_waits_for_its_hash_and_then_raw_ends(edition_url: str, connection: Any) -> None:
+    await insert(edition_url, [a_row(number) for number in range(3)])
+    await refresh(connection)
+    async with a_worker(edition_url, RETENTION_RAW_DAYS="92") as worker:
+
+        async def held() -> bool:
+            return bool((await status(worker))["policies"])
+
+        await eventually(held, seconds=60)
+        policies = (await status(worker))["policies"]
+        _, metrics = await told(worker, "/metrics")
+    assert policies["reason"] == "DestructiveChange"
+    assert policies["plan"] in policies["message"]
+    assert 'policy_applied{policy="raw retention"} 0.0' in metrics
+    assert await connection.fetchval("SELECT count(*) FROM traces") == 3
+    approved = {"RETENTION_RAW_DAYS": "92", "ALLOW_DESTRUCTIVE": policies["plan"]}
+    async with a_worker(edition_url, **approved) as worker:
+
+        async def gone() -> bool:
+            return bool(await connection.fetchval("SELECT count(*) = 0 FROM traces"))
+
+        await eventually(gone, seconds=60)
+
+        async def counted() -> bool:
+            return "retention_dropped_chunks_total 1.0" in (await told(worker, "/metrics"))[1]
+
+        await eventually(counted)
+        assert (await status(worker))["policies"]["reason"] == "Applied"
+
+
+async def test_a_reader_that_holds_retention_up_is_waited_for_and_that_is_no_failure(
+    database_url: str,
+) -> None:
+    connection, reader = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
+    now = 0.0
+    retention = Retention(clock=lambda: now)
+    await insert(database_url, [a_row(0)])
+    await connection.execute("INSERT INTO policy (name, value, revision) VALUES ('raw retention', 92, 1)")
+    try:
+        transaction = reader.transaction()
+        await transaction.start()
+        await reader.fetchval("SELECT count(*) FROM traces")
+        assert (await retention(connection))["waits_for"] == "a lock that others hold"
+        now = 6 * 3600.0 + 1
+        with pytest.raises(asyncpg.PostgresError):
+            await retention(connection)
+        await transaction.commit()
+        assert await retention(connection) == {"dropped_chunks": 1, "deleted_rows": 0, "waits_for": None}
+    finally:
+        await reader.close()
+        await connection.close()
+
+
+async def test_retention_gives_others_their_turn(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    ticks = itertools.count(0, 15)
+    retention = Retention(clock=lambda: next(ticks))
+    for day in range(3):
+        await insert(database_url, [a_row(day, ts=T0 + timedelta(days=day))])
+    await refresh(connection)
+    await connection.execute("INSERT INTO policy (name, value, revision) VALUES ('raw retention', 92, 1)")
+    try:
+        turns = [await retention(connection) for _ in range(5)]
+    finally:
+        await connection.close()
+    assert sum(turn["dropped_chunks"] for turn in turns) == 3
+    assert max(turn["dropped_chunks"] for turn in turns) < 3
+
+
+async def test_policies_that_cannot_be_looked_at_are_said_to_fail(database_url: str) -> None:
+    report = Report(("policies", "partitions", "refresh"))
+    report.leads(since=datetime.now(UTC))
+    assert (report.as_dict()["policies"], report.as_dict()["fresh"]) == (None, None)
+    report.failed("policies", "the disk is full")
+    assert report.as_dict()["policies"] == {
+        "reason": "Failed",
+        "message": "the disk is full",
+        "plan": None,
+        "table": [],
+    }
+    report.leads_no_more()
+    assert report.as_dict()["policies"] is None

@@ -15,7 +15,7 @@ from rich.table import Table
 from analytics_service import settings
 from analytics_service.commands.command import Command
 from analytics_service.database.compatible import problem, schema_of
-from analytics_service.database.connect import Connection, connect, database_url
+from analytics_service.database.connect import Connection, connect_directly, database_url
 from analytics_service.database.failures import FAILURES, classify
 from analytics_service.database.migrate.steps import load
 from analytics_service.database.policies.apply import look, reconcile
@@ -74,7 +74,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
 
 async def _connected(url: str, act: Callable[[Connection], Awaitable[_T]]) -> _T:
     try:
-        connection = await connect(url, application="analytics-policies")
+        connection = await connect_directly(url, command="policies")
     except FAILURES as error:
         raise DatabaseUnavailable(classify(error, url).message) from error
     try:

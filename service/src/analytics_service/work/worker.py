@@ -15,12 +15,7 @@ from analytics_service.database.compatible import problem, schema_of
 from analytics_service.database.connect import Connection, connect_directly
 from analytics_service.database.failures import FAILURES, Reason, classify
 from analytics_service.database.migrate.steps import load
-            schema = await schema_of(connection)
-            self._report.problem = problem(schema, self._target, writes=True) or await rights.missing(connection)
-            if self._report.problem is None:
-                self._report.edition = await edition_of(connection)
-                if await connection.fetchval(_TRY_LOCK):
-                    break
+from analytics_service.database.policies.observe import edition_of
 from analytics_service.work.jobs import Job
 from analytics_service.work.report import Report
 
@@ -63,18 +58,12 @@ class Worker:
     async def _stand_by(self, connection: Connection) -> None:
         """Returns as the leader."""
         while True:
-<<<<<<< HEAD
-            wrong = problem(await schema_of(connection), self._target, writes=True)
-            self._report.problem = wrong or await rights.missing(connection)
-            if self._report.problem is None and await connection.fetchval(_TRY_LOCK):
-                break
-=======
-            self._report.problem = problem(await schema_of(connection), self._target)
+            schema = await schema_of(connection)
+            self._report.problem = problem(schema, self._target, writes=True) or await rights.missing(connection)
             if self._report.problem is None:
                 self._report.edition = await edition_of(connection)
                 if await connection.fetchval(_TRY_LOCK):
                     break
->>>>>>> 5122cc2 (Plan and apply policies, and end rows by age without losing an answer)
             await asyncio.sleep(self._standby)
         self._report.leads(since=datetime.now(UTC))
         _log.info("leading")
