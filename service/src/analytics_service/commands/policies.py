@@ -16,12 +16,12 @@ from analytics_service import settings
 from analytics_service.commands.command import Command
 from analytics_service.database.compatible import problem, schema_of
 from analytics_service.database.connect import Connection, connect_directly, database_url
-from analytics_service.database.failures import FAILURES, classify
+from analytics_service.database.failures import FAILURES, classify, refusal
 from analytics_service.database.migrate.steps import load
 from analytics_service.database.policies.apply import look, reconcile
 from analytics_service.database.policies.desired import broken, wanted
 from analytics_service.database.policies.outcome import Outcome, Reason, State
-from analytics_service.errors import DatabaseError, DatabaseUnavailable, SchemaIncompatible, UsageError
+from analytics_service.errors import DatabaseError, SchemaIncompatible, UsageError
 
 _EPILOG = """What is wanted are the settings RETENTION_*_DAYS, COMPRESS_AFTER_DAYS and CHUNK_HOURS, which must be those
 of the worker: it applies by itself what loses nothing, and ends rows by what was applied. Exit code 0: done.
@@ -76,13 +76,13 @@ async def _connected(url: str, act: Callable[[Connection], Awaitable[_T]]) -> _T
     try:
         connection = await connect_directly(url, command="policies")
     except FAILURES as error:
-        raise DatabaseUnavailable(classify(error, url).message) from error
+        raise refusal(classify(error, url)) from error
     try:
-        if (wrong := problem(await schema_of(connection), load()[-1].number)) is not None:
+        if (wrong := problem(await schema_of(connection), load()[-1].number, writes=True)) is not None:
             raise SchemaIncompatible(wrong)
         return await act(connection)
     except FAILURES as error:
-        raise DatabaseError(classify(error, url).message) from error
+        raise refusal(classify(error, url)) from error
     finally:
         connection.terminate()
 
