@@ -15,6 +15,7 @@ from analytics_operator.api import fields
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.migrate.result import Result, as_json
+from analytics_service.database.policies.desired import LEAST, Policy
 from analytics_service.settings import Settings
 from analytics_service.work.service import working
 from tests.support.service import a_service
@@ -40,6 +41,7 @@ def rendered(case: str, kind: str, component: str | None = None) -> dict[str, An
     return found
 
 
+RETENTIONS = {"raw": Policy.RAW, "oneMinute": Policy.MIN1, "oneHour": Policy.HOUR1, "oneDay": Policy.DAY1}
 CONFIG_MAPS = [rendered(case, "ConfigMap") for case in ("first-install", "everything-set")]
 DEPLOYMENT = rendered("everything-set", "Deployment", "api")
 WORKER = rendered("everything-set", "Deployment", "worker")
@@ -91,6 +93,7 @@ def test_what_the_resource_admits_the_service_takes(section: str, name: str, set
         schema = schema["properties"][part]
     taken = Settings.model_json_schema()["properties"][setting]
     taken |= next((branch for branch in taken.get("anyOf", ()) if branch["type"] == "integer"), {})
+    taken |= {"minimum": LEAST[RETENTIONS[name]][0]} if name in RETENTIONS else {}
     for bound in ("minimum", "maximum", "default"):
         assert schema[bound] == taken[bound], bound
 

@@ -68,6 +68,8 @@ def _unless(word: str) -> BeforeValidator:
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 LONGEST_DAYS = 36_500
+Kept = Annotated[Annotated[int, Field(ge=1, le=LONGEST_DAYS)] | None, _unless("keep")]
+"""Days; None keeps for ever. What is too short for the API, database/policies/desired.py says."""
 Pause = Annotated[int, Field(ge=1, le=3600)]
 """Seconds."""
 
@@ -97,10 +99,10 @@ class Settings(BaseModel):
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
     database_min_connections: Annotated[int, Field(ge=0, le=1000)] = 5
     database_statement_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
-    retention_raw_days: Annotated[Annotated[int, Field(ge=8, le=LONGEST_DAYS)] | None, _unless("keep")] = 92
-    retention_1min_days: Annotated[Annotated[int, Field(ge=8, le=LONGEST_DAYS)] | None, _unless("keep")] = 8
-    retention_1hour_days: Annotated[Annotated[int, Field(ge=91, le=LONGEST_DAYS)] | None, _unless("keep")] = 400
-    retention_1day_days: Annotated[Annotated[int, Field(ge=366, le=LONGEST_DAYS)] | None, _unless("keep")] = 1095
+    retention_raw_days: Kept = 92
+    retention_1min_days: Kept = 8
+    retention_1hour_days: Kept = 400
+    retention_1day_days: Kept = 1095
     compress_after_days: Annotated[Annotated[int, Field(ge=1, le=LONGEST_DAYS)] | None, _unless("never")] = 7
     chunk_hours: Annotated[int, Field(ge=1, le=168)] = 24
     refresh_1min_seconds: Pause = 2
