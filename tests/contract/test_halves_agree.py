@@ -41,7 +41,12 @@ def rendered(case: str, kind: str, component: str | None = None) -> dict[str, An
     return found
 
 
-RETENTIONS = {"raw": Policy.RAW, "oneMinute": Policy.MIN1, "oneHour": Policy.HOUR1, "oneDay": Policy.DAY1}
+RETENTIONS = {
+    "retention_raw_days": Policy.RAW,
+    "retention_1min_days": Policy.MIN1,
+    "retention_1hour_days": Policy.HOUR1,
+    "retention_1day_days": Policy.DAY1,
+}
 CONFIG_MAPS = [rendered(case, "ConfigMap") for case in ("first-install", "everything-set")]
 DEPLOYMENT = rendered("everything-set", "Deployment", "api")
 WORKER = rendered("everything-set", "Deployment", "worker")
@@ -93,7 +98,7 @@ def test_what_the_resource_admits_the_service_takes(section: str, name: str, set
         schema = schema["properties"][part]
     taken = Settings.model_json_schema()["properties"][setting]
     taken |= next((branch for branch in taken.get("anyOf", ()) if branch["type"] == "integer"), {})
-    taken |= {"minimum": LEAST[RETENTIONS[name]][0]} if name in RETENTIONS else {}
+    taken |= {"minimum": LEAST[RETENTIONS[setting]][0]} if setting in RETENTIONS else {}
     for bound in ("minimum", "maximum", "default"):
         assert schema[bound] == taken[bound], bound
 

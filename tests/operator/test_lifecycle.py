@@ -169,6 +169,7 @@ def test_children_of_an_earlier_resource_are_awaited(world: Play) -> None:
     assert world.api.get("Service", "demo")["metadata"]["uid"] == old
     for kind in ("Service", "ServiceAccount", "Deployment"):
         world.api.delete(kind, "demo")
+    world.api.delete("Deployment", "demo-worker")
     for kind in ("ConfigMap", "Job"):
         for each in world.api.list(kind, "app.kubernetes.io/instance=demo"):
             world.api.delete(kind, each["metadata"]["name"])

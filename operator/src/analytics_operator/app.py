@@ -25,6 +25,7 @@ from analytics_operator.probes import serving
 from analytics_operator.reconcile import Reconciler
 from analytics_operator.rotation import Rotation
 from analytics_operator.served import Served
+from analytics_operator.workers import Workers
 from analytics_operator.workqueue import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -88,7 +89,7 @@ def _end_at_once(error: LeaseLost) -> NoReturn:
 
 async def _operate(options: Options, cluster: Cluster, metrics: Metrics, echo: Echo, stop: asyncio.Event) -> None:
     await _crd_is_served(cluster)
-    rotation, served = Rotation(cluster), Served(cluster)
+    rotation, served, workers = Rotation(cluster), Served(cluster), Workers()
     await served.look()
     ownership = Ownership(cluster, unchanged=metrics.unchanged, wrote=echo.wrote)
     reconciler = Reconciler(
@@ -96,6 +97,7 @@ async def _operate(options: Options, cluster: Cluster, metrics: Metrics, echo: E
         ownership=ownership,
         rotation=rotation,
         served=served,
+        workers=workers,
         wrote=echo.wrote,
         clock=_now,
         random_text=lambda: secrets.token_hex(32),
@@ -123,7 +125,7 @@ async def _operate(options: Options, cluster: Cluster, metrics: Metrics, echo: E
         # Without one kopf asks for a user's name, which a pod's numeric user lacks; its type of str is not exported.
         identity=options.identity,  # type: ignore[arg-type]
     )
-    looks = (rotation.watch(queue.add), served.watch(queue.add_all))
+    looks = (rotation.watch(queue.add), workers.watch(queue.add), served.watch(queue.add_all))
     await _first_of(*(queue.work() for _ in range(WORKERS)), *looks, watches, _take_signals_back(started, stop))
 
 

@@ -17,6 +17,8 @@ class Type(StrEnum):
     PROGRESSING = "Progressing"
     SECRETS_READY = "SecretsReady"
     MIGRATED = "Migrated"
+    POLICIES_APPLIED = "PoliciesApplied"
+    DATA_FRESH = "DataFresh"
     SCALING_ACTIVE = "ScalingActive"
     SCHEMA_OUTDATED = "SchemaOutdated"
     RECONCILING = "Reconciling"
@@ -24,9 +26,10 @@ class Type(StrEnum):
 
 
 class Reason(StrEnum):
-    """Every reason but those of the migrations, which are the service's own words."""
+    """Every reason but those of migrations, policies and freshness, which are the service's own words."""
 
     ADMISSION_REFUSED = "AdmissionRefused"
+    APPLIED = "Applied"
     AS_DECLARED = "AsDeclared"
     AVAILABLE = "MinimumReplicasAvailable"
     CHILD_CONFLICT = "ChildConflict"
@@ -58,6 +61,7 @@ class Reason(StrEnum):
     UNAVAILABLE = "MinimumReplicasUnavailable"
     VALUE_EMPTY = "ValueEmpty"
     VALUE_TOO_SHORT = "ValueTooShort"
+    WORKER_UNAVAILABLE = "WorkerUnavailable"
     WAITING_FOR_SECRETS = "WaitingForSecrets"
 
 

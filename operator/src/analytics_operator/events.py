@@ -52,6 +52,10 @@ def _notes(condition: Mapping[str, Any], *, moved: bool, first: bool) -> Iterato
             yield Note(Level.WARNING, reason, message)
         case Type.SECRETS_READY if moved and not first:
             yield Note(Level.NORMAL, "SecretsReady", message)
+        case Type.POLICIES_APPLIED if not true and not first and reason != Reason.WORKER_UNAVAILABLE:
+            yield Note(Level.WARNING, "PoliciesNotApplied", f"{reason}: {message}")
+        case Type.DATA_FRESH if not true and not first and reason != Reason.WORKER_UNAVAILABLE:
+            yield Note(Level.WARNING, "DataNotFresh", f"{reason}: {message}")
         case Type.READY if moved and true:
             yield Note(Level.NORMAL, "Ready", message)
         case Type.STALLED if true:

@@ -42,6 +42,8 @@ from analytics_operator.planning import Plan, plan, unread_settings
 from analytics_operator.rotation import Rotation
 from analytics_operator.served import Served
 from analytics_operator.status import Applied, Refusal
+from analytics_operator.worker import addresses
+from analytics_operator.workers import Workers
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class Reconciler:
     ownership: Ownership
     rotation: Rotation
     served: Served
+    workers: Workers
     wrote: Wrote
     clock: Callable[[], datetime]
     random_text: Callable[[], str]
@@ -67,6 +70,7 @@ class Reconciler:
         if body is None or "deletionTimestamp" in body["metadata"]:
             self.ownership.forget(key)  # its children go by their owner references
             self.rotation.forget(key)
+            self.workers.forget(key)
             return None
         try:
             return await self._reconcile(key, AnalyticsApi.model_validate(body), body)
@@ -109,8 +113,10 @@ class Reconciler:
             jobs=tuple(job for job in jobs if controlled_by(uid, job)),
             pods=tuple(pods),
             config_maps=tuple(each for each in config_maps if controlled_by(uid, each)),
+            heard=self.workers.heard(key),
             unserved=self.served.lacks,
         )
+        self.workers.saw(key, addresses(seen.pods_of(names.Component.WORKER)))
         if not any(unread_settings(seen)):
             return seen
         return replace(seen, replica_sets=tuple(await self._children(REPLICA_SET, key)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from analytics_operator import migrated, names
+from analytics_operator import migrated, names, worker
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.conditions import Condition, Reason, Type, merge
 from analytics_operator.manifests.config_map import METRICS_PORT
@@ -73,6 +73,7 @@ def derive(observed: Observed, plan: Plan, applied: Applied, *, now: datetime) -
         "readyReplicas": found.ready if found else 0,
         "selector": names.selector_text(observed.resource.metadata.name, names.Component.API),
         "schema": migrated.schema(plan.gate, observed.previous_status),
+        "policies": worker.table(observed.heard),
         "endpoints": _endpoints(observed.resource),
         "image": found.image if found else None,
     }
@@ -120,6 +121,7 @@ def _conditions(facts: _Facts) -> tuple[Condition, ...]:
         _progressing(facts),
         _secrets_ready(facts.plan),
         facts.migrated,
+        *worker.conditions(facts.observed.heard),
         *_scaling_active(facts),
         *_schema_outdated(facts.observed.unserved),
         Condition(Type.RECONCILING, moving, ready.reason if moving else idle, ready.message),

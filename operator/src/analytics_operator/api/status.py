@@ -39,6 +39,27 @@ class Schema(Model):
     edition: Text | None = Field(None, description="edition of the database")
 
 
+class PolicyState(StrEnum):
+    APPLIED = "Applied"
+    PENDING = "Pending"
+    UNAVAILABLE = "Unavailable"
+    FAILED = "Failed"
+
+
+MOST_POLICIES = 16
+Figure = Annotated[str, Field(max_length=64)]
+
+
+class Policy(Model):
+    """One policy of the store, as the worker found it."""
+
+    name: Figure = Field(description="what it decides")
+    wanted: Figure = Field(description="what spec.timescale asks for")
+    found: Figure = Field(description="what holds in the store")
+    state: PolicyState = Field(description="Unavailable: the database's edition has no such thing")
+    message: Annotated[str, Field(max_length=MESSAGE_LENGTH)] | None = Field(None, description="why, and the cure")
+
+
 class Endpoints(Model):
     """Where the service answers inside the cluster."""
 
@@ -65,5 +86,8 @@ class Status(Model):
     ready_replicas: int | None = Field(None, description="pods that serve")
     selector: Text | None = Field(None, description="label selector of the pods, for the scale subresource")
     schema_: Schema | None = Field(None, alias="schema")
+    policies: Annotated[tuple[Policy, ...], Field(max_length=MOST_POLICIES)] = Field(
+        (), description="retention, compression and chunks, as the worker sees them"
+    )
     endpoints: Endpoints | None = None
     image: Annotated[str, Field(max_length=512)] | None = Field(None, description="image of the released pods")

@@ -1,0 +1,124 @@
+"""What the worker that leads says of the store, and what the status makes of it. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from analytics_operator.api.status import MOST_POLICIES, PolicyState
+from analytics_operator.conditions import Condition, Reason, Type, cut
+from analytics_operator.objects import Manifest
+
+_Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")]
+_SHORT = 64
+
+
+class _Said(BaseModel):
+    """Bounded: it comes from a pod, and ends in the status."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Row(_Said):
+    name: str
+    wanted: str
+    found: str
+    state: PolicyState
+    message: str = ""
+
+
+class Policies(_Said):
+    reason: _Word
+    message: str
+    plan: str | None = None
+    table: tuple[Row, ...] = ()
+
+
+class Fresh(_Said):
+    fresh: bool
+    reason: _Word
+    message: str
+
+
+class Said(_Said):
+    """The answer to GET /status."""
+
+    role: str
+    problem: str | None = None
+    policies: Policies | None = None
+    fresh: Fresh | None = None
+
+    @property
+    def matters(self) -> tuple[object, ...]:
+        """Equal while nothing moved but words and figures within them."""
+        policies, fresh = self.policies, self.fresh
+        rows = tuple((row.name, row.wanted, row.found, row.state) for row in policies.table) if policies else ()
+        return (
+            policies and (policies.reason, policies.plan, rows),
+            fresh and (fresh.fresh, fresh.reason),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What is known of the workers of a resource: what their leader says, or why there is nothing."""
+
+    said: Said | None = None
+    problem: str = "the worker was not asked yet"
+
+    @property
+    def matters(self) -> object:
+        return self.said.matters if self.said else self.problem
+
+
+@dataclass(frozen=True, order=True)
+class Address:
+    """Where a worker answers."""
+
+    pod: str
+    url: str
+
+
+def addresses(pods: Iterable[Manifest]) -> tuple[Address, ...]:
+    """Of the pods that run, by their container's port `metrics`."""
+    return tuple(sorted(_addresses(pods)))
+
+
+def _addresses(pods: Iterable[Manifest]) -> Iterator[Address]:
+    for pod in pods:
+        address, phase = pod.get("status", {}).get("podIP"), pod.get("status", {}).get("phase")
+        if not address or phase != "Running" or "deletionTimestamp" in pod["metadata"]:
+            continue
+        host = f"[{address}]" if ":" in address else address
+        for container in pod["spec"]["containers"]:
+            for port in container.get("ports", ()):
+                if port.get("name") == "metrics":
+                    yield Address(pod=pod["metadata"]["name"], url=f"http://{host}:{port['containerPort']}/status")
+
+
+def conditions(heard: Heard) -> tuple[Condition, Condition]:
+    """PoliciesApplied and DataFresh: what the worker did not say is not so."""
+    policies, fresh = (heard.said.policies, heard.said.fresh) if heard.said else (None, None)
+    silent = heard.problem if heard.said is None else "the worker has begun, and has not looked yet"
+    unknown = (False, Reason.WORKER_UNAVAILABLE, silent)
+    applied = (policies.reason == Reason.APPLIED, policies.reason, policies.message) if policies else unknown
+    data = (fresh.fresh, fresh.reason, fresh.message) if fresh else unknown
+    return Condition(Type.POLICIES_APPLIED, *applied), Condition(Type.DATA_FRESH, *data)
+
+
+def table(heard: Heard) -> list[dict[str, Any]] | None:
+    """For status.policies; None where no worker said anything."""
+    policies = heard.said.policies if heard.said else None
+    if policies is None:
+        return None
+    return [
+        {
+            "name": cut(row.name, _SHORT),
+            "wanted": cut(row.wanted, _SHORT),
+            "found": cut(row.found, _SHORT),
+            "state": row.state.value,
+            **({"message": cut(row.message)} if row.message else {}),
+        }
+        for row in policies.table[:MOST_POLICIES]
+    ]

@@ -1,0 +1,97 @@
+"""Asks the workers of every resource how the store is: the only module that talks to pods.
+
+They are asked in turn, each resource every fifteen seconds, more of them as seldom as twenty questions a second allow.
+What a pod answers is not trusted: it is bounded in time and size, and held to a model.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import aiohttp
+from pydantic import ValidationError
+
+from analytics_operator.objects import Key
+from analytics_operator.worker import Address, Heard, Said
+
+SECONDS_A_ROUND = 15.0
+QUESTIONS_PER_SECOND = 20.0
+SECONDS_TO_ANSWER = 2.0
+MOST_BYTES = 65_536
+SECONDS_WITHOUT_A_LEADER = 60.0
+"""For how long the last answer is believed: a worker that is replaced, or takes over, is no news."""
+
+
+class Workers:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, round_seconds: float = SECONDS_A_ROUND) -> None:
+        self._clock = clock
+        self._round = round_seconds
+        self._addresses: dict[Key, tuple[Address, ...]] = {}
+        self._heard: dict[Key, Heard] = {}
+        self._said_at: dict[Key, float] = {}
+
+    def saw(self, key: Key, addresses: tuple[Address, ...]) -> None:
+        self._addresses[key] = addresses
+
+    def forget(self, key: Key) -> None:
+        for known in (self._addresses, self._heard, self._said_at):
+            known.pop(key, None)
+
+    def heard(self, key: Key) -> Heard:
+        return self._heard.get(key, Heard())
+
+    async def watch(self, changed: Callable[[Key], Awaitable[None]]) -> None:
+        """Tells of every resource of which something else is said than before; never returns."""
+        timeout = aiohttp.ClientTimeout(total=SECONDS_TO_ANSWER)
+        async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
+            while True:
+                keys = tuple(self._addresses)
+                pause = max(self._round / max(len(keys), 1), 1 / QUESTIONS_PER_SECOND)
+                for key in keys:
+                    await asyncio.sleep(pause)
+                    if await self._ask(session, key):
+                        await changed(key)
+                if not keys:
+                    await asyncio.sleep(pause)
+
+    async def _ask(self, session: aiohttp.ClientSession, key: Key) -> bool:
+        """Whether what matters moved."""
+        found = await _leader(session, self._addresses.get(key, ()))
+        if key not in self._addresses:  # it went meanwhile
+            return False
+        before, now = self.heard(key), self._clock()
+        if found.said is not None:
+            self._said_at[key] = now
+        elif before.said is not None and now < self._said_at[key] + SECONDS_WITHOUT_A_LEADER:
+            return False
+        self._heard[key] = found
+        return found.matters != before.matters
+
+
+async def _leader(session: aiohttp.ClientSession, addresses: Sequence[Address]) -> Heard:
+    """What the one says that leads, else why nobody does."""
+    problem = "no worker runs: see `kubectl get pods` for what keeps it"
+    for address in addresses:
+        said = await _said(session, address.url)
+        if said is not None and said.role == "leader":
+            return Heard(said=said)
+        if said is None:
+            problem = f"worker {address.pod} gives no answer that can be read on port metrics"
+        elif said.problem:
+            problem = f"worker {address.pod} cannot work: {said.problem}"
+        else:
+            problem = "no worker leads"
+    return Heard(problem=problem)
+
+
+async def _said(session: aiohttp.ClientSession, url: str) -> Said | None:
+    try:
+        async with session.get(url, allow_redirects=False) as answer:
+            if answer.status != 200:
+                return None
+            body = await answer.content.read(MOST_BYTES)
+            while len(body) < MOST_BYTES and (more := await answer.content.read(MOST_BYTES - len(body))):
+                body += more
+            return Said.model_validate_json(body)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
+        return None

@@ -1,0 +1,224 @@
+"""What the worker says becomes conditions and a table: on a real API server, with a worker that answers on loopback."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from analytics_operator import worker
+from analytics_operator.objects import Key
+from analytics_operator.worker import Address, Heard, Said, addresses
+from analytics_operator.workers import MOST_BYTES, SECONDS_WITHOUT_A_LEADER, Workers
+from tests.operator.play import Play
+from tests.support.kube import Object, eventually
+
+FRESH = {"fresh": True, "reason": "Fresh", "message": "rollups, partitions and jobs are in order"}
+ROW = {
+    "name": "raw retention",
+    "wanted": "30 d",
+    "found": "92 d",
+    "state": "Pending",
+    "message": "would lose 62 chunks",
+}
+APPLIED: dict[str, Any] = {"reason": "Applied", "message": "the store is as wanted", "plan": None, "table": []}
+HELD = {"reason": "DestructiveChange", "message": "held back", "plan": "0123456789abcdef", "table": [ROW]}
+KEY = Key("llm", "demo")
+
+
+def leading(**parts: Any) -> dict[str, Any]:
+    return {
+        "role": "leader",
+        "problem": None,
+        "edition": "postgresql",
+        "jobs": {},
+        "policies": APPLIED,
+        "fresh": FRESH,
+    } | parts
+
+
+@contextmanager
+def answering(answer: Callable[[], tuple[int, bytes]]) -> Iterator[int]:
+    """A worker; `answer` gives status and body for each question, and may take its time."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = answer()
+            try:
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body)
+            except OSError:
+                pass  # the operator did not wait
+
+        @override
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def a_pod(name: str, port: int, *, phase: str = "Running", ip: str | None = "127.0.0.1") -> Object:
+    ports = [{"name": "metrics", "containerPort": port}]
+    return {
+        "metadata": {"name": name},
+        "spec": {"containers": [{"name": "worker", "image": "x", "ports": ports}]},
+        "status": {"phase": phase, **({"podIP": ip} if ip else {})},
+    }
+
+
+def test_only_running_pods_with_an_address_are_asked() -> None:
+    pods = [a_pod("b", 2, ip="::1"), a_pod("a", 1), a_pod("c", 3, phase="Pending"), a_pod("d", 4, ip=None)]
+    assert addresses(pods) == (Address("a", "http://127.0.0.1:1/status"), Address("b", "http://[::1]:2/status"))
+
+
+def test_what_is_said_becomes_two_conditions_and_a_table() -> None:
+    heard = Heard(said=Said.model_validate(leading(policies=HELD)))
+    policies, fresh = worker.conditions(heard)
+    assert (policies.type, policies.status, policies.reason) == ("PoliciesApplied", False, "DestructiveChange")
+    assert (fresh.type, fresh.status, fresh.reason) == ("DataFresh", True, "Fresh")
+    assert worker.table(heard) == [ROW]
+
+
+def test_silence_is_not_taken_for_order() -> None:
+    for heard in (Heard(problem="no worker runs"), Heard(said=Said.model_validate(leading(policies=None, fresh=None)))):
+        assert [(each.status, each.reason) for each in worker.conditions(heard)] == [(False, "WorkerUnavailable")] * 2
+    assert worker.table(Heard()) is None
+
+
+def test_the_table_keeps_to_the_bounds_of_the_schema() -> None:
+    row = ROW | {"name": "n" * 999, "message": "m\n" * 9999}
+    many = Heard(said=Said.model_validate(leading(policies=HELD | {"table": [row] * 99})))
+    found = worker.table(many)
+    assert found is not None
+    assert (len(found), len(found[0]["name"]), len(found[0]["message"])) == (16, 64, 1024)
+
+
+def test_words_alone_are_no_news() -> None:
+    one, other = (
+        Heard(
+            said=Said.model_validate(leading(fresh={"fresh": False, "reason": "RollupsLag", "message": f"{n} s late"}))
+        )
+        for n in (130, 145)
+    )
+    assert one.matters == other.matters
+    assert one.matters != Heard(said=Said.model_validate(leading())).matters
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param((500, b"{}"), id="an error"),
+        pytest.param((200, b"<html>"), id="no JSON"),
+        pytest.param((200, b'{"role": 7}'), id="another form"),
+        pytest.param((200, json.dumps(leading(policies=HELD | {"reason": "no word"})).encode()), id="no reason"),
+        pytest.param((200, b'{"role": "leader", "x": "' + b"y" * MOST_BYTES + b'"}'), id="too long"),
+        pytest.param((302, b""), id="a redirect"),
+    ],
+)
+async def test_what_cannot_be_read_is_said_of_the_pod(answer: tuple[int, bytes]) -> None:
+    with answering(lambda: answer) as port:
+        heard = await asked(Workers(round_seconds=0.01), {"w-1": port})
+    assert heard.said is None
+    assert heard.problem == "worker w-1 gives no answer that can be read on port metrics"
+
+
+async def test_a_worker_that_never_answers_is_not_waited_for() -> None:
+    end = threading.Event()
+    with answering(lambda: (200, b"{}") if end.wait(30) else (200, b"")) as port:
+        heard = await asked(Workers(round_seconds=0.01), {"w-1": port})
+        end.set()
+    assert "gives no answer" in heard.problem
+
+
+async def test_the_one_that_leads_is_believed() -> None:
+    standby = {"role": "standby", "problem": None, "policies": None, "fresh": None}
+    with (
+        answering(lambda: (200, json.dumps(standby).encode())) as one,
+        answering(lambda: (200, json.dumps(leading()).encode())) as other,
+    ):
+        both = await asked(Workers(round_seconds=0.01), {"w-1": one, "w-2": other})
+        alone = await asked(Workers(round_seconds=0.01), {"w-1": one})
+    assert both.said is not None
+    assert both.said.role == "leader"
+    assert alone.problem == "no worker leads"
+
+
+async def test_an_answer_is_believed_until_a_new_leader_must_have_come() -> None:
+    now, says = 0.0, (200, json.dumps(leading()).encode())
+    workers = Workers(clock=lambda: now, round_seconds=0.01)
+    with answering(lambda: says) as port:
+        assert (await asked(workers, {"w-1": port})).said is not None
+        says = (500, b"")
+        now = SECONDS_WITHOUT_A_LEADER - 1
+        assert not await changed(workers)
+        now = SECONDS_WITHOUT_A_LEADER
+        assert await changed(workers)
+    assert workers.heard(KEY).said is None
+
+
+async def asked(workers: Workers, ports: dict[str, int]) -> Heard:
+    """What is known after the first question."""
+    workers.saw(KEY, addresses(a_pod(name, port) for name, port in ports.items()))
+    assert await changed(workers)
+    return workers.heard(KEY)
+
+
+async def changed(workers: Workers) -> bool:
+    """Whether there is news within a few rounds."""
+    told = asyncio.Event()
+
+    async def tell(key: Key) -> None:
+        assert key == KEY
+        told.set()
+
+    watch = asyncio.create_task(workers.watch(tell))
+    try:
+        await asyncio.wait_for(told.wait(), timeout=0.5 if workers.heard(KEY).said else 20)
+    except TimeoutError:
+        return False
+    finally:
+        watch.cancel()
+        await asyncio.wait({watch})
+    return True
+
+
+@pytest.mark.kube
+def test_conditions_follow_the_worker(world: Play) -> None:
+    world.ready()
+    world.until("PoliciesApplied", "False", "WorkerUnavailable")
+    eventually(lambda: "no worker runs" in world.condition("DataFresh")["message"], what="it was looked", seconds=90)
+    says = leading()
+    with answering(lambda: (200, json.dumps(says).encode())) as port:
+        labels = world.api.get("Deployment", "demo-worker")["spec"]["template"]["metadata"]["labels"]
+        pod = a_pod("demo-worker-1", port)
+        world.api.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "demo-worker-1", "labels": labels},
+                "spec": pod["spec"],
+            }
+        )
+        world.api.merge("Pod", "demo-worker-1", {"status": pod["status"]}, subresource="/status")
+        world.api.merge("Deployment", "demo-worker", {"status": {"replicas": 1}}, subresource="/status")
+        eventually(lambda: world.condition("PoliciesApplied")["status"] == "True", what="all is applied", seconds=90)
+        world.until("DataFresh", "True", "Fresh")
+        says = leading(policies=HELD, fresh=FRESH | {"fresh": False, "reason": "JobsFailing"})
+        eventually(lambda: world.resource()["status"].get("policies") == [ROW], what="the table", seconds=90)
+        world.until("PoliciesApplied", "False", "DestructiveChange")
+        world.until("DataFresh", "False", "JobsFailing")
+        assert world.condition("Ready")["status"] == "True", "the API serves without it"
+        eventually(lambda: world.events("PoliciesNotApplied"), what="an event")
