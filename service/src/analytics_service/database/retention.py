@@ -7,7 +7,7 @@ never computed again, so rollups outlive raw. Only then partitions are detached 
 rollups no longer notice. Rollups go by DELETE below a floor of their own, which readers heed from the start.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,7 +93,7 @@ class _DirtyError(Exception):
     """A writer was faster."""
 
 
-async def retain_raw(connection: Connection, until: datetime | None) -> AsyncIterator[Step]:
+async def retain_raw(connection: Connection, until: datetime | None) -> AsyncGenerator[Step, None]:
     """Ends raw rows before a UTC midnight, after what an earlier run has begun; None ends nothing more.
 
     LockNotAvailableError when somebody holds a lock for longer than we let others wait: try again later.
@@ -113,7 +113,7 @@ async def retain_raw(connection: Connection, until: datetime | None) -> AsyncIte
 
 async def retain_rollup(
     connection: Connection, level: Level, until: datetime | None, *, batch: int = BATCH
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step, None]:
     """Deletes the rows of a rollup before a UTC midnight, if there are any; None deletes nothing more."""
     state = await connection.fetchrow(_LEVEL, level.code)
     if state is None:
@@ -146,7 +146,7 @@ async def _next_floor(connection: Connection, until: datetime) -> datetime | Non
     return earlier if earlier > await connection.fetchval(_FLOOR) else until
 
 
-async def _moved(connection: Connection, floor: datetime) -> AsyncIterator[Step]:
+async def _moved(connection: Connection, floor: datetime) -> AsyncGenerator[Step, None]:
     """Moves the floor once nothing below it is dirty; it stays where writers are faster all the time."""
     for _ in range(_ATTEMPTS):
         for unit in await units(connection, until=floor):
@@ -181,14 +181,14 @@ async def _move(connection: Connection, floor: datetime) -> None:
         await connection.execute(_BUMP, before, floor)
 
 
-async def _finished(connection: Connection) -> AsyncIterator[Step]:
+async def _finished(connection: Connection) -> AsyncGenerator[Step, None]:
     """Takes away what has ended; what was detached by a run that was killed, too."""
     plain = await connection.fetchval(_IS_PARTITIONED)
     async for step in _drop_partitions(connection) if plain else _drop_chunks(connection):
         yield step
 
 
-async def _drop_partitions(connection: Connection) -> AsyncIterator[Step]:
+async def _drop_partitions(connection: Connection) -> AsyncGenerator[Step, None]:
     for noted in await connection.fetch(_NOTED):
         name = noted["quoted"]
         if noted["attached"]:
@@ -204,7 +204,7 @@ async def _drop_partitions(connection: Connection) -> AsyncIterator[Step]:
         yield Step(what=What.DROPPED, of=noted["name"])
 
 
-async def _drop_chunks(connection: Connection) -> AsyncIterator[Step]:
+async def _drop_chunks(connection: Connection) -> AsyncGenerator[Step, None]:
     until = await connection.fetchval(_DROPPED)
     for row in await connection.fetch(_CHUNKS, until):
         if row["last"] > until:
