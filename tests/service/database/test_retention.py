@@ -168,6 +168,48 @@ async def test_a_writer_in_flight_in_a_partition_that_only_begins_below_the_floo
     assert not await refused(connection, DAY + DAYS)
 
 
+async def test_a_writer_that_makes_a_partition_below_the_coming_floor_is_waited_for(
+    edition_url: str, connection: Any
+) -> None:
+    ledger, late = [Span(trace_id="t", ts=DAY + 5 * DAYS)], Span(trace_id="in flight", ts=DAY)
+    await insert(connection, ledger)
+    writer = await asyncpg.connect(edition_url)
+    try:
+        async with writer.transaction():
+            await insert(writer, [late])
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await retained(connection, DAY + DAYS)
+    finally:
+        await writer.close()
+    ledger.append(late)
+    await retained(connection, DAY + DAYS)
+    assert (await raw(connection))[0] == 1
+    await assert_answers(connection, ledger)
+
+
+@pytest.mark.parametrize("isolation", ["repeatable_read", "serializable"])
+async def test_a_writer_with_an_older_snapshot_is_refused(edition_url: str, connection: Any, isolation: Any) -> None:
+    ledger = spans(2)
+    await insert(connection, ledger)
+    writer = await asyncpg.connect(edition_url)
+    row = Span(trace_id="of before", ts=DAY).values()
+    try:
+        transaction = writer.transaction(isolation=isolation)
+        await transaction.start()
+        assert await writer.fetchval("SELECT floor = '-infinity' FROM rollup_floor")
+        async for step in retain_raw(connection, DAY + DAYS):
+            if step.what is What.MOVED:
+                with pytest.raises(asyncpg.SerializationError):
+                    await writer.copy_records_to_table("traces", records=[row], columns=COLUMNS)
+                await transaction.rollback()
+        await assert_answers(connection, ledger)
+        async with writer.transaction(isolation=isolation):
+            await insert(writer, [(new := Span(trace_id="of now", ts=DAY + DAYS))])
+    finally:
+        await writer.close()
+    await assert_answers(connection, [*ledger, new])
+
+
 @pytest.mark.parametrize("last", [What.REFRESHED, What.MOVED, What.DROPPED])
 async def test_the_next_run_goes_on_where_one_was_killed(edition_url: str, connection: Any, last: What) -> None:
     ledger = spans(4)

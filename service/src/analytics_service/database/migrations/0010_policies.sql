@@ -22,3 +22,14 @@ CREATE TABLE dropped_partition (
     lower_bound timestamptz,
     upper_bound timestamptz NOT NULL
 );
+
+-- A writer whose snapshot is older than the floor would not see that its row is refused. It fails, and may try again.
+CREATE FUNCTION hold_floor() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM FROM rollup_floor FOR SHARE;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER traces_floor BEFORE INSERT OR UPDATE ON traces FOR EACH STATEMENT
+    WHEN (current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted'))
+    EXECUTE FUNCTION hold_floor();
