@@ -175,6 +175,41 @@ async def test_what_never_held_rows_can_be_written_again_once_it_is_kept(connect
         await insert(connection, [old])
 
 
+async def test_raw_that_others_dropped_is_noticed_and_its_rollups_stay(connection: Any) -> None:
+    await rows_of_age(connection, 40, 30, 1)
+    await reconcile(connection, USUAL)
+    if await connection.fetchval("SELECT to_regclass('traces_partitions') IS NULL"):
+        await connection.execute("SELECT drop_chunks('traces', older_than => $1::timestamptz)", NOW - 20 * DAY)
+    else:
+        names = await connection.fetch("SELECT name FROM traces_partitions WHERE upper_bound < $1", NOW - 20 * DAY)
+        await connection.execute(f"DROP TABLE {', '.join(row[0] for row in names)}")
+    outcome = await reconcile(connection, USUAL)
+    (healed,) = outcome.healed
+    assert healed.message == (
+        f"raw rows before {NOW - DAY:%Y-%m-%d} were dropped by others: what was added up of them stays"
+    )
+    with pytest.raises(asyncpg.CheckViolationError):
+        await insert(connection, [Span(trace_id="late", ts=NOW - 30 * DAY)])
+    await insert(connection, [Span(trace_id="late", ts=NOW)])
+    await refresh(connection)
+    assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 4
+    assert (await reconcile(connection, USUAL)).healed == ()
+
+
+@pytest.mark.parametrize("statement", ["TRUNCATE traces", "DELETE FROM traces"])
+async def test_rows_that_writers_took_away_are_no_drift(connection: Any, statement: str) -> None:
+    await rows_of_age(connection, 40, 30, 1)
+    await reconcile(connection, USUAL)
+    await connection.execute(statement)
+    assert (await reconcile(connection, USUAL)).healed == ()
+    await insert(connection, [Span(trace_id="new", ts=NOW)])
+    assert (await reconcile(connection, USUAL)).healed == ()
+    await refresh(connection)
+    assert (await reconcile(connection, USUAL)).healed == ()
+    assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 1
+    await insert(connection, [Span(trace_id="late", ts=NOW - 30 * DAY)])
+
+
 async def test_compression_is_unavailable_elsewhere(connection: Any) -> None:
     if await connection.fetchval(IS_COMMUNITY):
         pytest.skip("the community edition of TimescaleDB compresses")

@@ -70,6 +70,24 @@ _MOVE_LEVEL: Final = "UPDATE rollup_level SET floor = $2 WHERE level = $1 AND fl
 _DELETED: Final = "UPDATE rollup_level SET deleted_until = floor WHERE level = $1"
 
 
+_OLDEST: Final = "date_bin('1 day', (SELECT min({bound}) FROM {ranges}), {first})"
+_KNOWN: Final = f"""
+SELECT raw.oldest FROM (SELECT {{oldest}} AS oldest) AS raw
+WHERE EXISTS (
+    SELECT FROM ({_ORGANISATIONS}) AS o CROSS JOIN LATERAL (
+        SELECT FROM rollup_1day AS r
+        WHERE r.org_id = o.org_id AND r.bucket >= (SELECT floor FROM rollup_floor) AND r.bucket < raw.oldest
+            AND NOT EXISTS (
+                SELECT FROM rollup_dirty AS d
+                WHERE d.level = '1day' AND d.org_id = o.org_id AND d.bucket_start = r.bucket
+            )
+        LIMIT 1
+    ) AS known
+)
+"""
+_RAISE: Final = "UPDATE rollup_floor SET floor = $1, dropped_until = $1"
+
+
 class What(StrEnum):
     REFRESHED = "refreshed"
     MOVED = "moved"
@@ -131,6 +149,28 @@ async def retain_rollup(
         while rows := await _delete(connection, level, organisation, floor, batch):
             yield Step(what=What.DELETED, of=level.code, rows=rows)
     await connection.execute(_DELETED, level.code)
+
+
+async def gone_until(connection: Connection) -> datetime | None:
+    """The UTC midnight before which rollups know of rows, and raw has no partition or chunk any more.
+
+    Nothing of ours leaves that behind: somebody else has dropped them, and a late row would now empty its true day.
+    """
+    if await connection.fetchval(_IS_PARTITIONED):
+        oldest = _OLDEST.format(bound="lower_bound", ranges="traces_partitions", first=_FIRST)
+    else:
+        ours = "timescaledb_information.chunks WHERE hypertable_schema = 'public' AND hypertable_name = 'traces'"
+        oldest = _OLDEST.format(bound="range_start", ranges=ours, first=_FIRST)
+    moment: datetime | None = await connection.fetchval(_KNOWN.format(oldest=oldest))
+    return moment
+
+
+async def raise_floor(connection: Connection) -> None:
+    """Moves the floor to where raw begins, inside a transaction; what was added up of the rows before stays."""
+    await connection.fetchval(_HOLD_FLOOR)
+    await connection.execute(_HOLD_SET)
+    if (moment := await gone_until(connection)) is not None:
+        await connection.execute(_RAISE, moment)
 
 
 async def _next_floor(connection: Connection, until: datetime) -> datetime | None:

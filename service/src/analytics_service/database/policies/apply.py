@@ -12,6 +12,7 @@ from analytics_service.database.policies.desired import Policy, Values, broken
 from analytics_service.database.policies.observe import now_of, observe, pieces
 from analytics_service.database.policies.outcome import Done, Outcome, summed_up
 from analytics_service.database.policies.plan import Change, Drift, Found, Plan, drift, plan, shortened
+from analytics_service.database.retention import raise_floor
 
 _PATIENCE: Final = "SET LOCAL lock_timeout = '500ms'"  # whoever writes waits behind us meanwhile
 _ACCEPT: Final = """
@@ -72,7 +73,7 @@ async def reconcile(
         Done(
             wrong=wrong,
             applied=tuple(run.applied),
-            healed=tuple(each for each in run.healed if each.policy not in changed or each.jobs),
+            healed=tuple(each for each in run.healed if each.policy not in changed or each.policy is Policy.RAW),
             failures=run.failures,
         ),
     )
@@ -110,6 +111,8 @@ async def _put_right(connection: Connection, each: Drift, found: Found, run: _Ru
             elif each.policy is Policy.COMPRESSION:
                 await _set_compression(connection, value)
             await _delete_jobs(connection, each.jobs)
+            if each.gone_until is not None:
+                await raise_floor(connection)
     except asyncpg.PostgresError as error:
         run.failures[each.policy] = _said(error)
     else:

@@ -11,6 +11,7 @@ from analytics_service.database.edition import Edition
 from analytics_service.database.levels import Level
 from analytics_service.database.policies.desired import GOVERNED, Policy
 from analytics_service.database.policies.plan import Accepted, ForeignJob, Found, Piece
+from analytics_service.database.retention import gone_until
 
 _STORE: Final = """
 SELECT policy_seed::text AS seed, chunk_hours, made_for <> 'postgres' AS hypertable,
@@ -93,6 +94,7 @@ async def observe(connection: Connection) -> Found:
         chunk_interval=interval,
         compresses=store["compresses"],
         compress_after=compress_after,
+        gone_until=await gone_until(connection),
         foreign=tuple(ForeignJob(number=row["job_id"], drop_after=row["drop_after"]) for row in foreign),
     )
 

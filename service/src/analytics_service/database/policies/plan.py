@@ -43,6 +43,8 @@ class Found:
     """Whether the edition can."""
     compress_after: timedelta | None = None
     foreign: tuple[ForeignJob, ...] = ()
+    gone_until: datetime | None = None
+    """Raw rows before it were dropped by others, while rollups know them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,8 @@ class Drift:
     message: str
     jobs: tuple[int, ...] = field(default=())
     """Of TimescaleDB, that must go."""
+    gone_until: datetime | None = None
+    """Where the floor must be."""
 
 
 def shortened(wanted: Values, accepted: Mapping[Policy, Accepted]) -> tuple[Policy, ...]:
@@ -154,6 +158,9 @@ def drift(found: Found, accepted: Values) -> tuple[Drift, ...]:
         )
         for job in found.foreign
     ]
+    if found.gone_until is not None:
+        said = f"raw rows before {found.gone_until:%Y-%m-%d} were dropped by others: what was added up of them stays"
+        drifts.append(Drift(policy=Policy.RAW, message=said, gone_until=found.gone_until))
     hours, interval = accepted.get(Policy.CHUNK), found.chunk_interval
     if hours is not None:
         if found.chunk_hours != hours:
