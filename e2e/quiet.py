@@ -16,7 +16,7 @@ class Quiet:
     name: str
     since: float
     versions: dict[str, str]
-    """resourceVersion of the resource and of its passive children; of the Deployment its generation and our write."""
+    """resourceVersion of the resource and of its passive children; of the Deployments their generation and our write."""
 
     @staticmethod
     def seen(kubectl: Kubectl, name: str) -> "Quiet":
@@ -27,8 +27,11 @@ def versions(kubectl: Kubectl, name: str) -> dict[str, str]:
     found = kubectl.list(PASSIVE, selector=f"app.kubernetes.io/instance={name}")
     found += [each for each in (kubectl.get(KIND, name), kubectl.get("secret", f"{name}-jwt")) if each]
     passive = {f"{each['kind']} {each['metadata']['name']}": each["metadata"]["resourceVersion"] for each in found}
-    deployment = kubectl.get("deployment", name) or {}
-    return passive | {"Deployment": f"{deployment['metadata']['generation']} {_our_write(deployment)}"}
+    deployments = {each: kubectl.get("deployment", each) or {} for each in (name, f"{name}-worker")}
+    return passive | {
+        f"Deployment {each}": f"{found['metadata']['generation']} {_our_write(found)}"
+        for each, found in deployments.items()
+    }
 
 
 def _our_write(manifest: dict[str, Any]) -> str:

@@ -143,12 +143,12 @@ def test_one_replica_has_no_budget_that_would_block_drains() -> None:
     assert names(rendered("replicas=1"), "PodDisruptionBudget") == []
 
 
-def test_the_network_policy_lets_through_dns_the_api_server_and_prometheus_only() -> None:
+def test_the_network_policy_lets_through_dns_workers_the_api_server_and_prometheus_only() -> None:
     policy = one(rendered(), "NetworkPolicy")["spec"]
     assert policy["podSelector"] == one(rendered(), "Deployment")["spec"]["selector"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     allowed = {(each["port"], each["protocol"]) for rule in policy["egress"] for each in rule["ports"]}
-    assert allowed == {(53, "UDP"), (53, "TCP"), (443, "TCP"), (6443, "TCP")}
+    assert allowed == {(53, "UDP"), (53, "TCP"), (9091, "TCP"), (443, "TCP"), (6443, "TCP")}
     (ingress,) = policy["ingress"]
     assert ingress == {"ports": [{"port": 8081, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}
 
@@ -160,7 +160,21 @@ def test_nobody_reads_metrics_where_no_peer_is_named() -> None:
 
 def test_the_api_server_can_be_named_by_address() -> None:
     policy = one(rendered("networkPolicy.apiServer.cidrs={10.96.0.1/32}"), "NetworkPolicy")["spec"]
-    assert policy["egress"][1]["to"] == [{"ipBlock": {"cidr": "10.96.0.1/32"}}]
+    assert policy["egress"][2]["to"] == [{"ipBlock": {"cidr": "10.96.0.1/32"}}]
+
+
+@pytest.mark.parametrize(
+    ("values", "namespaces"),
+    [((), ["default"]), (("watchNamespaces={a,b}",), ["a", "b"]), (("clusterWide=true",), None)],
+)
+def test_workers_are_reached_where_resources_are_watched(values: tuple[str, ...], namespaces: list[str] | None) -> None:
+    (peer,) = one(rendered(*values), "NetworkPolicy")["spec"]["egress"][1]["to"]
+    assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "worker"
+    if namespaces is None:
+        assert peer["namespaceSelector"] == {}
+    else:
+        (expression,) = peer["namespaceSelector"]["matchExpressions"]
+        assert expression["values"] == namespaces
 
 
 def test_the_network_policy_can_be_left_out() -> None:
