@@ -51,11 +51,25 @@ def service(kubectl: Kubectl) -> Iterator[Service]:
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet(kubectl: Kubectl) -> Quiet:
-    """A resource that nobody touches from the start of the session to its end."""
+    """A resource that nobody touches from the start of the session to its end; its database is its own."""
     small = {"requests": {"cpu": "50m", "memory": "128Mi"}}
-    kubectl.apply(installation.analyticsapi(kubectl, "quiet", replicas=1, resources=small))
+    database = {"urlSecretRef": {"name": "quiet", "key": "database-url"}}
+    installation.sql(kubectl, "llm_observatory", "CREATE DATABASE quiet")
+    kubectl.apply(installation.credentials(name="quiet", database="quiet"))
+    kubectl.apply(installation.analyticsapi(kubectl, "quiet", replicas=1, resources=small, database=database))
     wait_ready(kubectl, "quiet")
+    wait_in_order(kubectl, "quiet")
     return Quiet.seen(kubectl, "quiet")
+
+
+def wait_in_order(kubectl: Kubectl, name: str) -> None:
+    """Its worker says so."""
+
+    def in_order() -> bool:
+        resource = kubectl.get(installation.KIND, name)
+        return all(condition(resource, kind)["status"] == "True" for kind in ("PoliciesApplied", "DataFresh"))
+
+    eventually(in_order, seconds=180, what=f"the worker of {name} says that all is in order")
 
 
 def wait_ready(kubectl: Kubectl, name: str, *, seconds: float = 180) -> None:

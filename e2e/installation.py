@@ -60,9 +60,17 @@ def install_operator(kubectl: Kubectl, *, replicas: int = 1, values: tuple[str, 
     )
 
 
-def credentials(*, host: str = "postgres") -> dict[str, Any]:
-    database = f"postgres://llm_user:{PASSWORD}@{host}:5432/llm_observatory"
-    return secret(CREDENTIALS, **{"database-url": database, "redis-url": "redis://redis:6379/0"})
+def credentials(
+    *, host: str = "postgres", name: str = CREDENTIALS, database: str = "llm_observatory"
+) -> dict[str, Any]:
+    url = f"postgres://llm_user:{PASSWORD}@{host}:5432/{database}"
+    return secret(name, **{"database-url": url, "redis-url": "redis://redis:6379/0"})
+
+
+def sql(kubectl: Kubectl, database: str, text: str) -> None:
+    """Runs a statement in the namespace's PostgreSQL."""
+    client = ("env", f"PGPASSWORD={PASSWORD}", "psql", "--host=127.0.0.1", "--username=llm_user", database)
+    kubectl("exec", "deployment/postgres", "--", *client, "--set=ON_ERROR_STOP=1", f"--command={text}")
 
 
 def secret(name: str, **values: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.installation import KIND, PASSWORD, TAG, analyticsapi, secret
+from e2e.installation import KIND, PASSWORD, TAG, analyticsapi, secret, sql
 from e2e.kubectl import Kubectl, KubectlError, eventually
 
 SECONDS_FOR_RULES = 60
@@ -33,8 +33,7 @@ class World:
         return f"postgres://llm_user:{PASSWORD}@{host or f'postgres.{self.stores.namespace}'}:5432/{database}"
 
     def sql(self, database: str, text: str) -> None:
-        client = ("env", f"PGPASSWORD={PASSWORD}", "psql", "--host=127.0.0.1", "--username=llm_user", database)
-        self.stores("exec", "deployment/postgres", "--", *client, "--set=ON_ERROR_STOP=1", f"--command={text}")
+        sql(self.stores, database, text)
 
     def declare(self, kubectl: Kubectl, name: str, *, credentials: str = "credentials", **spec: Any) -> None:
         database = {"urlSecretRef": {"name": credentials, "key": "database-url"}, "poolSize": 2, "minConnections": 1}

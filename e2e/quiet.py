@@ -16,7 +16,7 @@ class Quiet:
     name: str
     since: float
     versions: dict[str, str]
-    """resourceVersion of the resource and of its passive children; of the Deployments their generation and our write."""
+    """resourceVersion of the resource and of its passive children; of Deployments generation and our write."""
 
     @staticmethod
     def seen(kubectl: Kubectl, name: str) -> "Quiet":

@@ -47,6 +47,8 @@ def strict(schema: Any) -> Any:
         found["properties"] = {name: strict(each) for name, each in schema["properties"].items()}
     if schema.get("x-kubernetes-int-or-string"):
         found["type"] = ["integer", "string"]
+    if schema.get("nullable"):  # OpenAPI's word, which JSON schema does not know
+        found["type"] = [schema["type"], "null"]
     named = isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
     if named and not schema.get("x-kubernetes-preserve-unknown-fields"):
         found.setdefault("additionalProperties", False)
