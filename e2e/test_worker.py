@@ -1,4 +1,4 @@
-"""The worker's pod: it leads, says how the store is, comes back, and takes a policy without a word to the API's pods."""
+"""The worker's pod: it leads, says how the store is, comes back, and takes policies without a word to the API's."""
 
 from collections.abc import Iterator
 from typing import Any
