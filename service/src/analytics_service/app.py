@@ -12,6 +12,7 @@ from analytics_service.cache.stale import Stale
 from analytics_service.cache.versions import Versions
 from analytics_service.database import versions
 from analytics_service.database.pool import Database
+from analytics_service.database.replica import Reader, Replica
 from analytics_service.database.versions import DayVersions
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.errors import UsageError
@@ -32,7 +33,7 @@ from analytics_service.redis import Redis
 from analytics_service.settings import Settings
 
 
-def services(settings: Settings, database: Database, metrics: Metrics) -> Services:
+def services(settings: Settings, database: Database, replica: Replica | None, metrics: Metrics) -> Services:
     """What requests are answered with; its Redis connects when it is first used."""
     if settings.jwt_secret is None:
         raise UsageError("JWT_SECRET: is not set")
@@ -45,11 +46,13 @@ def services(settings: Settings, database: Database, metrics: Metrics) -> Servic
 
     async def ask(organisation: str) -> DayVersions:
         timeout = settings.database_statement_timeout_seconds
-        (row,) = await database.fetch(versions.query(organisation), timeout=timeout)
+        placed = replica is not None
+        (row,) = await database.fetch(versions.query(organisation, placed=placed), timeout=timeout)
         return versions.of_row(*row)
 
     return Services(
         database=database,
+        reader=Reader(primary=database, replica=replica, count=metrics.read),
         redis=redis,
         authenticator=Authenticator(signer),
         limiter=Limiter(redis),

@@ -12,6 +12,7 @@ import structlog
 
 from analytics_service.app import application, services
 from analytics_service.database.pool import Database
+from analytics_service.database.replica import Replica
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.errors import DatabaseUnavailable
 from analytics_service.http.endpoint import Endpoint
@@ -51,12 +52,16 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         database = Database(waited=metrics.waits.observe)
-        wired = services(settings, database, metrics)
+        replica = _replica(settings, database)
+        wired = services(settings, database, replica, metrics)
         if wired.redis is not None:
             stack.push_async_callback(wired.redis.close)
         stack.push_async_callback(database.close)
         stack.push_async_callback(wired.stale.close)
         await database.connect(settings)
+        if replica is not None:
+            stack.push_async_callback(replica.close)
+            await replica.connect(settings.model_copy(update={"database_url": settings.database_readonly_url}))
         app = application(settings, wired, lifecycle, endpoints)
         api = Site(application=app, host=settings.app_host, port=settings.api_port, setting="API_PORT")
         exposed = Site(
@@ -78,6 +83,12 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
         )
 
 
+def _replica(settings: Settings, database: Database) -> Replica | None:
+    if settings.database_readonly_url is None:
+        return None
+    return Replica(primary=database, database=Database(), max_lag=settings.database_readonly_max_lag_seconds)
+
+
 def _watch(wired: Services, lifecycle: Lifecycle, settings: Settings, connections: Callable[[], int]) -> None:
     """What is read when somebody asks for the metrics."""
     watch, database, redis = wired.metrics.watch, wired.database, wired.redis
@@ -89,6 +100,9 @@ def _watch(wired: Services, lifecycle: Lifecycle, settings: Settings, connection
     watch("db_pool_connections_max", "DATABASE_POOL_SIZE", lambda: settings.database_pool_size)
     watch("db_pool_waiting", "Queries that have no connection yet", lambda: database.waiting)
     watch("db_up", "1 while the database answers", lambda: database.state.reachable)
+    if (replica := wired.reader.replica) is not None:
+        watch("db_replica_up", "1 while the replica answers", lambda: replica.problem is None)
+        watch("db_replica_lag_seconds", "How far it is behind the primary", lambda: replica.lag)
     if redis is not None:
         watch("redis_up", "1 while Redis answers", lambda: redis.available)
     watch("cache_memory_bytes", "Answers in this process", lambda: wired.answers.size)

@@ -40,6 +40,11 @@ class Versions:
         found = self._known.get(organisation)
         return found[0] + REMEMBERED_SECONDS if found else float("-inf")
 
+    def place(self, organisation: str) -> int | None:
+        """In the primary's log: of the newest version that `version` gave, or a later one."""
+        found = self._known.get(organisation)
+        return found[1].place if found else None
+
     async def renew(self, organisation: str) -> DayVersions:
         """Asks in any case, so that `version` knows of all that was there before."""
         asked = self._clock()  # the answer may be as old as the question

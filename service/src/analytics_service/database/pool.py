@@ -29,6 +29,8 @@ _CHECK_SECONDS = 15.0
 _LOOK_SECONDS = 10.0
 """A server that has gone without a word is not waited for."""
 _LONGEST_PAUSE_SECONDS = 10.0
+_PAUSES = (0.005, 0.02, 0.0)
+"""Seconds after which a condition is asked for again: what it waits for takes a moment, or long."""
 _WAITING_PER_CONNECTION = 20
 """Who would wait behind more than these is told so at once: the deadline would pass anyway."""
 
@@ -93,6 +95,21 @@ class Database:
         """
         async with self._connection(timeout) as (connection, left):
             return await connection.fetch(query.sql, *query.args, timeout=left)
+
+    async def fetch_once(
+        self,
+        condition: Query,
+        query: Query,
+        *,
+        timeout: float,  # noqa: ASYNC109 - as above
+    ) -> list[asyncpg.Record] | None:
+        """The rows of `query`, asked once `condition` is true in the same session; None where it is not soon."""
+        async with self._connection(timeout) as (connection, left):
+            for pause in _PAUSES:
+                if await connection.fetchval(condition.sql, *condition.args, timeout=left):
+                    return await connection.fetch(query.sql, *query.args, timeout=left)
+                await asyncio.sleep(pause)
+        return None
 
     async def fetch_value(self, query: Query, *, timeout: float | None = None) -> object:  # noqa: ASYNC109 - as above
         """The first column of the first row, or None."""

@@ -25,11 +25,15 @@ FROM (
   GROUP BY 1
 ) AS days
 """
+_PLACED = f"""
+SELECT v.*, CASE WHEN NOT pg_is_in_recovery() THEN (pg_current_wal_insert_lsn() - '0/0')::bigint END AS place
+FROM ({_SQL}) AS v
+"""
 
 
-def query(organisation: str) -> Query:
-    """One row, for `of_row`."""
-    return Query(sql=_SQL, args=(organisation,))
+def query(organisation: str, *, placed: bool = False) -> Query:
+    """One row, for `of_row`; `placed` asks for the place in the log, which a replica has to have reached."""
+    return Query(sql=_PLACED if placed else _SQL, args=(organisation,))
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class DayVersions:
     """Since 1970, in UTC."""
     versions: Sequence[int]
     dirty: Sequence[int]
+    place: int | None = None
+    """In the primary's log: whoever has replayed it up to there has every row that this knows of."""
 
     def of(self, start: datetime, end: datetime) -> str:
         """One text that changes whenever a row in [start, end) changes, and never comes back.
@@ -52,7 +58,12 @@ class DayVersions:
         return f"{self.versions[last] - self.versions[first]}.{self.dirty[last] - self.dirty[first]}"
 
 
-def of_row(days: Iterable[int] | None, versions: Iterable[int] | None, dirty: Iterable[int] | None) -> DayVersions:
+def of_row(
+    days: Iterable[int] | None,
+    versions: Iterable[int] | None,
+    dirty: Iterable[int] | None,
+    place: int | None = None,
+) -> DayVersions:
     """An organisation without rows has no days."""
-    before = [array("q", accumulate(column or (), initial=0)) for column in (versions, dirty)]
-    return DayVersions(array("q", days or ()), *before)
+    known, changed = (array("q", accumulate(column or (), initial=0)) for column in (versions, dirty))
+    return DayVersions(array("q", days or ()), known, changed, place)

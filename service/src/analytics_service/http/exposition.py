@@ -32,6 +32,7 @@ class Metrics:
         self.delay = self._spent("event_loop_delay_seconds", "What a task waits that is due", buckets=_WAIT)
         self.waits = self._spent("db_pool_wait_seconds", "From asking for a connection to having one", buckets=_WAIT)
         self.queries = self._spent("db_query_duration_seconds", "Wait included", "endpoint", buckets=_REQUEST)
+        self.reads = self._counted("db_reads_total", "Statements of answers, by who answered", "server")
         self.exchanges = self._spent(
             "redis_exchange_duration_seconds", "Commands that travelled together", "result", buckets=_WAIT
         )
@@ -61,6 +62,9 @@ class Metrics:
             hits[tier].inc()
 
         return count
+
+    def read(self, server: str) -> None:
+        self.reads.labels(server).inc()
 
     def exchanged(self, seconds: float, result: Result) -> None:
         self.exchanges.labels(result).observe(seconds)

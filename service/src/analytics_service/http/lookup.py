@@ -73,7 +73,8 @@ async def _compute(services: Services, context: RequestContext, question: Questi
     started = time.perf_counter()
     with context.timed("db"), services.metrics.queries.labels(endpoint.name).time():
         left = max(services.statement_seconds - context.elapsed, 0)
-        rows = await services.database.fetch(endpoint.query(principal, params), timeout=left)
+        place = services.versions.place(principal.organisation)
+        rows = await services.reader.fetch(endpoint.query(principal, params), since=place, timeout=left)
     answer = endpoint.answer(params, rows)
     now = datetime.now(UTC)
     page = envelope.pagination(services.cursors, principal, endpoint.path, params, answer.page)

@@ -7,6 +7,7 @@ from analytics_service.cache.answers import Answers
 from analytics_service.cache.stale import Stale
 from analytics_service.cache.versions import Versions
 from analytics_service.database.pool import Database
+from analytics_service.database.replica import Reader
 from analytics_service.http.cursor import Cursors
 from analytics_service.http.exposition import Metrics
 from analytics_service.limits.limiter import Limiter
@@ -16,6 +17,7 @@ from analytics_service.redis import Redis
 @dataclass(frozen=True, kw_only=True)
 class Services:
     database: Database
+    reader: Reader
     redis: Redis | None
     authenticator: Authenticator
     limiter: Limiter
