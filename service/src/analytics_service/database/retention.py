@@ -65,7 +65,16 @@ _LEVEL: Final = f"""
 SELECT greatest(floor, {_FIRST}) AS floor, greatest(deleted_until, {_FIRST}) AS deleted_until
 FROM rollup_level WHERE level = $1
 """
-_ORGANISATIONS: Final = "SELECT DISTINCT org_id FROM rollup_version"
+_ORGANISATIONS: Final = """
+WITH RECURSIVE o (org_id) AS (
+    (SELECT org_id FROM rollup_version ORDER BY org_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT v.org_id FROM rollup_version AS v WHERE v.org_id > o.org_id ORDER BY v.org_id LIMIT 1)
+    FROM o WHERE o.org_id IS NOT NULL
+)
+SELECT org_id FROM o WHERE org_id IS NOT NULL
+"""
+"""Each once, and without a look at all of their days."""
 _MOVE_LEVEL: Final = "UPDATE rollup_level SET floor = $2 WHERE level = $1 AND floor < $2"
 _DELETED: Final = "UPDATE rollup_level SET deleted_until = floor WHERE level = $1"
 
