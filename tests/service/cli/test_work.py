@@ -4,9 +4,14 @@ import asyncio
 import json
 import signal
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
+import asyncpg
+
+from analytics_service.database.refresh import refresh
 from tests.support.eventually import eventually
 from tests.support.process import Process, serving
+from tests.support.service import T0, a_row, insert
 
 
 async def role(worker: Process) -> str:
@@ -35,3 +40,26 @@ async def test_another_leads_after_the_leader_was_killed_and_ends_on_sigterm(dat
     assert code == 0
     events = [json.loads(line)["event"] for line in output.splitlines()]
     assert events == ["working", "leading", "stopped"]
+
+
+async def test_rows_that_a_killed_worker_was_ending_are_ended_by_the_next_and_stay_added_up(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    left = "SELECT count(*) FROM traces"
+    try:
+        for day in range(20):
+            await insert(database_url, [a_row(day, ts=T0 + timedelta(days=day))])
+        await refresh(connection)
+        await connection.execute("INSERT INTO policy (name, value, revision) VALUES ('raw retention', 92, 1)")
+        async with serving(database_url, "work") as worker:
+            await eventually(lambda: connection.fetchval(f"SELECT ({left}) < 20"), seconds=60)
+            worker.process.send_signal(signal.SIGKILL)
+            await worker.process.wait()
+        assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 20
+        async with serving(database_url, "work"):
+            await eventually(lambda: connection.fetchval(f"SELECT ({left}) = 0"), seconds=60)
+            await eventually(lambda: connection.fetchval("SELECT count(*) = 0 FROM dropped_partition"), seconds=60)
+        assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 20
+        partitions = "SELECT count(*) FROM pg_class WHERE relname LIKE 'traces\\_p2024%' AND relkind = 'r'"
+        assert await connection.fetchval(partitions) == 0
+    finally:
+        await connection.close()
