@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics_service.database.levels import ROLLUPS, Level
+from analytics_service.database.policies.apply import COMPRESSIBLE
 from analytics_service.database.refresh import refresh, refresh_unit, units
 from analytics_service.database.retention import retain_raw, retain_rollup
 from analytics_service.database.source import CHAINS
@@ -50,12 +51,13 @@ STEP = st.one_of(
     st.tuples(st.just("refresh"), st.none()),
     st.tuples(st.just("refresh one"), st.integers(0, 99)),
     st.tuples(st.just("end"), st.just(Level.RAW) | st.sampled_from(ROLLUPS), st.integers(0, DAYS), STOP),
-    st.tuples(st.just("restart"), st.none()),
+    st.tuples(st.sampled_from(["restart", "compress"]), st.none()),
     st.tuples(st.just("ask"), LEVEL, MOMENT, MOMENT),
 )
 TABLES = ("traces", "rollup_dirty", "rollup_version", "dropped_partition", *(level.table for level in ROLLUPS))
 REFUSALS = (asyncpg.CheckViolationError, asyncpg.DuplicateTableError)
 """The latter where a partition was detached, and not dropped yet."""
+IS_COMMUNITY = "SELECT current_setting('timescaledb.license', true) = 'timescale'"
 LEVEL_FLOORS = "SELECT level, greatest(floor, '1970-01-01T00:00:00Z') FROM rollup_level"
 RAW_FLOOR = "SELECT greatest(floor, '1970-01-01T00:00:00Z') FROM rollup_floor"
 
@@ -110,6 +112,16 @@ class World:
             assert self.floor >= until
             assert await self.connection.fetchval("SELECT count(*) FROM traces WHERE ts < $1", self.floor) == 0
 
+    async def restart(self) -> None:
+        await self.connection.close()
+        self.connection = await asyncpg.connect(self.url)
+
+    async def compress(self) -> None:
+        """All chunks, where the edition can."""
+        if await self.connection.fetchval(IS_COMMUNITY):
+            await self.connection.execute(COMPRESSIBLE)
+            await self.connection.fetch("SELECT compress_chunk(c, true) FROM show_chunks('traces') AS c")
+
     def kept(self, span: Span, level: Level) -> bool:
         """Whether a level still counts a row: by itself, by hours where it is days, or by raw."""
         floors = [self.floor, *(self.floors[each] for each in CHAINS.get(level, (level,)) if each is not Level.RAW)]
@@ -139,9 +151,8 @@ class World:
                     await refresh_unit(self.connection, found[number % len(found)])
             case ("end", level, day, stop):
                 await self.end(level, DAY + timedelta(days=day), stop)
-            case ("restart", _):
-                await self.connection.close()
-                self.connection = await asyncpg.connect(self.url)
+            case (("restart" | "compress") as what, _):
+                await (self.restart() if what == "restart" else self.compress())
             case ("ask", level, start, end):
                 await self.ask(level, min(start, end), max(start, end))
             case _:  # nothing to update or delete

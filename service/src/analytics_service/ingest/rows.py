@@ -42,7 +42,9 @@ def row(fields: Iterable[tuple[Field, Any]], base: Mapping[str, object], origin:
             raise BadRow(f"{field.name}: {error}") from None
     _complete(made, origin)
     if floor is not None and made["ts"] < floor:
-        raise BadRow(f"ts: is before {floor:%Y-%m-%d}, where requests are no longer kept one by one")
+        raise BadRow(
+            f"ts: is before {floor:%Y-%m-%d}, where single requests are no longer kept: see RETENTION_RAW_DAYS"
+        )
     return made
 
 

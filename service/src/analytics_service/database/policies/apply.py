@@ -22,7 +22,7 @@ WHERE p.revision = $3
 """
 # Where no row was dropped, rows may be written again as soon as they are kept.
 _LOWER_FLOOR: Final = "UPDATE rollup_floor SET floor = dropped_until WHERE floor > dropped_until"
-_COMPRESSIBLE: Final = """
+COMPRESSIBLE: Final = """
 ALTER TABLE traces SET (
     timescaledb.compress, timescaledb.compress_segmentby = 'org_id, model', timescaledb.compress_orderby = 'ts DESC'
 )
@@ -130,7 +130,7 @@ async def _set_compression(connection: Connection, days: int | None) -> None:
     if days is None:
         return
     if not await connection.fetchval(_IS_COMPRESSIBLE):
-        await connection.execute(_COMPRESSIBLE)
+        await connection.execute(COMPRESSIBLE)
     await connection.execute(
         "SELECT add_compression_policy('public.traces', compress_after => make_interval(days => $1))", days
     )
