@@ -50,7 +50,7 @@ async def reads(client: Client, server: str) -> float:
 
 
 @asynccontextmanager
-async def serving(url: str, replica: str, **environment: str) -> AsyncIterator[Client]:
+async def serving(url: str, replica: str, **environment: Any) -> AsyncIterator[Client]:
     async with a_service(url, DATABASE_READONLY_URL=replica, **environment) as client:
         yield client
 
