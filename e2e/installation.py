@@ -78,9 +78,9 @@ def secret(name: str, **values: str) -> dict[str, Any]:
 
 
 def analyticsapi(kubectl: Kubectl, name: str = "demo", **spec: Any) -> dict[str, Any]:
-    """The first resource of the README, under another name or with other fields."""
+    """The first resource of the README, under another name or with other fields; a test's node has room for many."""
     example: dict[str, Any] = yaml.safe_load((TOP / "docs/examples/analyticsapi.yaml").read_text())
     example["metadata"]["name"] = name
-    example["spec"] |= spec
+    example["spec"] |= {"worker": {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}}} | spec
     example["spec"]["image"]["repository"] = f"{kubectl.image_prefix}analytics-service"
     return example

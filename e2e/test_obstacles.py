@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from e2e import installation
-from e2e.conftest import wait_ready
+from e2e.conftest import wait_in_order, wait_ready
 from e2e.installation import KIND, secret
 from e2e.kubectl import Kubectl, condition, eventually
 from e2e.obstacles import OBSTACLES, Obstacle, World, limit, unpoliced
@@ -35,6 +35,10 @@ def world(kubectl: Kubectl) -> Iterator[World]:
         for each in everywhere:
             installation.make_namespace(each)
             each.apply(secret("credentials", **{"database-url": found.url()}))
+        for each in (side, crowd):  # of their own: nobody else's worker leads there
+            name = each.namespace.rpartition("-")[2]
+            installation.sql(kubectl, "llm_observatory", f"CREATE DATABASE {name}")
+            each.apply(secret("other", **{"database-url": found.url(database=name)}))
         watched = ",".join(each.namespace for each in everywhere)
         installation.install_operator(side, values=(f"watchNamespaces={{{watched}}}", "aggregatedRoles=false"))
         yield replace(found, rules=(law.get("role", "analytics-operator") or {})["rules"])
@@ -60,7 +64,7 @@ def restarts(world: World) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def before(world: World) -> Before:
     for kubectl in (world.plain, world.quota):
-        world.declare(kubectl, "other")
+        world.declare(kubectl, "other", credentials="other")
     world.declare(world.plain, "policed", replicas=0)
     world.declare(world.quota, "crowded", replicas=0)
     for kubectl, name in ((world.plain, "policed"), (world.quota, "crowded")):
@@ -68,6 +72,7 @@ def before(world: World) -> Before:
     others = []
     for kubectl in (world.plain, world.quota):
         wait_ready(kubectl, "other")
+        wait_in_order(kubectl, "other")
         others.append((kubectl, Quiet.seen(kubectl, "other")))
     return Before(others=tuple(others), operator=restarts(world))
 
