@@ -108,6 +108,10 @@ bench: ## The short form of bench-service, without latency
 bench-service: setup redis-server ## Measure what a request costs, beside FastAPI, axum and pgbench (cargo builds axum's, once)
 	@$(RUN) python -m bench.service $(ARGS)
 
+.PHONY: bench-db
+bench-db: setup ## Measure the store: import, dashboards, late rows, disk (20 M rows: ARGS="--sizes 1000000" is shorter)
+	@$(RUN) python -m bench.database $(ARGS)
+
 .PHONY: bench-operator
 bench-operator: setup tools ## Measure what the operator costs at 10, 100 and 1,000 resources (ARGS="--sizes 3000")
 	@$(RUN) python -m bench.operator $(ARGS)

@@ -55,6 +55,11 @@ class Server:
         psql = str(_embedded() / "psql")
         return _call(psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *commands, self.named(database))
 
+    def schema(self, url: str) -> str:
+        """What pg_dump says of it, but for tokens that it draws anew each time, and counters that builds keep in it."""
+        text = _call(str(_embedded() / "pg_dump"), "--schema-only", url)
+        return "\n".join(line for line in text.splitlines() if "restrict" not in line and "pg_attver" not in line)
+
     @contextmanager
     def database(self, *, migrated: bool) -> Iterator[str]:
         """The URL of a database that exists only inside."""

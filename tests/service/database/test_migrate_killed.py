@@ -1,9 +1,11 @@
-"""kill -9 in the middle of a step outside a transaction: the next run repeats the step and ends in the same schema."""
+"""kill -9 at and inside every step: the next run goes on, and ends in the schema of a run that nobody disturbed."""
 
 import asyncio
+import difflib
 import json
 import signal
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import asyncpg
@@ -12,6 +14,7 @@ import pytest
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.database.migrate.steps import load
 from tests.support.eventually import eventually
+from tests.support.postgres import Server
 
 pytestmark = pytest.mark.postgres
 
@@ -64,6 +67,66 @@ async def test_a_killed_step_is_repeated(empty_url: str, tmp_path: Path, number:
     finally:
         await blocker.close()
         await watcher.close()
+
+
+BLOCKED = """
+SELECT EXISTS (
+    SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE $1
+)
+"""
+
+
+async def killed_inside(url: str, folder: Path, *, lock: str, waits_in: str) -> None:
+    """A run of the folder's steps that is killed while a statement like `waits_in` waits for `lock`."""
+    blocker, watcher = await asyncpg.connect(url), await asyncpg.connect(url)
+    try:
+        async with blocker.transaction():
+            await blocker.execute(lock)
+            process = await start(url, folder)
+            try:
+                await eventually(lambda: watcher.fetchval(BLOCKED, waits_in), seconds=30)
+            finally:
+                process.kill()
+                await process.wait()
+    finally:
+        await blocker.close()
+        await watcher.close()
+
+
+async def test_every_step_of_the_history_survives_a_kill_at_its_end(
+    edition_server: Server, edition_url: str, empty_edition_url: str, tmp_path: Path
+) -> None:
+    """All of its statements have run then, and are not committed."""
+    connection = await asyncpg.connect(edition_url)
+    made_for = await connection.fetchval("SELECT made_for FROM schema_meta")
+    await connection.close()
+    history = files("analytics_service.database").joinpath("migrations")
+    for step in load():
+        assert step.transactional, f"{step.name} has to be killed after each of its statements, too"
+        (tmp_path / f"{step.name}.sql").write_text(history.joinpath(f"{step.name}.sql").read_text())
+        if made_for in step.requires and step.number > 1:  # before the first there is no journal
+            lock = "SELECT FROM schema_meta FOR UPDATE"
+            await killed_inside(empty_edition_url, tmp_path, lock=lock, waits_in="%schema_meta%")
+        result = await migrate(empty_edition_url, load(tmp_path), say=lambda _: None)
+        assert (result.succeeded, result.version) == (True, step.number), result.message
+    disturbed, smooth = (edition_server.schema(url).splitlines() for url in (empty_edition_url, edition_url))
+    assert list(difflib.unified_diff(smooth, disturbed, lineterm="")) == []
+
+
+async def test_a_step_outside_a_transaction_survives_a_kill_in_each_of_its_statements(
+    edition_server: Server, empty_edition_url: str, tmp_path: Path
+) -> None:
+    tables = "".join(f"CREATE TABLE things{n} (n int);\n" for n in (1, 2, 3))
+    (tmp_path / "0001_things.sql").write_text(f"-- phase: expand\n{tables}")
+    await migrate(empty_edition_url, load(tmp_path), say=lambda _: None)
+    statements = [f"ALTER TABLE things{n} ADD COLUMN IF NOT EXISTS m int" for n in (1, 2, 3)]
+    (tmp_path / "0002_columns.sql").write_text("-- phase: expand\n-- tx: none\n" + ";\n".join(statements) + ";\n")
+    for number in (1, 2, 3):
+        lock = f"LOCK TABLE things{number}"
+        await killed_inside(empty_edition_url, tmp_path, lock=lock, waits_in=f"%things{number}%")
+    result = await migrate(empty_edition_url, load(tmp_path), say=lambda _: None)
+    assert (result.succeeded, result.applied, result.version) == (True, ("0002_columns",), 2), result.message
+    assert edition_server.schema(empty_edition_url).count(" m integer") == 3
 
 
 async def test_sigterm_ends_the_command_with_a_result_and_a_note_in_the_journal(

@@ -1,0 +1,60 @@
+"""What was measured, and the tables of docs/performance.md that it becomes. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.database.measures import Asked, Imported, Late
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    server: str
+    imported: Imported
+    asked: list[Asked]
+    """By size."""
+    late: list[Late]
+    sizes: list[dict[str, int]]
+    """Bytes."""
+
+
+def tables(found: Figures) -> Iterator[str]:
+    """The lines of the tables."""
+    yield f"On {found.server}."
+    yield ""
+    yield from _contract(found)
+    yield ""
+    yield "| rows | dashboard of 90 days from rollups, ms | from raw, ms | raw : rollups |"
+    yield "|---|---|---|---|"
+    for one in found.asked:
+        yield f"| {one.rows:,} | {one.rollup:.2f} | {one.raw:,.0f} | {one.raw / one.rollup:,.0f} |"
+    yield ""
+    yield f"| a late row, ms (rows of its bucket) | {' | '.join(f'{one.rows:,}' for one in found.asked)} |"
+    yield "|---" * (len(found.asked) + 1) + "|"
+    for level in found.late[0].milliseconds:
+        cells = (f"{one.milliseconds[level]:.1f} ({one.rows[level]:,})" for one in found.late)
+        yield f"| {level} | {' | '.join(cells)} |"
+    yield f"| all levels | {' | '.join(f'{sum(one.milliseconds.values()):.1f}' for one in found.late)} |"
+    yield ""
+    yield f"| MB on disk | {' | '.join(f'{one.rows:,}' for one in found.asked)} |"
+    yield "|---" * (len(found.asked) + 1) + "|"
+    for what in found.sizes[0]:
+        yield f"| {what} | {' | '.join(f'{one[what] / 1e6:,.0f}' for one in found.sizes)} |"
+
+
+def _contract(found: Figures) -> Iterator[str]:
+    share = found.imported.ours / found.imported.copy
+    grows = found.asked[-1].rollup / found.asked[0].rollup
+    less = found.asked[-1].raw / found.asked[-1].rollup
+    sizes = f"{found.asked[0].rows:,} and {found.asked[-1].rows:,}"
+    yield "| goal | measured | met |"
+    yield "|---|---|---|"
+    yield (
+        f"| import: at least 0.60 of COPY's rate | {share:.2f} ({found.imported.ours:,.0f} of "
+        f"{found.imported.copy:,.0f} rows/s) | {_met(ok=share >= 0.6)} |"
+    )
+    yield f"| dashboard: within 1.5 between {sizes} rows | {grows:.2f} | {_met(ok=grows <= 1.5)} |"
+    yield f"| dashboard: at least 100 times less than from raw | {less:,.0f} | {_met(ok=less >= 100)} |"
+
+
+def _met(*, ok: bool) -> str:
+    return "yes" if ok else "no"

@@ -1,0 +1,168 @@
+"""What is measured, each on one connection."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from analytics_service.auth.principal import Principal, Role
+from analytics_service.database.edition import Edition, inspect
+from analytics_service.database.levels import ROLLUPS, Level
+from analytics_service.database.query import Query
+from analytics_service.database.refresh import refresh, refresh_unit, units
+from analytics_service.http.parameters import parse
+from analytics_service.ingest.batches import Options, Tally, batches
+from analytics_service.ingest.fields import COLUMNS
+from analytics_service.ingest.load import load, sources
+from analytics_service.ingest.mapping import columns
+from analytics_service.ingest.readers import opened
+from analytics_service.ingest.rows import record
+from analytics_service.metrics import statement
+from analytics_service.metrics.parameters import MetricParameters
+from analytics_service.metrics.route import Route
+from bench.database.rows import DAYS, END, ORGANISATION, START
+
+ASKED = (("metrics", "request_count,total_cost,total_tokens,duration"), ("interval", "1day"), ("group_by", "model"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """Rows a second."""
+
+    ours: float
+    copy: float
+    refresh_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Milliseconds of a dashboard of 90 days."""
+
+    rows: int
+    rollup: float
+    raw: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Late:
+    """Milliseconds that the refresh of one late row takes, by level, and how many rows of raw its bucket has."""
+
+    milliseconds: dict[str, float]
+    rows: dict[str, int]
+
+
+async def imported(connection: Any, path: Path, *, rounds: int) -> Imported:
+    """The same rows by `import`, and by COPY of what it makes of them: interleaved, into the same empty table."""
+    options = Options(columns=columns([], [], []))
+    await connection.fetchval("SELECT ensure_partitions($1, $2)", START, START + timedelta(days=1))
+    ours: list[float] = []
+    copied: list[float] = []
+    refreshed: list[float] = []
+    for _ in range(rounds):
+        tally = Tally()
+        with opened(str(path)) as file:
+            parsed = [[record(row) for row in batch] for batch in batches(file, "bench", options, tally)]
+        for measure, found in ((_copy, copied), (_load, ours)):
+            await connection.execute("TRUNCATE traces, rollup_dirty")
+            started = time.perf_counter()
+            count = await measure(connection, path, options, parsed)
+            found.append(count / (time.perf_counter() - started))
+        started = time.perf_counter()
+        await refresh(connection)
+        refreshed.append(time.perf_counter() - started)
+    return Imported(ours=median(ours), copy=median(copied), refresh_seconds=median(refreshed))
+
+
+async def _copy(connection: Any, _path: Path, _options: Options, parsed: list[list[Any]]) -> int:
+    for batch in parsed:
+        await connection.copy_records_to_table("traces", records=batch, columns=COLUMNS)
+    return sum(map(len, parsed))
+
+
+async def _load(connection: Any, path: Path, options: Options, _parsed: list[list[Any]]) -> int:
+    tally = Tally()
+    await load(connection, sources([str(path)], "bench"), options, tally, lambda _file, _tally: None)
+    return tally.inserted
+
+
+async def asked(connection: Any, count: int, *, rounds: int) -> Asked:
+    params = parse(MetricParameters, [*ASKED, ("from", START.isoformat()), ("to", END.isoformat())], now=END)
+    raw = parse(MetricParameters, [*ASKED, ("from", START.isoformat()), ("to", END.isoformat())], now=END)
+    raw.__dict__["route"] = Route(level=Level.RAW)
+    principal = Principal(
+        organisation=ORGANISATION, subject="bench", projects=frozenset(), role=Role.ADMIN, permissions=frozenset()
+    )
+    by_rollup, by_raw = statement.query(principal, params), statement.query(principal, raw)
+    await answered(connection, by_rollup)
+    return Asked(
+        rows=count,
+        rollup=median([await timed(partial(answered, connection, by_rollup)) for _ in range(rounds * 20)]),
+        raw=median([await timed(partial(answered, connection, by_raw)) for _ in range(max(rounds // 2, 1))]),
+    )
+
+
+async def answered(connection: Any, query: Query) -> Any:
+    return await connection.fetch(query.sql, *query.args)
+
+
+async def timed(do: Callable[[], Awaitable[Any]]) -> float:
+    """Milliseconds."""
+    started = time.perf_counter()
+    await do()
+    return (time.perf_counter() - started) * 1000
+
+
+async def late(connection: Any, *, rounds: int) -> Late:
+    """One row more in a bucket that was clean."""
+    spent: dict[str, list[float]] = {level.code: [] for level in ROLLUPS}
+    moment = START + timedelta(days=DAYS // 2, hours=7, minutes=31)
+    for number in range(rounds):
+        await connection.execute(
+            "INSERT INTO traces (org_id, trace_id, span_id, ts, duration_us, user_id) VALUES ($1, $2, 's', $3, 1, 'u')",
+            ORGANISATION,
+            f"late {number}",
+            moment + number * timedelta(seconds=1),
+        )
+        for unit in await units(connection):
+            spent[unit.level.code].append(await timed(partial(refresh_unit, connection, unit)))
+    read = {}
+    for level in ROLLUPS:
+        start = moment - (moment - START) % level.step
+        read[level.code] = await connection.fetchval(
+            "SELECT count(*) FROM traces WHERE org_id = $1 AND ts >= $2 AND ts < $3",
+            ORGANISATION,
+            start,
+            start + level.step,
+        )
+    return Late(milliseconds={code: median(each) for code, each in spent.items()}, rows=read)
+
+
+async def sizes(connection: Any) -> dict[str, int]:
+    """Bytes: of raw and its indexes, of all rollups, and of raw as the edition compresses it."""
+    found = {
+        "raw": await _raw(connection, "pg_table_size"),
+        "indexes of raw": await _raw(connection, "pg_indexes_size"),
+    }
+    rollups = [await connection.fetchval(f"SELECT pg_total_relation_size('{level.table}')") for level in ROLLUPS]
+    found["rollups"] = sum(rollups)
+    if (await inspect(connection)).edition is Edition.COMMUNITY:
+        await connection.execute(
+            "ALTER TABLE traces SET (timescaledb.compress, timescaledb.compress_segmentby = 'org_id, model', "
+            "timescaledb.compress_orderby = 'ts DESC')"
+        )
+        await connection.execute("SELECT compress_chunk(c) FROM show_chunks('traces') AS c", timeout=3600)
+        found["raw, compressed"] = await connection.fetchval("SELECT hypertable_size('traces')")
+    return found
+
+
+async def _raw(connection: Any, function: str) -> int:
+    if await connection.fetchval("SELECT to_regclass('public.traces_partitions') IS NOT NULL"):
+        names = "SELECT quote_ident(name)::regclass AS part FROM traces_partitions"
+    else:
+        names = "SELECT c AS part FROM show_chunks('traces') AS c"
+    size: int = await connection.fetchval(f"SELECT sum({function}(part))::bigint FROM ({names}) AS parts")
+    return size

@@ -1,0 +1,82 @@
+"""Rows for the benchmarks: the same for the same number, with short texts; and a file of them to import."""
+
+import csv
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from analytics_service.database.refresh import refresh
+
+ORGANISATION = "bench"
+DAYS = 90
+END = datetime(2026, 1, 1, tzinfo=UTC)
+START = END - timedelta(days=DAYS)
+_MOST_DAYS = 30
+"""That one statement fills: partitions are made for each day."""
+
+_FILL = """
+INSERT INTO traces (
+    org_id, project_id, trace_id, span_id, ts,
+    provider, model, operation_type, environment, status_code, input_text,
+    prompt_tokens, completion_tokens, total_tokens, prompt_cost_usd, completion_cost_usd, total_cost_usd,
+    duration_us, ttft_us, user_id, team_id
+)
+SELECT $1, 'p' || h % 2, 't' || n, 's', $2::timestamptz + n * $4::interval,
+    'provider' || h % 3, 'model' || h % 10, 'chat', CASE WHEN h % 5 = 0 THEN 'staging' ELSE 'production' END,
+    CASE WHEN h % 50 = 0 THEN 'ERROR' ELSE 'OK' END, 'a short text',
+    h % 4000, h % 900, h % 4000 + h % 900, h % 4000 * 1e-6, h % 900 * 4e-6, h % 4000 * 1e-6 + h % 900 * 4e-6,
+    h % 9000000, h % 900000, 'u' || h % 5000, 't' || h % 20
+FROM (SELECT n, abs(hashint8(n)::bigint) AS h FROM generate_series($3::bigint, $5::bigint) AS n) AS numbered
+"""
+_MARK = """
+INSERT INTO rollup_dirty (level, org_id, bucket_start)
+SELECT level, $1, bucket FROM rollup_level, generate_series($2::timestamptz, $3::timestamptz - step, step) AS bucket
+"""
+HEADER = ("organisation", "project", "ts", "provider", "model", "operation_type", "environment", "status_code")
+_MORE = ("prompt_tokens", "completion_tokens", "duration_ms", "user_id", "input_text")
+
+
+async def fill(connection: Any, count: int, *, done: Any) -> None:
+    """`count` rows over DAYS, and their rollups. The log is written once at the end, as if in one statement."""
+    every = timedelta(days=DAYS) / count
+    for day in range(0, DAYS, _MOST_DAYS):
+        await connection.fetchval(
+            "SELECT ensure_partitions($1, $2)", START + timedelta(days=day), START + timedelta(days=day + _MOST_DAYS)
+        )
+    await connection.execute("ALTER TABLE traces DISABLE TRIGGER USER")
+    step = max(count // DAYS, 1)
+    for first in range(0, count, step):
+        await connection.execute(_FILL, ORGANISATION, START, first, every, min(first + step, count) - 1)
+        done(first / count / 2)
+    await connection.execute("ALTER TABLE traces ENABLE TRIGGER USER")
+    await connection.execute(_MARK, ORGANISATION, START, END)
+    await refresh(connection, lambda number, units: done(0.5 + number / max(units, 1) / 2))
+    await connection.execute("VACUUM ANALYZE")
+
+
+def write(path: Path, count: int) -> None:
+    """A CSV of `count` requests of four hours, about 150 bytes each."""
+    chance = random.Random(4)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow((*HEADER, *_MORE))
+        for number in range(count):
+            writer.writerow(
+                (
+                    *(
+                        ORGANISATION,
+                        f"p{number % 2}",
+                        (START + number * timedelta(hours=4) / count).isoformat(),
+                        "openai",
+                    ),
+                    *("gpt-4o", "chat", "production", "OK"),
+                    *(
+                        chance.randrange(4000),
+                        chance.randrange(900),
+                        chance.randrange(9000),
+                        f"u{number % 5000}",
+                        "short",
+                    ),
+                )
+            )
