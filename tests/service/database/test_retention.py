@@ -1,9 +1,11 @@
 """Rows end by age, and no answer from a rollup notices: whoever writes, reads, or is killed meanwhile."""
 
 import asyncio
+import random
 import sys
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -75,12 +77,20 @@ async def raw(connection: Any) -> tuple[int, datetime]:
     return row[0], row[1]
 
 
-async def refused(connection: Any, ts: datetime) -> bool:
+async def refused(connection: Any, span: Span) -> bool:
+    """Whether it was not written, since its day has ended, or is being detached."""
     try:
-        await insert(connection, [Span(trace_id="too late", ts=ts)])
+        async with connection.transaction():
+            await insert(connection, [span])
+    except asyncpg.DuplicateTableError:
+        return True
     except asyncpg.CheckViolationError as error:
         return error.constraint_name == "traces_not_before_floor"
     return False
+
+
+def at(moment: datetime) -> Span:
+    return Span(trace_id="too late", ts=moment)
 
 
 async def test_raw_ends_and_every_answer_from_rollups_stays_at_each_step(connection: Any) -> None:
@@ -92,7 +102,7 @@ async def test_raw_ends_and_every_answer_from_rollups_stays_at_each_step(connect
         await assert_answers(connection, ledger)
     assert seen >= {What.REFRESHED, What.MOVED, What.DROPPED}
     assert await raw(connection) == (16, DAY + 3 * DAYS + timedelta(minutes=7))
-    assert await refused(connection, DAY + 3 * DAYS - timedelta(microseconds=1))
+    assert await refused(connection, at(DAY + 3 * DAYS - timedelta(microseconds=1)))
     assert await retained(connection, DAY + 3 * DAYS) == []
     await refresh(connection)
     await assert_answers(connection, ledger)
@@ -120,7 +130,7 @@ async def test_a_floor_that_writers_never_leave_alone_stays(connection: Any) -> 
         ledger.append(span)
     assert (await raw(connection))[0] == len(ledger)
     await assert_answers(connection, ledger)
-    assert not await refused(connection, DAY)
+    assert not await refused(connection, at(DAY))
 
 
 async def test_a_writer_in_flight_below_the_coming_floor_is_waited_for(edition_url: str, connection: Any) -> None:
@@ -164,8 +174,8 @@ async def test_a_writer_in_flight_in_a_partition_that_only_begins_below_the_floo
     steps = await retained(connection, DAY + DAYS)
     assert What.DROPPED not in {step.what for step in steps}, "its other days are kept"
     await assert_answers(connection, ledger)
-    assert await refused(connection, DAY)
-    assert not await refused(connection, DAY + DAYS)
+    assert await refused(connection, at(DAY))
+    assert not await refused(connection, at(DAY + DAYS))
 
 
 async def test_a_writer_that_makes_a_partition_below_the_coming_floor_is_waited_for(
@@ -229,6 +239,48 @@ async def kill_after(url: str, last: str) -> None:
     assert await asyncio.wait_for(process.wait(), 60) == -9
 
 
+async def test_writers_refreshes_and_ends_at_once_end_in_the_truth(edition_url: str, connection: Any) -> None:
+    pool = await asyncpg.create_pool(edition_url, min_size=6, max_size=6)
+    planned = [Span(trace_id=f"t{n}", ts=DAY + n * timedelta(minutes=18), prompt_tokens=n) for n in range(400)]
+    random.Random(5).shuffle(planned)
+    ledger: list[Span] = []
+    late, first_day_ended = 0, asyncio.Event()
+
+    async def write(part: list[Span]) -> None:
+        nonlocal late
+        async with pool.acquire() as writer:
+            for number, span in enumerate(part):
+                if number == len(part) // 2:
+                    await first_day_ended.wait()
+                if await refused(writer, span):
+                    late += 1
+                else:
+                    ledger.append(span)
+
+    async def refresh_often() -> None:
+        async with pool.acquire() as refresher:
+            for _ in range(6):
+                await refresh(refresher)
+
+    async def end_day_by_day() -> None:
+        async with pool.acquire() as ender:
+            for until in (DAY + DAYS, DAY + 2 * DAYS, DAY + 3 * DAYS):
+                await eventually(partial(gone_on, ender, until), seconds=120)
+                first_day_ended.set()
+
+    try:
+        await asyncio.gather(*(write(planned[n::3]) for n in range(3)), refresh_often(), end_day_by_day())
+    finally:
+        await pool.close()
+    assert len(ledger) + late == len(planned)
+    assert late > 0
+    await assert_answers(connection, ledger)
+    await eventually(lambda: gone_on(connection, DAY + 4 * DAYS), seconds=60)
+    await refresh(connection)
+    await assert_answers(connection, ledger)
+    assert (await raw(connection))[0] == sum(span.ts >= DAY + 4 * DAYS for span in ledger)
+
+
 async def test_what_was_detached_by_one_that_was_killed_is_dropped(database_url: str, plain: Any) -> None:
     ledger = spans(4)
     await insert(plain, ledger)
@@ -264,19 +316,19 @@ async def test_one_that_is_killed_while_it_detaches_is_finished_and_no_reader_is
             ledger.append(late)
     finally:
         await reader.close()
-    await eventually(lambda: gone_on(plain))
+    await eventually(lambda: gone_on(plain, None))
     assert not await plain.fetchval(PENDING)
     assert (await raw(plain))[0] == 17
     await assert_answers(plain, ledger)
 
 
-async def gone_on(connection: Any) -> bool:
+async def gone_on(connection: Any, until: datetime | None) -> bool:
     """As the worker does it: once more when a lock is held, which the killed one's server process may still do."""
     try:
-        await retained(connection, None)
+        await retained(connection, until)
     except asyncpg.LockNotAvailableError:
         return False
-    return True
+    return until is None or bool(await connection.fetchval("SELECT floor >= $1 FROM rollup_floor", until))
 
 
 async def test_partitions_that_somebody_detached_are_not_ours_to_drop(plain: Any) -> None:
