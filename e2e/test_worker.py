@@ -48,7 +48,7 @@ def test_the_status_shows_the_policies_and_the_edition(kubectl: Kubectl) -> None
 
 def test_a_policy_reaches_the_store_and_rolls_no_pod_of_the_api(kubectl: Kubectl) -> None:
     before = (kubectl.get("deployment", NAME) or {})["metadata"]["generation"]
-    kubectl.patch(KIND, NAME, {"spec": {"timescale": {"retentionDays": {"oneDay": 2000, "raw": None}}}})
+    kubectl.patch(KIND, NAME, {"spec": {"timescale": {"retentionDays": {"oneDay": 2000, "raw": "Forever"}}}})
     eventually(
         lambda: (
             (table(kubectl)["1day retention"]["found"], table(kubectl)["raw retention"]["found"]) == ("2000 d", "keep")

@@ -104,9 +104,12 @@ def without_nulls(value: Any, default: Any) -> Any:
         ),
         pytest.param({"timescale": {"retentionDays": {"raw": 8}, "chunkHours": 6}}, id="a short retention"),
         pytest.param({"timescale": {"chunkHours": 168, "retentionDays": {"raw": 14}}}, id="two chunks of a week"),
-        pytest.param({"timescale": {"retentionDays": {"oneHour": None, "oneDay": None}}}, id="kept for ever"),
-        pytest.param({"timescale": {"retentionDays": {"raw": None}, "compressAfterDays": 900}}, id="late compression"),
-        pytest.param({"timescale": {"retentionDays": {"raw": 8}, "compressAfterDays": None}}, id="no compression"),
+        pytest.param({"timescale": {"retentionDays": {"oneHour": "Forever", "oneDay": "Forever"}}}, id="for ever"),
+        pytest.param({"timescale": {"retentionDays": {"oneHour": None, "oneDay": None}}}, id="for ever as null"),
+        pytest.param(
+            {"timescale": {"retentionDays": {"raw": "Forever"}, "compressAfterDays": 900}}, id="late compression"
+        ),
+        pytest.param({"timescale": {"retentionDays": {"raw": 8}, "compressAfterDays": "Never"}}, id="no compression"),
         pytest.param({"worker": {"replicas": 2, "resources": {"requests": {"cpu": "10m"}}}}, id="two workers"),
         pytest.param({"migrations": {"allowDestructive": "0123456789abcdef"}}, id="a plan"),
         pytest.param(
@@ -163,7 +166,9 @@ def test_the_api_server_accepts(play: Play, spec: dict[str, Any]) -> None:
         pytest.param({"timescale": {"retentionDays": {"raw": 7}}}, "equal to 8", id="less raw than percentiles need"),
         pytest.param({"timescale": {"retentionDays": {"oneHour": 90}}}, "equal to 91", id="less than metrics need"),
         pytest.param({"timescale": {"retentionDays": {"oneMinute": 500}}}, "what is coarser", id="minutes over hours"),
-        pytest.param({"timescale": {"retentionDays": {"oneMinute": None}}}, "what is coarser", id="minutes for ever"),
+        pytest.param({"timescale": {"retentionDays": {"oneMinute": "Forever"}}}, "coarser", id="minutes for ever"),
+        pytest.param({"timescale": {"retentionDays": {"oneMinute": None}}}, "what is coarser", id="minutes as null"),
+        pytest.param({"timescale": {"retentionDays": {"raw": "92d"}}}, "should match", id="another word"),
         pytest.param({"timescale": {"retentionDays": {"oneHour": None}}}, "what is coarser", id="hours for ever"),
         pytest.param({"timescale": {"chunkHours": 36}}, "must divide a day", id="chunks across midnight"),
         pytest.param(
@@ -203,14 +208,24 @@ def test_the_api_server_refuses_names_that_no_child_could_have(play: Play, name:
 
 
 @pytest.mark.kube
-def test_a_null_retention_survives_the_defaults(play: Play) -> None:
-    kept = {"raw": None, "oneMinute": None, "oneHour": None, "oneDay": None}
-    play.declare(timescale={"retentionDays": kept, "compressAfterDays": None})
+@pytest.mark.parametrize("word", ["Forever", None])
+def test_an_endless_retention_survives_the_defaults(play: Play, word: str | None) -> None:
+    kept = dict.fromkeys(("raw", "oneMinute", "oneHour", "oneDay"), word)
+    play.declare(timescale={"retentionDays": kept, "compressAfterDays": word and "Never"})
     stored = play.api.get("AnalyticsApi", "demo")["spec"]
     assert stored["timescale"]["retentionDays"] == kept
     wanted = Spec.model_validate(stored).timescale
     assert (wanted.retention_days.raw, wanted.retention_days.one_day, wanted.compress_after_days) == (None, None, None)
     assert wanted.chunk_hours == 24
+
+
+@pytest.mark.kube
+def test_a_merge_patch_can_end_a_retention(play: Play) -> None:
+    """As `kubectl apply` and `kubectl patch` send it; a null would bring the default back."""
+    play.declare()
+    play.edit(timescale={"retentionDays": {"raw": "Forever"}})
+    stored = play.api.get("AnalyticsApi", "demo")["spec"]["timescale"]["retentionDays"]
+    assert stored["raw"] == "Forever"
 
 
 @pytest.mark.kube

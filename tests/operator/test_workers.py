@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from analytics_operator import worker
 from analytics_operator.objects import Key
-from analytics_operator.worker import Address, Heard, Said, addresses
+from analytics_operator.worker import UNASKED, Address, Heard, Said, addresses
 from analytics_operator.workers import MOST_BYTES, SECONDS_WITHOUT_A_LEADER, Workers
 from tests.operator.play import Play
 from tests.support.kube import Object, eventually
@@ -86,22 +86,35 @@ def test_only_running_pods_with_an_address_are_asked() -> None:
 
 def test_what_is_said_becomes_two_conditions_and_a_table() -> None:
     heard = Heard(said=Said.model_validate(leading(policies=HELD)))
-    policies, fresh = worker.conditions(heard)
+    policies, fresh = worker.conditions(heard, {})
     assert (policies.type, policies.status, policies.reason) == ("PoliciesApplied", False, "DestructiveChange")
     assert (fresh.type, fresh.status, fresh.reason) == ("DataFresh", True, "Fresh")
-    assert worker.table(heard) == [ROW]
+    assert worker.table(heard, {}) == [ROW]
 
 
 def test_silence_is_not_taken_for_order() -> None:
     for heard in (Heard(problem="no worker runs"), Heard(said=Said.model_validate(leading(policies=None, fresh=None)))):
-        assert [(each.status, each.reason) for each in worker.conditions(heard)] == [(False, "WorkerUnavailable")] * 2
-    assert worker.table(Heard()) is None
+        assert [(each.status, each.reason) for each in worker.conditions(heard, {})] == [
+            (False, "WorkerUnavailable")
+        ] * 2
+    assert worker.table(Heard(), {}) is None
+
+
+def test_an_operator_that_has_not_asked_yet_leaves_all_as_it_was() -> None:
+    said = [
+        {"type": each.type, "status": str(each.status), "reason": each.reason, "message": each.message}
+        for each in worker.conditions(Heard(said=Said.model_validate(leading(policies=HELD))), {})
+    ]
+    previous = {"conditions": said, "policies": [ROW]}
+    assert [each.reason for each in worker.conditions(UNASKED, previous)] == ["DestructiveChange", "Fresh"]
+    assert worker.table(UNASKED, previous) == [ROW]
+    assert [each.reason for each in worker.conditions(UNASKED, {})] == ["WorkerUnavailable"] * 2
 
 
 def test_the_table_keeps_to_the_bounds_of_the_schema() -> None:
     row = ROW | {"name": "n" * 999, "message": "m\n" * 9999}
     many = Heard(said=Said.model_validate(leading(policies=HELD | {"table": [row] * 99})))
-    found = worker.table(many)
+    found = worker.table(many, {})
     assert found is not None
     assert (len(found), len(found[0]["name"]), len(found[0]["message"])) == (16, 64, 1024)
 

@@ -48,7 +48,9 @@ def strict(schema: Any) -> Any:
     if schema.get("x-kubernetes-int-or-string"):
         found["type"] = ["integer", "string"]
     if schema.get("nullable"):  # OpenAPI's word, which JSON schema does not know
-        found["type"] = [schema["type"], "null"]
+        types = found["type"]
+        found["type"] = [*([types] if isinstance(types, str) else types), "null"]
+        found["anyOf"] = [*found.get("anyOf", [{}]), {"type": "null"}]
     named = isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
     if named and not schema.get("x-kubernetes-preserve-unknown-fields"):
         found.setdefault("additionalProperties", False)

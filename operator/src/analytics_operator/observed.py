@@ -9,7 +9,7 @@ from analytics_operator import names
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.credentials import SecretData
 from analytics_operator.objects import Manifest, controller
-from analytics_operator.worker import Heard
+from analytics_operator.worker import UNASKED, Heard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Observed:
     pods: tuple[Manifest, ...] = ()
     config_maps: tuple[Manifest, ...] = ()
     replica_sets: tuple[Manifest, ...] = ()
-    heard: Heard = field(default_factory=Heard)
+    heard: Heard = UNASKED
     """What the worker said last."""
     unserved: tuple[str, ...] = ()
     """Fields that this operator knows and the served CRD does not."""

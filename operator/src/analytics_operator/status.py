@@ -73,7 +73,7 @@ def derive(observed: Observed, plan: Plan, applied: Applied, *, now: datetime) -
         "readyReplicas": found.ready if found else 0,
         "selector": names.selector_text(observed.resource.metadata.name, names.Component.API),
         "schema": migrated.schema(plan.gate, observed.previous_status),
-        "policies": worker.table(observed.heard),
+        "policies": worker.table(observed.heard, observed.previous_status),
         "endpoints": _endpoints(observed.resource),
         "image": found.image if found else None,
     }
@@ -121,7 +121,7 @@ def _conditions(facts: _Facts) -> tuple[Condition, ...]:
         _progressing(facts),
         _secrets_ready(facts.plan),
         facts.migrated,
-        *worker.conditions(facts.observed.heard),
+        *worker.conditions(facts.observed.heard, facts.observed.previous_status),
         *_scaling_active(facts),
         *_schema_outdated(facts.observed.unserved),
         Condition(Type.RECONCILING, moving, ready.reason if moving else idle, ready.message),

@@ -1,6 +1,6 @@
 """What the worker that leads says of the store, and what the status makes of it. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -66,10 +66,15 @@ class Heard:
 
     said: Said | None = None
     problem: str = "the worker was not asked yet"
+    asked: bool = True
+    """False in a process that has just begun to lead."""
 
     @property
     def matters(self) -> object:
         return self.said.matters if self.said else self.problem
+
+
+UNASKED = Heard(asked=False)
 
 
 @dataclass(frozen=True, order=True)
@@ -97,8 +102,10 @@ def _addresses(pods: Iterable[Manifest]) -> Iterator[Address]:
                     yield Address(pod=pod["metadata"]["name"], url=f"http://{host}:{port['containerPort']}/status")
 
 
-def conditions(heard: Heard) -> tuple[Condition, Condition]:
-    """PoliciesApplied and DataFresh: what the worker did not say is not so."""
+def conditions(heard: Heard, previous: Mapping[str, Any]) -> tuple[Condition, Condition]:
+    """PoliciesApplied and DataFresh: what the worker did not say is not so. Before it was asked, all is as it was."""
+    if not heard.asked and (known := _known(previous)):
+        return known
     policies, fresh = (heard.said.policies, heard.said.fresh) if heard.said else (None, None)
     silent = heard.problem if heard.said is None else "the worker has begun, and has not looked yet"
     unknown = (False, Reason.WORKER_UNAVAILABLE, silent)
@@ -107,8 +114,21 @@ def conditions(heard: Heard) -> tuple[Condition, Condition]:
     return Condition(Type.POLICIES_APPLIED, *applied), Condition(Type.DATA_FRESH, *data)
 
 
-def table(heard: Heard) -> list[dict[str, Any]] | None:
+def _known(previous: Mapping[str, Any]) -> tuple[Condition, Condition] | None:
+    before = {each["type"]: each for each in previous.get("conditions", ())}
+    if not {Type.POLICIES_APPLIED, Type.DATA_FRESH} <= before.keys():
+        return None
+    policies, fresh = (
+        Condition(kind, before[kind]["status"] == "True", before[kind]["reason"], before[kind]["message"])
+        for kind in (Type.POLICIES_APPLIED, Type.DATA_FRESH)
+    )
+    return policies, fresh
+
+
+def table(heard: Heard, previous: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """For status.policies; None where no worker said anything."""
+    if not heard.asked:
+        return previous.get("policies")
     policies = heard.said.policies if heard.said else None
     if policies is None:
         return None

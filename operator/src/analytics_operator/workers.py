@@ -12,7 +12,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from analytics_operator.objects import Key
-from analytics_operator.worker import Address, Heard, Said
+from analytics_operator.worker import UNASKED, Address, Heard, Said
 
 SECONDS_A_ROUND = 15.0
 QUESTIONS_PER_SECOND = 20.0
@@ -38,7 +38,7 @@ class Workers:
             known.pop(key, None)
 
     def heard(self, key: Key) -> Heard:
-        return self._heard.get(key, Heard())
+        return self._heard.get(key, UNASKED)
 
     async def watch(self, changed: Callable[[Key], Awaitable[None]]) -> None:
         """Tells of every resource of which something else is said than before; never returns."""

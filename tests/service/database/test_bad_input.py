@@ -149,3 +149,22 @@ def test_a_server_is_too_old(number: int, extension: str | None, said: str) -> N
     )
     with pytest.raises(ServerTooOld, match=said):
         edition.check(server)
+
+
+async def test_a_full_disk_is_said_and_leaves_nothing_half_done(empty_url: str, database_url: str, rows: str) -> None:
+    """The server's own error, raised where it would have to grow a file."""
+    full = "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'"
+    body = f"LANGUAGE plpgsql AS $$ BEGIN {full}; END $$"
+    await execute(empty_url, f"CREATE FUNCTION full_() RETURNS event_trigger {body}")
+    when = "ON ddl_command_start WHEN TAG IN ('CREATE VIEW')"
+    await execute(empty_url, f"CREATE EVENT TRIGGER full_ {when} EXECUTE FUNCTION full_()")
+    result = await migrate(empty_url, load(), say=lambda _: None)
+    assert (result.succeeded, result.reason) == (False, "DiskFull"), result.message
+    code, said = called(empty_url, "migrate")
+    assert (code, "the disk of the database is full" in said) == (2, True), said
+    await execute(empty_url, "DROP EVENT TRIGGER full_")
+    assert (await migrate(empty_url, load(), say=lambda _: None)).succeeded
+    await execute(database_url, f"CREATE FUNCTION full_() RETURNS trigger {body}")
+    await execute(database_url, "CREATE TRIGGER full_ BEFORE INSERT ON traces FOR EACH ROW EXECUTE FUNCTION full_()")
+    code, said = called(database_url, "import", rows)
+    assert (code, "the disk of the database is full" in said) == (2, True), said

@@ -1,28 +1,46 @@
 """How long the store keeps what, and how often it adds up."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from analytics_operator.api.fields import Model, rule, rules
 
-FOR_EVER = 1_000_000
-"""Days that stand for null where rules compare."""
-
 LONGEST = 36_500
-NULLABLE: dict[str, JsonValue] = {"nullable": True}
-"""An explicit null survives the default."""
+ENDLESS = 1_000_000
+"""Days that stand for no end where rules compare."""
 
 Pause = Annotated[int, Field(ge=1, le=3600)]
 
 
+def _schema(word: str, least: int) -> WithJsonSchema:
+    """A number of days, or a word for no end. So is null, but a merge patch takes a null for the default."""
+    schema: dict[str, Any] = {
+        "x-kubernetes-int-or-string": True,
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "minimum": least,
+        "maximum": LONGEST,
+        "pattern": f"^{word}$",
+        "maxLength": len(word),
+        "nullable": True,
+    }
+    return WithJsonSchema(schema)
+
+
+def _endless(value: object) -> object:
+    return None if value in {"Forever", "Never"} else value
+
+
+Endless = Annotated[int | None, BeforeValidator(_endless)]
+
+
 def _days(field: str) -> str:
-    """CEL: a number of days; a null is absent to it."""
-    return f"(has(self.{field}) ? self.{field} : {FOR_EVER})"
+    """CEL: the number of days; a null is absent to it."""
+    return f"(has(self.{field}) && type(self.{field}) == int ? self.{field} : {ENDLESS})"
 
 
 class RetentionDays(Model):
-    """Null keeps for ever. Each is as long as the API's longest range that is answered from it, or longer."""
+    """Days, or Forever. Each is as long as the API's longest range that is answered from it, or longer."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -36,16 +54,16 @@ class RetentionDays(Model):
         )
     )
 
-    raw: Annotated[Annotated[int, Field(ge=8, le=LONGEST)] | None, Field(json_schema_extra=NULLABLE)] = Field(
+    raw: Annotated[Endless, _schema("Forever", 8)] = Field(
         92, description="requests themselves; shorter than before needs migrations.allowDestructive"
     )
-    one_minute: Annotated[Annotated[int, Field(ge=8, le=LONGEST)] | None, Field(json_schema_extra=NULLABLE)] = Field(
+    one_minute: Annotated[Endless, _schema("Forever", 8)] = Field(
         8, description="sums by minute, which ranges of up to 7 days are answered from"
     )
-    one_hour: Annotated[Annotated[int, Field(ge=91, le=LONGEST)] | None, Field(json_schema_extra=NULLABLE)] = Field(
+    one_hour: Annotated[Endless, _schema("Forever", 91)] = Field(
         400, description="sums by hour and its quarters, percentiles, users, teams and tags"
     )
-    one_day: Annotated[Annotated[int, Field(ge=366, le=LONGEST)] | None, Field(json_schema_extra=NULLABLE)] = Field(
+    one_day: Annotated[Endless, _schema("Forever", 366)] = Field(
         1095, description="sums by day, which ranges of up to 365 days are answered from"
     )
 
@@ -74,24 +92,24 @@ class Timescale(Model):
                 "timescale.chunkHours must divide a day, as 6 or 12, or be whole days, as 24 or 168",
             ),
             rule(
-                "!has(self.retentionDays.raw) || self.retentionDays.raw * 24 >= self.chunkHours * 2",
+                f"{_days('retentionDays.raw')} * 24 >= self.chunkHours * 2",
                 "timescale.retentionDays.raw must hold two chunks: raise it, or lower timescale.chunkHours",
             ),
             rule(
-                "!has(self.compressAfterDays) || !has(self.retentionDays.raw) "
-                "|| self.compressAfterDays < self.retentionDays.raw",
+                f"!(has(self.compressAfterDays) && type(self.compressAfterDays) == int) "
+                f"|| self.compressAfterDays < {_days('retentionDays.raw')}",
                 "timescale.compressAfterDays must be less than retentionDays.raw: chunks are dropped before otherwise",
             ),
             rule(
-                "!has(self.compressAfterDays) || self.compressAfterDays * 24 >= self.chunkHours",
+                f"{_days('compressAfterDays')} * 24 >= self.chunkHours",
                 "timescale.compressAfterDays must be at least one chunk: raise it, or lower timescale.chunkHours",
             ),
         )
     )
 
     retention_days: RetentionDays = RetentionDays()
-    compress_after_days: Annotated[
-        Annotated[int, Field(ge=1, le=LONGEST)] | None, Field(json_schema_extra=NULLABLE)
-    ] = Field(7, description="where the edition compresses; null never does")
+    compress_after_days: Annotated[Endless, _schema("Never", 1)] = Field(
+        7, description="days, or Never; where the edition compresses"
+    )
     chunk_hours: Annotated[int, Field(ge=1, le=168)] = Field(24, description="length of a partition or chunk to come")
     aggregates: Aggregates = Aggregates()

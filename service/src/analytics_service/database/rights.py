@@ -5,7 +5,10 @@ from typing import Final
 from analytics_service.database.connect import Connection
 from analytics_service.database.levels import ROLLUPS
 
-_TABLES: Final = ("traces", "rollup_dirty", "rollup_version", *(level.table for level in ROLLUPS))
+_TABLES: Final = (
+    *("traces", "rollup_dirty", "rollup_version", "rollup_floor", "rollup_level"),
+    *(level.table for level in ROLLUPS),
+)
 _WANTED: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _MISSING: Final = """
 SELECT current_user AS name, string_agg(wanted || ' on ' || name, ', ' ORDER BY name, wanted) AS what
