@@ -78,14 +78,16 @@ async def raw(connection: Any) -> tuple[int, datetime]:
 
 
 async def refused(connection: Any, span: Span) -> bool:
-    """Whether it was not written, since its day has ended, or is being detached."""
+    """Whether it was not written, since its day has ended, or its partition is on its way out."""
     try:
         async with connection.transaction():
             await insert(connection, [span])
     except asyncpg.DuplicateTableError:
         return True
     except asyncpg.CheckViolationError as error:
-        return error.constraint_name == "traces_not_before_floor"
+        if error.constraint_name == "traces_not_before_floor" or "no partition of relation" in str(error):
+            return True
+        raise
     return False
 
 
