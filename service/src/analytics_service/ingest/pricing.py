@@ -23,12 +23,14 @@ _CONTEXT: Final = Context(prec=40, rounding=ROUND_HALF_EVEN)
 _MILLION: Final = 1_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Rates:
-    """US dollars for a million tokens, of a price without tiers, extras or a part for each request."""
+    """US dollars for a token, of a price without tiers, extras or a part for each request."""
 
     prompt: Decimal
     completion: Decimal
+    exact: bool
+    """What they are multiplied to has no more places than are kept."""
 
 
 @dataclass
@@ -77,9 +79,12 @@ class Prices:
         price = model.get_prices(row["ts"])
         rates = self._rates_of(price, provider, model, row["ts"]) if not row.get("cached_tokens") else None
         if rates is not None:
-            prompt = rates.prompt * row["prompt_tokens"] / _MILLION
-            completion = rates.completion * row["completion_tokens"] / _MILLION
-            return _exact(prompt, completion, prompt + completion)
+            prompt = rates.prompt * row["prompt_tokens"]
+            completion = rates.completion * row["completion_tokens"]
+            total = prompt + completion
+            return (
+                (prompt, completion, total) if rates.exact and total < COST_LIMIT else _exact(prompt, completion, total)
+            )
         try:
             computed = _computed(provider, model, row)
         except ValueError as error:  # more tokens from the cache than there are
@@ -103,7 +108,10 @@ def _rates(price: ModelPrice, provider: Provider, model: ModelInfo, moment: date
     prompt = model.calc_price(Usage(input_tokens=_MILLION), provider, genai_request_timestamp=moment)
     completion = model.calc_price(Usage(output_tokens=_MILLION), provider, genai_request_timestamp=moment)
     only_tokens = prompt.total_price == prompt.input_price and completion.total_price == completion.output_price
-    return _Rates(prompt=prompt.input_price, completion=completion.output_price) if only_tokens else None
+    if not only_tokens:
+        return None
+    each = (prompt.input_price / _MILLION, completion.output_price / _MILLION)
+    return _Rates(*each, exact=all(one == one.quantize(_PLACES, context=_CONTEXT) for one in each))
 
 
 def _computed(provider: Provider, model: ModelInfo, row: Row) -> PriceCalculation:

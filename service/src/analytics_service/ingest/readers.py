@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest.fields import Field
@@ -27,8 +27,7 @@ _GZIP = b"\x1f\x8b"
 Fields: TypeAlias = Sequence[tuple[Field, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """A record and the line that it begins on."""
 
     line: int

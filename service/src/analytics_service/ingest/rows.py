@@ -5,9 +5,8 @@ What passes here is never refused by the table: a bad row must not reach COPY, w
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from analytics_service.ingest.fields import COLUMNS, Field
 from analytics_service.ingest.mapping import Columns
@@ -21,8 +20,7 @@ class BadRow(ValueError):  # noqa: N818 - reads as what it is
     """Why a record cannot be stored: `field: reason`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a record stands: its file's name for ids, its number among the records, from 1, and its line."""
 
     source: str

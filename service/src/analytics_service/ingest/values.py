@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 Parse: TypeAlias = Callable[[Any], object]
@@ -17,6 +18,7 @@ LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 LARGEST: Final = 2**63 - 1
 COST_LIMIT: Final = Decimal(10**9)
 COST_PLACES: Final = 12
+_REMEMBERED: Final = 10_000
 _STATUSES = {
     "OK": "OK",
     "ERROR": "ERROR",
@@ -45,6 +47,16 @@ def text(limit: int, *, least: int = 0) -> Parse:
         return value
 
     return parse
+
+
+def repeated(parse: Parse) -> Parse:
+    """The same, and quicker for texts that come again and again."""
+    remembered = lru_cache(maxsize=_REMEMBERED)(parse)
+
+    def again(value: Any) -> object:
+        return remembered(value) if type(value) is str else parse(value)
+
+    return again
 
 
 def _utf8_size(value: str) -> int:
