@@ -182,6 +182,39 @@ async def test_an_answer_is_believed_until_a_new_leader_must_have_come() -> None
     assert workers.heard(KEY).said is None
 
 
+async def test_a_new_leader_that_has_not_looked_yet_is_no_news() -> None:
+    now, says = 0.0, leading()
+    workers = Workers(clock=lambda: now, round_seconds=0.01)
+    with answering(lambda: (200, json.dumps(says).encode())) as port:
+        await asked(workers, {"w-1": port})
+        says = leading(policies=None)
+        now = SECONDS_WITHOUT_A_LEADER - 1
+        assert not await changed(workers)
+        now = SECONDS_WITHOUT_A_LEADER
+        assert await changed(workers)
+    assert [each.status for each in worker.conditions(workers.heard(KEY), {})] == [False, True]
+
+
+async def test_a_silent_worker_keeps_no_other_resource_waiting() -> None:
+    end, other = threading.Event(), Key("llm", "other")
+    told: asyncio.Queue[Key] = asyncio.Queue()
+    workers = Workers(round_seconds=0.01)
+    with (
+        answering(lambda: (200, b"") if end.wait(30) else (500, b"")) as silent,
+        answering(lambda: (200, json.dumps(leading()).encode())) as port,
+    ):
+        workers.saw(KEY, addresses([a_pod("w-1", silent)]))
+        workers.saw(other, addresses([a_pod("w-1", port)]))
+        watch = asyncio.create_task(workers.watch(told.put))
+        try:
+            first = await asyncio.wait_for(told.get(), timeout=20)
+        finally:
+            end.set()
+            watch.cancel()
+            await asyncio.wait({watch})
+    assert first == other, "the one that was asked first has not answered yet"
+
+
 async def asked(workers: Workers, ports: dict[str, int]) -> Heard:
     """What is known after the first question."""
     workers.saw(KEY, addresses(a_pod(name, port) for name, port in ports.items()))

@@ -50,6 +50,11 @@ class Said(_Said):
     fresh: Fresh | None = None
 
     @property
+    def whole(self) -> bool:
+        """False of a leader that has only begun."""
+        return self.policies is not None and self.fresh is not None
+
+    @property
     def matters(self) -> tuple[object, ...]:
         """Equal while nothing moved but words and figures within them."""
         policies, fresh = self.policies, self.fresh

@@ -1,10 +1,12 @@
 """Asks the workers of every resource how the store is: the only module that talks to pods.
 
-They are asked in turn, each resource every fifteen seconds, more of them as seldom as twenty questions a second allow.
+Each resource has its turn every fifteen seconds, more of them as seldom as twenty a second allow; one whose workers are
+silent keeps no other waiting.
 What a pod answers is not trusted: it is bounded in time and size, and held to a model.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -18,6 +20,9 @@ SECONDS_A_ROUND = 15.0
 QUESTIONS_PER_SECOND = 20.0
 SECONDS_TO_ANSWER = 2.0
 MOST_BYTES = 65_536
+MOST_AT_ONCE = 64
+MOST_WORKERS = 8
+"""Of one resource that are asked: it has five at most, and some that are being replaced."""
 SECONDS_WITHOUT_A_LEADER = 60.0
 """For how long the last answer is believed: a worker that is replaced, or takes over, is no news."""
 
@@ -43,26 +48,35 @@ class Workers:
     async def watch(self, changed: Callable[[Key], Awaitable[None]]) -> None:
         """Tells of every resource of which something else is said than before; never returns."""
         timeout = aiohttp.ClientTimeout(total=SECONDS_TO_ANSWER)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
+        slots = asyncio.Semaphore(MOST_AT_ONCE)
+
+        async def ask(key: Key) -> None:
+            async with slots:
+                news = await self._ask(session, key)
+            if news:
+                await changed(key)
+
+        # What is compressed is not read: a few bytes of it may be many.
+        async with aiohttp.ClientSession(timeout=timeout, trust_env=False, auto_decompress=False) as session:
             while True:
                 keys = tuple(self._addresses)
                 pause = max(self._round / max(len(keys), 1), 1 / QUESTIONS_PER_SECOND)
-                for key in keys:
-                    await asyncio.sleep(pause)
-                    if await self._ask(session, key):
-                        await changed(key)
+                async with asyncio.TaskGroup() as questions:
+                    for key in keys:
+                        await asyncio.sleep(pause)
+                        questions.create_task(ask(key))
                 if not keys:
                     await asyncio.sleep(pause)
 
     async def _ask(self, session: aiohttp.ClientSession, key: Key) -> bool:
-        """Whether what matters moved."""
+        """Whether what matters moved. A leader that has not looked yet is no news either, for as long."""
         found = await _leader(session, self._addresses.get(key, ()))
         if key not in self._addresses:  # it went meanwhile
             return False
         before, now = self.heard(key), self._clock()
-        if found.said is not None:
+        if found.said is not None and found.said.whole:
             self._said_at[key] = now
-        elif before.said is not None and now < self._said_at[key] + SECONDS_WITHOUT_A_LEADER:
+        elif now < self._said_at.get(key, -math.inf) + SECONDS_WITHOUT_A_LEADER:
             return False
         self._heard[key] = found
         return found.matters != before.matters
@@ -71,8 +85,8 @@ class Workers:
 async def _leader(session: aiohttp.ClientSession, addresses: Sequence[Address]) -> Heard:
     """What the one says that leads, else why nobody does."""
     problem = "no worker runs: see `kubectl get pods` for what keeps it"
-    for address in addresses:
-        said = await _said(session, address.url)
+    asked = addresses[:MOST_WORKERS]
+    for address, said in zip(asked, await asyncio.gather(*(_said(session, each.url) for each in asked)), strict=True):
         if said is not None and said.role == "leader":
             return Heard(said=said)
         if said is None:
