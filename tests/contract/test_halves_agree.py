@@ -3,6 +3,7 @@
 The operator's side is its golden files, which tests/operator holds to the builders.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ import yaml
 
 from analytics_operator import migration
 from analytics_operator.api import fields
+from analytics_operator.worker import Said
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.migrate.result import Result, as_json
 from analytics_service.database.policies.desired import LEAST, Policy
+from analytics_service.http import numbers
 from analytics_service.settings import Settings
+from analytics_service.work.jobs import jobs
+from analytics_service.work.report import Report
 from analytics_service.work.service import working
 from tests.support.service import a_service
 
@@ -177,3 +182,23 @@ def test_the_compose_file_gives_the_service_settings_that_it_knows() -> None:
         given = {key: SECRETS.get(key, value) for key, value in service["environment"].items()}
         settings.load(given, require=("database_url", "jwt_secret"))
         assert callable(parser().parse_args(service["command"]).run)
+
+
+@pytest.mark.parametrize("leads", [True, False], ids=["leader", "standby"])
+def test_the_operator_reads_what_the_worker_says(*, leads: bool) -> None:
+    now = datetime.now(UTC)
+    row = {"name": Policy.RAW.value, "wanted": "30 d", "found": "92 d", "state": "Pending", "message": "62 chunks"}
+    policies = {"reason": "DestructiveChange", "message": "held", "plan": "0123456789abcdef", "table": [row]}
+    report = Report(tuple(job.name for job in jobs(Settings())))
+    if leads:
+        report.leads(since=now)
+        report.succeeded("refresh", at=now, seconds=0.1, found={"buckets": 0})
+        report.succeeded("policies", at=now, seconds=0.1, found={"policies": policies})
+    said = Said.model_validate_json(numbers.dumps(report.as_dict()))
+    assert (said.role, said.problem) == ("leader" if leads else "standby", "not connected yet")
+    assert said.whole == leads
+    if leads:
+        assert said.policies is not None
+        assert said.policies.model_dump(mode="json") == policies
+        assert said.fresh is not None
+        assert (said.fresh.fresh, said.fresh.reason) == (True, "Fresh")
