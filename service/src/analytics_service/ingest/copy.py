@@ -1,6 +1,6 @@
 """Rows into `traces`: COPY straight into the table, a staging table only for a batch that meets rows already there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
@@ -8,8 +8,8 @@ from datetime import time as time_of_day
 import asyncpg
 
 from analytics_service.database.connect import Connection
-from analytics_service.ingest.fields import COLUMNS
-from analytics_service.ingest.rows import Row, record
+from analytics_service.ingest.rows import Row
+from analytics_service.ingest.text import Text, encoded
 
 _ENSURE = "SELECT ensure_partitions($1, $2)"
 _MOST_DAYS = 16  # of one hour each, these are 384 partitions: a call makes at most 400
@@ -18,9 +18,9 @@ _STAGING = """
 CREATE TEMP TABLE IF NOT EXISTS traces_staging ON COMMIT DELETE ROWS AS SELECT * FROM traces WITH NO DATA
 """
 # In the order of the file: the first row of an id wins.
-_MERGE = f"""
-INSERT INTO traces ({", ".join(COLUMNS)})
-SELECT {", ".join(COLUMNS)} FROM pg_temp.traces_staging ORDER BY ctid ON CONFLICT DO NOTHING
+_MERGE = """
+INSERT INTO traces ({columns})
+SELECT {columns} FROM pg_temp.traces_staging ORDER BY ctid ON CONFLICT DO NOTHING
 """
 
 
@@ -43,24 +43,31 @@ class Writer:
     async def write(self, rows: Sequence[Row]) -> Written:
         """Commits the batch, whole or not at all; the dirty log is written by the table's own triggers."""
         await self._ensure(rows)
-        records = [record(row) for row in rows]
+        text = encoded(rows)
         async with self._connection.transaction():
             try:
                 async with self._connection.transaction():  # a savepoint: COPY cannot skip what is there already
-                    await self._connection.copy_records_to_table("traces", records=records, columns=COLUMNS)
+                    await self._copy(text, "public", "traces")
             except asyncpg.UniqueViolationError:
-                inserted = await self._merge(records)
+                inserted = await self._merge(text)
             else:
-                inserted = len(records)
-        return Written(inserted=inserted, present=len(records) - inserted)
+                inserted = len(rows)
+        return Written(inserted=inserted, present=len(rows) - inserted)
 
-    async def _merge(self, records: Sequence[tuple[object, ...]]) -> int:
+    async def _merge(self, text: Text) -> int:
         await self._connection.execute(_STAGING)
-        await self._connection.copy_records_to_table(
-            "traces_staging", schema_name="pg_temp", records=records, columns=COLUMNS
-        )
-        status = await self._connection.execute(_MERGE)
+        await self._copy(text, "pg_temp", "traces_staging")
+        columns = ", ".join(text.columns)
+        status = await self._connection.execute(_MERGE.format(columns=columns))
         return int(status.rsplit(" ", 1)[1])
+
+    async def _copy(self, text: Text, schema: str, table: str) -> None:
+        async def whole() -> AsyncIterator[bytes]:
+            yield text.data
+
+        await self._connection.copy_to_table(
+            table, schema_name=schema, source=whole(), columns=text.columns, format="text"
+        )
 
     async def _ensure(self, rows: Sequence[Row]) -> None:
         days = {row["ts"].date() for row in rows} - self._ensured

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from analytics_service.ingest.fields import COLUMNS, Field
+from analytics_service.ingest.fields import Field
 from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.values import COST_LIMIT, LARGEST
 
@@ -68,11 +68,6 @@ def ids(origin: Origin) -> tuple[str, str]:
     """Trace and span of a record without ids: from its place, never from its content, so that equal rows both count."""
     digest = hashlib.sha256(f"{origin.source}\0{origin.ordinal}".encode()).hexdigest()
     return digest[:32], digest[32:48]
-
-
-def record(made: Row) -> tuple[object, ...]:
-    """The row in the order of COLUMNS."""
-    return tuple(map(made.get, COLUMNS))
 
 
 def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:

@@ -92,8 +92,11 @@ def count(value: Any) -> int:
 
 def duration(microseconds: Decimal) -> Parse:
     """A duration given in a unit of so many microseconds, rounded half to even to whole microseconds."""
+    whole = int(microseconds)
 
     def parse(value: Any) -> int:
+        if whole and isinstance(value, str) and len(value) < 13 and value.isascii() and value.isdigit():
+            return int(value) * whole
         number = _decimal(value)
         if not 0 <= number <= LARGEST:
             raise ValueError(f"{str(value)[:40]!r} is not a duration")

