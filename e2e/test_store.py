@@ -13,6 +13,7 @@ def test_the_store_behaves_on_timescaledb_as_it_does_on_postgresql(kubectl: Kube
     with forward(kubectl, "service/postgres", 5432) as url:
         address = url.removeprefix("http://")
         environment = os.environ | {"TIMESCALE_TEST_DSN": f"postgres://llm_user:{PASSWORD}@{address}/llm_observatory"}
+        environment["PROPERTY_EXAMPLES"] = "12"  # each statement goes through the API server and the kubelet
         command = (sys.executable, "-m", "pytest", "-q", "tests/service/database", "-k", "timescaledb")
         done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -250,6 +250,8 @@ def test_conditions_follow_the_worker(world: Play) -> None:
     with answering(lambda: (200, json.dumps(says).encode())) as port:
         labels = world.api.get("Deployment", "demo-worker")["spec"]["template"]["metadata"]["labels"]
         pod = a_pod("demo-worker-1", port)
+        template = world.api.get("Deployment", "demo-worker")["spec"]["template"]["spec"]["containers"][0]
+        pod["spec"]["containers"][0]["env"] = template["env"]
         world.api.create(
             {
                 "apiVersion": "v1",
@@ -268,3 +270,6 @@ def test_conditions_follow_the_worker(world: Play) -> None:
         world.until("DataFresh", "False", "JobsFailing")
         assert world.condition("Ready")["status"] == "True", "the API serves without it"
         eventually(lambda: world.events("PoliciesNotApplied"), what="an event")
+        world.edit(timescale={"retentionDays": {"oneDay": 2000}})
+        world.until("PoliciesApplied", "False", "RollingOut")
+        world.until("DataFresh", "False", "JobsFailing")

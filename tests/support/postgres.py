@@ -41,8 +41,9 @@ class Server:
 
     url: str
     template: list[str] = field(default_factory=list)
-    """The name of the migrated database, once there is one; databases cannot be copied where workers hold them."""
-    copies: bool = True
+    """The name of the migrated database, once there is one."""
+    extended: bool = False
+    """TimescaleDB's own workers hold a database, which can be copied once they cannot connect to it."""
     control: Callable[..., None] | None = None
     """pg_ctl's words: `stop -m immediate`, `start`, `promote`; None for a server that is not ours."""
 
@@ -64,10 +65,8 @@ class Server:
     def database(self, *, migrated: bool) -> Iterator[str]:
         """The URL of a database that exists only inside."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
-        source = f" TEMPLATE {self._template()}" if migrated and self.copies else ""
+        source = f" TEMPLATE {self._template()}" if migrated else ""
         self.sql(f"CREATE DATABASE {name}{source}")
-        if migrated and not self.copies:
-            _migrate(self.named(name))
         try:
             yield self.named(name)
         finally:
@@ -78,6 +77,11 @@ class Server:
             name = f"template_{os.getpid()}"
             self.sql(f"CREATE DATABASE {name}")
             _migrate(self.named(name))
+            if self.extended:
+                self.sql("SELECT _timescaledb_functions.stop_background_workers()", database=name)
+                self.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+                held = f"FROM pg_stat_activity WHERE datname = '{name}'"
+                self.sql(f"SELECT pg_terminate_backend(pid, 10000) {held}")
             self.template.append(name)
         return self.template[0]
 
@@ -198,7 +202,10 @@ def edition_server(request: pytest.FixtureRequest) -> Iterator[Server]:
         with running(_installed("15")) as server:
             yield server
     elif url := os.environ.get("TIMESCALE_TEST_DSN"):
-        yield Server(url=url, copies=False)
+        server = Server(url=url, extended=True)
+        yield server
+        for name in server.template:  # it is not ours: nothing is left on it
+            server.sql(f"DROP DATABASE {name}")
     else:
         pytest.skip("TIMESCALE_TEST_DSN names no server with TimescaleDB")
 

@@ -9,6 +9,7 @@ from analytics_operator import migrated, names, worker
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.conditions import Condition, Reason, Type, merge
 from analytics_operator.manifests.config_map import METRICS_PORT
+from analytics_operator.manifests.worker import policies
 from analytics_operator.migration import State
 from analytics_operator.objects import DEPLOYMENT, Manifest, Ref, Want, condition
 from analytics_operator.observed import Observed
@@ -121,7 +122,7 @@ def _conditions(facts: _Facts) -> tuple[Condition, ...]:
         _progressing(facts),
         _secrets_ready(facts.plan),
         facts.migrated,
-        *worker.conditions(facts.observed.heard, facts.observed.previous_status),
+        *worker.conditions(facts.observed.heard, facts.observed.previous_status, outdated=_outdated(facts.observed)),
         *_scaling_active(facts),
         *_schema_outdated(facts.observed.unserved),
         Condition(Type.RECONCILING, moving, ready.reason if moving else idle, ready.message),
@@ -166,6 +167,14 @@ def _available(found: Rollout | None) -> Condition:
         return Condition(Type.AVAILABLE, False, Reason.NOT_DEPLOYED, "there is no Deployment yet")
     reason = Reason.AVAILABLE if found.available else Reason.UNAVAILABLE
     return Condition(Type.AVAILABLE, found.available, reason, f"{found.ready} of {found.wanted} replicas are ready")
+
+
+def _outdated(observed: Observed) -> str | None:
+    """Why the worker that speaks has other policies than the spec; None where it has the same."""
+    wanted = tuple(sorted(policies(observed.resource).items()))
+    if observed.heard.settings == wanted:
+        return None
+    return Reason.SUSPENDED if observed.resource.spec.suspend else Reason.ROLLING_OUT
 
 
 def _scaling_active(facts: _Facts) -> tuple[Condition, ...]:

@@ -65,6 +65,10 @@ class Said(_Said):
         )
 
 
+Settings = tuple[tuple[str, str], ...]
+"""The variables that a pod's template gives their values itself, by name."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Heard:
     """What is known of the workers of a resource: what their leader says, or why there is nothing."""
@@ -73,10 +77,12 @@ class Heard:
     problem: str = "the worker was not asked yet"
     asked: bool = True
     """False in a process that has just begun to lead."""
+    settings: Settings = ()
+    """Of the pod that said it."""
 
     @property
     def matters(self) -> object:
-        return self.said.matters if self.said else self.problem
+        return (self.said.matters, self.settings) if self.said else self.problem
 
 
 UNASKED = Heard(asked=False)
@@ -88,6 +94,7 @@ class Address:
 
     pod: str
     url: str
+    settings: Settings = ()
 
 
 def addresses(pods: Iterable[Manifest]) -> tuple[Address, ...]:
@@ -102,19 +109,28 @@ def _addresses(pods: Iterable[Manifest]) -> Iterator[Address]:
             continue
         host = f"[{address}]" if ":" in address else address
         for container in pod["spec"]["containers"]:
+            given = {each["name"]: each["value"] for each in container.get("env", ()) if "value" in each}
             for port in container.get("ports", ()):
                 if port.get("name") == "metrics":
-                    yield Address(pod=pod["metadata"]["name"], url=f"http://{host}:{port['containerPort']}/status")
+                    url = f"http://{host}:{port['containerPort']}/status"
+                    yield Address(pod=pod["metadata"]["name"], url=url, settings=tuple(sorted(given.items())))
 
 
-def conditions(heard: Heard, previous: Mapping[str, Any]) -> tuple[Condition, Condition]:
-    """PoliciesApplied and DataFresh: what the worker did not say is not so. Before it was asked, all is as it was."""
+def conditions(
+    heard: Heard, previous: Mapping[str, Any], *, outdated: str | None = None
+) -> tuple[Condition, Condition]:
+    """PoliciesApplied and DataFresh: what the worker did not say is not so. Before it was asked, all is as it was.
+
+    `outdated` is the reason where it speaks of policies that the spec does not ask for any more.
+    """
     if not heard.asked and (known := _known(previous)):
         return known
     policies, fresh = (heard.said.policies, heard.said.fresh) if heard.said else (None, None)
     silent = heard.problem if heard.said is None else "the worker has begun, and has not looked yet"
     unknown = (False, Reason.WORKER_UNAVAILABLE, silent)
     applied = (policies.reason == Reason.APPLIED, policies.reason, policies.message) if policies else unknown
+    if policies and outdated:
+        applied = (False, outdated, "the worker keeps the policies of an earlier spec, until its pods are replaced")
     data = (fresh.fresh, fresh.reason, fresh.message) if fresh else unknown
     return Condition(Type.POLICIES_APPLIED, *applied), Condition(Type.DATA_FRESH, *data)
 

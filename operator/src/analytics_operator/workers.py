@@ -88,7 +88,7 @@ async def _leader(session: aiohttp.ClientSession, addresses: Sequence[Address]) 
     asked = addresses[:MOST_WORKERS]
     for address, said in zip(asked, await asyncio.gather(*(_said(session, each.url) for each in asked)), strict=True):
         if said is not None and said.role == "leader":
-            return Heard(said=said)
+            return Heard(said=said, settings=address.settings)
         if said is None:
             problem = f"worker {address.pod} gives no answer that can be read on port metrics"
         elif said.problem:

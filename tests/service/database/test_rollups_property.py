@@ -1,6 +1,7 @@
 """Random writes, refreshes, ends of rows, restarts and questions in random order: the answer is always the ledger's."""
 
 import asyncio
+import os
 import random
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -193,7 +194,9 @@ def test_every_answer_equals_the_ledger(edition_url: str) -> None:
     with asyncio.Runner() as runner:
 
         @settings(
-            max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+            max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "60")),
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
         @given(st.lists(STEP, min_size=1, max_size=25))
         def check(steps: list[tuple[Any, ...]]) -> None:
