@@ -16,6 +16,7 @@ from analytics_operator.api import fields
 from analytics_operator.worker import Said
 from analytics_service import settings
 from analytics_service.__main__ import parser
+from analytics_service.database.failures import GIVEN
 from analytics_service.database.migrate.result import Result, as_json
 from analytics_service.database.policies.desired import LEAST, Policy
 from analytics_service.http import numbers
@@ -156,6 +157,10 @@ async def test_every_probe_is_a_route_of_the_service_and_every_port_is_its_own()
             assert response.status == status, probe
     ports = {port["name"]: port["containerPort"] for port in given["ports"]}
     assert ports == {"http": Settings().api_port, "metrics": Settings().api_metrics_port}
+
+
+def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
+    assert {reason.value for reason in GIVEN} <= migration.PASSING
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,11 @@ PASSING = frozenset(
         "PermissionDenied",
         "ReadOnlyDatabase",
         "LockTimeout",
+        "DiskFull",
+        "PoolerInTheWay",
+        "LicenceChanged",
+        "ServerTooOld",
+        "OldReleasesConnected",
         "Terminated",
         "NoResult",
     }
