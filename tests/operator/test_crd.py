@@ -112,6 +112,7 @@ def without_nulls(value: Any, default: Any) -> Any:
         pytest.param({"timescale": {"retentionDays": {"raw": 8}, "compressAfterDays": "Never"}}, id="no compression"),
         pytest.param({"worker": {"replicas": 2, "resources": {"requests": {"cpu": "10m"}}}}, id="two workers"),
         pytest.param({"migrations": {"allowDestructive": "0123456789abcdef"}}, id="a plan"),
+        pytest.param({"database": {"urlSecretRef": CREDENTIALS, "connectionBudget": 7}}, id="the least budget"),
         pytest.param(
             {"database": {"urlSecretRef": CREDENTIALS, "readonlyUrlSecretRef": {"name": "replica", "key": "url"}}},
             id="a replica",
@@ -179,6 +180,14 @@ def test_the_api_server_accepts(play: Play, spec: dict[str, Any]) -> None:
         ),
         pytest.param({"timescale": {"chunkHours": 72, "compressAfterDays": 2}}, "at least one chunk", id="too early"),
         pytest.param({"migrations": {"allowDestructive": "yes"}}, "should match", id="no plan"),
+        pytest.param(
+            {"database": {"urlSecretRef": CREDENTIALS, "connectionBudget": 6}}, "raise it, or lower", id="small budget"
+        ),
+        pytest.param(
+            {"database": {"urlSecretRef": CREDENTIALS, "connectionBudget": 24}, "redis": REDIS, "autoscaling": {}},
+            "raise it, or lower",
+            id="a budget that is small for ten replicas",
+        ),
         pytest.param({"worker": {"replicas": 0}}, "equal to 1", id="no worker"),
         pytest.param(
             {"database": {"urlSecretRef": CREDENTIALS, "readonlyUrlSecretRef": CREDENTIALS}},

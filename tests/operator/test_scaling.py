@@ -10,7 +10,7 @@ from analytics_operator import handlers, names
 from analytics_operator.objects import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Key, Ref, Want
 from analytics_operator.observed import Observed
 from analytics_operator.planning import plan
-from analytics_operator.scaling import replicas
+from analytics_operator.scaling import pool_size, replicas
 from analytics_operator.workqueue import WorkQueue
 from tests.operator.play import Play, now
 from tests.operator.test_migration import NOW, resource
@@ -65,6 +65,24 @@ def test_an_autoscaler_that_was_faster_is_not_overwritten(autoscaling: Any, mana
         each.manifest for each in found.decisions if isinstance(each, Want) and each.ref == Ref(DEPLOYMENT, "demo")
     ]
     assert manifest["metadata"].get("resourceVersion") == ("7" if guarded else None)
+
+
+@pytest.mark.parametrize(
+    ("budget", "spec", "pool"),
+    [
+        pytest.param(None, {"replicas": 3}, 20, id="none"),
+        pytest.param(43, {"replicas": 3}, 10, id="shared by three, and one more while they are replaced"),
+        pytest.param(400, {"replicas": 3}, 20, id="poolSize is the most"),
+        pytest.param(11, {"replicas": 3}, 2, id="the least"),
+        pytest.param(58, {"replicas": 3, "autoscaling": BOUNDS}, 7, id="of the most that an autoscaler makes"),
+    ],
+)
+def test_a_budget_is_shared_by_all_pods(budget: int | None, spec: dict[str, Any], pool: int) -> None:
+    database = {"urlSecretRef": {"name": "credentials", "key": "database-url"}, "connectionBudget": budget}
+    wanted = resource(redis=REDIS, database=database, **spec)
+    assert pool_size(wanted) == pool
+    most = spec.get("autoscaling", {}).get("maxReplicas", spec["replicas"])
+    assert budget is None or pool * (most + 1) + wanted.spec.worker.replicas + 2 <= budget or pool == 2
 
 
 def autoscaled(world: Play) -> None:

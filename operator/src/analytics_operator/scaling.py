@@ -1,7 +1,7 @@
 """Who says how many replicas there are. Pure."""
 
 from analytics_operator import names
-from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.api.v1alpha1 import LEAST_POOL, RESERVED, AnalyticsApi
 from analytics_operator.objects import Manifest
 
 
@@ -23,6 +23,16 @@ def least(resource: AnalyticsApi) -> int:
     """How many replicas there are at least."""
     spec = resource.spec
     return spec.autoscaling.min_replicas if spec.autoscaling else spec.replicas
+
+
+def pool_size(resource: AnalyticsApi) -> int:
+    """Connections of one replica: its share of the budget while a roll-out has one more, and at most poolSize."""
+    spec = resource.spec
+    if spec.database.connection_budget is None:
+        return spec.database.pool_size
+    most = spec.autoscaling.max_replicas if spec.autoscaling else spec.replicas
+    share = (spec.database.connection_budget - spec.worker.replicas - RESERVED) // (most + 1)
+    return min(max(share, LEAST_POOL), spec.database.pool_size)
 
 
 def _owned_elsewhere(deployment: Manifest) -> bool:

@@ -38,6 +38,11 @@ NAME_LENGTH = 40
 
 DATABASE_URL = "self.database.urlSecretRef"
 REDIS_URL = "self.redis.urlSecretRef"
+LEAST_POOL = 2
+"""Connections of a replica, however small the budget is."""
+RESERVED = 2
+"""Connections for a migration and for whoever looks after it."""
+_MOST_PODS = "(has(self.autoscaling) ? self.autoscaling.maxReplicas : self.replicas)"
 JWT_SECRET = "self.auth.jwtSecretRef"  # noqa: S105 - where it stands in a rule
 
 
@@ -92,6 +97,9 @@ class Database(Model):
         None, description="postgres:// URL of a replica, which answers while it is near enough to the primary"
     )
     pool_size: PoolSize = Field(20, description="connections of one replica at most")
+    connection_budget: Annotated[int, Field(ge=2, le=10_000)] | None = Field(
+        None, description="connections of all pods together, at most; two to four times the database's cores do"
+    )
     min_connections: Annotated[int, Field(ge=0, le=1000)] = Field(
         5, description="connections that a replica keeps open"
     )
@@ -196,6 +204,12 @@ class Spec(Model):
             rule(
                 "has(self.redis) || !has(self.autoscaling)",
                 "autoscaling makes several replicas, which share a cache and limits: set redis.urlSecretRef",
+            ),
+            rule(
+                f"!has(self.database.connectionBudget) || self.database.connectionBudget >= {LEAST_POOL} * "
+                f"({_MOST_PODS} + 1) + self.worker.replicas + {RESERVED}",
+                "database.connectionBudget gives some pods no connection: two for each replica and one more that "
+                "replaces another, one for each worker, and two for migrations; raise it, or lower the replicas",
             ),
             rule(
                 "!has(self.autoscaling) || self.replicas >= 1",

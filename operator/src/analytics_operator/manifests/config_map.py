@@ -4,6 +4,7 @@ from analytics_operator import digests, names
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.manifests.scope import Scope, metadata
 from analytics_operator.objects import CONFIG_MAP, Decision, Ref, Want
+from analytics_operator.scaling import pool_size
 
 HTTP_PORT = 8080
 METRICS_PORT = 9091
@@ -27,7 +28,7 @@ def config_map_name(resource: AnalyticsApi) -> str:
 
 def data(resource: AnalyticsApi) -> dict[str, str]:
     """The service's environment, by the names of the deployment guide."""
-    spec = resource.spec
+    spec, pool = resource.spec, pool_size(resource)
     auth = {"JWT_ISSUER": spec.auth and spec.auth.issuer, "JWT_AUDIENCE": spec.auth and spec.auth.audience}
     return {
         "API_PORT": str(HTTP_PORT),
@@ -35,8 +36,8 @@ def data(resource: AnalyticsApi) -> dict[str, str]:
         "APP_HOST": "0.0.0.0",  # noqa: S104 - inside a pod, reached through its Service
         "CACHE_DEFAULT_TTL": str(spec.cache.default_ttl_seconds),
         "CORS_ORIGINS": ",".join(spec.cors.origins),
-        "DATABASE_POOL_SIZE": str(spec.database.pool_size),
-        "DATABASE_MIN_CONNECTIONS": str(spec.database.min_connections),
+        "DATABASE_POOL_SIZE": str(pool),
+        "DATABASE_MIN_CONNECTIONS": str(min(spec.database.min_connections, pool)),
         "DATABASE_STATEMENT_TIMEOUT_SECONDS": str(spec.database.statement_timeout_seconds),
         "LOG_LEVEL": spec.logging.level.value,
         "LOG_FORMAT": spec.logging.format.value,
