@@ -13,6 +13,8 @@ import pytest
 from analytics_service.database.levels import ROLLUPS, Level
 from analytics_service.database.refresh import refresh
 from tests.service.database.ledger import COLUMNS, DAY, SUMMED, Span, answered, expected, insert, moved
+from tests.support.service import a_row
+from tests.support.service import insert as insert_rows
 
 pytestmark = pytest.mark.postgres
 
@@ -170,3 +172,32 @@ async def test_a_row_below_the_floor_is_refused(connection: Any) -> None:
     await connection.execute("UPDATE rollup_floor SET floor = $1", DAY + timedelta(days=1))
     with pytest.raises(asyncpg.CheckViolationError, match="no longer kept"):
         await insert(connection, [Span(trace_id="t", ts=DAY)])
+
+
+async def test_long_texts_and_empty_dimensions_are_no_burden(edition_url: str, connection: Any) -> None:
+    rows = [
+        a_row(
+            number,
+            model=model,
+            provider="",
+            environment="",
+            input_text="ü" * 2**20,
+            user_id="größer 🙂" if number % 2 else "",
+            duration_us=2**31 * 1000 + number,
+            total_cost_usd=Decimal("1E-8"),
+        )
+        for number, model in enumerate(["", "größer 🙂", ""])
+    ]
+    await insert_rows(edition_url, rows)
+    await refresh(connection)
+    found = await connection.fetch(
+        "SELECT model, request_count, duration_us_max, total_cost_usd_sum FROM traces_1day ORDER BY model"
+    )
+    assert [tuple(row) for row in found] == [
+        ("", 2, 2**31 * 1000 + 2, Decimal("2E-8")),
+        ("größer 🙂", 1, 2**31 * 1000 + 1, Decimal("1E-8")),
+    ]
+    users = await connection.fetchval("SELECT count(DISTINCT reg) FROM traces_1hour_users")
+    assert users == 2
+    near = await connection.fetch("SELECT DISTINCT bin FROM traces_1hour_latency WHERE measure = 'duration_us'")
+    assert len(near) == 1
