@@ -156,6 +156,7 @@ async def test_health_says_degraded_without_redis_and_unhealthy_without_a_databa
             "status": "degraded",
             "database": "healthy",
             "redis": "unhealthy",
+            "edition": "postgresql",
             "timestamp": "",
         }
 
@@ -163,7 +164,7 @@ async def test_health_says_degraded_without_redis_and_unhealthy_without_a_databa
 async def test_health_is_as_the_guide_shows_it(database_url: str, redis: RedisServer) -> None:
     async with a_service(database_url, REDIS_URL=redis.url) as client:
         health = await client.request("GET", "/health")
-        assert list(health.json) == ["status", "database", "redis", "timestamp"]
+        assert list(health.json) == ["status", "database", "redis", "edition", "timestamp"]
         assert list(health.json.values())[:3] == ["healthy"] * 3
         for path in ("/health/live", "/health/ready", "/health/startup"):
             assert (await client.request("GET", path)).status == 200
