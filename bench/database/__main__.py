@@ -1,7 +1,7 @@
 """What the store costs: import against COPY, a dashboard of 90 days from rollups and from raw, late rows, and disk.
 
-`python -m bench.database` starts a PostgreSQL of its own, without fsync, unless --dsn names a server whose user may
-create databases. Prints the tables of docs/performance.md.
+`python -m bench.database` starts a PostgreSQL of its own, without fsync, unless --dsn names a server whose user is a
+superuser. Prints the tables of docs/performance.md.
 """
 
 import argparse

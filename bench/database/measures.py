@@ -155,7 +155,7 @@ async def sizes(connection: Any) -> dict[str, int]:
             "timescaledb.compress_orderby = 'ts DESC')"
         )
         await connection.execute("SELECT compress_chunk(c) FROM show_chunks('traces') AS c", timeout=3600)
-        found["raw, compressed"] = await connection.fetchval("SELECT hypertable_size('traces')")
+        found["raw and its indexes, compressed"] = await connection.fetchval("SELECT hypertable_size('traces')")
     return found
 
 
