@@ -45,9 +45,9 @@ async def test_values_arrive_as_they_were(database_url: str) -> None:
     rows = [{name: value for name, value in row.items() if value is not None} for row in rows]
     connection = await asyncpg.connect(database_url)
     try:
-        written = await Writer(connection).write([*rows, a_row(99)])
+        written = await Writer(connection).write(encoded([*rows, a_row(99)]))
         assert (written.inserted, written.present) == (len(rows) + 1, 0)
-        again = await Writer(connection).write([*rows, a_row(100)])
+        again = await Writer(connection).write(encoded([*rows, a_row(100)]))
         assert (again.inserted, again.present) == (1, len(rows)), "by way of staging"
         found = {row["trace_id"]: row for row in await connection.fetch("SELECT * FROM traces")}
     finally:

@@ -1,6 +1,7 @@
 """Rows into `traces`: COPY straight into the table, a staging table only for a batch that meets rows already there."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
@@ -8,8 +9,7 @@ from datetime import time as time_of_day
 import asyncpg
 
 from analytics_service.database.connect import Connection
-from analytics_service.ingest.rows import Row
-from analytics_service.ingest.text import Text, encoded
+from analytics_service.ingest.text import Text
 
 _ENSURE = "SELECT ensure_partitions($1, $2)"
 _MOST_DAYS = 16  # of one hour each, these are 384 partitions: a call makes at most 400
@@ -40,10 +40,9 @@ class Writer:
         self._connection = connection
         self._ensured: set[date] = set()
 
-    async def write(self, rows: Sequence[Row]) -> Written:
+    async def write(self, text: Text) -> Written:
         """Commits the batch, whole or not at all; the dirty log is written by the table's own triggers."""
-        await self._ensure(rows)
-        text = encoded(rows)
+        await self._ensure(text.days)
         async with self._connection.transaction():
             try:
                 async with self._connection.transaction():  # a savepoint: COPY cannot skip what is there already
@@ -51,8 +50,8 @@ class Writer:
             except asyncpg.UniqueViolationError:
                 inserted = await self._merge(text)
             else:
-                inserted = len(rows)
-        return Written(inserted=inserted, present=len(rows) - inserted)
+                inserted = text.rows
+        return Written(inserted=inserted, present=text.rows - inserted)
 
     async def _merge(self, text: Text) -> int:
         await self._connection.execute(_STAGING)
@@ -69,9 +68,8 @@ class Writer:
             table, schema_name=schema, source=whole(), columns=text.columns, format="text"
         )
 
-    async def _ensure(self, rows: Sequence[Row]) -> None:
-        days = {row["ts"].date() for row in rows} - self._ensured
-        for first, last in runs(days):
+    async def _ensure(self, days: AbstractSet[date]) -> None:
+        for first, last in runs(days - self._ensured):
             await self._connection.fetchval(
                 _ENSURE, _midnight(first), _midnight(last + timedelta(days=1)) - _MICROSECOND
             )

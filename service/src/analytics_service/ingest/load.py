@@ -1,4 +1,4 @@
-"""Files into the database: reads and prices the next batch while the last one is written."""
+"""Files into the database: reads, prices and encodes the next batch while the server stores the last one."""
 
 import asyncio
 import sys
@@ -12,6 +12,7 @@ from analytics_service.errors import UsageError
 from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.copy import Writer
 from analytics_service.ingest.readers import STDIN, Input, opened, source_name
+from analytics_service.ingest.text import encoded
 
 _SWITCH_SECONDS: Final = 0.0005
 """Of threads: the one that reads would else keep the one that feeds the server waiting for 5 ms at each turn."""
@@ -59,7 +60,7 @@ async def load(connection: Connection, files: Sequence[Source], options: Options
     sys.setswitchinterval(_SWITCH_SECONDS)
     for source in files:
         with opened(source.path) as file:
-            following = batches(file, source.name, options, tally)
+            following = map(encoded, batches(file, source.name, options, tally))
             batch = await asyncio.to_thread(next, following, None)
             while batch is not None:
                 reading = asyncio.create_task(asyncio.to_thread(next, following, None))

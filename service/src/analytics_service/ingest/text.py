@@ -1,6 +1,7 @@
 """Rows as COPY's text format: a third of what the driver's own encoding of Python's objects costs. Pure."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final, NamedTuple
 
 from analytics_service.ingest.fields import COLUMNS
@@ -12,6 +13,9 @@ _IN_ARRAY: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
 class Text(NamedTuple):
+    rows: int
+    days: frozenset[date]
+    """In UTC, that its rows are of."""
     columns: tuple[str, ...]
     """Those that any of the rows has; the others are left to their defaults."""
     data: bytes
@@ -21,7 +25,12 @@ def encoded(rows: Sequence[Row]) -> Text:
     """The rows, in their order."""
     known = set().union(*{tuple(row) for row in rows})
     columns = tuple(name for name in COLUMNS if name in known)
-    return Text(columns, "".join([_line(row, columns) for row in rows]).encode())
+    return Text(
+        rows=len(rows),
+        days=frozenset({row["ts"].date() for row in rows}),
+        columns=columns,
+        data="".join([_line(row, columns) for row in rows]).encode(),
+    )
 
 
 def _line(row: Row, columns: tuple[str, ...]) -> str:
