@@ -19,14 +19,14 @@ from pydantic import TypeAdapter
 from rich.progress import Progress
 
 from analytics_service.commands.embedded import postgres
+from analytics_service.database.connect import SETTINGS
 from analytics_service.database.edition import inspect
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.database.migrate.steps import load
+from analytics_service.database.sessions import ONE_PLAN
 from bench.database import figures, measures, rows
 from bench.database.figures import Figures
 from bench.service.__main__ import progress
-
-_SETTINGS = "SET jit = off; SET search_path = public; SET timezone = 'UTC'"
 
 
 def main() -> int:
@@ -84,8 +84,7 @@ async def _database(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Recor
     await _admin(url, f"CREATE DATABASE {name}")
     try:
         await migrate(ours, load(), say=lambda _: None)
-        connection = await asyncpg.connect(ours)
-        await connection.execute(_SETTINGS)
+        connection = await asyncpg.connect(ours, server_settings=SETTINGS | ONE_PLAN)
         try:
             yield connection
         finally:

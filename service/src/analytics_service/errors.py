@@ -56,7 +56,7 @@ class DatabaseUnavailable(DatabaseError):  # noqa: N818 - as above
 
 
 class DatabaseBusy(DatabaseError):  # noqa: N818 - as above
-    """No connection became free within the deadline."""
+    """No connection became free within the deadline, or what became of one had to go before others."""
 
 
 class QueryTimeout(DatabaseError):  # noqa: N818 - as above

@@ -12,7 +12,7 @@ import structlog
 
 from analytics_service.app import application, services
 from analytics_service.database.pool import Database
-from analytics_service.database.replica import Replica
+from analytics_service.database.replica import READONLY_URL, Replica
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.errors import DatabaseUnavailable
 from analytics_service.http.endpoint import Endpoint
@@ -86,7 +86,9 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
 def _replica(settings: Settings, database: Database) -> Replica | None:
     if settings.database_readonly_url is None:
         return None
-    return Replica(primary=database, database=Database(), max_lag=settings.database_readonly_max_lag_seconds)
+    return Replica(
+        primary=database, database=Database(setting=READONLY_URL), max_lag=settings.database_readonly_max_lag_seconds
+    )
 
 
 def _watch(wired: Services, lifecycle: Lifecycle, settings: Settings, connections: Callable[[], int]) -> None:

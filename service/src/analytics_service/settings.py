@@ -82,7 +82,7 @@ class Settings(BaseModel):
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
     database_readonly_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
     """A replica, which answers while it is near enough to the primary."""
-    database_readonly_max_lag_seconds: Annotated[int, Field(ge=1, le=3600)] = 5
+    database_readonly_max_lag_seconds: Annotated[int, Field(ge=1, le=300)] = 5
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """Absent: cache and limits live in the process."""
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None

@@ -58,6 +58,17 @@ async def test_rows_come_from_sessions_in_utc_with_a_timeout_and_without_jit(dat
     assert await database.fetch_value(Query(sql="SELECT 41 + $1::int", args=(1,))) == 42
 
 
+async def test_only_a_search_is_planned_for_its_own_values(database: Database) -> None:
+    """The server tells of a statement that is prepared whether its last plans were for one value or for all."""
+    asked = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE $1"
+    for searches, kept in ((True, (0, 2)), (False, (2, 0))):
+        query = Query(sql=f"SELECT $1::int AS {'searched' if searches else 'read'}", args=(1,), searches=searches)
+        for _ in range(2):
+            await database.fetch(query)
+        (plans,) = await database.fetch(Query(sql=asked, args=(f"{query.sql}%",)))
+        assert tuple(plans) == kept
+
+
 async def test_a_query_ends_at_its_deadline_also_on_the_server(database: Database) -> None:
     with pytest.raises(QueryTimeout):
         await database.fetch(SLEEP, timeout=0.1)

@@ -1,8 +1,10 @@
 """A replica answers where it has every row that there is; whatever happens to it, the primary answers instead."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,9 +13,9 @@ import pytest
 from analytics_service import settings
 from analytics_service.database.pool import Database
 from analytics_service.database.query import Query
-from analytics_service.database.replica import Reader, Replica
+from analytics_service.database.replica import READONLY_URL, Reader, Replica
 from tests.support.eventually import eventually
-from tests.support.postgres import Server, a_standby, running
+from tests.support.postgres import PASSWORD, Server, a_standby, running
 from tests.support.postgres import _embedded as embedded
 from tests.support.service import HOUR, T0, Client, a_row, a_service, execute, insert
 
@@ -139,7 +141,7 @@ async def test_a_url_that_names_no_replica_of_this_server_is_not_used(url: str, 
 @asynccontextmanager
 async def following(url: str, replica: str, loaded: settings.Settings) -> AsyncIterator[Reader]:
     primary = Database()
-    found = Replica(primary=primary, database=Database(), max_lag=5)
+    found = Replica(primary=primary, database=Database(setting=READONLY_URL), max_lag=1)
     await primary.connect(loaded)
     await found.connect(settings.load({"DATABASE_URL": replica, "DATABASE_MIN_CONNECTIONS": "1"}))
     try:
@@ -149,6 +151,13 @@ async def following(url: str, replica: str, loaded: settings.Settings) -> AsyncI
         await primary.close()
 
 
+async def ready(reader: Reader) -> None:
+    async def known() -> bool:
+        return reader.replica is not None and reader.replica.problem is None
+
+    await eventually(known, seconds=60)
+
+
 async def test_a_statement_that_replay_cancels_is_the_primary_s(url: str, standby: Server) -> None:
     """Vacuum takes rows away that a reader of the replica still sees."""
     await insert(url, [a_row(number) for number in range(50)])
@@ -156,19 +165,76 @@ async def test_a_statement_that_replay_cancels_is_the_primary_s(url: str, standb
     loaded = settings.load({"DATABASE_URL": url, "DATABASE_MIN_CONNECTIONS": "1"})
     slow = Query(sql="SELECT count(*) AS n, pg_sleep(3), pg_is_in_recovery() AS replica FROM traces")
     async with following(url, on(standby, url), loaded) as reader:
-        replica = reader.replica
-        assert replica is not None
-
-        async def ready() -> bool:
-            return replica.problem is None
-
-        await eventually(ready, seconds=60)
+        await ready(reader)
         task = asyncio.create_task(reader.fetch(slow, since=0, timeout=30))
         await asyncio.sleep(0.5)
         await execute(url, "DELETE FROM traces WHERE trace_id <> ''")
         await execute(url, "VACUUM traces")
         (row,) = await task
     assert (row["replica"], row["n"]) == (False, 0)
+
+
+@contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """All of its processes, as on a machine that stands still: connections stay, and nobody answers."""
+    pids = server.sql("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()").split()
+    pids.append(server.sql("SELECT pg_read_file('postmaster.pid')").split()[0])
+    for pid in pids:
+        os.kill(int(pid), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(int(pid), signal.SIGCONT)
+
+
+async def test_one_that_freezes_holds_nobody_up_for_long(url: str, standby: Server) -> None:
+    await insert(url, [a_row(0)])
+    loaded = settings.load({"DATABASE_URL": url, "DATABASE_MIN_CONNECTIONS": "1"})
+    asked = Query(sql="SELECT pg_is_in_recovery() AS replica FROM traces")
+    async with following(url, on(standby, url), loaded) as reader:
+        await ready(reader)
+        (row,) = await reader.fetch(asked, since=0, timeout=30)
+        assert row["replica"]
+        with frozen(standby):
+            for _ in range(3):
+                async with asyncio.timeout(5):
+                    (row,) = await reader.fetch(asked, since=0, timeout=30)
+                assert not row["replica"]
+        await ready(reader)
+        (row,) = await reader.fetch(asked, since=0, timeout=30)
+        assert row["replica"]
+
+
+async def test_a_primary_that_begins_a_segment_and_idles_is_not_ahead(
+    url: str, primary: Server, standby: Server
+) -> None:
+    await insert(url, [a_row(0)])
+    loaded = settings.load({"DATABASE_URL": url, "DATABASE_MIN_CONNECTIONS": "1"})
+    async with following(url, on(standby, url), loaded) as reader:
+        await ready(reader)
+        primary.sql("SELECT pg_switch_wal()")
+        await asyncio.sleep(3)  # more than its lag may be; the primary writes a record each 15 s by itself
+        assert reader.replica is not None
+        assert (reader.replica.problem, reader.replica.lag) == (None, 0)
+
+
+async def test_a_user_who_may_not_ask_who_a_server_is_has_a_replica_too(
+    url: str, primary: Server, standby: Server
+) -> None:
+    await insert(url, [a_row(0)])
+    name = urlsplit(url).path[1:]
+    primary.sql(
+        f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'",
+        "GRANT USAGE ON SCHEMA public TO reader",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
+        "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC",
+        database=name,
+    )
+    ours, theirs = (each.replace("//postgres:", "//reader:") for each in (url, on(standby, url)))
+    loaded = settings.load({"DATABASE_URL": ours, "DATABASE_MIN_CONNECTIONS": "1"})
+    async with following(ours, theirs, loaded) as reader:
+        await ready(reader)
 
 
 async def test_without_a_replica_nothing_is_asked_of_the_log(database_url: str) -> None:

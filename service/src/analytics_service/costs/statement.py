@@ -7,6 +7,7 @@ from analytics_service.auth.principal import Principal
 from analytics_service.costs.parameters import SummaryParameters
 from analytics_service.database import source
 from analytics_service.database.arguments import Arguments
+from analytics_service.database.levels import Level
 from analytics_service.database.query import Query
 from analytics_service.http.filters import conditions
 from analytics_service.metrics import intervals
@@ -47,6 +48,7 @@ SELECT parts.*, w.*
 FROM ({" UNION ALL ".join(parts)}) AS parts CROSS JOIN ({source.WATERMARK}) AS w
 LIMIT {arguments.add(MOST_ROWS + 1)}""",
         args=arguments.values,
+        searches=params.include_top_traces or params.level is Level.RAW,
     )
 
 

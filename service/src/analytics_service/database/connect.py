@@ -1,6 +1,6 @@
 """How commands connect, and the names of what a connection is."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import asyncpg
 
@@ -12,7 +12,9 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 """Its own, or borrowed from a pool."""
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS: Final = 10.0
+SETTINGS: Final = {"jit": "off", "search_path": "public", "timezone": "UTC"}
+"""Of every session. Compiling would be more than all of a short query."""
 
 
 def application_name(command: str) -> str:
@@ -28,13 +30,7 @@ async def connect(url: str, *, command: str) -> "asyncpg.Connection[asyncpg.Reco
     return await asyncpg.connect(
         url,
         timeout=CONNECT_SECONDS,
-        server_settings={
-            "application_name": application_name(command),
-            "jit": "off",
-            "search_path": "public",
-            "statement_timeout": "0",
-            "timezone": "UTC",
-        },
+        server_settings=SETTINGS | {"application_name": application_name(command), "statement_timeout": "0"},
     )
 
 

@@ -44,9 +44,9 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], Reason, str], ...] = (
     (
         (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError),
         Reason.AUTHENTICATION,
-        "the database refuses the user or password of DATABASE_URL",
+        "the database refuses the user or password of {setting}",
     ),
-    ((asyncpg.InvalidCatalogNameError,), Reason.UNREACHABLE, "the database that DATABASE_URL names does not exist"),
+    ((asyncpg.InvalidCatalogNameError,), Reason.UNREACHABLE, "the database that {setting} names does not exist"),
     ((asyncpg.InsufficientPrivilegeError,), Reason.PERMISSION, "the database user lacks a right"),
     ((asyncpg.ReadOnlySQLTransactionError,), Reason.READ_ONLY, "the database is read-only: name the primary"),
     ((asyncpg.LockNotAvailableError,), Reason.LOCK, "a lock on a table is held by someone else"),
@@ -61,7 +61,7 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], Reason, str], ...] = (
     (
         (asyncpg.ClientConfigurationError, asyncpg.InternalClientError),
         Reason.UNREACHABLE,
-        "DATABASE_URL cannot be used to connect",
+        "{setting} cannot be used to connect",
     ),
     ((asyncpg.InterfaceError, OSError, TimeoutError), Reason.UNREACHABLE, "there is no connection to the database"),
 )
@@ -69,15 +69,17 @@ FAILURES = tuple(kind for kinds, _, _ in _CAUSES for kind in kinds)
 """What `classify` knows; anything else is a defect of ours and must not be caught."""
 
 
-def classify(error: BaseException, url: str) -> Failure:
-    """The reason and one line for `error`, without the secrets of `url`."""
+def classify(error: BaseException, url: str, *, setting: str = "DATABASE_URL") -> Failure:
+    """The reason and one line for `error`, without the secrets of `url`, which `setting` holds."""
     if isinstance(error, DataError):
         argument = re.search(r"\$\d+", str(error))  # alone: the rest repeats the value, which may be a client's text
         which = argument[0] if argument else "unknown"
         return Failure(reason=Reason.OTHER, message=f"an argument does not fit its statement ({which})")
     for kinds, reason, words in _CAUSES:
         if isinstance(error, kinds):
-            return Failure(reason=reason, message=secretless(f"{words} ({_detail(error)})", url))
+            return Failure(
+                reason=reason, message=secretless(f"{words.format(setting=setting)} ({_detail(error)})", url)
+            )
     return Failure(reason=Reason.OTHER, message=secretless(f"{type(error).__name__}: {_detail(error)}", url))
 
 

@@ -31,6 +31,8 @@ _LOOK_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 10.0
 _PAUSES = (0.005, 0.02, 0.0)
 """Seconds after which a condition is asked for again: what it waits for takes a moment, or long."""
+_CONDITION_SECONDS = 1.0
+"""To wait for a connection and to ask: whoever takes longer is not waited for, since another can answer."""
 _WAITING_PER_CONNECTION = 20
 """Who would wait behind more than these is told so at once: the deadline would pass anyway."""
 
@@ -58,9 +60,15 @@ class Database:
     """Connects in the background and stays connected; every failure is one of errors.DatabaseError."""
 
     def __init__(
-        self, *, acquire_seconds: float = 5.0, waited: Callable[[float], None] = lambda _seconds: None
+        self,
+        *,
+        acquire_seconds: float = 5.0,
+        waited: Callable[[float], None] = lambda _seconds: None,
+        setting: str = "DATABASE_URL",
     ) -> None:
+        """`setting` is what people are told to look at."""
         self.state = State()
+        self._setting = setting
         self._acquire_seconds = acquire_seconds
         self._target = load()[-1].number
         self._sessions: Sessions | None = None
@@ -93,7 +101,7 @@ class Database:
 
         Ends the statement on the server when the time is over or the caller is cancelled.
         """
-        async with self._connection(timeout) as (connection, left):
+        async with self._connection(timeout, query) as (connection, left):
             return await connection.fetch(query.sql, *query.args, timeout=left)
 
     async def fetch_once(
@@ -104,12 +112,18 @@ class Database:
         timeout: float,  # noqa: ASYNC109 - as above
     ) -> list[asyncpg.Record] | None:
         """The rows of `query`, asked once `condition` is true in the same session; None where it is not soon."""
-        async with self._connection(timeout) as (connection, left):
-            for pause in _PAUSES:
-                if await connection.fetchval(condition.sql, *condition.args, timeout=left):
-                    return await connection.fetch(query.sql, *query.args, timeout=left)
-                await asyncio.sleep(pause)
-        return None
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        async with self._connection(min(timeout, _CONDITION_SECONDS), query) as (connection, left):
+            try:
+                async with asyncio.timeout(left):
+                    met = await _becomes_true(connection, condition)
+            except TimeoutError as error:
+                connection.terminate()  # else its release would wait for the server as well
+                raise DatabaseUnavailable(f"no answer within {_CONDITION_SECONDS:g} s") from error
+            if not met:
+                return None
+            return await connection.fetch(query.sql, *query.args, timeout=max(until - loop.time(), 0))
 
     async def fetch_value(self, query: Query, *, timeout: float | None = None) -> object:  # noqa: ASYNC109 - as above
         """The first column of the first row, or None."""
@@ -125,13 +139,15 @@ class Database:
         return self._sessions.pool.get_size() - idle, idle
 
     @contextlib.asynccontextmanager
-    async def _connection(self, seconds: float | None) -> AsyncIterator[tuple[Borrowed, float | None]]:
+    async def _connection(
+        self, seconds: float | None, query: Query | None = None
+    ) -> AsyncIterator[tuple[Borrowed, float | None]]:
         """A connection, and what is left of the seconds. asyncpg itself repeats a statement whose plan went stale."""
         loop = asyncio.get_running_loop()
         until = None if seconds is None else loop.time() + seconds
         sessions, connection = await self._acquire(seconds)
         try:
-            async with sessions.session(connection):
+            async with sessions.session(connection, query):
                 yield connection, None if until is None else max(until - loop.time(), 0)
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise QueryTimeout("the query took longer than it may: ask for a shorter range") from error
@@ -156,14 +172,19 @@ class Database:
         except TimeoutError as error:
             raise DatabaseBusy(f"no connection became free within {longest:g} s") from error
         except FAILURES as error:  # whatever the reason: there is no connection
-            raise self._lost(classify(error, self._url)) from error
+            raise self._lost(self._classified(error)) from error
         finally:
             self.waiting -= 1
             self._waited(time.perf_counter() - started)
 
+    def _classified(self, error: BaseException) -> Failure:
+        return classify(error, self._url, setting=self._setting)
+
     def _failed(self, error: BaseException) -> DatabaseError:
         """A lost database is a state; a statement that it refused says nothing of the next one."""
-        failure = classify(error, self._url)
+        failure = self._classified(error)
+        if isinstance(error, asyncpg.SerializationError):  # of statements that only read: a replica's replay needs it
+            return DatabaseBusy(failure.message)
         if failure.reason in {Reason.UNREACHABLE, Reason.AUTHENTICATION}:
             return self._lost(failure)
         _log.error("DATABASE_QUERY_FAILED", reason=failure.reason.value, cause=failure.message)
@@ -186,7 +207,7 @@ class Database:
                     self._sessions = await open_sessions(settings)
                 await self._look()
             except FAILURES as error:
-                self._note(classify(error, self._url))
+                self._note(self._classified(error))
             if self.state.problem is None:
                 pause = 0.25
                 await asyncio.sleep(_CHECK_SECONDS)
@@ -213,6 +234,14 @@ class Database:
         if wrong is not None and wrong != self.state.problem:
             _log.warning("DATABASE_SCHEMA_INCOMPATIBLE", cause=wrong)
         self.state = State(connected_once=True, reachable=True, schema=schema, problem=wrong, schema_problem=wrong)
+
+
+async def _becomes_true(connection: Borrowed, condition: Query) -> bool:
+    for pause in _PAUSES:
+        if await connection.fetchval(condition.sql, *condition.args):
+            return True
+        await asyncio.sleep(pause)
+    return False
 
 
 def _all_work(pool: Pool) -> bool:

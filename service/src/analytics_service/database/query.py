@@ -9,3 +9,5 @@ class Query:
 
     sql: str
     args: tuple[object, ...] = ()
+    searches: bool = False
+    """Reads many single requests: worth a plan for its own values each time, and the server's parallel workers."""

@@ -17,25 +17,27 @@ import structlog
 
 from analytics_service.database.pool import Database
 from analytics_service.database.query import Query
-from analytics_service.errors import DatabaseError, QueryTimeout
+from analytics_service.database.versions import WRITTEN
+from analytics_service.errors import DatabaseBusy, DatabaseError, QueryTimeout
 from analytics_service.settings import Settings
 
 _LOOK_SECONDS: Final = 0.5
+_ANSWERS_SECONDS: Final = 2.0
+"""Within which a look is answered by a server that works."""
 _REMEMBERED: Final = 600
 """Places of the primary's log, for how far back the replica's is looked up among them."""
-_IDENTITY: Final = """
-CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE')
-    THEN (SELECT system_identifier FROM pg_control_system()) END
-"""
+READONLY_URL: Final = "DATABASE_READONLY_URL"
+_TELLS: Final = "has_function_privilege('pg_control_system()', 'EXECUTE') AS tells"
+"""Whether we may ask for the server's identity; a statement that asks is refused as a whole where we may not."""
+_IDENTITY: Final = Query(sql="SELECT system_identifier FROM pg_control_system()")
 _WRITTEN: Final = Query(
     sql=f"""
-SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint AS written, {_IDENTITY} AS identity
+SELECT {WRITTEN} AS written, {_TELLS}
 WHERE NOT pg_is_in_recovery()"""
 )
 _REPLAYED: Final = Query(
     sql=f"""
-SELECT pg_is_in_recovery() AS follows, (pg_last_wal_replay_lsn() - '0/0')::bigint AS replayed,
-    {_IDENTITY} AS identity"""
+SELECT pg_is_in_recovery() AS follows, (pg_last_wal_replay_lsn() - '0/0')::bigint AS replayed, {_TELLS}"""
 )
 _HAS: Final = "SELECT pg_is_in_recovery() AND (pg_last_wal_replay_lsn() - '0/0')::bigint >= $1"
 
@@ -75,6 +77,8 @@ class Replica:
             return None
         try:
             return await self.database.fetch_once(Query(sql=_HAS, args=(since,)), query, timeout=timeout)
+        except DatabaseBusy:
+            return None  # which says nothing of the next one
         except QueryTimeout:
             raise  # of the request's time nothing is left for another
         except DatabaseError as error:
@@ -95,15 +99,22 @@ class Replica:
         if not state.ready:
             return state.problem or "not connected"
         asked = self.clock()
-        ours = await self.primary.fetch(_WRITTEN, timeout=_LOOK_SECONDS * 4)
+        try:
+            ours = await self.primary.fetch(_WRITTEN, timeout=_ANSWERS_SECONDS)
+        except DatabaseBusy:
+            return self.problem  # each answer is proved by itself
         if not ours:
             return "the primary is in recovery itself"
         self._written.append((asked, ours[0]["written"]))
-        (theirs,) = await self.database.fetch(_REPLAYED, timeout=_LOOK_SECONDS * 4)
-        if theirs["identity"] != ours[0]["identity"]:
-            return "DATABASE_READONLY_URL names a replica of another server"
+        (theirs,) = await self.database.fetch(_REPLAYED, timeout=_ANSWERS_SECONDS)
+        if ours[0]["tells"] and theirs["tells"]:
+            identities = [
+                await each.fetch_value(_IDENTITY, timeout=_ANSWERS_SECONDS) for each in (self.primary, self.database)
+            ]
+            if len(set(identities)) > 1:
+                return f"{READONLY_URL} names a replica of another server"
         if not theirs["follows"]:
-            return "DATABASE_READONLY_URL names a server that follows no other"
+            return f"{READONLY_URL} names a server that follows no other"
         self.lag = self._behind(theirs["replayed"])
         return None if self.lag <= self.max_lag else f"it is {self.lag:.1f} s behind"
 

@@ -25,8 +25,14 @@ FROM (
   GROUP BY 1
 ) AS days
 """
+WRITTEN = """
+(SELECT at - CASE WHEN at % pg_size_bytes(current_setting('wal_segment_size')) = 40 THEN 40
+    WHEN at % current_setting('wal_block_size')::bigint = 24 THEN 24 ELSE 0 END
+FROM (SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint AS at OFFSET 0) AS log)
+"""
+"""Where the primary's log ends. Without the header of a page that has no record yet: nobody replays a header alone."""
 _PLACED = f"""
-SELECT v.*, CASE WHEN NOT pg_is_in_recovery() THEN (pg_current_wal_insert_lsn() - '0/0')::bigint END AS place
+SELECT v.*, CASE WHEN NOT pg_is_in_recovery() THEN {WRITTEN} END AS place
 FROM ({_SQL}) AS v
 """
 

@@ -38,6 +38,7 @@ LEFT JOIN (
 ) AS q ON true
 ORDER BY {", ".join(f"q.{key}" for key in keys)}""",
         args=arguments.values,
+        searches=params.route.level is Level.RAW,
     )
 
 

@@ -47,7 +47,7 @@ ORDER BY {_order(params)}
 LIMIT {arguments.add(params.limit + 1)}"""
     if Include.CHILDREN in params.include:
         page = with_children(page, columns, [name for name in keys if name != "place"])
-    return Query(sql=page, args=arguments.values)
+    return Query(sql=page, args=arguments.values, searches=_sees_every_row(params))
 
 
 def key(row: Row, sort: Sort) -> Keyset:
@@ -55,6 +55,10 @@ def key(row: Row, sort: Sort) -> Keyset:
     value = row["key_value"] if sort is not Sort.TS else None
     place = (row["key_ts"].isoformat(), row["key_trace"], row["key_span"])
     return (None if value is None else str(value), *place)
+
+
+def _sees_every_row(params: TraceParameters) -> bool:
+    return params.search is not None or params.sort_by is not Sort.TS or Include.TOTAL in params.include
 
 
 def _keys(sort: Sort) -> dict[str, str]:
