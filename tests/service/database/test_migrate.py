@@ -40,6 +40,8 @@ async def test_a_dry_run_names_the_steps_and_changes_nothing(empty_edition_url: 
     assert result.succeeded
     assert "0001_dirty_log" in result.pending
     assert await tables(empty_edition_url) == set()
+    promised = result.edition
+    assert (await migrate(empty_edition_url, load(), say=quiet)).edition == promised or promised is None
 
 
 async def test_migrates_that_start_together_apply_each_step_once(empty_edition_url: str) -> None:

@@ -100,7 +100,7 @@ def _show(result: Result, steps: Sequence[Step]) -> None:
         console.print(table)
     if result.server is not None:
         extension = f", TimescaleDB {result.extension}" if result.extension else ""
-        server = f"{result.edition} (PostgreSQL {result.server}{extension})"
+        server = f"{result.edition or 'timescaledb'} (PostgreSQL {result.server}{extension})"
         console.print(f"schema {result.version} of {result.target} on {server}", highlight=False)
     if result.succeeded:
         console.print(escape(result.message))

@@ -41,6 +41,7 @@ class Server:
     extension: str | None
     """Version of TimescaleDB in this database."""
     license: str | None
+    """Before the extension is made: what the server's configuration says, if it does."""
     can_extend: bool
     """TimescaleDB is installed on the server and loaded at its start, but not made in this database yet."""
     read_only: bool
@@ -49,8 +50,11 @@ class Server:
 
     @property
     def edition(self) -> Edition:
-        if self.extension is None:
-            return Edition.POSTGRESQL
+        return Edition.POSTGRESQL if self.extension is None else self.extended
+
+    @property
+    def extended(self) -> Edition:
+        """What it is with the extension."""
         return Edition.COMMUNITY if self.license == "timescale" else Edition.APACHE
 
 

@@ -18,6 +18,7 @@ class Result:
     target: int = 0
     min_compatible_schema: int = 1
     edition: str | None = None
+    """None too where TimescaleDB would be made, and nothing says under which licence."""
     server: str | None = None
     extension: str | None = None
     applied: tuple[str, ...] = ()

@@ -74,10 +74,11 @@ class _Run:
         """What the store is, or would be: tables that were made for plain PostgreSQL stay so."""
         if self.server is None or self.history.requirement == Edition.POSTGRESQL.requirement:
             return Edition.POSTGRESQL
-        return Edition.APACHE if self.extends else self.server.edition
+        return self.server.extended if self.extends else self.server.edition
 
     def result(self, reason: str, message: str, *, succeeded: bool) -> Result:
         server, pending = self.server, self.plan.steps if self.plan is not None else ()
+        known = server is not None and not (self.extends and server.license is None)
         return Result(
             succeeded=succeeded,
             reason=reason,
@@ -85,7 +86,7 @@ class _Run:
             version=self.history.version,
             target=self.steps[-1].number if self.steps else 0,
             min_compatible_schema=self.history.min_compatible_schema,
-            edition=self.edition.value if server is not None else None,
+            edition=self.edition.value if known else None,
             server=server.version if server is not None else None,
             extension=server.extension if server is not None else None,
             applied=tuple(self.applied),
