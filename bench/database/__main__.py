@@ -32,7 +32,7 @@ from bench.service.__main__ import progress
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.database", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000_000, 20_000_000], metavar="ROWS")
-    parser.add_argument("--import-rows", type=int, default=200_000, metavar="ROWS", help="of the file that is imported")
+    parser.add_argument("--import-rows", type=int, default=400_000, metavar="ROWS", help="of the file that is imported")
     parser.add_argument("--rounds", type=int, default=5, help="medians are of these (default 5)")
     parser.add_argument("--dsn", help="of a server with another edition, as TIMESCALE_TEST_DSN")
     parser.add_argument("--output", choices=("table", "json"), default="table")

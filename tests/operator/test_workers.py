@@ -182,6 +182,21 @@ async def test_an_answer_is_believed_until_a_new_leader_must_have_come() -> None
     assert workers.heard(KEY).said is None
 
 
+async def test_what_the_status_says_is_believed_as_long_by_a_new_operator() -> None:
+    now = 0.0
+    workers = Workers(clock=lambda: now, round_seconds=0.01)
+    workers.saw(KEY, (), told=True)
+    now = SECONDS_WITHOUT_A_LEADER - 1
+    told: asyncio.Queue[Key] = asyncio.Queue()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(workers.watch(told.put), timeout=0.5)
+    assert told.empty()
+    assert workers.heard(KEY) is UNASKED
+    now = SECONDS_WITHOUT_A_LEADER
+    assert await changed(workers)
+    assert "no worker runs" in workers.heard(KEY).problem
+
+
 async def test_a_new_leader_that_has_not_looked_yet_is_no_news() -> None:
     now, says = 0.0, leading()
     workers = Workers(clock=lambda: now, round_seconds=0.01)
@@ -203,8 +218,8 @@ async def test_a_silent_worker_keeps_no_other_resource_waiting() -> None:
         answering(lambda: (200, b"") if end.wait(30) else (500, b"")) as silent,
         answering(lambda: (200, json.dumps(leading()).encode())) as port,
     ):
-        workers.saw(KEY, addresses([a_pod("w-1", silent)]))
-        workers.saw(other, addresses([a_pod("w-1", port)]))
+        workers.saw(KEY, addresses([a_pod("w-1", silent)]), told=False)
+        workers.saw(other, addresses([a_pod("w-1", port)]), told=False)
         watch = asyncio.create_task(workers.watch(told.put))
         try:
             first = await asyncio.wait_for(told.get(), timeout=20)
@@ -217,7 +232,7 @@ async def test_a_silent_worker_keeps_no_other_resource_waiting() -> None:
 
 async def asked(workers: Workers, ports: dict[str, int]) -> Heard:
     """What is known after the first question."""
-    workers.saw(KEY, addresses(a_pod(name, port) for name, port in ports.items()))
+    workers.saw(KEY, addresses(a_pod(name, port) for name, port in ports.items()), told=False)
     assert await changed(workers)
     return workers.heard(KEY)
 
@@ -241,6 +256,9 @@ async def changed(workers: Workers) -> bool:
     return True
 
 
+FAILING = {"waiting": {"reason": "CrashLoopBackOff", "message": "no such host"}}
+
+
 @pytest.mark.kube
 def test_conditions_follow_the_worker(world: Play) -> None:
     world.ready()
@@ -248,6 +266,7 @@ def test_conditions_follow_the_worker(world: Play) -> None:
     eventually(lambda: "no worker runs" in world.condition("DataFresh")["message"], what="it was looked", seconds=90)
     says = leading()
     with answering(lambda: (200, json.dumps(says).encode())) as port:
+        fails = {"name": "worker", "image": "w", "imageID": "", "restartCount": 3, "ready": False, "state": FAILING}
         labels = world.api.get("Deployment", "demo-worker")["spec"]["template"]["metadata"]["labels"]
         pod = a_pod("demo-worker-1", port)
         template = world.api.get("Deployment", "demo-worker")["spec"]["template"]["spec"]["containers"][0]
@@ -260,7 +279,11 @@ def test_conditions_follow_the_worker(world: Play) -> None:
                 "spec": pod["spec"],
             }
         )
-        world.api.merge("Pod", "demo-worker-1", {"status": pod["status"]}, subresource="/status")
+        status = {"phase": "Running", "containerStatuses": [fails]}
+        world.api.merge("Pod", "demo-worker-1", {"status": status}, subresource="/status")
+        eventually(lambda: "no such host" in world.condition("DataFresh")["message"], what="why none runs", seconds=90)
+        status = pod["status"] | {"containerStatuses": None}
+        world.api.merge("Pod", "demo-worker-1", {"status": status}, subresource="/status")
         world.api.merge("Deployment", "demo-worker", {"status": {"replicas": 1}}, subresource="/status")
         eventually(lambda: world.condition("PoliciesApplied")["status"] == "True", what="all is applied", seconds=90)
         world.until("DataFresh", "True", "Fresh")

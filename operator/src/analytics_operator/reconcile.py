@@ -116,7 +116,8 @@ class Reconciler:
             heard=self.workers.heard(key),
             unserved=self.served.lacks,
         )
-        self.workers.saw(key, addresses(seen.pods_of(names.Component.WORKER)))
+        told = bool(previous.get("policies"))
+        self.workers.saw(key, addresses(seen.pods_of(names.Component.WORKER)), told=told)
         if not any(unread_settings(seen)):
             return seen
         return replace(seen, replica_sets=tuple(await self._children(REPLICA_SET, key)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from analytics_operator import migrated, names, worker
+from analytics_operator import migrated, names, pods, worker
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.conditions import Condition, Reason, Type, merge
 from analytics_operator.manifests.config_map import METRICS_PORT
@@ -122,7 +122,7 @@ def _conditions(facts: _Facts) -> tuple[Condition, ...]:
         _progressing(facts),
         _secrets_ready(facts.plan),
         facts.migrated,
-        *worker.conditions(facts.observed.heard, facts.observed.previous_status, outdated=_outdated(facts.observed)),
+        *_told_by_worker(facts.observed),
         *_scaling_active(facts),
         *_schema_outdated(facts.observed.unserved),
         Condition(Type.RECONCILING, moving, ready.reason if moving else idle, ready.message),
@@ -167,6 +167,13 @@ def _available(found: Rollout | None) -> Condition:
         return Condition(Type.AVAILABLE, False, Reason.NOT_DEPLOYED, "there is no Deployment yet")
     reason = Reason.AVAILABLE if found.available else Reason.UNAVAILABLE
     return Condition(Type.AVAILABLE, found.available, reason, f"{found.ready} of {found.wanted} replicas are ready")
+
+
+def _told_by_worker(observed: Observed) -> tuple[Condition, Condition]:
+    found = pods.problem(observed.pods_of(names.Component.WORKER))
+    return worker.conditions(
+        observed.heard, observed.previous_status, outdated=_outdated(observed), kept=found.message if found else None
+    )
 
 
 def _outdated(observed: Observed) -> str | None:

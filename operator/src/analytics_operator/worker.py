@@ -117,16 +117,17 @@ def _addresses(pods: Iterable[Manifest]) -> Iterator[Address]:
 
 
 def conditions(
-    heard: Heard, previous: Mapping[str, Any], *, outdated: str | None = None
+    heard: Heard, previous: Mapping[str, Any], *, outdated: str | None = None, kept: str | None = None
 ) -> tuple[Condition, Condition]:
     """PoliciesApplied and DataFresh: what the worker did not say is not so. Before it was asked, all is as it was.
 
-    `outdated` is the reason where it speaks of policies that the spec does not ask for any more.
+    `outdated` is the reason where it speaks of policies that the spec does not ask for any more; `kept` is what keeps
+    its pods from running.
     """
     if not heard.asked and (known := _known(previous)):
         return known
     policies, fresh = (heard.said.policies, heard.said.fresh) if heard.said else (None, None)
-    silent = heard.problem if heard.said is None else "the worker has begun, and has not looked yet"
+    silent = (kept or heard.problem) if heard.said is None else "the worker has begun, and has not looked yet"
     unknown = (False, Reason.WORKER_UNAVAILABLE, silent)
     applied = (policies.reason == Reason.APPLIED, policies.reason, policies.message) if policies else unknown
     if policies and outdated:

@@ -35,7 +35,10 @@ class Workers:
         self._heard: dict[Key, Heard] = {}
         self._said_at: dict[Key, float] = {}
 
-    def saw(self, key: Key, addresses: tuple[Address, ...]) -> None:
+    def saw(self, key: Key, addresses: tuple[Address, ...], *, told: bool) -> None:
+        """`told`: a worker was heard of in the status, which is believed for as long as if it were an answer."""
+        if told and key not in self._addresses:
+            self._said_at[key] = self._clock()
         self._addresses[key] = addresses
 
     def forget(self, key: Key) -> None:

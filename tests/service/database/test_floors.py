@@ -23,6 +23,7 @@ LEDGER = [
     for n in range(500)
 ]
 FLOOR = DAY + 3 * DAYS
+LISTS = ("traces", "traces?include=children", "traces?sort_by=total_cost_usd&fields=model")
 EVERYTHING = (DAY - DAYS, DAY + 9 * DAYS)
 
 
@@ -100,6 +101,9 @@ async def test_an_answer_about_what_is_gone_is_not_complete(edition_url: str, co
     await take_raw(connection)
     async with a_service(edition_url) as client:
         for start, complete in ((FLOOR - DAYS, False), (FLOOR, True)):
-            for path in ("metrics?metrics=request_count", "costs/summary"):
+            for path in ("metrics?metrics=request_count", "costs/summary", *LISTS):
                 answer = await client.get(f"/api/v1/{path}", from_=start, to=FLOOR + DAYS)
                 assert answer.json["meta"]["complete"] is complete, (path, start)
+        for path in LISTS:
+            answer = await client.get(f"/api/v1/{path}", from_=FLOOR - DAYS, to=FLOOR)
+            assert (answer.data, answer.json["meta"]["complete"]) == ([], False)

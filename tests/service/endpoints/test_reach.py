@@ -24,6 +24,7 @@ KEPT = {
     Level.HOUR: USUAL.retention_1hour_days,
     Level.DAY: USUAL.retention_1day_days,
     Level.LATENCY: USUAL.retention_1hour_days,
+    Level.DAY_LATENCY: USUAL.retention_1hour_days,
     Level.USERS: USUAL.retention_1hour_days,
     Level.DAY_USER: USUAL.retention_1hour_days,
     Level.DAY_TEAM: USUAL.retention_1hour_days,

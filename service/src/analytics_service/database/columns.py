@@ -65,6 +65,16 @@ _SUMS: Final = (
     *(column for measure in MEASURES for column in _measured(measure)),
 )
 _TOTALS: Final = Shape(columns=(*_DIMENSIONS, *_SUMS))
+_LATENCY: Final = Shape(
+    columns=(
+        *_DIMENSIONS,
+        _key("measure", "m.measure"),
+        _key("bin", sketches.bin_of("m.value")),
+        Column(name="n", raw="1::bigint", folded="count(*)"),
+    ),
+    joined="JOIN LATERAL (VALUES ('duration_us', t.duration_us), ('ttft_us', t.ttft_us)) AS m (measure, value)"
+    " ON m.value IS NOT NULL",
+)
 
 SHAPES: Final[Mapping[Level, Shape]] = MappingProxyType(
     {
@@ -72,16 +82,8 @@ SHAPES: Final[Mapping[Level, Shape]] = MappingProxyType(
         Level.MIN15: _TOTALS,
         Level.HOUR: _TOTALS,
         Level.DAY: _TOTALS,
-        Level.LATENCY: Shape(
-            columns=(
-                *_DIMENSIONS,
-                _key("measure", "m.measure"),
-                _key("bin", sketches.bin_of("m.value")),
-                Column(name="n", raw="1::bigint", folded="count(*)"),
-            ),
-            joined="JOIN LATERAL (VALUES ('duration_us', t.duration_us), ('ttft_us', t.ttft_us)) AS m (measure, value)"
-            " ON m.value IS NOT NULL",
-        ),
+        Level.LATENCY: _LATENCY,
+        Level.DAY_LATENCY: _LATENCY,
         Level.USERS: Shape(
             columns=(
                 *_DIMENSIONS,

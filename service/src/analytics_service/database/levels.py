@@ -15,6 +15,7 @@ class Level(StrEnum):
     HOUR = "traces_1hour"
     DAY = "traces_1day"
     LATENCY = "traces_1hour_latency"
+    DAY_LATENCY = "traces_1day_latency"
     USERS = "traces_1hour_users"
     DAY_USER = "traces_1day_user"
     DAY_TEAM = "traces_1day_team"
@@ -43,6 +44,7 @@ _STEPS = {
     Level.HOUR: timedelta(hours=1),
     Level.DAY: _DAY,
     Level.LATENCY: timedelta(hours=1),
+    Level.DAY_LATENCY: _DAY,
     Level.USERS: timedelta(hours=1),
     Level.DAY_USER: _DAY,
     Level.DAY_TEAM: _DAY,
@@ -50,7 +52,9 @@ _STEPS = {
 }
 TOTALS = (Level.MIN1, Level.MIN15, Level.HOUR, Level.DAY)
 """Sums by the dimensions, from fine to coarse."""
-ROLLUPS = (*TOTALS, Level.LATENCY, Level.USERS, Level.DAY_USER, Level.DAY_TEAM, Level.DAY_TAG)
+LATENCIES = (Level.LATENCY, Level.DAY_LATENCY)
+"""Histograms by the dimensions, from fine to coarse."""
+ROLLUPS = (*TOTALS, *LATENCIES, Level.USERS, Level.DAY_USER, Level.DAY_TEAM, Level.DAY_TAG)
 """All that is computed from raw."""
 
 

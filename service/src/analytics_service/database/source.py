@@ -22,7 +22,9 @@ from analytics_service.database.levels import Level
 
 CHAINS: Final[Mapping[Level, tuple[Level, ...]]] = MappingProxyType(
     {
-        Level.DAY: (Level.DAY, Level.HOUR),  # else today, and both edges, would read up to a day of raw each
+        # else today, and both edges, would read up to a day of raw each
+        Level.DAY: (Level.DAY, Level.HOUR),
+        Level.DAY_LATENCY: (Level.DAY_LATENCY, Level.LATENCY),
     }
 )
 """The sources of a level, from coarse to fine, where there is more than its own."""
@@ -31,6 +33,9 @@ WATERMARK: Final = """
 SELECT min(bucket_start) AS watermark, (SELECT nullif(max(floor), '-infinity') FROM since) AS since FROM dirty
 """
 """One row: the oldest bucket that is read from raw, and from where on all is kept that was asked for."""
+
+KEPT: Final = "SELECT nullif(floor, '-infinity') AS since FROM rollup_floor"
+"""One row: from where on all of raw is kept."""
 
 EPOCH: Final = "'1970-01-01T00:00:00Z'::timestamptz"
 _PROJECTS = "($2::text[] IS NULL OR {alias}.project_id = ANY($2::text[]))"

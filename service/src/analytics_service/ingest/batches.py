@@ -65,7 +65,7 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
         try:
             if isinstance(record.fields, BadRow):
                 raise record.fields
-            origin = Origin(source=name, ordinal=ordinal, line=record.line)
+            origin = Origin(name, ordinal)
             made = row(record.fields, options.columns.base, origin, options.floor)
             tally.prices.add(made)
         except BadRow as error:

@@ -1,11 +1,10 @@
 """Files into the database: reads, prices and encodes the next batch while the server stores the last one."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from analytics_service.database.connect import Connection
 from analytics_service.errors import UsageError
@@ -13,9 +12,6 @@ from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.copy import Writer
 from analytics_service.ingest.readers import STDIN, Input, opened, source_name
 from analytics_service.ingest.text import encoded
-
-_SWITCH_SECONDS: Final = 0.0005
-"""Of threads: the one that reads would else keep the one that feeds the server waiting for 5 ms at each turn."""
 
 Report: TypeAlias = Callable[[Input, Tally], None]
 """Called after every batch."""
@@ -57,7 +53,6 @@ async def load(connection: Connection, files: Sequence[Source], options: Options
     written before stay, and the rest can be imported by running it again.
     """
     writer = Writer(connection)
-    sys.setswitchinterval(_SWITCH_SECONDS)
     for source in files:
         with opened(source.path) as file:
             following = map(encoded, batches(file, source.name, options, tally))

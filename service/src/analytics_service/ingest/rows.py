@@ -21,11 +21,10 @@ class BadRow(ValueError):  # noqa: N818 - reads as what it is
 
 
 class Origin(NamedTuple):
-    """Where a record stands: its file's name for ids, its number among the records, from 1, and its line."""
+    """Where a record stands: its file's name for ids, and its number among the records, from 1."""
 
     source: str
     ordinal: int
-    line: int
 
 
 def row(fields: Iterable[tuple[Field, Any]], base: Mapping[str, object], origin: Origin, floor: datetime | None) -> Row:

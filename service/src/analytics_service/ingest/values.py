@@ -72,7 +72,8 @@ def timestamp(value: Any) -> datetime:
         raise ValueError("is not a timestamp in text, as 2023-11-16T18:17:03.97996Z")  # noqa: TRY004 - as above
     try:
         moment = datetime.fromisoformat(value.strip())
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if moment.tzinfo is not UTC:
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{value[:40]!r} is not a timestamp, as 2023-11-16T18:17:03.97996Z") from None
     if not EARLIEST <= moment < LATEST:

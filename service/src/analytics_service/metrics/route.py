@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from analytics_service.database.levels import Level, choose, fits
+from analytics_service.database import levels
+from analytics_service.database.levels import Level, choose
 from analytics_service.http.parameters import days
 from analytics_service.metrics.names import LATENCIES, MEASURED, PERCENTILES, UNIQUE, Dimension, Metric
 from analytics_service.problems import Problem, RequestError
@@ -18,7 +19,14 @@ _DAYS_OF: Final = {Dimension.USER_ID: Level.DAY_USER, Dimension.TEAM_ID: Level.D
 @dataclass(frozen=True, kw_only=True)
 class Route:
     level: Level
-    sketches: tuple[Level, ...] = ()
+    latency: Level | None = None
+    """Whose histograms percentiles are from."""
+    users: Level | None = None
+    """Whose registers numbers of users are from."""
+
+    @property
+    def sketches(self) -> tuple[Level, ...]:
+        return tuple(each for each in (self.latency, self.users) if each is not None)
 
 
 @dataclass(frozen=True)
@@ -59,13 +67,18 @@ def route(params: "MetricParameters", asked: Beyond) -> Route:
         params.must_be_short("aggregation", "a percentile of other metrics than duration and time_to_first_token")
     if asked.details:
         return _by_detail(params, asked)
-    sketches = ((Level.LATENCY,) if asked.percentiles else ()) + ((Level.USERS,) if asked.counts else ())
-    for each in sketches:
+    if asked:
         _must_fit(
-            params, each, "tz", "percentiles and numbers of users are kept by the hour of UTC: ask with its hours"
+            params,
+            Level.USERS,
+            "tz",
+            "percentiles and numbers of users are kept by the hour of UTC: ask with its hours",
         )
-    level = choose(start=params.range.start, end=params.range.end, zone=params.zone, width=params.step)
-    return Route(level=level, sketches=sketches)
+    return Route(
+        level=choose(start=params.range.start, end=params.range.end, zone=params.zone, width=params.step),
+        latency=next(each for each in reversed(levels.LATENCIES) if _fits(params, each)) if asked.percentiles else None,
+        users=Level.USERS if asked.counts else None,
+    )
 
 
 def _by_detail(params: "MetricParameters", asked: Beyond) -> Route:
@@ -78,5 +91,9 @@ def _by_detail(params: "MetricParameters", asked: Beyond) -> Route:
 
 
 def _must_fit(params: "MetricParameters", level: Level, field: str, why: str) -> None:
-    if not fits(level, start=params.range.start, end=params.range.end, zone=params.zone, width=params.step):
+    if not _fits(params, level):
         raise RequestError(Problem.RANGE_TOO_LARGE, f"beyond {days(params.exact_range)} {why}", field=field)
+
+
+def _fits(params: "MetricParameters", level: Level) -> bool:
+    return levels.fits(level, start=params.range.start, end=params.range.end, zone=params.zone, width=params.step)

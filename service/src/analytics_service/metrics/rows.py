@@ -8,7 +8,6 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from analytics_service.database import sketches
-from analytics_service.database.levels import Level
 from analytics_service.http import numbers
 from analytics_service.http.endpoint import Answer, Row
 from analytics_service.metrics import intervals
@@ -82,13 +81,13 @@ def _metadata(params: MetricParameters, *, points: int, truncated: bool) -> Seri
 
 
 def _percentiles(params: MetricParameters) -> Percentiles:
-    if Level.LATENCY in params.route.sketches:
+    if params.route.latency is not None:
         return Percentiles(method="log_histogram", error_bound=sketches.LATENCY_ERROR)
     return Percentiles(method="percentile_disc", error_bound=0)
 
 
 def _counts(params: MetricParameters) -> Counts:
-    if Level.USERS in params.route.sketches:
+    if params.route.users is not None:
         return Counts(method="hyperloglog", standard_error=sketches.USERS_ERROR)
     return Counts(method="exact", standard_error=0)
 
@@ -135,7 +134,7 @@ def _values(params: MetricParameters, row: Row, length: timedelta) -> dict[str, 
 
 
 def _unique(params: MetricParameters, metric: Metric, row: Row) -> int:
-    if Level.USERS in params.route.sketches:
+    if params.route.users is not None:
         return sketches.users(dict(zip(row["ranks"] or (), row["registers"] or (), strict=True)))
     counted: int = row[metric]
     return counted

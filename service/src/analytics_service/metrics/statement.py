@@ -46,7 +46,7 @@ def _sketched(params: MetricParameters, rows: str, keys: Sequence[str]) -> Itera
     for each in params.route.sketches:
         name = source.name_of(each)
         some = rows.format(name)
-        table = sketched.users(some, keys) if each is Level.USERS else sketched.percentiles(params, some, keys)
+        table = sketched.users(some, keys) if each is params.route.users else sketched.percentiles(params, some, keys)
         yield f"LEFT JOIN ({table}) AS {name} USING ({', '.join(keys)})"
 
 
@@ -58,7 +58,7 @@ def _aggregates(params: MetricParameters) -> list[str]:
     for metric in params.metrics:
         if metric in MEASURED:
             wanted += [text for one in params.aggregations(metric) for text in _measured(params, metric, one)]
-        elif metric in UNIQUE and Level.USERS not in params.route.sketches:
+        elif metric in UNIQUE and params.route.users is None:
             wanted.append(f"count(DISTINCT r.{UNIQUE[metric]}) AS {metric}")
     return list(dict.fromkeys(wanted))
 
@@ -73,7 +73,7 @@ def _measured(params: MetricParameters, metric: Metric, aggregation: Aggregation
             yield f"sum({column}_{aggregation}) AS {column_name(metric, aggregation)}"
         case Aggregation.MIN | Aggregation.MAX:
             yield f"{aggregation}({column}_{aggregation}) AS {column_name(metric, aggregation)}"
-        case Aggregation.P50 | Aggregation.P90 | Aggregation.P95 | Aggregation.P99 if params.route.sketches:
+        case Aggregation.P50 | Aggregation.P90 | Aggregation.P95 | Aggregation.P99 if params.route.latency is not None:
             pass
         case Aggregation.P50 | Aggregation.P90 | Aggregation.P95 | Aggregation.P99:
             share = PERCENTILES[aggregation]

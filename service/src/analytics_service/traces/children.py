@@ -8,12 +8,14 @@ from analytics_service.http.endpoint import Row
 
 MOST_CHILDREN: Final = 100
 """Of one span; the list says where there are more."""
+CHILDREN_LAST: Final = "child_of NULLS FIRST, place"
+"""The order of the rows of a page and its children."""
 MOST_PARENTS: Final = 100
 """Spans of a page that has children."""
 
 
 def with_children(page: str, columns: Sequence[str], keys: Sequence[str]) -> str:
-    """The rows of the statement `page`, whose `child_of` is null, and then their children's, by place in the page.
+    """The rows of the statement `page`, whose `child_of` is null, and their children's, by place in the page.
 
     `page` has `columns`, which are those of spans, `keys` and `place`. Children are looked for in the range that the
     page is of, since its version tells of no other rows, and whatever filters the page has.
@@ -33,8 +35,7 @@ FROM page AS p CROSS JOIN LATERAL (
     AND t.trace_id = p.key_trace AND t.parent_span_id = p.key_span
   ORDER BY t.ts, t.span_id
   LIMIT {MOST_CHILDREN + 1}
-) AS c
-ORDER BY child_of NULLS FIRST, place"""
+) AS c"""
 
 
 def by_place(rows: Sequence[Row]) -> tuple[list[Row], dict[int, list[Row]]]:

@@ -16,6 +16,9 @@ from analytics_service.traces.statement import key
 
 
 def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
+    since = rows[0]["since"]
+    if rows[0]["key_trace"] is None:
+        rows = []
     children: Mapping[int, Sequence[Row]] | None = None
     if Include.CHILDREN in params.include:
         rows, children = by_place(rows)
@@ -28,6 +31,7 @@ def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
     return Answer(
         data=data,
         source=Level.RAW,
+        since=since,
         page=Page(
             limit=params.limit, after=key(page[-1], params.sort_by) if more else None, total=_total(params, rows)
         ),

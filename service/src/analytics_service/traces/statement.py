@@ -8,15 +8,17 @@ from datetime import datetime
 from decimal import Decimal
 
 from analytics_service.auth.principal import Principal
+from analytics_service.database import source
 from analytics_service.database.arguments import Arguments
 from analytics_service.database.query import Query
 from analytics_service.http.cursor import Keyset
 from analytics_service.http.endpoint import Row
-from analytics_service.traces.children import with_children
+from analytics_service.traces.children import CHILDREN_LAST, with_children
 from analytics_service.traces.fields import KINDS, Sort, column
 from analytics_service.traces.parameters import Include, Order, TraceParameters
 
 _DIRECTIONS = {Order.ASC: ("ASC", ">"), Order.DESC: ("DESC", "<")}
+_ORDERED = ("key_value", "key_ts", "key_trace", "key_span")
 _EQUAL = (
     "trace_id",
     "project_id",
@@ -30,24 +32,30 @@ _EQUAL = (
 
 
 def query(principal: Principal, params: TraceParameters) -> Query:
-    """One row more than the page holds, which says whether there are more."""
+    """One row more than the page holds, which says whether there are more; one without a span when there are none.
+
+    Each says `since`, from where on all spans are kept.
+    """
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     filters = " AND ".join(_filters(params, arguments))
     columns = [column(name) for name in params.shown]
     keys = _keys(params.sort_by)
     if Include.TOTAL in params.include:
         keys["total"] = f"(SELECT count(*) FROM traces AS t WHERE {filters})"
+    order = _order(params, *(keys[name] for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
-        keys["place"] = f"row_number() OVER (ORDER BY {_order(params)})"
+        keys["place"] = f"row_number() OVER (ORDER BY {order})"
     page = f"""
 SELECT {", ".join([*(f"t.{name}" for name in columns), *(f"{said} AS {name}" for name, said in keys.items())])}
 FROM traces AS t
 WHERE {filters}{_beyond(params, arguments)}
-ORDER BY {_order(params)}
+ORDER BY {order}
 LIMIT {arguments.add(params.limit + 1)}"""
+    again = _order(params, *(f"p.{name}" for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
-        page = with_children(page, columns, [name for name in keys if name != "place"])
-    return Query(sql=page, args=arguments.values, searches=_sees_every_row(params))
+        page, again = with_children(page, columns, [name for name in keys if name != "place"]), CHILDREN_LAST
+    sql = f"SELECT k.since, p.* FROM ({source.KEPT}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
+    return Query(sql=sql, args=arguments.values, searches=_sees_every_row(params))
 
 
 def key(row: Row, sort: Sort) -> Keyset:
@@ -110,13 +118,11 @@ def _literally(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _order(params: TraceParameters) -> str:
+def _order(params: TraceParameters, *keys: str) -> str:
+    """By `keys`, which are those of _ORDERED."""
     direction, _ = _DIRECTIONS[params.sort_order]
-    place = f"t.ts {direction}, t.trace_id {direction}, t.span_id {direction}"
-    if params.sort_by is Sort.TS:
-        return place
-    name = column(params.sort_by)
-    return f"(t.{name} IS NULL), t.{name} {direction}, {place}"
+    order = ", ".join(f"{key} {direction}" for key in keys)
+    return order if params.sort_by is Sort.TS else f"({keys[0]} IS NULL), {order}"
 
 
 def _beyond(params: TraceParameters, arguments: Arguments) -> str:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from analytics_service.database.levels import Level
+from analytics_service.database.levels import LATENCIES, Level
 from analytics_service.settings import Settings
 
 
@@ -28,7 +28,7 @@ GOVERNED: Final[Mapping[Policy, tuple[Level, ...]]] = MappingProxyType(
         Policy.RAW: (Level.RAW,),
         Policy.MIN1: (Level.MIN1,),
         Policy.HOUR1: (
-            *(Level.MIN15, Level.HOUR, Level.LATENCY, Level.USERS),
+            *(Level.MIN15, Level.HOUR, *LATENCIES, Level.USERS),
             *(Level.DAY_USER, Level.DAY_TEAM, Level.DAY_TAG),
         ),
         Policy.DAY1: (Level.DAY,),
