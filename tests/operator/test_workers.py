@@ -281,6 +281,7 @@ def test_conditions_follow_the_worker(world: Play) -> None:
         )
         status = {"phase": "Running", "containerStatuses": [fails]}
         world.api.merge("Pod", "demo-worker-1", {"status": status}, subresource="/status")
+        world.api.merge("Deployment", "demo-worker", {"status": {"replicas": 2}}, subresource="/status")
         eventually(lambda: "no such host" in world.condition("DataFresh")["message"], what="why none runs", seconds=90)
         status = pod["status"] | {"containerStatuses": None}
         world.api.merge("Pod", "demo-worker-1", {"status": status}, subresource="/status")
