@@ -74,11 +74,12 @@ def route(params: "MetricParameters", asked: Beyond) -> Route:
             "tz",
             "percentiles and numbers of users are kept by the hour of UTC: ask with its hours",
         )
-    return Route(
-        level=choose(start=params.range.start, end=params.range.end, zone=params.zone, width=params.step),
-        latency=next(each for each in reversed(levels.LATENCIES) if _fits(params, each)) if asked.percentiles else None,
-        users=Level.USERS if asked.counts else None,
-    )
+    level = choose(start=params.range.start, end=params.range.end, zone=params.zone, width=params.step)
+    users = Level.USERS if asked.counts else None
+    if asked.counts and _fits(params, Level.DAY_USER):  # exact, and fewer rows than the registers of a day's hours
+        level, users = Level.DAY_USER, None
+    latency = next(each for each in reversed(levels.LATENCIES) if _fits(params, each)) if asked.percentiles else None
+    return Route(level=level, latency=latency, users=users)
 
 
 def _by_detail(params: "MetricParameters", asked: Beyond) -> Route:
