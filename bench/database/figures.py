@@ -23,10 +23,11 @@ def tables(found: Figures) -> Iterator[str]:
     yield ""
     yield from _contract(found)
     yield ""
-    yield "| rows | dashboard of 90 days from rollups, ms | from raw, ms | raw : rollups |"
-    yield "|---|---|---|---|"
+    yield "| rows | dashboard of 90 days from rollups, ms | from raw, ms | raw : rollups | p95 by day, ms | users, ms |"
+    yield "|---|---|---|---|---|---|"
     for one in found.asked:
-        yield f"| {one.rows:,} | {one.rollup:.2f} | {one.raw:,.0f} | {one.raw / one.rollup:,.0f} |"
+        times = f"{one.rollup:.2f} | {one.raw:,.0f} | {one.raw / one.rollup:,.0f}"
+        yield f"| {one.rows:,} | {times} | {one.percentiles:,.0f} | {one.users:,.0f} |"
     yield ""
     yield f"| a late row, ms (rows of its bucket) | {' | '.join(f'{one.rows:,}' for one in found.asked)} |"
     yield "|---" * (len(found.asked) + 1) + "|"

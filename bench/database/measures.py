@@ -1,7 +1,7 @@
 """What is measured, each on one connection."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,7 +25,10 @@ from analytics_service.metrics.parameters import MetricParameters
 from analytics_service.metrics.route import Route
 from bench.database.rows import DAYS, END, ORGANISATION, START
 
-ASKED = (("metrics", "request_count,total_cost,total_tokens,duration"), ("interval", "1day"), ("group_by", "model"))
+_BY_DAY = (("from", START.isoformat()), ("to", END.isoformat()), ("interval", "1day"))
+DASHBOARD = (("metrics", "request_count,total_cost,total_tokens,duration"), ("group_by", "model"), *_BY_DAY)
+PERCENTILES = (("metrics", "duration"), ("aggregation", "p95"), *_BY_DAY)
+USERS = (("metrics", "unique_users"), *_BY_DAY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +42,13 @@ class Imported:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Milliseconds of a dashboard of 90 days."""
+    """Milliseconds of 90 days."""
 
     rows: int
     rollup: float
     raw: float
+    percentiles: float
+    users: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,19 +95,26 @@ async def _load(connection: Any, path: Path, options: Options, _parsed: list[lis
 
 
 async def asked(connection: Any, count: int, *, rounds: int) -> Asked:
-    params = parse(MetricParameters, [*ASKED, ("from", START.isoformat()), ("to", END.isoformat())], now=END)
-    raw = parse(MetricParameters, [*ASKED, ("from", START.isoformat()), ("to", END.isoformat())], now=END)
-    raw.__dict__["route"] = Route(level=Level.RAW)
+    by_rollup, by_raw = _statement(DASHBOARD), _statement(DASHBOARD, Route(level=Level.RAW))
+    await answered(connection, by_rollup)
+    rollup = [await timed(partial(answered, connection, by_rollup)) for _ in range(rounds * 20)]
+    long = {}
+    for name in (PERCENTILES, USERS):
+        long[name] = median([await timed(partial(answered, connection, _statement(name))) for _ in range(rounds)])
+    await connection.execute("SET plan_cache_mode = force_custom_plan")  # as the service does for such a statement
+    raw = [await timed(partial(answered, connection, by_raw)) for _ in range(max(rounds // 2, 1))]
+    await connection.execute("RESET plan_cache_mode")
+    return Asked(rows=count, rollup=median(rollup), raw=median(raw), percentiles=long[PERCENTILES], users=long[USERS])
+
+
+def _statement(asked: Sequence[tuple[str, str]], route: Route | None = None) -> Query:
+    params = parse(MetricParameters, list(asked), now=END)
+    if route is not None:
+        params.__dict__["route"] = route
     principal = Principal(
         organisation=ORGANISATION, subject="bench", projects=frozenset(), role=Role.ADMIN, permissions=frozenset()
     )
-    by_rollup, by_raw = statement.query(principal, params), statement.query(principal, raw)
-    await answered(connection, by_rollup)
-    rollup = [await timed(partial(answered, connection, by_rollup)) for _ in range(rounds * 20)]
-    await connection.execute("SET plan_cache_mode = force_custom_plan")  # as the service does for such a statement
-    found = [await timed(partial(answered, connection, by_raw)) for _ in range(max(rounds // 2, 1))]
-    await connection.execute("RESET plan_cache_mode")
-    return Asked(rows=count, rollup=median(rollup), raw=median(found))
+    return statement.query(principal, params)
 
 
 async def answered(connection: Any, query: Query) -> Any:

@@ -101,6 +101,14 @@ def test_failures_are_one_line_with_a_reason() -> None:
     assert classify(ConnectionRefusedError("refused"), URL).reason is Reason.UNREACHABLE
 
 
+def test_the_last_word_of_a_server_is_the_cause() -> None:
+    """A server that cannot write its log ends; what is told first is that a transaction has no connection any more."""
+    lost = asyncpg.InterfaceError("the underlying connection is closed")
+    lost.__context__ = asyncpg.ConnectionDoesNotExistError("closed in the middle of operation")
+    lost.__context__.__cause__ = asyncpg.DiskFullError("No space left on device")
+    assert classify(lost, URL).reason is Reason.FULL
+
+
 @pytest.mark.parametrize(
     ("schema", "words"),
     [

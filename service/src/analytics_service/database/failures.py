@@ -2,6 +2,7 @@
 
 import re
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -75,12 +76,21 @@ def classify(error: BaseException, url: str, *, setting: str = "DATABASE_URL") -
         argument = re.search(r"\$\d+", str(error))  # alone: the rest repeats the value, which may be a client's text
         which = argument[0] if argument else "unknown"
         return Failure(reason=Reason.OTHER, message=f"an argument does not fit its statement ({which})")
+    error = next((each for each in _chain(error) if isinstance(each, asyncpg.DiskFullError)), error)
     for kinds, reason, words in _CAUSES:
         if isinstance(error, kinds):
             return Failure(
                 reason=reason, message=secretless(f"{words.format(setting=setting)} ({_detail(error)})", url)
             )
     return Failure(reason=Reason.OTHER, message=secretless(f"{type(error).__name__}: {_detail(error)}", url))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it: the last word of a server that cannot write its log is that the disk is full."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
 
 
 def refusal(failure: Failure) -> DatabaseError:
