@@ -188,10 +188,11 @@ def frozen(server: Server) -> Iterator[None]:
             os.kill(int(pid), signal.SIGCONT)
 
 
-async def test_one_that_freezes_holds_nobody_up_for_long(url: str, standby: Server) -> None:
+@pytest.mark.parametrize("searches", [False, True])
+async def test_one_that_freezes_holds_nobody_up_for_long(url: str, standby: Server, *, searches: bool) -> None:
     await insert(url, [a_row(0)])
     loaded = settings.load({"DATABASE_URL": url, "DATABASE_MIN_CONNECTIONS": "1"})
-    asked = Query(sql="SELECT pg_is_in_recovery() AS replica FROM traces")
+    asked = Query(sql="SELECT pg_is_in_recovery() AS replica FROM traces", searches=searches)
     async with following(url, on(standby, url), loaded) as reader:
         await ready(reader)
         (row,) = await reader.fetch(asked, since=0, timeout=30)

@@ -14,7 +14,7 @@ from analytics_service.database.connect import Pool, database_url
 from analytics_service.database.failures import FAILURES, Failure, Reason, classify
 from analytics_service.database.migrate.steps import load
 from analytics_service.database.query import Query
-from analytics_service.database.sessions import Borrowed, Sessions, open_sessions
+from analytics_service.database.sessions import Borrowed, Sessions, answering, open_sessions
 from analytics_service.errors import (
     DatabaseBusy,
     DatabaseError,
@@ -114,16 +114,18 @@ class Database:
         """The rows of `query`, asked once `condition` is true in the same session; None where it is not soon."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
-        async with self._connection(min(timeout, _CONDITION_SECONDS), query) as (connection, left):
-            try:
-                async with asyncio.timeout(left):
+        met = False
+        try:
+            async with self._connection(min(timeout, _CONDITION_SECONDS), query) as (connection, left):
+                async with answering(connection, left):
                     met = await _becomes_true(connection, condition)
-            except TimeoutError as error:
-                connection.terminate()  # else its release would wait for the server as well
-                raise DatabaseUnavailable(f"no answer within {_CONDITION_SECONDS:g} s") from error
-            if not met:
-                return None
-            return await connection.fetch(query.sql, *query.args, timeout=max(until - loop.time(), 0))
+                if not met:
+                    return None
+                return await connection.fetch(query.sql, *query.args, timeout=max(until - loop.time(), 0))
+        except QueryTimeout as error:
+            if met:
+                raise
+            raise DatabaseUnavailable(f"no answer within {_CONDITION_SECONDS:g} s") from error
 
     async def fetch_value(self, query: Query, *, timeout: float | None = None) -> object:  # noqa: ASYNC109 - as above
         """The first column of the first row, or None."""
@@ -147,7 +149,10 @@ class Database:
         until = None if seconds is None else loop.time() + seconds
         sessions, connection = await self._acquire(seconds)
         try:
-            async with sessions.session(connection, query):
+            async with contextlib.AsyncExitStack() as stack:
+                if (first := sessions.settings_for(query)) is not None:
+                    async with answering(connection, None if until is None else max(until - loop.time(), 0)):
+                        await stack.enter_async_context(sessions.session(connection, first))
                 yield connection, None if until is None else max(until - loop.time(), 0)
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise QueryTimeout("the query took longer than it may: ask for a shorter range") from error
@@ -223,7 +228,7 @@ class Database:
             async with (
                 asyncio.timeout(_LOOK_SECONDS),
                 sessions.pool.acquire(timeout=self._acquire_seconds) as connection,
-                sessions.session(connection),
+                sessions.session(connection, sessions.settings_for(None)),
             ):
                 schema = await schema_of(connection)
         except TimeoutError:

@@ -5,6 +5,7 @@ prepared, and whatever was set, may belong to somebody else a moment later; and 
 session. Behind one every statement runs in a transaction of its own with its own settings, and none stays prepared.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -39,14 +40,16 @@ class Sessions:
     """A pooler stands between us and the server."""
     settings: dict[str, str]
 
-    @contextlib.asynccontextmanager
-    async def session(self, connection: Borrowed, query: Query | None = None) -> AsyncIterator[Borrowed]:
-        """While it lasts, all statements run in one session that is set as ours are, and as `query` needs."""
+    def settings_for(self, query: Query | None) -> str | None:
+        """The statement that has to come first, in `session`; None where nothing has to."""
         if self.shared:
-            first = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in self.settings.items())
-        elif query is not None and query.searches:
-            first = _FOR_ITS_VALUES
-        else:
+            return "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in self.settings.items())
+        return _FOR_ITS_VALUES if query is not None and query.searches else None
+
+    @contextlib.asynccontextmanager
+    async def session(self, connection: Borrowed, first: str | None) -> AsyncIterator[Borrowed]:
+        """While it lasts, all statements run in one session, which `first` set."""
+        if first is None:
             yield connection
             return
         # Each statement sees what was committed before it, whatever the server's default is: a replica is asked first
@@ -54,6 +57,17 @@ class Sessions:
         async with connection.transaction(isolation="read_committed", readonly=True):
             await connection.execute(first)
             yield connection
+
+
+@contextlib.asynccontextmanager
+async def answering(connection: Borrowed, seconds: float | None) -> AsyncIterator[None]:
+    """Gives up a connection whose server says nothing for so long: its release would wait for an answer as well."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        connection.terminate()
+        raise
 
 
 async def open_sessions(settings: Settings) -> Sessions:
