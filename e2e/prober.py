@@ -101,7 +101,16 @@ async def side_by_side(tally: Tally, make: Callable[[], Asker], *, every: float)
         await asyncio.sleep(max(number * every - tally.elapsed, 0))
 
 
+async def begun(asker: Asker) -> None:
+    """Until the node knows the way to a Service that has just become ready, which nothing in the API tells."""
+    for _ in range(PATIENCE * 10):
+        if await asker.ask() is None:
+            return
+        await asyncio.sleep(0.1)
+
+
 async def main(host: str, port: int, path: str, seconds: float) -> None:
+    await begun(Asker(host, port, path, keep=False))
     tally = Tally()
     kept = [Asker(host, port, path, keep=True) for _ in range(KEPT)]
     work = [
