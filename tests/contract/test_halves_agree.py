@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 import yaml
 
-from analytics_operator import migration
 from analytics_operator.api import fields
-from analytics_operator.worker import Said
+from analytics_operator.state import migration
+from analytics_operator.state.worker import Said
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.failures import GIVEN

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from analytics_operator.names import RELEASED_TEMPLATE
+from analytics_operator.kube.labels import RELEASED_TEMPLATE
 from tests.support.kube import KubeApi, Object, eventually
 
 DSN = "postgres://llm_user:correct-horse@db:5432/llm_observatory"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from analytics_operator import objects
-from analytics_operator.objects import WATCHED, Kind
+from analytics_operator.kube import objects
+from analytics_operator.kube.objects import WATCHED, Kind
 from e2e.cluster import versions
 from tests.support import charts
 from tests.support.charts import names, one, rendered

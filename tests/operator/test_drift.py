@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from analytics_operator import names
+from analytics_operator.kube import labels, names
 from tests.operator.conftest import Operator
 from tests.operator.play import Play
 from tests.support.kube import KubeApi, Object, eventually
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.kube
 
 SECONDS = 10
 REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
-LABEL = {"metadata": {"labels": {names.COMPONENT: "edited"}}}
+LABEL = {"metadata": {"labels": {labels.COMPONENT: "edited"}}}
 THEIRS: Object = {"metadata": {"labels": {"team": "blue"}, "annotations": {"note": "ours to keep"}}}
 
 
@@ -34,7 +34,7 @@ class Child:
 
     def of(self, api: KubeApi) -> str:
         if self.name == "settings":
-            found = {each["metadata"]["name"] for each in api.list("ConfigMap", names.children_of(self.resource))}
+            found = {each["metadata"]["name"] for each in api.list("ConfigMap", labels.children_of(self.resource))}
             (settings,) = found - {names.released(self.resource)}
             return str(settings)
         return self.name or self.resource
@@ -60,7 +60,7 @@ CHILDREN = {
     ),
     "service": Child(
         kind="Service",
-        edit={"spec": {"selector": {names.INSTANCE: "edited"}}},
+        edit={"spec": {"selector": {labels.INSTANCE: "edited"}}},
         foreign={"spec": {"sessionAffinity": "ClientIP"}},
     ),
     "budget": Child(kind="PodDisruptionBudget", edit={"spec": {"maxUnavailable": 2}}),
@@ -148,9 +148,9 @@ def test_an_edited_child_is_put_right_and_what_others_set_stays(drifting: KubeAp
 def test_a_child_that_leaves_our_watch_is_brought_back(drifting: KubeApi, child: Child) -> None:
     """Without our label the watch does not see it any more: its last event is that it went."""
     name = child.of(drifting)
-    relabelled = {"metadata": {"labels": {names.MANAGED_BY: "somebody", names.INSTANCE: "else"}}}
+    relabelled = {"metadata": {"labels": {labels.MANAGED_BY: "somebody", labels.INSTANCE: "else"}}}
     drifting.merge(child.kind, name, relabelled)
-    wanted = {"metadata": {"labels": {names.MANAGED_BY: names.FIELD_MANAGER, names.INSTANCE: child.resource}}}
+    wanted = {"metadata": {"labels": {labels.MANAGED_BY: labels.FIELD_MANAGER, labels.INSTANCE: child.resource}}}
     eventually(lambda: part(drifting.get(child.kind, name), wanted) == wanted, what="our labels", seconds=SECONDS)
 
 

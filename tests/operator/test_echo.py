@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analytics_operator.echo import PATIENCE_SECONDS, Echo
+from analytics_operator.controller.watch_lag import PATIENCE_SECONDS, Echo
 
 
 class Clock:

@@ -7,9 +7,9 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
 
-from analytics_operator.cluster import Cluster
 from analytics_operator.errors import LeaseLost
-from analytics_operator.objects import CONFIG_MAP
+from analytics_operator.kube.client import Cluster
+from analytics_operator.kube.objects import CONFIG_MAP
 
 CHILD = {"metadata": {"name": "child", "namespace": "ns", "uid": "1"}}
 

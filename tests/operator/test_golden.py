@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
-from analytics_operator.objects import Absent, Decision, Want
-from analytics_operator.observed import Observed
-from analytics_operator.planning import plan
+from analytics_operator.kube.objects import Absent, Decision, Want
+from analytics_operator.plan import plan
+from analytics_operator.state.observed import Observed
 
 CASES = Path(__file__).parent / "cases"
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from analytics_operator.connection import Informer
+from analytics_operator.kube.config import Informer
 
 
 class Api:

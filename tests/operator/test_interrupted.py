@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analytics_operator import names
+from analytics_operator.kube import labels
 from tests.operator.conftest import running, serving
 from tests.operator.play import Play, a_result, image_of
 from tests.support.kube import KubeApi, Object, eventually
@@ -49,7 +49,7 @@ def alone(quiet: KubeApi) -> Play:
 
 
 def children(play: Play, kind: str, name: str = "demo") -> list[Object]:
-    return play.api.list(kind, names.children_of(name))
+    return play.api.list(kind, labels.children_of(name))
 
 
 def at_once_when(play: Play, kind: str, count: int) -> None:
@@ -172,12 +172,12 @@ def test_a_migration_that_failed_for_good_is_cured_by_a_new_image(world: Play) -
     world.credentials()
     world.declare()
     attempts = [world.fail(reason="HistoryEdited", message="0001 was edited") for _ in range(3)]
-    assert [job["metadata"]["labels"][names.FAILURES] for job in attempts] == ["0", "1", "2"]
+    assert [job["metadata"]["labels"][labels.FAILURES] for job in attempts] == ["0", "1", "2"]
     world.until("Stalled", "True", "MigrationFailed")
     assert "failure 3 of 3" in world.condition("Migrated")["message"]
     world.edit(image=NEXT)
     cure = world.migrate()
-    assert cure["metadata"]["labels"][names.FAILURES] == "0"
+    assert cure["metadata"]["labels"][labels.FAILURES] == "0"
     world.settle()
     assert world.condition("Stalled")["status"] == "False"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analytics_operator import names
+from analytics_operator.kube import names
 from tests.operator.play import Play, a_result, released_of
 from tests.support.kube import Object, eventually
 

@@ -7,7 +7,7 @@ from typing import Any
 import promql_parser
 import pytest
 
-from analytics_operator.metrics import Metrics
+from analytics_operator.telemetry.metrics import Metrics
 from tests.support import charts
 
 KINDS = ("ServiceMonitor", "PrometheusRule", "ConfigMap")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analytics_operator.names import NUDGED
+from analytics_operator.kube.labels import NUDGED
 from tests.operator.play import Play, now
 from tests.support.kube import Object, eventually
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from analytics_operator.errors import NotFound
-from analytics_operator.objects import (
+from analytics_operator.kube.objects import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     JOB,
@@ -16,7 +16,7 @@ from analytics_operator.objects import (
     Ref,
     Want,
 )
-from analytics_operator.ownership import ABSENT_SECONDS, Ownership
+from analytics_operator.kube.ownership import ABSENT_SECONDS, Ownership
 
 KEY = Key("llm", "demo")
 

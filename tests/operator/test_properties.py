@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_operator import digests, names
-from analytics_operator.answers import error
+from analytics_operator.api.conditions import Condition, Type, cut, merge
 from analytics_operator.api.v1alpha1 import NAME_LENGTH, NAME_PATTERN, AnalyticsApi
-from analytics_operator.conditions import Condition, Type, cut, merge
-from analytics_operator.credentials import examine
 from analytics_operator.errors import (
     AdmissionRefused,
     ApiError,
@@ -22,12 +19,16 @@ from analytics_operator.errors import (
     QuotaExceeded,
     Unavailable,
 )
+from analytics_operator.kube import labels, names
+from analytics_operator.kube.api_errors import error
+from analytics_operator.kube.objects import DEPLOYMENT, Ref, Want
 from analytics_operator.manifests import build
 from analytics_operator.manifests.scope import Scope
-from analytics_operator.migration import Gate, State
-from analytics_operator.objects import DEPLOYMENT, Ref, Want
-from analytics_operator.observed import Observed
-from analytics_operator.planning import NUDGE_SECONDS, plan
+from analytics_operator.plan import NUDGE_SECONDS, plan
+from analytics_operator.state import digests
+from analytics_operator.state.migration import Gate, State
+from analytics_operator.state.observed import Observed
+from analytics_operator.state.secrets import examine
 from tests.operator.play import a_resource
 from tests.operator.test_migration import NOW, SECRETS
 
@@ -87,7 +88,7 @@ def test_a_deployment_is_touched_now_and_then_while_its_pods_are_refused(seconds
         seen = Observed(resource=resource, secrets=SECRETS, deployment=live)
         decisions = plan(seen, now=NOW + timedelta(seconds=later)).decisions
         (planned,) = [each for each in decisions if isinstance(each, Want) and each.ref == Ref(DEPLOYMENT, "demo")]
-        found: str | None = planned.manifest["metadata"]["annotations"].get(names.NUDGED)
+        found: str | None = planned.manifest["metadata"]["annotations"].get(labels.NUDGED)
         return found
 
     every = NUDGE_SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from analytics_operator import names
+from analytics_operator.kube import labels, names
 from tests.operator.conftest import OPERATOR
 from tests.operator.play import DSN, Play
 from tests.support.kube import KubeApi, KubeError, Object, eventually
@@ -27,10 +27,10 @@ VERSIONS = {
 
 def an_object(kind: str, name: str, **metadata: Any) -> Object:
     """A small valid object under the name that the resource's child of the kind has."""
-    labels = names.selector(name, names.Component.API)
-    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "api", "image": "theirs:1"}]}}
+    selector = labels.selector(name, labels.Component.API)
+    pod = {"metadata": {"labels": selector}, "spec": {"containers": [{"name": "api", "image": "theirs:1"}]}}
     specs: dict[str, Object] = {
-        "Deployment": {"selector": {"matchLabels": labels}, "template": pod},
+        "Deployment": {"selector": {"matchLabels": selector}, "template": pod},
         "HorizontalPodAutoscaler": {
             "maxReplicas": 9,
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "theirs"},
@@ -45,7 +45,7 @@ def an_object(kind: str, name: str, **metadata: Any) -> Object:
 
 def versions(api: KubeApi, name: str) -> dict[str, str]:
     """resourceVersions of all that belongs to the resource, and of itself."""
-    found = {kind: api.list(kind, names.children_of(name)) for kind in (*KINDS, "Job", "Secret")}
+    found = {kind: api.list(kind, labels.children_of(name)) for kind in (*KINDS, "Job", "Secret")}
     children = {f"{kind} {each['metadata']['name']}": each for kind, objects in found.items() for each in objects}
     children["itself"] = api.get("AnalyticsApi", name)
     return {text: each["metadata"]["resourceVersion"] for text, each in children.items()}
@@ -161,7 +161,7 @@ def test_an_object_under_a_name_with_a_digest_is_left_alone(world: Play, kind: s
     world.api.delete("AnalyticsApi", "demo")
     world.pause(2)  # a look that had begun ends
     for each in (*KINDS, "Job"):
-        for child in world.api.list(each, names.children_of("demo")):
+        for child in world.api.list(each, labels.children_of("demo")):
             world.api.delete(each, child["metadata"]["name"])
     name, head = ours["metadata"]["name"], {"apiVersion": VERSIONS.get(kind, "v1"), "kind": kind}
     pods = {"restartPolicy": "Never", "containers": [{"name": "theirs", "image": "theirs:1"}]}
@@ -178,7 +178,7 @@ def test_an_object_under_a_name_with_a_digest_is_left_alone(world: Play, kind: s
 
 def settings_of(world: Play) -> Object:
     def look() -> Object | None:
-        found = world.api.list("ConfigMap", names.children_of("demo"))
+        found = world.api.list("ConfigMap", labels.children_of("demo"))
         return next((each for each in found if each["metadata"]["name"] != names.released("demo")), None)
 
     return eventually(look, what="the settings")
@@ -197,8 +197,8 @@ def test_a_child_that_somebody_takes_over_is_left_to_them(world: Play) -> None:
 
 def test_orphans_with_our_labels_are_adopted(world: Play) -> None:
     world.credentials(redis_url="redis://redis:6379/0")
-    labels = names.labels("demo", names.Component.API)
-    orphans = {kind: world.api.create(an_object(kind, "demo", labels=labels)) for kind in KINDS}
+    wanted = labels.common("demo", labels.Component.API)
+    orphans = {kind: world.api.create(an_object(kind, "demo", labels=wanted)) for kind in KINDS}
     world.ready(**SCALED)
     owner = world.resource()["metadata"]["uid"]
     for kind, orphan in orphans.items():

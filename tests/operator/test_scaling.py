@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from analytics_operator import handlers, names
-from analytics_operator.objects import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Key, Ref, Want
-from analytics_operator.observed import Observed
-from analytics_operator.planning import plan
-from analytics_operator.scaling import pool_size, replicas
-from analytics_operator.workqueue import WorkQueue
+from analytics_operator.controller import watches
+from analytics_operator.controller.workqueue import WorkQueue
+from analytics_operator.kube import labels
+from analytics_operator.kube.objects import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Key, Ref, Want
+from analytics_operator.plan import plan
+from analytics_operator.state.observed import Observed
+from analytics_operator.state.replicas import pool_size, to_apply
 from tests.operator.play import Play, now
 from tests.operator.test_migration import NOW, resource
 from tests.support.kube import KubeError, Object, eventually
@@ -19,7 +20,7 @@ from tests.support.kube import KubeError, Object, eventually
 REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
 BOUNDS = {"minReplicas": 2, "maxReplicas": 6}
 SPEC = {"replicas": 3, "template": {"spec": {"containers": []}}}
-RELEASED = {names.RELEASED_TEMPLATE: '{"spec": {"containers": []}}', names.MIGRATION_HASH: "0123abcd"}
+RELEASED = {labels.RELEASED_TEMPLATE: '{"spec": {"containers": []}}', labels.MIGRATION_HASH: "0123abcd"}
 
 
 def a_deployment(count: int, *managers: str) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def a_deployment(count: int, *managers: str) -> dict[str, Any]:
     ],
 )
 def test_what_is_applied(autoscaling: Any, deployment: Any, applied: int | None) -> None:
-    assert replicas(resource(replicas=4, redis=REDIS, autoscaling=autoscaling), deployment) == applied
+    assert to_apply(resource(replicas=4, redis=REDIS, autoscaling=autoscaling), deployment) == applied
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ async def test_fresh_metrics_of_an_autoscaler_are_no_reason_to_look() -> None:
 
     queue = WorkQueue(look, done=lambda *_: None)
     worker = asyncio.create_task(queue.work())
-    heard = handlers._child_changed(queue, HORIZONTAL_POD_AUTOSCALER, lambda *_: None, lambda *_: True)
+    heard = watches._child_changed(queue, HORIZONTAL_POD_AUTOSCALER, lambda *_: None, lambda *_: True)
     owner = {"kind": "AnalyticsApi", "name": "demo", "uid": "1", "controller": True}
 
     async def tell(kind: str | None, *, cpu: int, able: str = "True", least: int = 2) -> int:

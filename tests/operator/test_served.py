@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from analytics_operator.api.crd import definition
-from analytics_operator.served import missing
+from analytics_operator.controller.crd_poller import missing
 from tests.operator.conftest import running, serving
 from tests.operator.play import Play
 from tests.support.kube import TOP, Object, eventually

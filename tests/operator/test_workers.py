@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from analytics_operator import worker
-from analytics_operator.objects import Key
-from analytics_operator.worker import UNASKED, Address, Heard, Said, addresses
-from analytics_operator.workers import MOST_BYTES, SECONDS_WITHOUT_A_LEADER, Workers
+from analytics_operator.controller.worker_poller import MOST_BYTES, SECONDS_WITHOUT_A_LEADER, Workers
+from analytics_operator.kube.objects import Key
+from analytics_operator.state import worker
+from analytics_operator.state.worker import UNASKED, Address, Heard, Said, addresses
 from tests.operator.play import Play
 from tests.support.kube import Object, eventually
 

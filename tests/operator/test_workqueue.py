@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from analytics_operator.controller.workqueue import WorkQueue
 from analytics_operator.errors import Unavailable
-from analytics_operator.objects import Key
-from analytics_operator.workqueue import WorkQueue
+from analytics_operator.kube.objects import Key
 
 A, B = Key("ns", "a"), Key("ns", "b")
 

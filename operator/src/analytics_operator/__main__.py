@@ -9,9 +9,10 @@ from pathlib import Path
 
 import uvloop
 
-from analytics_operator import app, logs
+from analytics_operator import app
 from analytics_operator.api.crd import document
 from analytics_operator.errors import OperatorError, UsageError
+from analytics_operator.telemetry import logging
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _crd(options.write)
         else:
             chosen = _options(options)
-            logs.configure(options.log_level)
+            logging.configure(options.log_level)
             uvloop.run(app.run(chosen))
     except UsageError as error:
         sys.stderr.write(f"analytics-operator: {error}\n")

@@ -14,19 +14,20 @@ from typing import Any, NoReturn
 import kopf
 import structlog
 
-from analytics_operator import connection, handlers, leader
-from analytics_operator.cluster import Cluster
-from analytics_operator.echo import Echo
+from analytics_operator.controller import watches
+from analytics_operator.controller.crd_poller import Served
+from analytics_operator.controller.reconciler import Reconciler
+from analytics_operator.controller.secret_poller import Rotation
+from analytics_operator.controller.watch_lag import Echo
+from analytics_operator.controller.worker_poller import Workers
+from analytics_operator.controller.workqueue import WorkQueue
 from analytics_operator.errors import ApiError, LeaseLost
-from analytics_operator.metrics import Metrics
-from analytics_operator.objects import ANALYTICS_API, WATCHED, Manifest
-from analytics_operator.ownership import Ownership
-from analytics_operator.probes import serving
-from analytics_operator.reconcile import Reconciler
-from analytics_operator.rotation import Rotation
-from analytics_operator.served import Served
-from analytics_operator.workers import Workers
-from analytics_operator.workqueue import WorkQueue
+from analytics_operator.kube import config, leader_election
+from analytics_operator.kube.client import Cluster
+from analytics_operator.kube.objects import ANALYTICS_API, WATCHED, Manifest
+from analytics_operator.kube.ownership import Ownership
+from analytics_operator.telemetry.metrics import Metrics
+from analytics_operator.telemetry.server import serving
 
 log = structlog.get_logger(__name__)
 
@@ -54,10 +55,12 @@ async def run(options: Options) -> None:
     metrics = Metrics()
     stop = asyncio.Event()
     _on_signals(stop)
-    lease = Cluster(await connection.configuration(), count=metrics.called, timeout=leader.REQUEST_SECONDS)
-    names = leader.Names(namespace=options.lease_namespace, lease="analytics-operator", identity=options.identity)
-    election = leader.Leader(lease, names, leading=metrics.leading)
-    cluster = Cluster(await connection.configuration(), count=metrics.called, fence=election.fence)
+    lease = Cluster(await config.configuration(), count=metrics.called, timeout=leader_election.REQUEST_SECONDS)
+    holder = leader_election.Names(
+        namespace=options.lease_namespace, lease="analytics-operator", identity=options.identity
+    )
+    election = leader_election.Leader(lease, holder, leading=metrics.leading)
+    cluster = Cluster(await config.configuration(), count=metrics.called, fence=election.fence)
     echo = Echo()
     metrics.watch_echo([kind.name for kind in (ANALYTICS_API, *WATCHED)], age=echo.age, refused=echo.refused)
     try:
@@ -115,9 +118,9 @@ async def _operate(options: Options, cluster: Cluster, metrics: Metrics, echo: E
         if kind and echo.answered(kind, accepted=status < 400):
             log.warning("the answer to a watch is another than before", kind=kind, status=status)
 
-    watches = kopf.operator(
-        registry=handlers.register(queue, heard=heard, news=ownership.news, answered=answered),
-        settings=handlers.settings(),
+    informer = kopf.operator(
+        registry=watches.register(queue, heard=heard, news=ownership.news, answered=answered),
+        settings=watches.settings(),
         clusterwide=not options.namespaces,
         namespaces=options.namespaces,
         stop_flag=stop,
@@ -126,7 +129,7 @@ async def _operate(options: Options, cluster: Cluster, metrics: Metrics, echo: E
         identity=options.identity,  # type: ignore[arg-type]
     )
     looks = (rotation.watch(queue.add), workers.watch(queue.add), served.watch(queue.add_all))
-    await _first_of(*(queue.work() for _ in range(WORKERS)), *looks, watches, _take_signals_back(started, stop))
+    await _first_of(*(queue.work() for _ in range(WORKERS)), *looks, informer, _take_signals_back(started, stop))
 
 
 async def _take_signals_back(started: asyncio.Event, stop: asyncio.Event) -> None:

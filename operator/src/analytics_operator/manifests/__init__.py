@@ -6,6 +6,7 @@ objects.WATCHED and to the chart's rules, and run `make golden`.
 
 from collections.abc import Callable
 
+from analytics_operator.kube.objects import Decision
 from analytics_operator.manifests.autoscaler import autoscaler
 from analytics_operator.manifests.config_map import config_map
 from analytics_operator.manifests.deployment import deployment
@@ -16,7 +17,6 @@ from analytics_operator.manifests.scope import Scope
 from analytics_operator.manifests.service import service
 from analytics_operator.manifests.service_account import service_account
 from analytics_operator.manifests.worker import worker
-from analytics_operator.objects import Decision
 
 BUILDERS: tuple[Callable[[Scope], Decision], ...] = (
     service_account,

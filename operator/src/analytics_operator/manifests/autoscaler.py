@@ -1,7 +1,7 @@
 """Between its bounds the HorizontalPodAutoscaler follows the load: up at once, down slowly."""
 
+from analytics_operator.kube.objects import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Absent, Decision, Manifest, Ref, Want
 from analytics_operator.manifests.scope import Scope, metadata
-from analytics_operator.objects import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Absent, Decision, Manifest, Ref, Want
 
 
 def autoscaler(scope: Scope) -> Decision:

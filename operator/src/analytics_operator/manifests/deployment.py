@@ -1,12 +1,12 @@
 """The service's pods. Their template is held at its last released value until the database is migrated for the next."""
 
-from analytics_operator import names
-from analytics_operator.credentials import jwt_ref
+from analytics_operator.kube import labels
+from analytics_operator.kube.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
 from analytics_operator.manifests.config_map import HTTP_PORT, METRICS_PORT, config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
-from analytics_operator.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
-from analytics_operator.observed import Released
+from analytics_operator.state.observed import Released
+from analytics_operator.state.secrets import jwt_ref
 
 TERMINATION_SECONDS = 40
 """Five for the endpoints to forget the pod, twenty-five for requests in flight, and some to spare."""
@@ -17,9 +17,9 @@ def deployment(scope: Scope) -> Decision:
     released = to_release(scope)
     if released is None:
         return Hold(ref)  # the first pods start on a migrated database
-    annotations = {names.RELEASED_TEMPLATE: released.text, names.MIGRATION_HASH: released.digest}
+    annotations = {labels.RELEASED_TEMPLATE: released.text, labels.MIGRATION_HASH: released.digest}
     if scope.nudge:  # its ReplicaSet gets the annotation too, and tries at once instead of minutes later
-        annotations[names.NUDGED] = scope.nudge
+        annotations[labels.NUDGED] = scope.nudge
     manifest: Manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -28,7 +28,7 @@ def deployment(scope: Scope) -> Decision:
             **({} if scope.replicas is None else {"replicas": scope.replicas}),
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": 600,
-            "selector": {"matchLabels": names.selector(scope.name, names.Component.API)},
+            "selector": {"matchLabels": labels.selector(scope.name, labels.Component.API)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": released.template,
         },
@@ -46,9 +46,11 @@ def to_release(scope: Scope) -> Released | None:
 
 
 def pod_template(scope: Scope) -> Manifest:
-    labels = names.labels(scope.name, names.Component.API)
     return {
-        "metadata": {"labels": labels, "annotations": {names.SECRETS_HASH: scope.credentials.pods_digest}},
+        "metadata": {
+            "labels": labels.common(scope.name, labels.Component.API),
+            "annotations": {labels.SECRETS_HASH: scope.credentials.pods_digest},
+        },
         "spec": pod_spec(scope.resource, _container(scope))
         | {
             "terminationGracePeriodSeconds": TERMINATION_SECONDS,
@@ -103,5 +105,5 @@ def _spread(scope: Scope, key: str) -> Manifest:
         "maxSkew": 1,
         "topologyKey": key,
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": names.selector(scope.name, names.Component.API)},
+        "labelSelector": {"matchLabels": labels.selector(scope.name, labels.Component.API)},
     }

@@ -2,10 +2,10 @@
 
 from base64 import b64encode
 
-from analytics_operator import names
 from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.kube import names
+from analytics_operator.kube.objects import Manifest
 from analytics_operator.manifests.scope import metadata
-from analytics_operator.objects import Manifest
 
 
 def jwt_secret(resource: AnalyticsApi, value: str) -> Manifest:

@@ -1,10 +1,10 @@
 """One attempt to migrate the database. Created once, never applied: the template of a Job is immutable."""
 
-from analytics_operator import names
+from analytics_operator.kube import labels, names
+from analytics_operator.kube.objects import JOB, Decision, Hold, Manifest, Ref, Want
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
-from analytics_operator.migration import State, arguments
-from analytics_operator.objects import JOB, Decision, Hold, Manifest, Ref, Want
+from analytics_operator.state.migration import State, arguments
 
 GRACE = 60
 """Seconds that the Job outlives the timeout of `migrate`, so that its result is written."""
@@ -15,16 +15,16 @@ def migrate_job(scope: Scope) -> Decision:
     name = names.migrate_job(scope.name, gate.digest, gate.attempt)
     if gate.state is not State.START:
         return Hold(Ref(JOB, name))
-    labels = {
-        names.MIGRATION_HASH: gate.digest,
-        names.ATTEMPT: str(gate.attempt),
-        names.FAILURES: str(gate.failures),
-        names.SEQUENCE: str(gate.sequence),
+    attempt = {
+        labels.MIGRATION_HASH: gate.digest,
+        labels.ATTEMPT: str(gate.attempt),
+        labels.FAILURES: str(gate.failures),
+        labels.SEQUENCE: str(gate.sequence),
     }
     manifest: Manifest = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(scope.resource, name, component=names.Component.MIGRATE, labels=labels),
+        "metadata": metadata(scope.resource, name, component=labels.Component.MIGRATE, extra_labels=attempt),
         "spec": {
             "backoffLimit": 0,  # the operator starts the next attempt, so that each leaves its own result
             "activeDeadlineSeconds": scope.resource.spec.migrations.timeout_seconds + GRACE,
@@ -32,7 +32,7 @@ def migrate_job(scope: Scope) -> Decision:
                 "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
             },
             "template": {
-                "metadata": {"labels": names.labels(scope.name, names.Component.MIGRATE)},
+                "metadata": {"labels": labels.common(scope.name, labels.Component.MIGRATE)},
                 "spec": pod_spec(scope.resource, _container(scope)) | {"restartPolicy": "Never"},
             },
         },

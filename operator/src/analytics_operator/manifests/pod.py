@@ -2,7 +2,7 @@
 
 from analytics_operator.api.fields import SecretKeyRef
 from analytics_operator.api.v1alpha1 import AnalyticsApi
-from analytics_operator.objects import Manifest
+from analytics_operator.kube.objects import Manifest
 
 USER = 10001
 

@@ -1,9 +1,9 @@
 """A copy of what the pods are made from, so that a Deployment deleted while a migration runs comes back as it was."""
 
-from analytics_operator import names
+from analytics_operator.kube import names
+from analytics_operator.kube.objects import CONFIG_MAP, Decision, Hold, Ref, Want
 from analytics_operator.manifests.deployment import to_release
 from analytics_operator.manifests.scope import Scope, metadata
-from analytics_operator.objects import CONFIG_MAP, Decision, Hold, Ref, Want
 
 
 def released(scope: Scope) -> Decision:

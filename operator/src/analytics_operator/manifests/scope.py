@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from analytics_operator import names
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi
-from analytics_operator.credentials import Credentials
-from analytics_operator.migration import Gate
-from analytics_operator.objects import Manifest
-from analytics_operator.observed import Released
+from analytics_operator.kube import labels
+from analytics_operator.kube.objects import Manifest
+from analytics_operator.state.migration import Gate
+from analytics_operator.state.observed import Released
+from analytics_operator.state.secrets import Credentials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ def metadata(
     resource: AnalyticsApi,
     name: str,
     *,
-    component: names.Component = names.Component.API,
-    labels: dict[str, str] | None = None,
+    component: labels.Component = labels.Component.API,
+    extra_labels: dict[str, str] | None = None,
     annotations: dict[str, str] | None = None,
 ) -> Manifest:
     """Name, labels and the controller that takes the object along when it is deleted."""
@@ -52,7 +52,7 @@ def metadata(
     result: Manifest = {
         "name": name,
         "namespace": parent.namespace,
-        "labels": names.labels(parent.name, component) | (labels or {}),
+        "labels": labels.common(parent.name, component) | (extra_labels or {}),
         "ownerReferences": [owner],
     }
     return result | ({"annotations": annotations} if annotations else {})

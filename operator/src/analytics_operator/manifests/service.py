@@ -1,9 +1,9 @@
 """The address of the pods: 80 for clients, 9091 for Prometheus."""
 
-from analytics_operator import names
+from analytics_operator.kube import labels
+from analytics_operator.kube.objects import SERVICE, Decision, Ref, Want
 from analytics_operator.manifests.config_map import METRICS_PORT
 from analytics_operator.manifests.scope import Scope, metadata
-from analytics_operator.objects import SERVICE, Decision, Ref, Want
 
 
 def service(scope: Scope) -> Decision:
@@ -13,7 +13,7 @@ def service(scope: Scope) -> Decision:
         "metadata": metadata(scope.resource, scope.name),
         "spec": {
             "type": "ClusterIP",
-            "selector": names.selector(scope.name, names.Component.API),
+            "selector": labels.selector(scope.name, labels.Component.API),
             "ports": [
                 {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"},
                 {"name": "metrics", "port": METRICS_PORT, "targetPort": "metrics", "protocol": "TCP"},

@@ -1,7 +1,7 @@
 """The identity of the pods; it may do nothing, and no token is mounted."""
 
+from analytics_operator.kube.objects import SERVICE_ACCOUNT, Decision, Ref, Want
 from analytics_operator.manifests.scope import Scope, metadata
-from analytics_operator.objects import SERVICE_ACCOUNT, Decision, Ref, Want
 
 
 def service_account(scope: Scope) -> Decision:

@@ -1,12 +1,12 @@
 """The worker's pods: they keep the store in order, beside those that answer. Held while the database is migrated."""
 
-from analytics_operator import names
 from analytics_operator.api.timescale import Timescale
 from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.kube import labels, names
+from analytics_operator.kube.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
 from analytics_operator.manifests.config_map import METRICS_PORT, config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
-from analytics_operator.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
 
 
 def worker(scope: Scope) -> Decision:
@@ -16,12 +16,12 @@ def worker(scope: Scope) -> Decision:
     manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(scope.resource, ref.name, component=names.Component.WORKER),
+        "metadata": metadata(scope.resource, ref.name, component=labels.Component.WORKER),
         "spec": {
             "replicas": scope.resource.spec.worker.replicas,
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": 600,
-            "selector": {"matchLabels": names.selector(scope.name, names.Component.WORKER)},
+            "selector": {"matchLabels": labels.selector(scope.name, labels.Component.WORKER)},
             # one that goes hands over within seconds, and answers never wait for it
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
             "template": _pod_template(scope),
@@ -31,15 +31,17 @@ def worker(scope: Scope) -> Decision:
 
 
 def _pod_template(scope: Scope) -> Manifest:
-    labels = names.labels(scope.name, names.Component.WORKER)
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": names.selector(scope.name, names.Component.WORKER)},
+        "labelSelector": {"matchLabels": labels.selector(scope.name, labels.Component.WORKER)},
     }
     return {
-        "metadata": {"labels": labels, "annotations": {names.SECRETS_HASH: scope.credentials.database_digest}},
+        "metadata": {
+            "labels": labels.common(scope.name, labels.Component.WORKER),
+            "annotations": {labels.SECRETS_HASH: scope.credentials.database_digest},
+        },
         "spec": pod_spec(scope.resource, _container(scope.resource))
         | {"terminationGracePeriodSeconds": 30, "topologySpreadConstraints": [spread]},
     }

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from analytics_operator import errors, pods
-from analytics_operator.conditions import Reason
-from analytics_operator.objects import Manifest, condition
+from analytics_operator import errors
+from analytics_operator.api.conditions import Reason
+from analytics_operator.kube.objects import Manifest, condition
+from analytics_operator.state import pods
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from analytics_operator import names
-from analytics_operator.conditions import Condition, Reason, Type
-from analytics_operator.migration import Gate, State
-from analytics_operator.observed import Observed
+from analytics_operator.api.conditions import Condition, Reason, Type
+from analytics_operator.kube import names
+from analytics_operator.state.migration import Gate, State
+from analytics_operator.state.observed import Observed
 
 
 def condition(observed: Observed, gate: Gate) -> Condition:

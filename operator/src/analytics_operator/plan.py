@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from analytics_operator import migration, names, scaling
-from analytics_operator.credentials import Credentials, examine
+from analytics_operator.kube import names
+from analytics_operator.kube.objects import CONFIG_MAP, JOB, Absent, Decision, Manifest, Ref, Want, condition
 from analytics_operator.manifests import build
 from analytics_operator.manifests.scope import Scope
-from analytics_operator.objects import CONFIG_MAP, JOB, Absent, Decision, Manifest, Ref, Want, condition
-from analytics_operator.observed import Observed
+from analytics_operator.state import migration, replicas
+from analytics_operator.state.observed import Observed
+from analytics_operator.state.secrets import Credentials, examine
 
 NUDGE_SECONDS = 20
 """How often a Deployment whose pods are refused is touched: its ReplicaSet waits twice as long after each refusal."""
@@ -26,14 +27,14 @@ class Plan:
 def plan(observed: Observed, *, now: datetime) -> Plan:
     credentials = examine(observed.resource, observed.secrets)
     gate = migration.decide(observed, credentials, now=now)
-    replicas = scaling.replicas(observed.resource, observed.deployment)
-    kept = observed.deployment if observed.resource.spec.autoscaling and replicas is not None else None
+    to_apply = replicas.to_apply(observed.resource, observed.deployment)
+    kept = observed.deployment if observed.resource.spec.autoscaling and to_apply is not None else None
     scope = Scope(
         resource=observed.resource,
         credentials=credentials,
         gate=gate,
         released=observed.released,
-        replicas=replicas,
+        replicas=to_apply,
         replicas_read_at=kept["metadata"]["resourceVersion"] if kept else None,
         nudge=_nudge(observed.deployment, now=now),
     )

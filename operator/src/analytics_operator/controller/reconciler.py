@@ -9,15 +9,15 @@ from datetime import datetime, timedelta
 import structlog
 from pydantic import ValidationError
 
-from analytics_operator import events, names, status
+from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi, Metadata
-from analytics_operator.cluster import Cluster
-from analytics_operator.conditions import Reason
-from analytics_operator.credentials import must_generate, uses
+from analytics_operator.controller.crd_poller import Served
+from analytics_operator.controller.secret_poller import Rotation
+from analytics_operator.controller.worker_poller import Workers
 from analytics_operator.errors import ApiError, ChildConflict, NotFound, Refused
-from analytics_operator.manifests.jwt_secret import jwt_secret
-from analytics_operator.migration import finished
-from analytics_operator.objects import (
+from analytics_operator.kube import labels, names
+from analytics_operator.kube.client import Cluster
+from analytics_operator.kube.objects import (
     ANALYTICS_API,
     CONFIG_MAP,
     DEPLOYMENT,
@@ -34,16 +34,18 @@ from analytics_operator.objects import (
     Manifest,
     Ref,
     Want,
+    controlled_by,
     controller,
 )
-from analytics_operator.observed import Observed, controlled_by
-from analytics_operator.ownership import Ownership, Wrote, check_ours
-from analytics_operator.planning import Plan, plan, unread_settings
-from analytics_operator.rotation import Rotation
-from analytics_operator.served import Served
-from analytics_operator.status import Applied, Refusal
-from analytics_operator.worker import addresses
-from analytics_operator.workers import Workers
+from analytics_operator.kube.ownership import Ownership, Wrote, check_ours
+from analytics_operator.manifests.jwt_secret import jwt_secret
+from analytics_operator.plan import Plan, plan, unread_settings
+from analytics_operator.state.migration import finished
+from analytics_operator.state.observed import Observed
+from analytics_operator.state.secrets import must_generate, uses
+from analytics_operator.state.worker import addresses
+from analytics_operator.status import derive, events
+from analytics_operator.status.derive import Applied, Refusal
 
 log = structlog.get_logger(__name__)
 
@@ -79,18 +81,18 @@ class Reconciler:
                 f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)
             )
             message = f"this version of the operator cannot read the resource: {'; '.join(problems)}"
-            return await self._stop(body, Reason.INVALID_SPEC, message, wait=status.RESYNC)
+            return await self._stop(body, Reason.INVALID_SPEC, message, wait=derive.RESYNC)
         except (Refused, ChildConflict) as error:
-            return await self._stop(body, error.reason, str(error), wait=status.WHILE_SECRETS_ARE_MISSING)
+            return await self._stop(body, error.reason, str(error), wait=derive.WHILE_SECRETS_ARE_MISSING)
 
     async def _reconcile(self, key: Key, resource: AnalyticsApi, body: Manifest) -> timedelta:
         now = self.clock()
         observed = await self._observe(key, resource, body.get("status", {}))
         planned = plan(observed, now=now)
         applied = await self._apply(key, observed, planned)
-        derived = status.derive(observed, planned, applied, now=now)
+        derived = derive.derive(observed, planned, applied, now=now)
         await self._write_status(body, derived)
-        return status.next_look(planned, derived, now=now)
+        return derive.next_look(planned, derived, now=now)
 
     async def _observe(self, key: Key, resource: AnalyticsApi, previous: Manifest) -> Observed:
         """What is there; only what the resource controls counts as its child."""
@@ -117,7 +119,7 @@ class Reconciler:
             unserved=self.served.lacks,
         )
         told = bool(previous.get("policies"))
-        self.workers.saw(key, addresses(seen.pods_of(names.Component.WORKER)), told=told)
+        self.workers.saw(key, addresses(seen.pods_of(labels.Component.WORKER)), told=told)
         if not any(unread_settings(seen)):
             return seen
         return replace(seen, replica_sets=tuple(await self._children(REPLICA_SET, key)))
@@ -184,7 +186,7 @@ class Reconciler:
 
     async def _stop(self, body: Manifest, reason: str, message: str, *, wait: timedelta) -> timedelta:
         previous, generation = body.get("status", {}), body["metadata"]["generation"]
-        derived = status.stopped(previous, generation=generation, reason=reason, message=message, now=self.clock())
+        derived = derive.stopped(previous, generation=generation, reason=reason, message=message, now=self.clock())
         await self._write_status(body, derived)
         return wait
 
@@ -197,7 +199,7 @@ class Reconciler:
             log.warning("event not posted", resource=f"{about.namespace}/{about.name}", error=str(error))
 
     async def _children(self, kind: Kind, key: Key) -> list[Manifest]:
-        return await self.cluster.list(kind, key.namespace, labels=names.children_of(key.name))
+        return await self.cluster.list(kind, key.namespace, labels=labels.children_of(key.name))
 
     async def _find(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         try:

@@ -9,9 +9,9 @@ import structlog
 
 from analytics_operator.api.crd import definition
 from analytics_operator.api.v1alpha1 import KIND
-from analytics_operator.cluster import Cluster
 from analytics_operator.errors import ApiError
-from analytics_operator.objects import ANALYTICS_API
+from analytics_operator.kube.client import Cluster
+from analytics_operator.kube.objects import ANALYTICS_API
 
 log = structlog.get_logger(__name__)
 

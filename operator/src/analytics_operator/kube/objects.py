@@ -106,6 +106,11 @@ def controller(manifest: Manifest) -> Manifest | None:
     return next((owner for owner in owners if owner.get("controller")), None)
 
 
+def controlled_by(uid: str, manifest: Manifest) -> bool:
+    owner = controller(manifest)
+    return owner is not None and owner["uid"] == uid
+
+
 def condition(manifest: Manifest, kind: str) -> Manifest | None:
     """The condition of that type in the object's status."""
     conditions: list[Manifest] = manifest.get("status", {}).get("conditions") or []

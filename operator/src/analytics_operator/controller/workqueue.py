@@ -15,7 +15,7 @@ from datetime import timedelta
 import structlog
 
 from analytics_operator.errors import Conflict, LeaseLost, NotFound, OperatorError
-from analytics_operator.objects import Key
+from analytics_operator.kube.objects import Key
 
 log = structlog.get_logger(__name__)
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from analytics_operator.api.conditions import Condition, Reason, Type, cut
 from analytics_operator.api.status import MOST_POLICIES, PolicyState
-from analytics_operator.conditions import Condition, Reason, Type, cut
-from analytics_operator.objects import Manifest
+from analytics_operator.kube.objects import Manifest
 
 _Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")]
 _SHORT = 64

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from analytics_operator import digests, names
+from analytics_operator.api.conditions import Reason
 from analytics_operator.api.fields import SecretKeyRef
 from analytics_operator.api.v1alpha1 import AnalyticsApi
-from analytics_operator.conditions import Reason
+from analytics_operator.kube import names
+from analytics_operator.state import digests
 
 SecretData = Mapping[str, bytes]
 JWT_LENGTH = 32

@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from analytics_operator.api.conditions import Reason, Type, cut
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, Metadata
-from analytics_operator.conditions import Reason, Type, cut
-from analytics_operator.names import FIELD_MANAGER
-from analytics_operator.objects import Manifest
+from analytics_operator.kube.labels import FIELD_MANAGER
+from analytics_operator.kube.objects import Manifest
 
 
 class Level(StrEnum):

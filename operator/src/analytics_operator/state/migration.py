@@ -11,12 +11,13 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from analytics_operator import digests, names, pods
+from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import AnalyticsApi
-from analytics_operator.conditions import Reason
-from analytics_operator.credentials import Credentials
-from analytics_operator.objects import Manifest, condition
-from analytics_operator.observed import Observed
+from analytics_operator.kube import labels
+from analytics_operator.kube.objects import Manifest, condition
+from analytics_operator.state import digests, pods
+from analytics_operator.state.observed import Observed
+from analytics_operator.state.secrets import Credentials
 
 BACKOFF = timedelta(seconds=5)
 LONGEST_BACKOFF = timedelta(seconds=30)
@@ -219,21 +220,21 @@ def failed(job: Manifest) -> bool:
 
 
 def attempt_of(job: Manifest) -> int:
-    return int(job["metadata"].get("labels", {}).get(names.ATTEMPT, "1"))
+    return int(job["metadata"].get("labels", {}).get(labels.ATTEMPT, "1"))
 
 
 def _failures_before(job: Manifest) -> int:
     """Failures of its digest between the last success and this Job; where no label says so, every earlier attempt."""
-    return int(job["metadata"].get("labels", {}).get(names.FAILURES, attempt_of(job) - 1))
+    return int(job["metadata"].get("labels", {}).get(labels.FAILURES, attempt_of(job) - 1))
 
 
 def _digest(job: Manifest) -> str | None:
-    digest: str | None = job["metadata"].get("labels", {}).get(names.MIGRATION_HASH)
+    digest: str | None = job["metadata"].get("labels", {}).get(labels.MIGRATION_HASH)
     return digest
 
 
 def _age(job: Manifest) -> int:
-    return int(job["metadata"].get("labels", {}).get(names.SEQUENCE, "0"))
+    return int(job["metadata"].get("labels", {}).get(labels.SEQUENCE, "0"))
 
 
 def _ended(job: Manifest) -> datetime:

@@ -10,9 +10,10 @@ from typing import Any
 import kopf
 from typing_extensions import override
 
-from analytics_operator import connection, digests, names
 from analytics_operator.api.v1alpha1 import KIND
-from analytics_operator.objects import (
+from analytics_operator.controller.workqueue import WorkQueue
+from analytics_operator.kube import config, labels
+from analytics_operator.kube.objects import (
     ANALYTICS_API,
     HORIZONTAL_POD_AUTOSCALER,
     WATCHED,
@@ -22,7 +23,7 @@ from analytics_operator.objects import (
     Ref,
     controller,
 )
-from analytics_operator.workqueue import WorkQueue
+from analytics_operator.state import digests
 
 Heard = Callable[[str, Manifest], None]
 """Told the kind and the object of every event."""
@@ -54,12 +55,12 @@ class _NoDiffs(kopf.DiffBaseStorage):
         pass
 
 
-def register(queue: WorkQueue, *, heard: Heard, news: News, answered: connection.Answered) -> kopf.OperatorRegistry:
+def register(queue: WorkQueue, *, heard: Heard, news: News, answered: config.Answered) -> kopf.OperatorRegistry:
     """All that the operator reacts to."""
     registry = kopf.OperatorRegistry()
 
     async def login(**context: Any) -> Any:
-        return await connection.login(answered, queue.add_all, **context)
+        return await config.login(answered, queue.add_all, **context)
 
     kopf.on.login(registry=registry)(login)
     _on_event(ANALYTICS_API, _resource_changed(queue, heard, news), registry)
@@ -85,7 +86,7 @@ def settings() -> kopf.OperatorSettings:
     found.queueing.idle_timeout = 0.2  # each object has a worker while it is busy: after a start that is all of them
     found.queueing.exit_timeout = 0.2  # handlers only fill a queue: at the end there is nothing to wait for
     for kind in WATCHED:
-        found.watching.label_selectors[kind.group, kind.version, kind.plural] = names.OURS
+        found.watching.label_selectors[kind.group, kind.version, kind.plural] = labels.OURS
     return found
 
 
@@ -145,8 +146,8 @@ def _child_changed(queue: WorkQueue, kind: Kind, heard: Heard, news: News) -> Ca
 
 def _instances(child: Manifest) -> Iterator[str]:
     """Names of resources that the object belongs to, or did before somebody took its owner or its label away."""
-    owner, labels = controller(child), child["metadata"].get("labels", {})
+    owner, owned = controller(child), child["metadata"].get("labels", {})
     if owner and owner["kind"] == KIND:
         yield owner["name"]
-    if names.INSTANCE in labels:
-        yield labels[names.INSTANCE]
+    if labels.INSTANCE in owned:
+        yield owned[labels.INSTANCE]

@@ -11,10 +11,10 @@ import aiohttp
 import orjson
 from kubernetes.aio.client import ApiClient, Configuration
 
-from analytics_operator import answers
 from analytics_operator.errors import NotFound, Unavailable
-from analytics_operator.names import FIELD_MANAGER
-from analytics_operator.objects import Kind, Manifest
+from analytics_operator.kube import api_errors
+from analytics_operator.kube.labels import FIELD_MANAGER
+from analytics_operator.kube.objects import Kind, Manifest
 
 TIMEOUT = 15.0
 JSON = "application/json"
@@ -131,7 +131,7 @@ class Cluster:
         finally:
             self._count(verb or method, kind.name, status)
         if not 200 <= status < 300:
-            raise answers.error(status, content, retry_after=answer.headers.get("Retry-After"))
+            raise api_errors.error(status, content, retry_after=answer.headers.get("Retry-After"))
         result: Manifest = orjson.loads(content)
         return result
 

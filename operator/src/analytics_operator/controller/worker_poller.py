@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import aiohttp
 from pydantic import ValidationError
 
-from analytics_operator.objects import Key
-from analytics_operator.worker import UNASKED, Address, Heard, Said
+from analytics_operator.kube.objects import Key
+from analytics_operator.state.worker import UNASKED, Address, Heard, Said
 
 SECONDS_A_ROUND = 15.0
 QUESTIONS_PER_SECOND = 20.0

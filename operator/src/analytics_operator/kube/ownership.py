@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from analytics_operator import names
 from analytics_operator.api.v1alpha1 import KIND
 from analytics_operator.errors import ChildConflict, Conflict, Invalid, NotFound
-from analytics_operator.objects import (
+from analytics_operator.kube import labels
+from analytics_operator.kube.objects import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     JOB,
@@ -21,9 +21,9 @@ from analytics_operator.objects import (
     Manifest,
     Ref,
     Want,
+    controlled_by,
     controller,
 )
-from analytics_operator.observed import controlled_by
 
 ABSENT_SECONDS = 600.0
 """How long an object that was not there is taken to be absent without an event of it: no longer than a resync."""
@@ -151,7 +151,7 @@ def _identity(manifest: Manifest) -> tuple[str, str]:
 
 def adoptable(live: Manifest) -> bool:
     """Whether the object says that it is ours, and nobody controls it."""
-    ours: bool = live["metadata"].get("labels", {}).get(names.MANAGED_BY) == names.FIELD_MANAGER
+    ours: bool = live["metadata"].get("labels", {}).get(labels.MANAGED_BY) == labels.FIELD_MANAGER
     return ours and controller(live) is None
 
 

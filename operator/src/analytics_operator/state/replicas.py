@@ -1,11 +1,11 @@
 """Who says how many replicas there are. Pure."""
 
-from analytics_operator import names
 from analytics_operator.api.v1alpha1 import LEAST_POOL, RESERVED, AnalyticsApi
-from analytics_operator.objects import Manifest
+from analytics_operator.kube import labels
+from analytics_operator.kube.objects import Manifest
 
 
-def replicas(resource: AnalyticsApi, deployment: Manifest | None) -> int | None:
+def to_apply(resource: AnalyticsApi, deployment: Manifest | None) -> int | None:
     """What to apply as the Deployment's replicas; None where an autoscaler has taken the field over.
 
     Until it has, the field stays applied at its live value: one that nobody applies any more falls back to 1.
@@ -19,7 +19,7 @@ def replicas(resource: AnalyticsApi, deployment: Manifest | None) -> int | None:
     return min(max(now, spec.autoscaling.min_replicas), spec.autoscaling.max_replicas)
 
 
-def least(resource: AnalyticsApi) -> int:
+def minimum(resource: AnalyticsApi) -> int:
     """How many replicas there are at least."""
     spec = resource.spec
     return spec.autoscaling.min_replicas if spec.autoscaling else spec.replicas
@@ -37,6 +37,6 @@ def pool_size(resource: AnalyticsApi) -> int:
 
 def _owned_elsewhere(deployment: Manifest) -> bool:
     return any(
-        entry["manager"] != names.FIELD_MANAGER and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+        entry["manager"] != labels.FIELD_MANAGER and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
         for entry in deployment["metadata"].get("managedFields", [])
     )

@@ -14,9 +14,9 @@ from typing import Any
 
 import structlog
 
-from analytics_operator.cluster import Cluster
 from analytics_operator.errors import ApiError, Conflict, LeaseLost, NotFound
-from analytics_operator.objects import LEASE, Manifest
+from analytics_operator.kube.client import Cluster
+from analytics_operator.kube.objects import LEASE, Manifest
 
 log = structlog.get_logger(__name__)
 

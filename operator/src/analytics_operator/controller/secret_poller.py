@@ -8,9 +8,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 
-from analytics_operator.cluster import Cluster
 from analytics_operator.errors import ApiError
-from analytics_operator.objects import SECRET, Key
+from analytics_operator.kube.client import Cluster
+from analytics_operator.kube.objects import SECRET, Key
 
 SECONDS_A_ROUND = 5.0
 READS_PER_SECOND = 20.0

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from analytics_operator.conditions import Reason
-from analytics_operator.objects import Manifest, condition
+from analytics_operator.api.conditions import Reason
+from analytics_operator.kube.objects import Manifest, condition
 
 PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"})
 FAILING = frozenset({"CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"})

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from analytics_operator import migrated, names, pods, worker
+from analytics_operator.api.conditions import Condition, Reason, Type, merge
 from analytics_operator.api.v1alpha1 import AnalyticsApi
-from analytics_operator.conditions import Condition, Reason, Type, merge
+from analytics_operator.kube import labels
+from analytics_operator.kube.objects import DEPLOYMENT, Manifest, Ref, Want, condition
 from analytics_operator.manifests.config_map import METRICS_PORT
 from analytics_operator.manifests.worker import policies
-from analytics_operator.migration import State
-from analytics_operator.objects import DEPLOYMENT, Manifest, Ref, Want, condition
-from analytics_operator.observed import Observed
-from analytics_operator.planning import Plan
-from analytics_operator.rollout import Rollout, rollout
+from analytics_operator.plan import Plan
+from analytics_operator.state import pods, worker
+from analytics_operator.state.migration import State
+from analytics_operator.state.observed import Observed
+from analytics_operator.state.rollout import Rollout, rollout
+from analytics_operator.status import migration
 
 WHILE_SECRETS_ARE_MISSING = timedelta(seconds=15)
 WHILE_NOT_READY = timedelta(seconds=10)
@@ -53,13 +55,13 @@ class _Facts:
 def derive(observed: Observed, plan: Plan, applied: Applied, *, now: datetime) -> dict[str, Any]:
     """The whole status to write."""
     live = applied.deployment
-    found = rollout(live, observed.pods_of(names.Component.API)) if live else None
+    found = rollout(live, observed.pods_of(labels.Component.API)) if live else None
     facts = _Facts(
         observed=observed,
         plan=plan,
         applied=applied,
         rollout=found,
-        migrated=migrated.condition(observed, plan.gate),
+        migrated=migration.condition(observed, plan.gate),
         pending=observed.resource.spec.suspend and _differs(observed, plan, live),
     )
     generation = observed.resource.metadata.generation
@@ -72,8 +74,8 @@ def derive(observed: Observed, plan: Plan, applied: Applied, *, now: datetime) -
         "replicas": found.total if found else 0,
         "desiredReplicas": found.wanted if found else observed.resource.spec.replicas,
         "readyReplicas": found.ready if found else 0,
-        "selector": names.selector_text(observed.resource.metadata.name, names.Component.API),
-        "schema": migrated.schema(plan.gate, observed.previous_status),
+        "selector": labels.selector_text(observed.resource.metadata.name, labels.Component.API),
+        "schema": migration.schema(plan.gate, observed.previous_status),
         "policies": worker.table(observed.heard, observed.previous_status),
         "endpoints": _endpoints(observed.resource),
         "image": found.image if found else None,
@@ -170,7 +172,7 @@ def _available(found: Rollout | None) -> Condition:
 
 
 def _told_by_worker(observed: Observed) -> tuple[Condition, Condition]:
-    found = pods.problem(observed.pods_of(names.Component.WORKER))
+    found = pods.problem(observed.pods_of(labels.Component.WORKER))
     return worker.conditions(
         observed.heard, observed.previous_status, outdated=_outdated(observed), kept=found.message if found else None
     )
@@ -242,7 +244,7 @@ def _differs(observed: Observed, plan: Plan, live: Manifest | None) -> bool:
         return wanted is not live
     annotations = live["metadata"].get("annotations", {})
     same_template = (
-        annotations.get(names.RELEASED_TEMPLATE) == wanted["metadata"]["annotations"][names.RELEASED_TEMPLATE]
+        annotations.get(labels.RELEASED_TEMPLATE) == wanted["metadata"]["annotations"][labels.RELEASED_TEMPLATE]
     )
     replicas = live["spec"]["replicas"]
     return not same_template or wanted["spec"].get("replicas", replicas) != replicas

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analytics_operator import names
 from analytics_operator.api.v1alpha1 import AnalyticsApi
-from analytics_operator.credentials import SecretData
-from analytics_operator.objects import Manifest, controller
-from analytics_operator.worker import UNASKED, Heard
+from analytics_operator.kube import labels, names
+from analytics_operator.kube.objects import Manifest
+from analytics_operator.state.secrets import SecretData
+from analytics_operator.state.worker import UNASKED, Heard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +54,5 @@ class Observed:
                 return Released(template=json.loads(template), digest=digest)
         return None
 
-    def pods_of(self, component: names.Component) -> tuple[Manifest, ...]:
-        return tuple(pod for pod in self.pods if pod["metadata"].get("labels", {}).get(names.COMPONENT) == component)
-
-
-def controlled_by(uid: str, manifest: Manifest) -> bool:
-    owner = controller(manifest)
-    return owner is not None and owner["uid"] == uid
+    def pods_of(self, component: labels.Component) -> tuple[Manifest, ...]:
+        return tuple(pod for pod in self.pods if pod["metadata"].get("labels", {}).get(labels.COMPONENT) == component)

@@ -1,7 +1,6 @@
-"""Names and labels of everything that belongs to a resource.
+"""Labels and annotations of everything that belongs to a resource.
 
-A resource's name has at most 40 characters, so that every name here fits 63. The labels of the selector are frozen: a
-Deployment's selector cannot be changed.
+The labels of the selector are frozen: a Deployment's selector cannot be changed.
 """
 
 from enum import StrEnum
@@ -27,8 +26,6 @@ SECRETS_HASH = f"{GROUP}/secrets-hash"
 NUDGED = f"{GROUP}/nudged"
 """When a Deployment whose pods are refused was touched last."""
 
-JWT_KEY = "jwt-secret"
-
 
 class Component(StrEnum):
     API = "api"
@@ -40,7 +37,7 @@ def selector(name: str, component: Component) -> dict[str, str]:
     return {"app.kubernetes.io/name": "analytics-api", INSTANCE: name, COMPONENT: component.value}
 
 
-def labels(name: str, component: Component) -> dict[str, str]:
+def common(name: str, component: Component) -> dict[str, str]:
     return selector(name, component) | {MANAGED_BY: FIELD_MANAGER, "app.kubernetes.io/part-of": "llm-observatory"}
 
 
@@ -51,23 +48,3 @@ def selector_text(name: str, component: Component) -> str:
 def children_of(name: str) -> str:
     """Label selector of the children of one resource."""
     return f"{OURS},{INSTANCE}={name}"
-
-
-def config_map(name: str, digest: str) -> str:
-    return f"{name}-config-{digest}"
-
-
-def released(name: str) -> str:
-    return f"{name}-released"
-
-
-def worker(name: str) -> str:
-    return f"{name}-worker"
-
-
-def jwt_secret(name: str) -> str:
-    return f"{name}-jwt"
-
-
-def migrate_job(name: str, digest: str, attempt: int) -> str:
-    return f"{name}-migrate-{digest}-{attempt}"
