@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from analytics_service.tour.client import show
-from analytics_service.tour.samples import ORGANISATION, SAMPLES
+from analytics_service.demo.client import show
+from analytics_service.demo.samples import ORGANISATION, SAMPLES
 from e2e import installation
 from e2e.forward import forward
 from e2e.kubectl import Kubectl, KubectlError

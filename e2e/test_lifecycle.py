@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
-from analytics_service.tour.questions import RANGE
-from analytics_service.tour.samples import SAMPLES
+from analytics_service.demo.questions import RANGE
+from analytics_service.demo.samples import SAMPLES
 from e2e.conftest import Service, wait_ready
 from e2e.installation import CREDENTIALS, KIND, LABEL, analyticsapi, credentials, secret
 from e2e.kubectl import Kubectl, condition, eventually

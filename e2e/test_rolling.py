@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from analytics_service.tour.questions import RANGE
+from analytics_service.demo.questions import RANGE
 from e2e.conftest import wait_ready
 from e2e.installation import KIND, TAG, analyticsapi
 from e2e.kubectl import Kubectl, eventually

@@ -9,20 +9,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from analytics_service.auth.principal import Principal, Role
+from analytics_service.contract.parameters import parse
+from analytics_service.contract.principal import Principal, Role
 from analytics_service.database.edition import Edition, inspect
-from analytics_service.database.levels import ROLLUPS, Level
 from analytics_service.database.query import Query
-from analytics_service.database.refresh import refresh, refresh_unit, units
-from analytics_service.http.parameters import parse
+from analytics_service.endpoints.metrics.series import statement
+from analytics_service.endpoints.metrics.series.parameters import MetricParameters
+from analytics_service.endpoints.metrics.series.selection import Route
 from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.fields import COLUMNS
 from analytics_service.ingest.load import load, sources
 from analytics_service.ingest.mapping import columns
 from analytics_service.ingest.readers import opened
-from analytics_service.metrics import statement
-from analytics_service.metrics.parameters import MetricParameters
-from analytics_service.metrics.route import Route
+from analytics_service.rollups.levels import ROLLUPS, Level
+from analytics_service.rollups.refresh import refresh, refresh_unit, units
 from bench.database.rows import DAYS, END, ORGANISATION, START
 
 _BY_DAY = (("from", START.isoformat()), ("to", END.isoformat()), ("interval", "1day"))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analytics_service.database.refresh import refresh
+from analytics_service.rollups.refresh import refresh
 
 ORGANISATION = "bench"
 DAYS = 90

@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 
 import jwt
 
-from analytics_service.auth.principal import Principal, Role
+from analytics_service.contract import parameters
+from analytics_service.contract.principal import Principal, Role
 from analytics_service.database.query import Query
-from analytics_service.endpoints import metrics
-from analytics_service.http import parameters
-from analytics_service.tour.questions import QUESTIONS
-from analytics_service.tour.samples import ORGANISATION
+from analytics_service.demo.questions import QUESTIONS
+from analytics_service.demo.samples import ORGANISATION
+from analytics_service.endpoints.metrics.series import ENDPOINT
 
 ASKED = QUESTIONS[0]
 _DAY = datetime(2023, 11, 16, tzinfo=UTC)
@@ -75,11 +75,11 @@ _THEIRS = ("requests", "prompt_tokens_sum", "completion_tokens_sum", "total_cost
 def statement(start: datetime, end: datetime) -> Query:
     """What our endpoint asks the database."""
     given = {**ASKED.parameters, "from": start.isoformat(), "to": end.isoformat()}
-    asked = parameters.parse(metrics.ENDPOINT.params, given.items(), now=end)
+    asked = parameters.parse(ENDPOINT.params, given.items(), now=end)
     everybody = Principal(
         subject="bench", organisation=ORGANISATION, projects=frozenset(), role=Role.ADMIN, permissions=frozenset()
     )
-    return metrics.ENDPOINT.query(everybody, asked)
+    return ENDPOINT.query(everybody, asked)
 
 
 @dataclass(frozen=True, kw_only=True)

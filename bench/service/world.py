@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from analytics_service.commands.embedded import postgres
-from analytics_service.tour.samples import ORGANISATION, SAMPLES
+from analytics_service.demo.samples import ORGANISATION, SAMPLES
 from bench.service import axum, question
 
 PROGRAMS = Path(__file__).parent.parent / "programs"

@@ -18,12 +18,12 @@ from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.failures import GIVEN
 from analytics_service.database.migrate.result import Result, as_json
-from analytics_service.database.policies.desired import LEAST, Policy
-from analytics_service.http import numbers
+from analytics_service.policies.desired import LEAST, Policy
 from analytics_service.settings import Settings
-from analytics_service.work.jobs import jobs
-from analytics_service.work.report import Report
-from analytics_service.work.service import working
+from analytics_service.units import decimals
+from analytics_service.worker.jobs import jobs
+from analytics_service.worker.report import Report
+from analytics_service.worker.service import working
 from tests.support.service import a_service
 
 TOP = Path(__file__).parents[2]
@@ -199,7 +199,7 @@ def test_the_operator_reads_what_the_worker_says(*, leads: bool) -> None:
         report.leads(since=now)
         report.succeeded("refresh", at=now, seconds=0.1, found={"buckets": 0})
         report.succeeded("policies", at=now, seconds=0.1, found={"policies": policies})
-    said = Said.model_validate_json(numbers.dumps(report.as_dict()))
+    said = Said.model_validate_json(decimals.dumps(report.as_dict()))
     assert (said.role, said.problem) == ("leader" if leads else "standby", "not connected yet")
     assert said.whole == leads
     if leads:

@@ -13,9 +13,9 @@ import asyncpg
 import jwt
 
 from analytics_service import settings
+from analytics_service.contract.endpoint import Endpoint
 from analytics_service.endpoints import ENDPOINTS
-from analytics_service.http.endpoint import Endpoint
-from analytics_service.service import Running, running
+from analytics_service.server.service import Running, running
 
 SECRET = "a secret of the tests, with more than 32 characters"
 T0 = datetime(2024, 3, 4, 12, 0, tzinfo=UTC)

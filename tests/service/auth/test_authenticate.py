@@ -7,7 +7,7 @@ import pytest
 
 from analytics_service.auth.authenticate import LONGEST, Authenticator
 from analytics_service.auth.tokens import Signer, Verified
-from analytics_service.problems import Problem, RequestError
+from analytics_service.contract.problems import Problem, RequestError
 from tests.support.service import HOUR, SECRET, T0, a_row, a_service, a_token, insert
 
 SIGNER = Signer(secret=SECRET)

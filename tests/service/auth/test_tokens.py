@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.auth.authenticate import permit
-from analytics_service.auth.principal import PERMISSIONS, Permission, Role
 from analytics_service.auth.tokens import Signer
-from analytics_service.problems import Problem, RequestError
+from analytics_service.contract.principal import PERMISSIONS, Permission, Role
+from analytics_service.contract.problems import Problem, RequestError
 from tests.support.service import SECRET, a_token, claims
 
 SIGNER = Signer(secret=SECRET)

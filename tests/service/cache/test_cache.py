@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.auth.principal import Principal, Role
 from analytics_service.cache.answers import Answers, Tier, key, stored
 from analytics_service.cache.memory import OVERHEAD, Memory, Stored
+from analytics_service.cache.redis import Redis, RedisUnavailable
+from analytics_service.cache.single_flight import Flights
 from analytics_service.cache.versions import REMEMBERED_SECONDS, Versions
-from analytics_service.database.versions import DayVersions, of_row
-from analytics_service.flights import Flights
-from analytics_service.redis import Redis, RedisUnavailable
+from analytics_service.contract.principal import Principal, Role
+from analytics_service.rollups.versions import DayVersions, of_row
 from tests.support.redis import RedisServer
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()

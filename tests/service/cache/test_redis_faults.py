@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analytics_service.redis import OPEN_SECONDS
+from analytics_service.cache.redis import OPEN_SECONDS
 from tests.support.redis import RedisServer
 from tests.support.service import HOUR, T0, Client, a_row, a_service, a_token, insert
 

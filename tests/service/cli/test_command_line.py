@@ -13,8 +13,8 @@ import pytest
 
 from analytics_service import __version__
 from analytics_service.__main__ import COMMANDS, run
-from analytics_service.auth.principal import Permission
 from analytics_service.auth.tokens import Signer
+from analytics_service.contract.principal import Permission
 from tests.support.postgres import PASSWORD
 from tests.support.service import SECRET
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from analytics_service.database.refresh import refresh
+from analytics_service.rollups.refresh import refresh
 from tests.support.eventually import eventually
 from tests.support.process import Process, serving
 from tests.support.service import T0, a_row, insert

@@ -9,9 +9,9 @@ import pytest
 
 from analytics_service.database import edition
 from analytics_service.database.edition import Edition
-from analytics_service.database.levels import Level
-from analytics_service.database.refresh import refresh
-from tests.service.database.ledger import DAY, SUMMED, Span, answered, expected, insert, moved
+from analytics_service.rollups.levels import Level
+from analytics_service.rollups.refresh import refresh
+from tests.service.rollups.ledger import DAY, SUMMED, Span, answered, expected, insert, moved
 
 pytestmark = pytest.mark.postgres
 

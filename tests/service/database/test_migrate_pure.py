@@ -3,12 +3,12 @@ import json
 import asyncpg
 import pytest
 
-from analytics_service.database.compatible import Schema, problem
 from analytics_service.database.edition import Edition, Server, check
 from analytics_service.database.failures import Reason, classify, secretless
 from analytics_service.database.migrate.plan import Entry, History, plan
 from analytics_service.database.migrate.result import MOST_BYTES, Result, as_json
 from analytics_service.database.migrate.steps import Step, load, parse
+from analytics_service.database.schema import Schema, problem
 from analytics_service.errors import HistoryEdited, ServerTooOld
 
 URL = "postgres://user:p%40ss%3Aword@db:5432/x?password=other-one"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from analytics_service.traces.children import MOST_CHILDREN, MOST_PARENTS
+from analytics_service.endpoints.traces.list.children import MOST_CHILDREN, MOST_PARENTS
 from tests.support.service import HOUR, T0, a_row, a_service, a_token, insert
 
 SPAN: dict[str, Any] = {"from_": T0, "to": T0 + HOUR, "fields": "span_id", "include": "children"}

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics_service.metrics.names import MEASURED, Aggregation, Dimension, Metric
+from analytics_service.endpoints.metrics.series.names import MEASURED, Aggregation, Dimension, Metric
 from tests.support import reference
 from tests.support.service import HOUR, T0, a_row, a_service, insert
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics_service.metrics.names import MEASURED, PERCENTILES, Aggregation, Dimension, Metric
+from analytics_service.endpoints.metrics.series.names import MEASURED, PERCENTILES, Aggregation, Dimension, Metric
 from tests.support import reference
 from tests.support.reference import Row
 from tests.support.service import Client, a_service, a_token, insert

@@ -6,15 +6,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from analytics_service import settings
-from analytics_service.costs.parameters import TOP_RANGE, SummaryParameters
-from analytics_service.database.levels import Level
+from analytics_service.contract.parameters import P, parse
+from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
-from analytics_service.http.parameters import P, parse
-from analytics_service.metrics.intervals import Interval
-from analytics_service.metrics.parameters import FINE_RANGE, MetricParameters
-from analytics_service.problems import Problem, RequestError
-from analytics_service.traces.detail import DetailParameters
-from analytics_service.traces.parameters import TraceParameters
+from analytics_service.endpoints.costs.summary.parameters import TOP_RANGE, SummaryParameters
+from analytics_service.endpoints.metrics.series.parameters import FINE_RANGE, MetricParameters
+from analytics_service.endpoints.traces.detail.parameters import DetailParameters
+from analytics_service.endpoints.traces.list.parameters import TraceParameters
+from analytics_service.rollups.levels import Level
+from analytics_service.units.intervals import Interval
 
 USUAL = settings.load({})
 KEPT = {

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from analytics_service.auth.principal import Principal, Role
+from analytics_service.contract import parameters
+from analytics_service.contract.endpoint import Endpoint
+from analytics_service.contract.principal import Principal, Role
 from analytics_service.endpoints import ENDPOINTS
-from analytics_service.http import parameters
-from analytics_service.http.endpoint import Endpoint
 from tests.support.service import HOUR, T0, a_row, a_service, a_token, insert
 
 SPAN: dict[str, Any] = {"from_": T0, "to": T0 + HOUR}

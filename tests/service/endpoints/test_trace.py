@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.http import numbers
-from analytics_service.traces.detail import MOST_SPANS, MOST_WITH_TEXT
-from analytics_service.traces.tree import MOST_LEVELS, Node, grown
+from analytics_service.endpoints.traces.detail.parameters import MOST_SPANS, MOST_WITH_TEXT
+from analytics_service.endpoints.traces.detail.tree import MOST_LEVELS, Node, grown
+from analytics_service.units import decimals
 from tests.support.service import HOUR, T0, a_row, a_service, a_token, insert
 
 Shape = dict[str, "Shape"]
@@ -68,7 +68,7 @@ def test_deep_spans_stand_on_the_last_level_and_can_be_written() -> None:
     assert len({name for _, name in found}) == 1000
     assert max(level for level, _ in found) == MOST_LEVELS
     assert [name for level, name in found if level == MOST_LEVELS] == [str(n) for n in range(MOST_LEVELS - 1, 1000)]
-    assert numbers.dumps({"data": {"spans": tree}})
+    assert decimals.dumps({"data": {"spans": tree}})
 
 
 async def test_a_trace_is_shown_with_its_totals(database_url: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analytics_service.traces.fields import Sort
+from analytics_service.endpoints.traces.fields import Sort
 from tests.support.service import HOUR, T0, Client, a_row, a_service, insert
 
 SPAN: dict[str, Any] = {"from_": T0, "to": T0 + HOUR}

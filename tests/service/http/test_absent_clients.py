@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 from aiohttp import web
 
-from analytics_service.http.protocol import Runner
+from analytics_service.http.replay.protocol import Runner
 from tests.support.service import HOUR, T0, a_row, a_service, insert
 
 LARGE = b"x" * 32 * 1024 * 1024

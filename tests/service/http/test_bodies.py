@@ -13,13 +13,13 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from analytics_service.auth.principal import Permission, Principal
-from analytics_service.database.levels import Level
+from analytics_service.contract.endpoint import Answer, Endpoint, Method, Row, default_ttl
+from analytics_service.contract.parameters import Parameters
+from analytics_service.contract.principal import Permission, Principal
 from analytics_service.database.query import Query
 from analytics_service.http import bodies
-from analytics_service.http.endpoint import Answer, Endpoint, Method, Row, default_ttl
 from analytics_service.http.openapi import document
-from analytics_service.http.parameters import Parameters
+from analytics_service.rollups.levels import Level
 from tests.support.service import Client, a_service, a_token
 
 PATH = "/api/v1/echo"

@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 
 from typing_extensions import override
 
+from analytics_service.contract.parameters import names
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.http.docs import page
 from analytics_service.http.openapi import document
-from analytics_service.http.parameters import names
 from tests.support.service import a_service
 
 

@@ -7,9 +7,9 @@ import jsonschema
 import orjson
 import pytest
 
+from analytics_service.contract.parameters import names
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.http.openapi import document
-from analytics_service.http.parameters import names
 from tests.support.service import HOUR, T0, a_row, a_service, insert
 
 DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(document(ENDPOINTS)))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from analytics_service import problems
-from analytics_service.problems import Problem
+from analytics_service.contract import problems
+from analytics_service.contract.problems import Problem
 from tests.support.postgres import PASSWORD
 from tests.support.service import SECRET, T0, Client, a_row, a_service, a_token, execute, insert
 

@@ -4,13 +4,12 @@ import asyncio
 import gc
 from collections.abc import Callable
 
-from analytics_service.auth.principal import Role
 from analytics_service.cache.answers import Tier
-from analytics_service.http.exposition import Metrics
-from analytics_service.http.lifecycle import Lifecycle
-from analytics_service.http.protocol import _Handler
-from analytics_service.http.replay import PROBE_SECONDS, Replays, _key, _Replay
-from analytics_service.limits.gcra import LIMITS, Admission, admission
+from analytics_service.contract.principal import Role
+from analytics_service.http.replay.protocol import _Handler
+from analytics_service.http.replay.replays import PROBE_SECONDS, Replays, _key, _Replay
+from analytics_service.rate_limit.gcra import LIMITS, Admission, admission
+from analytics_service.telemetry.metrics import Metrics
 from tests.service.cache.test_cache import Clock
 from tests.service.http.test_replay import client, given_again, request, wire  # noqa: F401 - a fixture
 from tests.support.service import Client
@@ -22,9 +21,9 @@ def an_admission() -> Admission:
     return admission(LIMITS[Role.VIEWER], ahead=0, wait=0)
 
 
-def kept(clock: Clock, *, counted: Callable[[float, Tier], None]) -> Replays:
+def kept(clock: Clock, *, counted: Callable[[float, str], None]) -> Replays:
     """An answer that is fresh for a second and stale for another."""
-    replays = Replays(Metrics(), Lifecycle(), clock=clock)
+    replays = Replays(Metrics(), lambda: False, clock=clock)
     replay = _Replay(
         head="HTTP/1.1 200 OK\r\n",
         body=b"{}",
@@ -39,7 +38,7 @@ def kept(clock: Clock, *, counted: Callable[[float, Tier], None]) -> Replays:
 
 
 def test_while_it_is_stale_one_request_in_a_while_is_read_and_the_others_do_not_wait() -> None:
-    clock, tiers = Clock(), list[Tier]()
+    clock, tiers = Clock(), list[str]()
     replays = kept(clock, counted=lambda _seconds, tier: tiers.append(tier))
     assert b"Cache-Status: analytics; hit; detail=memory\r\n" in (replays.answer(RAW) or b"")
     clock.now += 1

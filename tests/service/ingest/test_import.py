@@ -62,7 +62,7 @@ def ask(database_url: str, postgres: Server) -> Callable[[str], str]:
 def test_the_real_requests_are_all_there_and_paid_to_the_last_digit(
     import_: Import, ask: Callable[[str], str], write: Callable[[str, bytes], Path]
 ) -> None:
-    data = files("analytics_service.tour") / "data"
+    data = files("analytics_service.demo") / "data"
     code, conv = (write(name, gzip.decompress((data / f"{name}.gz").read_bytes())) for name in ("code.csv", "conv.csv"))
     assert import_(code, *AZURE)["inserted"] == 8_819
     assert import_(conv, *AZURE)["inserted"] == 19_366

@@ -7,9 +7,9 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Protocol
 
-from analytics_service.auth.principal import Permission, Principal
 from analytics_service.auth.tokens import Verified, refused
-from analytics_service.problems import Problem, RequestError
+from analytics_service.contract.principal import Permission, Principal
+from analytics_service.contract.problems import Problem, RequestError
 
 LONGEST = 8 * 1024
 """Characters of a credential that is looked at: hashing it and checking it cost time for every one of them."""

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from analytics_service.auth.principal import PERMISSIONS, Permission, Principal, Role
-from analytics_service.problems import Problem, RequestError
+from analytics_service.contract.principal import PERMISSIONS, Permission, Principal, Role
+from analytics_service.contract.problems import Problem, RequestError
 
 ALGORITHM = "HS256"
 LEEWAY_SECONDS = 30

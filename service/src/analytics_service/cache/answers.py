@@ -12,10 +12,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 from analytics_service import __version__
-from analytics_service.auth.principal import Principal
 from analytics_service.cache.memory import Memory, Stored
-from analytics_service.flights import Flights
-from analytics_service.redis import Redis, RedisUnavailable
+from analytics_service.cache.redis import Redis, RedisUnavailable
+from analytics_service.cache.single_flight import Flights
+from analytics_service.contract.principal import Principal
 
 _PREFIX: Final = "analytics:answer:"
 _TAG_BYTES: Final = 32

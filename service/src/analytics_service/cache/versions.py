@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, Final
 
-from analytics_service.database.versions import DayVersions
-from analytics_service.flights import Flights
+from analytics_service.cache.single_flight import Flights
+from analytics_service.rollups.versions import DayVersions
 
 REMEMBERED_SECONDS: Final = 1.0
 """How old an answer may be, at most, when rows change."""

@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analytics_service import logs, settings
+from analytics_service import settings
 from analytics_service.commands.command import Command
-from analytics_service.database.checkup import Finding, Verdict, checkup
 from analytics_service.database.connect import connect, database_url
+from analytics_service.database.diagnostics import Finding, Verdict, checkup
 from analytics_service.database.failures import FAILURES, classify
 from analytics_service.errors import DatabaseError
 from analytics_service.settings import LogFormat, LogLevel, Settings
+from analytics_service.telemetry import logging
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red"}
 
@@ -29,7 +30,7 @@ def _configure(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
-    logs.configure(LogLevel.ERROR, LogFormat.TEXT)  # what is found is said once, in the table
+    logging.configure(LogLevel.ERROR, LogFormat.TEXT)  # what is found is said once, in the table
     findings = asyncio.run(_examined(loaded))
     if arguments.output == "json":
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings]) + "\n")
@@ -61,7 +62,7 @@ async def _database(url: str) -> list[Finding]:
 async def _redis(loaded: Settings) -> Finding:
     if loaded.redis_url is None:
         return Finding("redis", Verdict.OK, "none: each process has a cache and limits of its own")
-    from analytics_service.redis import Redis  # noqa: PLC0415 - `--help` and the other commands need not wait for it
+    from analytics_service.cache.redis import Redis  # noqa: PLC0415 - `--help` and the other commands need not wait for it
 
     redis = Redis(loaded.redis_url.get_secret_value(), timeout=2)
     answers = await redis.ping()

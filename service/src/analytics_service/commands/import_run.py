@@ -13,16 +13,16 @@ from rich.console import Console
 from analytics_service import settings
 from analytics_service.commands.import_progress import Progress
 from analytics_service.commands.import_summary import Summary, as_json, show
-from analytics_service.database import rights
-from analytics_service.database.compatible import problem, schema_of
+from analytics_service.database import privileges
 from analytics_service.database.connect import Connection, connect_directly, database_url
 from analytics_service.database.failures import FAILURES, Reason, classify, refusal
 from analytics_service.database.migrate.steps import load as load_steps
-from analytics_service.database.refresh import refresh
+from analytics_service.database.schema import problem, schema_of
 from analytics_service.errors import DatabaseError, DatabaseUnfit, SchemaIncompatible, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
 from analytics_service.ingest.load import Source, floor_of, load, sources
 from analytics_service.ingest.mapping import columns
+from analytics_service.rollups.refresh import refresh
 from analytics_service.settings import Settings
 
 
@@ -79,7 +79,7 @@ async def _check_schema(connection: Connection) -> None:
     wrong = problem(await schema_of(connection), load_steps()[-1].number, writes=True)
     if wrong is not None:
         raise SchemaIncompatible(wrong)
-    if (lacking := await rights.missing(connection)) is not None:
+    if (lacking := await privileges.missing(connection)) is not None:
         raise DatabaseUnfit(lacking)
 
 

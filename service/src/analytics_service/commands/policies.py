@@ -14,14 +14,14 @@ from rich.table import Table
 
 from analytics_service import settings
 from analytics_service.commands.command import Command
-from analytics_service.database.compatible import problem, schema_of
 from analytics_service.database.connect import Connection, connect_directly, database_url
 from analytics_service.database.failures import FAILURES, classify, refusal
 from analytics_service.database.migrate.steps import load
-from analytics_service.database.policies.apply import look, reconcile
-from analytics_service.database.policies.desired import broken, wanted
-from analytics_service.database.policies.outcome import Outcome, Reason, State
+from analytics_service.database.schema import problem, schema_of
 from analytics_service.errors import DatabaseError, SchemaIncompatible, UsageError
+from analytics_service.policies.apply import look, reconcile
+from analytics_service.policies.desired import broken, wanted
+from analytics_service.policies.outcome import Outcome, Reason, State
 
 _EPILOG = """What is wanted are the settings RETENTION_*_DAYS, COMPRESS_AFTER_DAYS and CHUNK_HOURS, which must be those
 of the worker: it applies by itself what loses nothing, and ends rows by what was applied. Exit code 0: done.

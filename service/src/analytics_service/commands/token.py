@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from analytics_service.auth.principal import Permission, Role
 from analytics_service.commands.command import Command
+from analytics_service.contract.principal import Permission, Role
 from analytics_service.errors import UsageError
 
 _LONGEST_MINUTES = 366 * 24 * 60

@@ -12,17 +12,18 @@ from importlib.resources import as_file
 
 from rich.console import Console
 
-from analytics_service import logs, settings
-from analytics_service.auth.principal import Role
+from analytics_service import settings
 from analytics_service.auth.tokens import Signer
 from analytics_service.commands import import_, migrate
 from analytics_service.commands.command import Command
 from analytics_service.commands.embedded import postgres
+from analytics_service.contract.principal import Role
+from analytics_service.demo.client import show
+from analytics_service.demo.samples import END, ORGANISATION, SAMPLES, START
 from analytics_service.errors import ServiceError
-from analytics_service.service import running
+from analytics_service.server.service import running
 from analytics_service.settings import LogFormat, LogLevel, Settings
-from analytics_service.tour.client import show
-from analytics_service.tour.samples import END, ORGANISATION, SAMPLES, START
+from analytics_service.telemetry import logging
 
 _TOKEN_LIVES = timedelta(hours=12)
 
@@ -41,7 +42,7 @@ def run(arguments: Namespace, _environment: Mapping[str, str]) -> int:
                 _invoke(import_.COMMAND, [str(file), *sample.arguments()], environment)
         # port 0 is any free one, which no setting may be: a Service must know its port
         loaded = settings.load(environment).model_copy(update={"api_port": arguments.port, "api_metrics_port": 0})
-        logs.configure(LogLevel.WARNING, LogFormat.TEXT)
+        logging.configure(LogLevel.WARNING, LogFormat.TEXT)
         with suppress(KeyboardInterrupt):
             asyncio.run(_serve(loaded, console, started=started, once=arguments.once))
     return 0

@@ -17,11 +17,12 @@ def _run(_arguments: Namespace, environment: Mapping[str, str]) -> int:
     # imported late: `--help` and the other commands need not wait for a web server
     import uvloop  # noqa: PLC0415
 
-    from analytics_service import logs, settings  # noqa: PLC0415
-    from analytics_service.work import service  # noqa: PLC0415
+    from analytics_service import settings  # noqa: PLC0415
+    from analytics_service.telemetry import logging  # noqa: PLC0415
+    from analytics_service.worker import service  # noqa: PLC0415
 
     loaded = settings.load(environment, require=("database_url",))
-    logs.configure(loaded.log_level, loaded.log_format)
+    logging.configure(loaded.log_level, loaded.log_format)
     uvloop.run(service.run(loaded))
     return 0
 

@@ -9,19 +9,13 @@ from dataclasses import dataclass, replace
 import asyncpg
 import structlog
 
-from analytics_service.database.compatible import Schema, problem, schema_of
 from analytics_service.database.connect import Pool, database_url
 from analytics_service.database.failures import FAILURES, Failure, Reason, classify
 from analytics_service.database.migrate.steps import load
 from analytics_service.database.query import Query
+from analytics_service.database.schema import Schema, problem, schema_of
 from analytics_service.database.sessions import Borrowed, Sessions, answering, open_sessions
-from analytics_service.errors import (
-    DatabaseBusy,
-    DatabaseError,
-    DatabaseUnavailable,
-    QueryTimeout,
-    SchemaIncompatible,
-)
+from analytics_service.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable, QueryTimeout, SchemaIncompatible
 from analytics_service.settings import Settings
 
 _log = structlog.get_logger(__name__)

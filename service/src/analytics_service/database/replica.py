@@ -15,9 +15,9 @@ from typing import Final
 import asyncpg
 import structlog
 
+from analytics_service.database.lsn import WRITTEN
 from analytics_service.database.pool import Database
 from analytics_service.database.query import Query
-from analytics_service.database.versions import WRITTEN
 from analytics_service.errors import DatabaseBusy, DatabaseError, QueryTimeout
 from analytics_service.settings import Settings
 

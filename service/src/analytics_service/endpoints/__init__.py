@@ -1,13 +1,18 @@
-"""The API on a screen. To add a route: one module with a value `ENDPOINT`, one line here, one case in the tests."""
+"""The API on a screen. To add a route: one module or folder with a value `ENDPOINT`, one line here, one case in the
+tests.
+"""
 
 from typing import Any
 
-from analytics_service.endpoints import costs_summary, metrics, trace, traces
-from analytics_service.http.endpoint import Endpoint
+from analytics_service.contract.endpoint import Endpoint
+from analytics_service.endpoints.costs.summary import ENDPOINT as GET_COSTS_SUMMARY
+from analytics_service.endpoints.metrics.series import ENDPOINT as GET_METRICS
+from analytics_service.endpoints.traces.detail import ENDPOINT as GET_TRACE
+from analytics_service.endpoints.traces.list import ENDPOINT as LIST_TRACES
 
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
-    traces.ENDPOINT,
-    trace.ENDPOINT,
-    metrics.ENDPOINT,
-    costs_summary.ENDPOINT,
+    LIST_TRACES,
+    GET_TRACE,
+    GET_METRICS,
+    GET_COSTS_SUMMARY,
 )

@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from analytics_service.problems import Problem, RequestError
+from analytics_service.contract.problems import Problem, RequestError
 
 MOST_BYTES: Final = 1024 * 1024
 """After decompression."""

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from analytics_service.limits.gcra import Admission
+from analytics_service.rate_limit.gcra import Admission
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from analytics_service.auth.principal import Principal
-from analytics_service.http import numbers
-from analytics_service.http.cursor import Cursors, PagedParameters
-from analytics_service.http.endpoint import Answer, Page
-from analytics_service.http.parameters import Parameters
+from analytics_service.contract.cursor import Cursors, PagedParameters
+from analytics_service.contract.endpoint import Answer, Page
+from analytics_service.contract.parameters import Parameters
+from analytics_service.contract.principal import Principal
+from analytics_service.units import decimals
 
 
 def body(answer: Answer, *, pagination: Mapping[str, object] | None, meta: Mapping[str, object]) -> bytes:
@@ -15,7 +15,7 @@ def body(answer: Answer, *, pagination: Mapping[str, object] | None, meta: Mappi
     if pagination is not None:
         said["pagination"] = pagination
     said["meta"] = meta
-    return numbers.dumps(said)
+    return decimals.dumps(said)
 
 
 def pagination(

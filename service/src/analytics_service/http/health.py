@@ -1,6 +1,7 @@
 """Health, as the deployment guide shows it, and one path for each question that a kubelet asks."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -8,9 +9,8 @@ from aiohttp import web
 
 from analytics_service.database.query import Query
 from analytics_service.errors import DatabaseError
-from analytics_service.http import numbers
-from analytics_service.http.lifecycle import Lifecycle
 from analytics_service.http.services import Services
+from analytics_service.units import decimals
 
 _REMEMBERED_SECONDS = 1.0
 """Whoever asks /health without a token cannot make the database work more often than this."""
@@ -21,7 +21,7 @@ _PING = Query(sql="SELECT 1")
 @dataclass
 class Health:
     services: Services
-    lifecycle: Lifecycle
+    draining: Callable[[], bool]
     _seen: tuple[float, dict[str, str]] = field(default=(float("-inf"), {}), init=False)
 
     def routes(self) -> list[web.RouteDef]:
@@ -43,7 +43,7 @@ class Health:
         status = "healthy"
         if parts["redis"] == "unhealthy":
             status = "degraded"
-        if parts["database"] == "unhealthy" or self.lifecycle.draining:
+        if parts["database"] == "unhealthy" or self.draining():
             status = "unhealthy"
         return _answer(200 if status != "unhealthy" else 503, {"status": status, **parts})
 
@@ -53,7 +53,7 @@ class Health:
 
     async def ready(self, _request: web.Request) -> web.Response:
         """A database that is lost later is said in each answer: without pods behind it, a Service says nothing."""
-        if self.lifecycle.draining:
+        if self.draining():
             return _answer(503, {"status": "draining"})
         state = self.services.database.state
         if not state.ready:
@@ -77,7 +77,7 @@ def _answer(status: int, members: dict[str, str]) -> web.Response:
     timestamp = datetime.now(UTC).replace(microsecond=0)
     return web.Response(
         status=status,
-        body=numbers.dumps({**members, "timestamp": timestamp}),
+        body=decimals.dumps({**members, "timestamp": timestamp}),
         content_type="application/json",
         headers={"Cache-Control": "no-store"},
     )

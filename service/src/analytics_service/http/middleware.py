@@ -7,12 +7,13 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from analytics_service import problems
+from analytics_service.contract import problems
+from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.errors import DatabaseError
-from analytics_service.http import context, numbers
+from analytics_service.http import context
 from analytics_service.http.context import CONTEXT, RequestContext
-from analytics_service.http.exposition import Metrics
-from analytics_service.problems import Problem, RequestError
+from analytics_service.telemetry.metrics import Metrics
+from analytics_service.units import decimals
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -101,7 +102,7 @@ def _problem(request: web.Request, known: RequestContext, error: RequestError) -
     members = problems.body(error, instance=request.path, request_id=known.request_id)
     response = web.Response(
         status=error.status,
-        body=numbers.dumps(members),
+        body=decimals.dumps(members),
         headers={**error.headers, hdrs.CACHE_CONTROL: "no-store"},
         content_type=problems.MEDIA_TYPE,
     )

@@ -6,12 +6,13 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import TypeAdapter
 
-from analytics_service import __version__, problems
-from analytics_service.database.levels import TOTALS, Level
-from analytics_service.http import numbers
-from analytics_service.http.endpoint import Endpoint, Method
-from analytics_service.http.parameters import Parameters, wire_name
-from analytics_service.problems import Problem
+from analytics_service import __version__
+from analytics_service.contract import problems
+from analytics_service.contract.endpoint import Endpoint, Method
+from analytics_service.contract.parameters import Parameters, wire_name
+from analytics_service.contract.problems import Problem
+from analytics_service.rollups.levels import TOTALS, Level
+from analytics_service.units import decimals
 
 _REF: Final = "#/components/schemas/{model}"
 
@@ -35,7 +36,7 @@ def document(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:
 
 
 def document_route(said: Mapping[str, Any]) -> web.RouteDef:
-    body = numbers.dumps(said)
+    body = decimals.dumps(said)
 
     async def serve(_request: web.Request) -> web.Response:
         return web.Response(

@@ -10,17 +10,19 @@ from typing import Final
 from aiohttp import web
 
 from analytics_service.auth.authenticate import permit
-from analytics_service.auth.principal import Principal
 from analytics_service.cache import answers
 from analytics_service.cache.stale import STALE_SECONDS
-from analytics_service.http import bodies, envelope, parameters, times
+from analytics_service.contract import parameters
+from analytics_service.contract.endpoint import Endpoint, Method, Moment
+from analytics_service.contract.parameters import P
+from analytics_service.contract.principal import Principal
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.http import bodies, envelope
 from analytics_service.http.context import CONTEXT, Repeatable, RequestContext
-from analytics_service.http.endpoint import Endpoint, Method, Moment
-from analytics_service.http.lookup import Question, look_up
-from analytics_service.http.parameters import P
+from analytics_service.http.read_through import Question, look_up
 from analytics_service.http.services import Services
-from analytics_service.limits.headers import headers
-from analytics_service.problems import Problem, RequestError
+from analytics_service.rate_limit.headers import headers
+from analytics_service.units import times
 
 OPEN_SECONDS: Final = 15
 """The longest life of an answer whose range reaches the minute that is still being written."""

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from analytics_service.auth.authenticate import Authenticator
 from analytics_service.cache.answers import Answers
+from analytics_service.cache.redis import Redis
 from analytics_service.cache.stale import Stale
 from analytics_service.cache.versions import Versions
+from analytics_service.contract.cursor import Cursors
 from analytics_service.database.pool import Database
 from analytics_service.database.replica import Reader
-from analytics_service.http.cursor import Cursors
-from analytics_service.http.exposition import Metrics
-from analytics_service.limits.limiter import Limiter
-from analytics_service.redis import Redis
+from analytics_service.rate_limit.limiter import Limiter
+from analytics_service.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,85 @@
+"""Cursors: where a list went on, signed for one organisation, its projects and one set of filters."""
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Annotated, Final
+
+import orjson
+from pydantic import Field, PrivateAttr
+
+from analytics_service.contract.parameters import P, Parameters
+from analytics_service.contract.principal import Principal
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.units.times import Range
+
+_MAC_BYTES: Final = 16
+Keyset = tuple[str | None, ...]
+
+
+class PagedParameters(Parameters):
+    """Parameters of a list; `after` comes from a cursor whose signature was checked, and from nowhere else."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Rows in a page."""
+    cursor: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """`pagination.cursor` of the page before; the other parameters must be those of that page."""
+
+    _after: Keyset | None = PrivateAttr(default=None)
+
+    @property
+    def after(self) -> Keyset | None:
+        return self._after
+
+    def resumed(self, span: Range, after: Keyset) -> None:
+        """Goes on after a row, in the range of the first page."""
+        self._range = span
+        self._after = after
+
+
+class Cursors:
+    """Signs with a key derived from the first secret, and accepts those of all: secrets are changed with an overlap."""
+
+    def __init__(self, *secrets: str) -> None:
+        self._keys = [hmac.digest(secret.encode(), b"analytics cursor 1", "sha256") for secret in secrets]
+
+    def sign(self, principal: Principal, path: str, params: PagedParameters, after: Keyset) -> str:
+        span = params.range
+        payload = orjson.dumps([span.start.isoformat(), span.end.isoformat(), *after])
+        return urlsafe_b64encode(payload + _mac(self._keys[0], payload, _context(principal, path, params))).decode()
+
+    def resume(self, principal: Principal, path: str, params: P) -> P:
+        """The parameters, set to go on where their cursor says."""
+        if isinstance(params, PagedParameters) and params.cursor is not None:
+            start, end, *after = self._opened(principal, path, params, params.cursor)
+            params.resumed(Range(datetime.fromisoformat(str(start)), datetime.fromisoformat(str(end))), tuple(after))
+        return params
+
+    def _opened(self, principal: Principal, path: str, params: Parameters, cursor: str) -> Sequence[str | None]:
+        try:
+            signed = urlsafe_b64decode(cursor.encode())
+        except ValueError:
+            signed = b""
+        payload, mac = signed[:-_MAC_BYTES], signed[-_MAC_BYTES:]
+        context = _context(principal, path, params)
+        if not any(hmac.compare_digest(mac, _mac(key, payload, context)) for key in self._keys):
+            raise RequestError(
+                Problem.INVALID_CURSOR,
+                "the cursor is not one that this request was given: repeat the parameters of the page before, "
+                "or start without a cursor",
+                field="cursor",
+            )
+        opened: list[str | None] = orjson.loads(payload)
+        return opened
+
+
+def _context(principal: Principal, path: str, params: Parameters) -> bytes:
+    """What a cursor is bound to. The range is bound as it was written, since `now-24h` means another one later."""
+    filters = params.model_dump(mode="json", exclude={"cursor", "limit", "fields", "include"})
+    return orjson.dumps([path, principal.organisation, principal.project_list, filters], option=orjson.OPT_SORT_KEYS)
+
+
+def _mac(key: bytes, payload: bytes, context: bytes) -> bytes:
+    return hmac.digest(key, sha256(context).digest() + payload, "sha256")[:_MAC_BYTES]

@@ -1,0 +1,164 @@
+"""Query parameters as frozen models. Whatever a model does not declare is refused by its name.
+
+Refusals are RequestError, which pydantic passes through; so a validator can name the field and the catalogue's code.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.units import times
+from analytics_service.units.times import Range
+
+
+def _split(value: object) -> object:
+    """`a,b` as ("a", "b"); an empty text holds nothing."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",")) if value.strip() else ()
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("names something twice")
+    return values
+
+
+_ZONES = frozenset(available_timezones())
+
+
+def _zone(name: str) -> str:
+    if name not in _ZONES:
+        raise ValueError("is not the name of a time zone, as Europe/Berlin")
+    return name
+
+
+CSV = (BeforeValidator(_split), AfterValidator(_distinct))
+Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
+"""A value that names something: PostgreSQL has no text with NUL."""
+
+
+_TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
+
+
+class Parameters(BaseModel):
+    """Base of every endpoint's parameters: all have a range of time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    usual_range: ClassVar[timedelta]
+    """From `to` backwards, when `from` is not given."""
+    ahead: ClassVar[timedelta] = timedelta(0)
+    """How far after now the range ends, when `to` is not given."""
+    longest_range: ClassVar[timedelta]
+
+    from_: Annotated[str | None, Field(validation_alias=AliasChoices("from", "start_time"), **_TIME)] = None
+    """Start of the range: RFC 3339, or relative as now-24h, now-7d/d. Alias: start_time."""
+    to: Annotated[str | None, Field(validation_alias=AliasChoices("to", "end_time"), **_TIME)] = None
+    """End of the range, not in it. Alias: end_time."""
+    tz: Annotated[str, AfterValidator(_zone), Field(max_length=64)] = "UTC"
+    """IANA name of the zone whose days and weeks are meant."""
+
+    _range: Range = PrivateAttr()
+
+    @property
+    def range(self) -> Range:
+        return self._range
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.tz)
+
+    @model_validator(mode="after")
+    def _resolve(self, info: ValidationInfo[datetime]) -> Self:
+        now = info.context
+        end = self._instant("to", self.to, now) or now + self.ahead
+        start = self._instant("from", self.from_, now) or end - self.usual_range
+        if start >= end:
+            raise RequestError(Problem.INVALID_TIME_RANGE, "from must be before to", field="from")
+        if end - start > self.longest_range:
+            raise RequestError(
+                Problem.INVALID_TIME_RANGE, f"the range may be at most {days(self.longest_range)} long", field="from"
+            )
+        self._range = Range(start, end)
+        return self
+
+    def _instant(self, field: str, text: str | None, now: datetime) -> datetime | None:
+        try:
+            return None if text is None else times.parse(text, now=now, zone=self.zone)
+        except ValueError as error:
+            raise RequestError(Problem.INVALID_TIME_RANGE, f"{field} {error}", field=field) from None
+
+    def asked(self) -> bytes:
+        """Equal for parameters in equal words: `now-1h` is one question, whenever it is asked."""
+        return orjson.dumps(self.model_dump(mode="json"))
+
+    def identity(self) -> bytes:
+        """Equal for parameters that ask the same: what was parsed, with the range as instants."""
+        return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), *self._range])
+
+
+def days(length: timedelta) -> str:
+    return f"{length.days} days" if length.days else f"{length.seconds // 3600} hours"
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+def parse(model: type[P], given: Iterable[tuple[str, object]], *, now: datetime) -> P:
+    """The parameters of a path and its query string or body; RequestError that names the first one that is wrong."""
+    values: dict[str, object] = {}
+    for name, value in given:
+        if name in values:
+            raise RequestError(Problem.INVALID_PARAMETER, f"{shown(name)} is given twice", field=shown(name))
+        values[name] = value
+    try:
+        return model.model_validate(values, context=times.floored(now.astimezone(UTC)))
+    except ValidationError as error:
+        raise _refusal(error, model, values) from None
+
+
+def _refusal(error: ValidationError, model: type[Parameters], values: Mapping[str, object]) -> RequestError:
+    problems = error.errors(include_input=False, include_url=False)
+    first = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    place = [str(part) for part in first["loc"]]
+    if place and isinstance(values.get(place[0]), str):
+        del place[1:]  # a list in a query string is one value
+    field = shown(".".join(place)) if place else None
+    if first["type"] == "extra_forbidden" and len(place) == 1:
+        known = ", ".join(sorted(names(model)))
+        return RequestError(
+            Problem.UNKNOWN_PARAMETER, f"there is no parameter {field} here; there are: {known}", field=field
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return RequestError(Problem.INVALID_PARAMETER, f"{field}: {message}", field=field)
+
+
+def names(model: type[Parameters]) -> list[str]:
+    """The parameters as clients write them, without aliases."""
+    return [wire_name(name, info.validation_alias) for name, info in model.model_fields.items()]
+
+
+def wire_name(name: str, alias: object) -> str:
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias or name)
+
+
+def shown(name: str) -> str:
+    """A client's own word, short and harmless enough for an error text."""
+    return "".join(char if char.isprintable() else "?" for char in name[:64])

@@ -1,0 +1,95 @@
+"""What is right and wrong with a database, for whoever runs the service: one line with a cure each; changes nothing."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import asyncpg
+
+from analytics_service.database import edition, privileges
+from analytics_service.database.connect import Connection, is_shared
+from analytics_service.database.edition import Edition
+from analytics_service.database.migrate.steps import load
+from analytics_service.database.schema import problem, schema_of
+from analytics_service.errors import MigrationRefused
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Finding:
+    check: str
+    verdict: Verdict
+    said: str
+
+
+async def checkup(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Finding]:
+    """The findings of all checks, in their order; those that need the schema are left out where it is not there."""
+    found = [await check(connection) for check in (_server, _primary, _session, _schema)]
+    if found[-1].verdict is Verdict.OK:
+        found += [await check(connection) for check in (_rights, _log, _partitions)]
+    return found
+
+
+async def _server(connection: Connection) -> Finding:
+    server = await edition.inspect(connection)
+    extension = f", TimescaleDB {server.extension} ({server.license} licence)" if server.extension else ""
+    said = f"{server.edition}: PostgreSQL {server.version}{extension}"
+    try:
+        edition.check(server)
+    except MigrationRefused as error:
+        return Finding("server", Verdict.FAILED, str(error))
+    if server.edition is Edition.POSTGRESQL and server.can_extend:
+        said += "; migrate will create the extension timescaledb, which the server has loaded"
+    return Finding("server", Verdict.OK, said)
+
+
+async def _primary(connection: Connection) -> Finding:
+    if await connection.fetchval("SELECT current_setting('transaction_read_only') = 'on'"):
+        return Finding("primary", Verdict.FAILED, "the server is read-only: DATABASE_URL must name the primary")
+    return Finding("primary", Verdict.OK, "the server takes writes")
+
+
+async def _session(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    if await is_shared(connection):
+        cure = "serve works through it; the other commands need the server's own address"
+        return Finding("session", Verdict.WARNING, f"a connection pooler answers: {cure}")
+    return Finding("session", Verdict.OK, "the server itself answers")
+
+
+async def _schema(connection: Connection) -> Finding:
+    schema, target = await schema_of(connection), load()[-1].number
+    if (wrong := problem(schema, target)) is not None:
+        return Finding("schema", Verdict.FAILED, wrong)
+    return Finding("schema", Verdict.OK, f"version {schema.version}; this release needs {target}")
+
+
+async def _rights(connection: Connection) -> Finding:
+    if (lacking := await privileges.missing(connection)) is not None:
+        return Finding("rights", Verdict.FAILED, lacking)
+    return Finding("rights", Verdict.OK, "the user may read and write the tables")
+
+
+async def _log(connection: Connection) -> Finding:
+    oldest = await connection.fetchval("SELECT min(bucket_start) FROM rollup_dirty WHERE level = '1day'")
+    if oldest is None:
+        return Finding("rollups", Verdict.OK, "all are equal to raw")
+    waiting = await connection.fetchval(
+        "SELECT count(DISTINCT (org_id, bucket_start)) FROM rollup_dirty WHERE level = '1day'"
+    )
+    said = f"{waiting} days wait for a refresh, the oldest {oldest:%Y-%m-%d}: analytics-service work does it"
+    return Finding("rollups", Verdict.OK if oldest.date() >= datetime.now(UTC).date() else Verdict.WARNING, said)
+
+
+async def _partitions(connection: Connection) -> Finding:
+    if not await connection.fetchval("SELECT to_regclass('public.traces_partitions') IS NOT NULL"):
+        return Finding("partitions", Verdict.OK, "the store makes its own")
+    end = await connection.fetchval("SELECT max(upper_bound) FROM traces_partitions")
+    if end is None or end <= datetime.now(UTC):
+        cure = "writers make those that they need, and analytics-service work makes them a week ahead"
+        return Finding("partitions", Verdict.WARNING, f"there is none for now: {cure}")
+    return Finding("partitions", Verdict.OK, f"until {end:%Y-%m-%d %H:%M} UTC")

@@ -1,0 +1,18 @@
+"""GET /api/v1/costs/summary: what was spent, on what, and how it moves."""
+
+from analytics_service.contract.endpoint import Endpoint, default_ttl
+from analytics_service.contract.principal import Permission
+from analytics_service.endpoints.costs.summary import answer, statement
+from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
+
+ENDPOINT = Endpoint(
+    path="/api/v1/costs/summary",
+    name="get_costs_summary",
+    summary="What was spent, on what, and how it moves",
+    permission=Permission.COSTS_READ,
+    params=SummaryParameters,
+    query=statement.query,
+    answer=answer.answer,
+    data=answer.Summary,
+    cache_for=default_ttl,
+)

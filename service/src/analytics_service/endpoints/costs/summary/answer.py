@@ -1,0 +1,209 @@
+"""From the parts of the statement to the summary; percentages are of the whole, and money keeps every digit."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+from typing_extensions import TypedDict
+
+from analytics_service.contract.endpoint import Answer, Row
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.endpoints.costs.summary import trends
+from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
+from analytics_service.endpoints.costs.summary.statement import MOST_ROWS, Part
+from analytics_service.endpoints.costs.summary.trends import Day
+from analytics_service.units import decimals, intervals
+from analytics_service.units.decimals import Number
+from analytics_service.units.intervals import Interval
+
+
+class SummaryMetadata(TypedDict):
+    start_time: datetime
+    end_time: datetime
+    data_source: str
+    currency: str
+
+
+class Overview(TypedDict):
+    total_cost: Number
+    prompt_cost: Number
+    completion_cost: Number
+    total_requests: Number
+    total_tokens: Number
+    avg_cost_per_request: Number | None
+    avg_cost_per_1k_tokens: Number | None
+    day_over_day_change: Number | None
+    """Per cent, of the last whole local day of the range against the day before."""
+    day_over_day_reason: str | None
+    week_over_week_change: Number | None
+    """Per cent, of the last seven whole local days of the range against the seven before."""
+    week_over_week_reason: str | None
+
+
+class Share(TypedDict):
+    name: str
+    cost: Number
+    requests: Number
+    percentage: Number | None
+    """Of all costs of the range."""
+    avg_cost_per_request: Number | None
+
+
+class DayPoint(TypedDict):
+    date: date
+    cost: Number
+    requests: Number
+    tokens: Number
+
+
+class WeekPoint(TypedDict):
+    week_start: date
+    cost: Number
+    requests: Number
+    tokens: Number
+
+
+class Trends(TypedDict):
+    daily: list[DayPoint]
+    weekly: list[WeekPoint]
+    growth_rate_daily: Number | None
+    """Per cent a day: the slope of a line through the whole days, of their mean."""
+    growth_rate_daily_reason: str | None
+    growth_rate_weekly: Number | None
+    growth_rate_weekly_reason: str | None
+
+
+class TopTrace(TypedDict):
+    trace_id: str
+    ts: datetime
+    cost: Number
+    requests: Number
+    tokens: Number
+    percentage: Number | None
+
+
+class Summary(TypedDict):
+    metadata: SummaryMetadata
+    overview: Overview
+    by_provider: list[Share]
+    by_model: list[Share]
+    by_environment: list[Share]
+    trends: Trends | None
+    top_traces: list[TopTrace] | None
+
+
+Parts = Mapping[str, list[Row]]
+
+
+def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
+    if len(rows) > MOST_ROWS:
+        raise RequestError(Problem.RANGE_TOO_LARGE, f"more than {MOST_ROWS} groups: ask with a filter", field="model")
+    parts: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        parts[row["part"]].append(row)
+    (total,) = parts[Part.TOTAL]
+    cost = _sum(total, "cost")
+    days = _days(params, parts[Part.DAY])
+    summary = Summary(
+        metadata=SummaryMetadata(
+            start_time=params.range.start, end_time=params.range.end, data_source=params.level, currency="USD"
+        ),
+        overview=_overview(total, days),
+        by_provider=_shares(parts[Part.PROVIDER], cost),
+        by_model=_shares(parts[Part.MODEL], cost),
+        by_environment=_shares(parts[Part.ENVIRONMENT], cost),
+        trends=_trends(days) if params.include_trends else None,
+        top_traces=_top(parts[Part.TRACE], cost) if params.include_top_traces else None,
+    )
+    return Answer(data=summary, source=params.level, watermark=total["watermark"], since=total["since"])
+
+
+def _sum(row: Row, column: str) -> Decimal:
+    """Nothing adds up to zero."""
+    return Decimal(row[column] or 0)
+
+
+def _overview(total: Row, days: Sequence[Day]) -> Overview:
+    cost, requests, tokens = _sum(total, "cost"), _sum(total, "requests"), _sum(total, "tokens")
+    daily, weekly = (trends.last_change(days, length=length) for length in (1, trends.WEEK))
+    return Overview(
+        total_cost=cost,
+        prompt_cost=_sum(total, "prompt_cost"),
+        completion_cost=_sum(total, "completion_cost"),
+        total_requests=requests,
+        total_tokens=tokens,
+        avg_cost_per_request=decimals.quotient(cost, requests),
+        avg_cost_per_1k_tokens=decimals.quotient(decimals.product(cost, 1000), tokens),
+        day_over_day_change=daily.value,
+        day_over_day_reason=daily.reason,
+        week_over_week_change=weekly.value,
+        week_over_week_reason=weekly.reason,
+    )
+
+
+def _shares(rows: Sequence[Row], whole: Decimal) -> list[Share]:
+    """Dearest first."""
+    shares = [
+        Share(
+            name=row["name"],
+            cost=_sum(row, "cost"),
+            requests=_sum(row, "requests"),
+            percentage=decimals.per_cent(_sum(row, "cost"), whole),
+            avg_cost_per_request=decimals.quotient(_sum(row, "cost"), _sum(row, "requests")),
+        )
+        for row in rows
+    ]
+    by_name = sorted(shares, key=lambda share: share["name"])
+    return sorted(by_name, key=lambda share: share["cost"], reverse=True)
+
+
+def _days(params: SummaryParameters, rows: Sequence[Row]) -> list[Day]:
+    """Every local day of the range, in order."""
+    starts = intervals.starts(params.range, Interval.DAY, params.zone)
+    ends = [*starts[1:], intervals.following(starts[-1], Interval.DAY, params.zone)]
+    found = {row["day"]: row for row in rows}
+    zero = Decimal(0)
+    return [
+        Day(
+            day=start.astimezone(params.zone).date(),
+            whole=params.range.start <= start and end <= params.range.end,
+            cost=_sum(found[number], "cost") if number in found else zero,
+            requests=_sum(found[number], "requests") if number in found else zero,
+            tokens=_sum(found[number], "tokens") if number in found else zero,
+        )
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True), start=1)
+    ]
+
+
+def _trends(days: Sequence[Day]) -> Trends:
+    weeks = trends.weeks(days)
+    daily = trends.growth([day.cost for day in days if day.whole])
+    weekly = trends.growth([week.cost for week in weeks if week.whole])
+    return Trends(
+        daily=[DayPoint(date=day.day, cost=day.cost, requests=day.requests, tokens=day.tokens) for day in days],
+        weekly=[
+            WeekPoint(week_start=week.start, cost=week.cost, requests=week.requests, tokens=week.tokens)
+            for week in weeks
+        ],
+        growth_rate_daily=daily.value,
+        growth_rate_daily_reason=daily.reason,
+        growth_rate_weekly=weekly.value,
+        growth_rate_weekly_reason=weekly.reason,
+    )
+
+
+def _top(rows: Sequence[Row], whole: Decimal) -> list[TopTrace]:
+    traces = [
+        TopTrace(
+            trace_id=row["name"],
+            ts=row["ts"],
+            cost=_sum(row, "cost"),
+            requests=_sum(row, "requests"),
+            tokens=_sum(row, "tokens"),
+            percentage=decimals.per_cent(_sum(row, "cost"), whole),
+        )
+        for row in rows
+    ]
+    by_id = sorted(traces, key=lambda trace: trace["trace_id"])
+    return sorted(by_id, key=lambda trace: trace["cost"], reverse=True)

@@ -1,0 +1,47 @@
+"""The parameters of the costs summary."""
+
+from datetime import timedelta
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import Field, model_validator
+
+from analytics_service.contract.filters import FilteredParameters
+from analytics_service.contract.parameters import days
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.rollups.levels import Level, choose, fits
+
+_DAY: Final = timedelta(days=1)
+TOP_RANGE: Final = timedelta(days=31)
+"""Of the dearest traces, which are found among all requests of the range."""
+
+
+class SummaryParameters(FilteredParameters):
+    usual_range: ClassVar[timedelta] = timedelta(days=30)
+    longest_range: ClassVar[timedelta] = timedelta(days=365)
+
+    include_trends: bool = True
+    """Costs by local day and week, and how fast they grow."""
+    include_top_traces: bool = False
+    """The dearest traces; the range may be at most 31 days long."""
+    top_limit: Annotated[int, Field(ge=1, le=100)] = 10
+    """Of `include_top_traces`."""
+
+    @model_validator(mode="after")
+    def _ranges_that_can_be_read(self) -> Self:
+        if self.user_id is not None and self.level is Level.RAW:
+            self.must_be_short("user_id", "for a tz other than UTC a filter by user")
+        if self.include_top_traces and self.range.length > TOP_RANGE:
+            raise RequestError(
+                Problem.RANGE_TOO_LARGE,
+                f"include_top_traces takes a range of at most {days(TOP_RANGE)}",
+                field="include_top_traces",
+            )
+        return self
+
+    @cached_property
+    def level(self) -> Level:
+        wanted: dict[str, Any] = {"start": self.range.start, "end": self.range.end, "zone": self.zone, "width": _DAY}
+        if self.user_id is None:
+            return choose(**wanted)
+        return Level.DAY_USER if not self.is_short and fits(Level.DAY_USER, **wanted) else Level.RAW

@@ -1,0 +1,18 @@
+"""GET /api/v1/metrics: counts, costs, tokens and times over time, by group."""
+
+from analytics_service.contract.endpoint import Endpoint, default_ttl
+from analytics_service.contract.principal import Permission
+from analytics_service.endpoints.metrics.series import answer, statement
+from analytics_service.endpoints.metrics.series.parameters import MetricParameters
+
+ENDPOINT = Endpoint(
+    path="/api/v1/metrics",
+    name="get_metrics",
+    summary="Metrics over time",
+    permission=Permission.METRICS_READ,
+    params=MetricParameters,
+    query=statement.query,
+    answer=answer.answer,
+    data=answer.Series,
+    cache_for=default_ttl,
+)

@@ -1,0 +1,187 @@
+"""From sums and counts to the points of an answer: averages are weighted, shares are of all requests of the bucket."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
+
+from analytics_service.contract.endpoint import Answer, Row
+from analytics_service.endpoints.metrics.series.names import MEASURED, UNIQUE, Aggregation, Metric, column_name
+from analytics_service.endpoints.metrics.series.parameters import Fill, MetricParameters
+from analytics_service.endpoints.metrics.series.statement import MOST_ROWS
+from analytics_service.rollups import sketches
+from analytics_service.units import decimals, intervals
+from analytics_service.units.intervals import Interval
+
+Value = Decimal | int | None
+Group = tuple[Any, ...]
+
+
+class Percentiles(TypedDict):
+    method: Literal["percentile_disc", "log_histogram"]
+    error_bound: float
+    """Relative; 0 is exact."""
+
+
+class Counts(TypedDict):
+    method: Literal["exact", "hyperloglog"]
+    standard_error: float
+    """Relative; 0 is exact."""
+
+
+class SeriesMetadata(TypedDict):
+    interval: Interval
+    start_time: datetime
+    end_time: datetime
+    metrics: list[Metric]
+    aggregations: dict[str, Aggregation]
+    """Of the metrics of values, the one that goes by the metric's own name."""
+    group_by: list[str]
+    data_source: str
+    total_points: int
+    truncated: bool
+    percentiles: Percentiles | None
+    unique_counts: Counts | None
+
+
+class Series(TypedDict):
+    metadata: SeriesMetadata
+    data: list[dict[str, Any]]
+    """`timestamp`, the dimensions of group_by, and a number or null for each metric; oldest first."""
+
+
+def answer(params: MetricParameters, rows: Sequence[Row]) -> Answer:
+    starts = params.starts
+    found = [row for row in rows if row["number"] is not None]
+    points = list(_points(params, found[:MOST_ROWS], starts))
+    truncated = len(found) > MOST_ROWS or len(points) > MOST_ROWS
+    points = points[:MOST_ROWS]
+    series = Series(metadata=_metadata(params, points=len(points), truncated=truncated), data=points)
+    return Answer(data=series, source=params.route.level, watermark=rows[0]["watermark"], since=rows[0]["since"])
+
+
+def _metadata(params: MetricParameters, *, points: int, truncated: bool) -> SeriesMetadata:
+    measured = {metric: params.aggregations(metric) for metric in params.metrics if metric in MEASURED}
+    return SeriesMetadata(
+        interval=params.chosen,
+        start_time=params.range.start,
+        end_time=params.range.end,
+        metrics=list(params.metrics),
+        aggregations={metric.value: taken[0] for metric, taken in measured.items()},
+        group_by=list(params.group_by),
+        data_source=params.route.level,
+        total_points=points,
+        truncated=truncated,
+        percentiles=_percentiles(params) if params.beyond.percentiles else None,
+        unique_counts=_counts(params) if params.beyond.counts else None,
+    )
+
+
+def _percentiles(params: MetricParameters) -> Percentiles:
+    if params.route.latency is not None:
+        return Percentiles(method="log_histogram", error_bound=sketches.LATENCY_ERROR)
+    return Percentiles(method="percentile_disc", error_bound=0)
+
+
+def _counts(params: MetricParameters) -> Counts:
+    if params.route.users is not None:
+        return Counts(method="hyperloglog", standard_error=sketches.USERS_ERROR)
+    return Counts(method="exact", standard_error=0)
+
+
+def _points(params: MetricParameters, rows: Sequence[Row], starts: list[datetime]) -> Iterator[dict[str, Any]]:
+    groups = {(row["number"], _group(params, row)): row for row in rows}
+    dimensions = [dimension.value for dimension in params.group_by]
+    keys = groups.keys() if params.fill is Fill.NONE else _every(params, rows, len(starts))
+    for number, group in keys:
+        start = starts[number - 1]
+        shown = {"timestamp": start.astimezone(params.zone), **dict(zip(dimensions, group, strict=True))}
+        row = groups.get((number, group))
+        if row is None:
+            yield shown | nothing(params)
+        else:
+            yield shown | _values(params, row, intervals.inside(starts, number - 1, params.range))
+
+
+def _every(params: MetricParameters, rows: Sequence[Row], buckets: int) -> Iterator[tuple[int, Group]]:
+    """Each bucket with each group that has a request somewhere in the range."""
+    groups = list(dict.fromkeys(_group(params, row) for row in rows)) if params.group_by else [()]
+    for number in range(1, buckets + 1):
+        if (number - 1) * len(groups) > MOST_ROWS:
+            return
+        yield from ((number, group) for group in groups)
+
+
+def _group(params: MetricParameters, row: Row) -> Group:
+    return tuple(row[dimension] for dimension in params.group_by)
+
+
+def _values(params: MetricParameters, row: Row, length: timedelta) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    for metric in params.metrics:
+        if metric in MEASURED:
+            first, *more = params.aggregations(metric)
+            values[metric.value] = measured(metric, first, row)
+            values |= {column_name(metric, one): measured(metric, one, row) for one in more}
+        elif metric in UNIQUE:
+            values[metric.value] = _unique(params, metric, row)
+        else:
+            values[metric.value] = _counted(metric, row["requests"], row["errors"], length)
+    return values
+
+
+def _unique(params: MetricParameters, metric: Metric, row: Row) -> int:
+    if params.route.users is not None:
+        return sketches.users(dict(zip(row["ranks"] or (), row["registers"] or (), strict=True)))
+    counted: int = row[metric]
+    return counted
+
+
+def measured(metric: Metric, aggregation: Aggregation, row: Row) -> Value:
+    """Milliseconds for durations; None when no request of the group has a value."""
+    if aggregation is Aggregation.AVG:
+        total, count = (row[column_name(metric, one)] for one in (Aggregation.SUM, Aggregation.COUNT))
+        if total is None or not count:
+            return None
+        return decimals.quotient(_scaled(metric, total), count)
+    value: Value = row[column_name(metric, aggregation)]
+    return value if value is None or aggregation is Aggregation.COUNT else _scaled(metric, value)
+
+
+def _scaled(metric: Metric, value: Decimal | int) -> Decimal | int:
+    return decimals.milliseconds(value) if MEASURED[metric].milliseconds else value
+
+
+def _counted(metric: Metric, requests: Decimal, errors: Decimal, length: timedelta) -> Value:
+    """A status that nobody set is no error, as OpenTelemetry says of UNSET."""
+    match metric:
+        case Metric.ERROR_COUNT:
+            return errors
+        case Metric.SUCCESS_COUNT:
+            return requests - errors
+        case Metric.ERROR_RATE:
+            return decimals.quotient(errors, requests)
+        case Metric.SUCCESS_RATE:
+            return decimals.quotient(requests - errors, requests)
+        case Metric.THROUGHPUT:
+            return decimals.quotient(decimals.product(requests, 1_000_000), length // timedelta(microseconds=1))
+        case _:
+            return requests
+
+
+_SHARES = frozenset({Metric.ERROR_RATE, Metric.SUCCESS_RATE})
+
+
+def nothing(params: MetricParameters) -> dict[str, Value]:
+    """The values of a bucket without requests: what adds up is 0, what would divide by their number is unknown."""
+    values: dict[str, Value] = {}
+    for metric in params.metrics:
+        if metric not in MEASURED:
+            values[metric.value] = None if metric in _SHARES else 0
+            continue
+        first, *more = params.aggregations(metric)
+        values[metric.value] = 0 if first in {Aggregation.SUM, Aggregation.COUNT} else None
+        values |= dict.fromkeys(column_name(metric, one) for one in more)
+    return values

@@ -1,0 +1,79 @@
+"""The parameters of metrics over time."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from analytics_service.contract.filters import FilteredParameters
+from analytics_service.contract.parameters import CSV, days
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.endpoints.metrics.series.names import MEASURED, PERCENTILES, Aggregation, Dimension, Metric
+from analytics_service.endpoints.metrics.series.selection import Beyond, Route, beyond, route
+from analytics_service.units import intervals
+from analytics_service.units.intervals import Interval
+
+FINE_RANGE: Final = timedelta(days=7)
+"""Of intervals below an hour."""
+
+
+class Fill(StrEnum):
+    NONE = "none"
+    ZERO = "zero"
+
+
+class MetricParameters(FilteredParameters):
+    usual_range: ClassVar[timedelta] = timedelta(hours=24)
+    longest_range: ClassVar[timedelta] = timedelta(days=90)
+
+    metrics: Annotated[tuple[Metric, ...], *CSV, Field(min_length=1, max_length=20)]
+    interval: Interval | Literal["auto"] = Interval.HOUR
+    """`1min` and `5min` take a range of at most 7 days; `auto` gives a few hundred points at most."""
+    group_by: Annotated[tuple[Dimension, ...], *CSV, Field(max_length=5)] = ()
+    aggregation: Aggregation | None = None
+    """Of duration and time to first token (usually avg), costs and tokens (usually sum); the others have but one."""
+    include_percentiles: bool = False
+    """Adds p50, p90, p95 and p99 of those metrics."""
+    fill: Fill = Fill.NONE
+    """`zero` shows buckets without requests too, for each group that has some: counts and sums are 0 there."""
+
+    @model_validator(mode="after")
+    def _ranges_that_can_be_read(self) -> Self:
+        if self.step < Interval.HOUR.width and self.range.length > FINE_RANGE:
+            raise RequestError(
+                Problem.RANGE_TOO_LARGE,
+                f"the interval {self.interval} takes a range of at most {days(FINE_RANGE)}",
+                field="interval",
+            )
+        if not self.is_short and self.beyond:
+            _ = self.route  # refuses what no level knows
+        return self
+
+    @cached_property
+    def chosen(self) -> Interval:
+        return intervals.automatic(self.range.length) if self.interval == "auto" else Interval(self.interval)
+
+    @cached_property
+    def starts(self) -> list[datetime]:
+        """Where each bucket of the range begins, in UTC; the first may begin before the range."""
+        return intervals.starts(self.range, self.chosen, self.zone)
+
+    @property
+    def step(self) -> timedelta:
+        return self.chosen.width
+
+    @cached_property
+    def beyond(self) -> Beyond:
+        return beyond(self)
+
+    @cached_property
+    def route(self) -> Route:
+        return route(self, self.beyond)
+
+    def aggregations(self, metric: Metric) -> tuple[Aggregation, ...]:
+        """What is taken of a metric of values: first the one that goes by the metric's own name."""
+        first = self.aggregation or MEASURED[metric].usual
+        more = PERCENTILES if self.include_percentiles else ()
+        return (first, *(one for one in more if one is not first))

@@ -1,0 +1,100 @@
+"""Which levels answer a question about metrics; and which questions none of them can answer."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from analytics_service.contract.parameters import days
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.endpoints.metrics.series.names import LATENCIES, MEASURED, PERCENTILES, UNIQUE, Dimension, Metric
+from analytics_service.rollups import levels
+from analytics_service.rollups.levels import Level, choose
+
+if TYPE_CHECKING:
+    from analytics_service.endpoints.metrics.series.parameters import MetricParameters
+
+_DAYS_OF: Final = {Dimension.USER_ID: Level.DAY_USER, Dimension.TEAM_ID: Level.DAY_TEAM}
+"""Where those are added up that no other rollup groups by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    level: Level
+    latency: Level | None = None
+    """Whose histograms percentiles are from."""
+    users: Level | None = None
+    """Whose registers numbers of users are from."""
+
+    @property
+    def sketches(self) -> tuple[Level, ...]:
+        return tuple(each for each in (self.latency, self.users) if each is not None)
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """What totals by the dimensions do not tell."""
+
+    details: frozenset[Dimension]
+    """Single users, sessions and teams."""
+    percentiles: tuple[Metric, ...]
+    counts: frozenset[Metric]
+
+    def __bool__(self) -> bool:
+        return bool(self.details or self.percentiles or self.counts)
+
+
+def beyond(params: "MetricParameters") -> Beyond:
+    filtered = () if params.user_id is None else (Dimension.USER_ID,)
+    return Beyond(
+        details=frozenset((*params.group_by, *filtered)) & {*_DAYS_OF, Dimension.SESSION_ID},
+        percentiles=tuple(
+            metric
+            for metric in params.metrics
+            if metric in MEASURED and any(one in PERCENTILES for one in params.aggregations(metric))
+        ),
+        counts=frozenset(params.metrics) & UNIQUE.keys(),
+    )
+
+
+def route(params: "MetricParameters", asked: Beyond) -> Route:
+    """The coarsest levels that know all that is asked for; RequestError where the range is too long for all of them."""
+    if asked and params.is_short:
+        return Route(level=Level.RAW)
+    if Dimension.SESSION_ID in asked.details:
+        params.must_be_short("group_by", "a group by session")
+    if Metric.UNIQUE_SESSIONS in asked.counts:
+        params.must_be_short("metrics", "a number of sessions")
+    if not LATENCIES.issuperset(asked.percentiles):
+        params.must_be_short("aggregation", "a percentile of other metrics than duration and time_to_first_token")
+    if asked.details:
+        return _by_detail(params, asked)
+    if asked:
+        _must_fit(
+            params,
+            Level.USERS,
+            "tz",
+            "percentiles and numbers of users are kept by the hour of UTC: ask with its hours",
+        )
+    level = choose(start=params.range.start, end=params.range.end, zone=params.zone, width=params.step)
+    users = Level.USERS if asked.counts else None
+    if asked.counts and _fits(params, Level.DAY_USER):  # exact, and fewer rows than the registers of a day's hours
+        level, users = Level.DAY_USER, None
+    latency = next(each for each in reversed(levels.LATENCIES) if _fits(params, each)) if asked.percentiles else None
+    return Route(level=level, latency=latency, users=users)
+
+
+def _by_detail(params: "MetricParameters", asked: Beyond) -> Route:
+    detail, *others = asked.details
+    if others or asked.percentiles or asked.counts:
+        params.must_be_short("group_by", "a user or team together with the other, percentiles or numbers of users")
+    level = _DAYS_OF[detail]
+    _must_fit(params, level, "interval", "users and teams are kept by UTC day: ask with interval=1day and tz=UTC")
+    return Route(level=level)
+
+
+def _must_fit(params: "MetricParameters", level: Level, field: str, why: str) -> None:
+    if not _fits(params, level):
+        raise RequestError(Problem.RANGE_TOO_LARGE, f"beyond {days(params.exact_range)} {why}", field=field)
+
+
+def _fits(params: "MetricParameters", level: Level) -> bool:
+    return levels.fits(level, start=params.range.start, end=params.range.end, zone=params.zone, width=params.step)

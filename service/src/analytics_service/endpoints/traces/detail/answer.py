@@ -1,0 +1,63 @@
+"""From the spans of a trace to its tree and what they add up to."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from analytics_service.contract.endpoint import Answer, Row
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.endpoints.traces.detail import tree
+from analytics_service.endpoints.traces.detail.parameters import DetailParameters
+from analytics_service.endpoints.traces.detail.statement import ADDED
+from analytics_service.endpoints.traces.fields import Status, shown, trace
+from analytics_service.rollups.levels import Level
+from analytics_service.units import decimals
+
+
+def answer(params: DetailParameters, rows: Sequence[Row]) -> Answer:
+    """RequestError where there is no such trace, or one of more spans than an answer holds."""
+    if not rows:
+        raise RequestError(
+            Problem.TRACE_NOT_FOUND,
+            "no span of this trace is in the range and in the projects of the token",
+            field="trace_id",
+        )
+    if len(rows) > params.most:
+        raise RequestError(
+            Problem.RANGE_TOO_LARGE,
+            f"the trace has more than {params.most} spans; ask for a part of it with from and to, "
+            "or page through GET /api/v1/traces?trace_id=",
+            field="trace_id",
+        )
+    fields = shown(None, params.include)
+    spans = [tree.Node(row["span_id"], row["parent_span_id"], trace(row, fields)) for row in rows]
+    return Answer(
+        data={
+            "trace_id": params.trace_id,
+            "start": rows[0]["ts"],
+            "duration_ms": _duration(rows),
+            "totals": _totals(rows),
+            "spans": tree.grown(spans),
+        },
+        source=Level.RAW,
+    )
+
+
+def _duration(rows: Sequence[Row]) -> Any:
+    """Milliseconds from the first start to the last end."""
+    first, step = rows[0]["ts"], timedelta(microseconds=1)
+    return decimals.milliseconds(max((row["ts"] - first) // step + (row["duration_us"] or 0) for row in rows))
+
+
+def _totals(rows: Sequence[Row]) -> dict[str, Any]:
+    """Tokens and money of requests alone, as in metrics and costs: spans around them may repeat what they hold."""
+    requests = [row for row in rows if row["is_request"]]
+    added = {name: decimals.total(Decimal(row[name] or 0) for row in requests) for name in ADDED}
+    return {
+        "span_count": len(rows),
+        "request_count": len(requests),
+        "error_count": sum(row["status_code"] == Status.ERROR for row in rows),
+        **added,
+        "models": sorted({row["model"] for row in requests if row["model"]}),
+    }

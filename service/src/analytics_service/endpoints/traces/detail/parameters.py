@@ -1,0 +1,32 @@
+"""The parameters of one trace."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final
+
+from analytics_service.contract.parameters import CSV, Parameters, Text
+
+MOST_SPANS: Final = 5_000
+MOST_WITH_TEXT: Final = 200
+"""Inputs and outputs may be megabytes each."""
+
+
+class DetailInclude(StrEnum):
+    ATTRIBUTES = "attributes"
+    IO = "io"
+
+
+class DetailParameters(Parameters):
+    """A trace is found whenever it was; a range makes that cheaper in a store of many years."""
+
+    usual_range: ClassVar[timedelta] = timedelta(days=365 * 50)
+    longest_range: ClassVar[timedelta] = timedelta(days=365 * 231)
+    ahead: ClassVar[timedelta] = timedelta(days=1)  # clocks of clients run ahead
+
+    trace_id: Text
+    include: Annotated[tuple[DetailInclude, ...], *CSV] = ()
+    """Adds long fields: `attributes`; `io`: input_text and output_text."""
+
+    @property
+    def most(self) -> int:
+        return MOST_WITH_TEXT if DetailInclude.IO in self.include else MOST_SPANS

@@ -1,0 +1,125 @@
+"""The fields of a Trace: which column each is read from, and what sorts it. The order here is that of an answer."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+from typing_extensions import TypedDict
+
+from analytics_service.contract.endpoint import Row
+from analytics_service.units import decimals
+from analytics_service.units.decimals import Number
+
+
+class Status(StrEnum):
+    OK = "OK"
+    ERROR = "ERROR"
+    UNSET = "UNSET"
+
+
+class Trace(TypedDict, total=False):
+    """A span. What is not known of it is left out."""
+
+    ts: datetime
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    span_name: str
+    service_name: str
+    operation_type: str
+    provider: str
+    model: str
+    input_text: str
+    output_text: str
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    prompt_cost_usd: Number
+    completion_cost_usd: Number
+    total_cost_usd: Number
+    duration_ms: Number
+    ttft_ms: Number
+    status_code: Status
+    error_message: str
+    user_id: str
+    session_id: str
+    project_id: str
+    team_id: str
+    environment: str
+    tags: list[str]
+    attributes: dict[str, Any]
+
+
+class Listed(Trace, total=False):
+    """A span of a list; with `include=children` those that have some."""
+
+    children: list[Trace]
+    more_children: bool
+
+
+Field = StrEnum("Field", {name.upper(): name for name in Trace.__annotations__})  # type: ignore[misc]  # from the one list
+COLUMNS: Mapping[str, str] = MappingProxyType({"duration_ms": "duration_us", "ttft_ms": "ttft_us"})
+"""Where a field's column has another name."""
+
+ON_REQUEST: Final = MappingProxyType(
+    {"io": frozenset({"input_text", "output_text"}), "attributes": frozenset({"attributes"})}
+)
+"""Long fields, which an answer has only when `include` or `fields` asks for them."""
+
+
+def shown(chosen: Iterable[str] | None, include: Iterable[str]) -> tuple[str, ...]:
+    """The fields of an answer in the order of Trace: the chosen ones, else all but the long ones, and the included."""
+    long = frozenset[str]().union(*ON_REQUEST.values())
+    included = frozenset[str]().union(*(ON_REQUEST.get(one, frozenset()) for one in include))
+    wanted = included | (frozenset(Trace.__annotations__) - long if chosen is None else frozenset(chosen))
+    return tuple(name for name in Trace.__annotations__ if name in wanted)
+
+
+class Sort(StrEnum):
+    TS = "ts"
+    TRACE_ID = "trace_id"
+    SPAN_ID = "span_id"
+    PROVIDER = "provider"
+    MODEL = "model"
+    DURATION_MS = "duration_ms"
+    TTFT_MS = "ttft_ms"
+    TOTAL_COST_USD = "total_cost_usd"
+    TOTAL_TOKENS = "total_tokens"
+    STATUS_CODE = "status_code"
+    ENVIRONMENT = "environment"
+
+
+KINDS: Final[Mapping[Sort, type[int] | type[Decimal]]] = MappingProxyType(
+    {Sort.DURATION_MS: int, Sort.TTFT_MS: int, Sort.TOTAL_TOKENS: int, Sort.TOTAL_COST_USD: Decimal}
+)
+"""What a sorted column holds when it is not text; `ts` is the key of every order anyway."""
+
+
+def column(field: str) -> str:
+    """The column of a field or sort, both of which are names of ours."""
+    return COLUMNS.get(field, field)
+
+
+def trace(row: Row, fields: Sequence[str]) -> dict[str, Any]:
+    """The fields that have a value; an empty dimension is one that nobody gave."""
+    values = ((name, row[column(name)]) for name in fields)
+    return {
+        name: _SHOWN[name](value) if name in _SHOWN else value
+        for name, value in values
+        if value is not None and value != ""
+    }
+
+
+_SHOWN: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "duration_ms": decimals.milliseconds,
+        "ttft_ms": decimals.milliseconds,
+        "attributes": orjson.Fragment,  # jsonb arrives as its text: exact, whatever its numbers are
+    }
+)

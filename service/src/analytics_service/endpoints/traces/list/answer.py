@@ -1,0 +1,47 @@
+"""From rows to Traces."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analytics_service.contract.endpoint import Answer, Page, Row
+from analytics_service.endpoints.traces.fields import trace
+from analytics_service.endpoints.traces.list.children import MOST_CHILDREN, by_place
+from analytics_service.endpoints.traces.list.parameters import Include, TraceParameters
+from analytics_service.endpoints.traces.list.statement import key
+from analytics_service.rollups.levels import Level
+
+
+def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
+    since = rows[0]["since"]
+    if rows[0]["key_trace"] is None:
+        rows = []
+    children: Mapping[int, Sequence[Row]] | None = None
+    if Include.CHILDREN in params.include:
+        rows, children = by_place(rows)
+    page, more = rows[: params.limit], len(rows) > params.limit
+    data = [trace(row, params.shown) for row in page]
+    if children is not None:
+        data = [
+            span | _family(children.get(row["place"], ()), params.shown) for span, row in zip(data, page, strict=True)
+        ]
+    return Answer(
+        data=data,
+        source=Level.RAW,
+        since=since,
+        page=Page(
+            limit=params.limit, after=key(page[-1], params.sort_by) if more else None, total=_total(params, rows)
+        ),
+    )
+
+
+def _family(children: Sequence[Row], fields: Sequence[str]) -> dict[str, Any]:
+    shown = [trace(child, fields) for child in children[:MOST_CHILDREN]]
+    return {"children": shown, "more_children": len(children) > MOST_CHILDREN} if shown else {}
+
+
+def _total(params: TraceParameters, rows: Sequence[Row]) -> int | None:
+    if Include.TOTAL not in params.include:
+        return None
+    if rows:
+        return int(rows[0]["total"])
+    return 0 if params.after is None else None  # a later page is empty only when rows were deleted meanwhile

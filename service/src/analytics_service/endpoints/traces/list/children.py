@@ -1,0 +1,50 @@
+"""Children of listed spans: read in the statement of their page, so that both are of one snapshot."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from analytics_service.contract.endpoint import Row
+
+MOST_CHILDREN: Final = 100
+"""Of one span; the list says where there are more."""
+CHILDREN_LAST: Final = "child_of NULLS FIRST, place"
+"""The order of the rows of a page and its children."""
+MOST_PARENTS: Final = 100
+"""Spans of a page that has children."""
+
+
+def with_children(page: str, columns: Sequence[str], keys: Sequence[str]) -> str:
+    """The rows of the statement `page`, whose `child_of` is null, and their children's, by place in the page.
+
+    `page` has `columns`, which are those of spans, `keys` and `place`. Children are looked for in the range that the
+    page is of, since its version tells of no other rows, and whatever filters the page has.
+    """
+    shown, nothing = ", ".join(f"c.{name}" for name in columns), ", ".join(f"NULL AS {key}" for key in keys)
+    wanted = ", ".join(f"t.{name}" for name in columns)
+    return f"""
+WITH page AS ({page})
+SELECT {", ".join([*columns, *keys])}, NULL::bigint AS child_of, place FROM page
+UNION ALL
+SELECT {shown}, {nothing}, p.place AS child_of, c.number AS place
+FROM page AS p CROSS JOIN LATERAL (
+  SELECT {wanted}, row_number() OVER (ORDER BY t.ts, t.span_id) AS number
+  FROM traces AS t
+  WHERE t.org_id = $1 AND ($2::text[] IS NULL OR t.project_id = ANY($2::text[]))
+    AND t.ts >= $3::timestamptz AND t.ts < $4::timestamptz
+    AND t.trace_id = p.key_trace AND t.parent_span_id = p.key_span
+  ORDER BY t.ts, t.span_id
+  LIMIT {MOST_CHILDREN + 1}
+) AS c"""
+
+
+def by_place(rows: Sequence[Row]) -> tuple[list[Row], dict[int, list[Row]]]:
+    """The rows of the page, and the children of each by its place, which counts from 1."""
+    page: list[Row] = []
+    children: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["child_of"] is None:
+            page.append(row)
+        else:
+            children[row["child_of"]].append(row)
+    return page, children

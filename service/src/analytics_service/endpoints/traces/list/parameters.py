@@ -1,0 +1,99 @@
+"""The parameters of the list of traces."""
+
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, Self
+
+from pydantic import Field as Bounds
+from pydantic import WithJsonSchema, model_validator
+
+from analytics_service.contract.cursor import PagedParameters
+from analytics_service.contract.parameters import CSV, Text, days
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.endpoints.traces.fields import Field, Sort, Status, shown
+from analytics_service.endpoints.traces.list.children import MOST_PARENTS
+
+SEARCHED_RANGE: Final = timedelta(days=7)
+"""Of a search, which reads every text of its range."""
+SORTED_RANGE: Final = timedelta(days=31)
+"""Of any order but time's, which has to see every row of its range."""
+
+
+class Order(StrEnum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+class Include(StrEnum):
+    CHILDREN = "children"
+    ATTRIBUTES = "attributes"
+    IO = "io"
+    TOTAL = "total"
+
+
+Amount = Annotated[
+    Decimal,
+    Bounds(ge=0, max_digits=24, decimal_places=12, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
+Tokens = Annotated[int, Bounds(ge=0, lt=2**63)]
+
+
+class TraceParameters(PagedParameters):
+    """Every filter narrows; several together mean all of them."""
+
+    usual_range: ClassVar[timedelta] = timedelta(hours=24)
+    longest_range: ClassVar[timedelta] = timedelta(days=90)
+
+    trace_id: Text | None = None
+    project_id: Text | None = None
+    session_id: Text | None = None
+    user_id: Text | None = None
+    provider: Text | None = None
+    model: Text | None = None
+    operation_type: Text | None = None
+    environment: Text | None = None
+    status: Status | None = None
+    min_duration: Amount | None = None
+    """Milliseconds."""
+    max_duration: Amount | None = None
+    """Milliseconds."""
+    min_cost: Amount | None = None
+    """US dollars."""
+    max_cost: Amount | None = None
+    """US dollars."""
+    min_tokens: Tokens | None = None
+    max_tokens: Tokens | None = None
+    tags: Annotated[tuple[Text, ...], *CSV, Bounds(max_length=20)] | None = None
+    """All of them must be on the trace."""
+    search: Annotated[str, Bounds(min_length=2, max_length=256, pattern=r"^[^\x00]*$")] | None = None
+    """Part of the input or the output, in any case. The range may be at most 7 days long."""
+    sort_by: Sort = Sort.TS
+    """Rows without a value come last. Any order but `ts` takes a range of at most 31 days."""
+    sort_order: Order = Order.DESC
+    fields: Annotated[tuple[Field, ...], *CSV, Bounds(min_length=1)] | None = None
+    """Only these fields."""
+    include: Annotated[tuple[Include, ...], *CSV] = ()
+    """Adds long fields (`attributes`; `io`: input_text and output_text), the number of all rows (`total`), or direct
+    `children` of each span in the range: at most 100 of each, and of at most 100 spans a page."""
+
+    @model_validator(mode="after")
+    def _ranges_that_can_be_read(self) -> Self:
+        for asked, longest, field in (
+            (self.search is not None, SEARCHED_RANGE, "search"),
+            (self.sort_by is not Sort.TS, SORTED_RANGE, "sort_by"),
+        ):
+            if asked and self.range.length > longest:
+                raise RequestError(
+                    Problem.INVALID_TIME_RANGE, f"{field} takes a range of at most {days(longest)}", field=field
+                )
+        if Include.CHILDREN in self.include and self.limit > MOST_PARENTS:
+            raise RequestError(
+                Problem.RANGE_TOO_LARGE, f"include=children takes a limit of at most {MOST_PARENTS}", field="limit"
+            )
+        return self
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return shown(self.fields, self.include)

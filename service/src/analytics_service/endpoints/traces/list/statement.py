@@ -1,0 +1,151 @@
+"""The statement of the list: filters, and an order in which every row has its one place, so that pages never overlap.
+
+Rows without a value come last in both directions; equal values are ordered by time, trace and span, which are unique
+in an organisation.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from analytics_service.contract.cursor import Keyset
+from analytics_service.contract.endpoint import Row
+from analytics_service.contract.principal import Principal
+from analytics_service.database.arguments import Arguments
+from analytics_service.database.query import Query
+from analytics_service.endpoints.traces.fields import KINDS, Sort, column
+from analytics_service.endpoints.traces.list.children import CHILDREN_LAST, with_children
+from analytics_service.endpoints.traces.list.parameters import Include, Order, TraceParameters
+from analytics_service.rollups.query import KEPT
+
+_DIRECTIONS = {Order.ASC: ("ASC", ">"), Order.DESC: ("DESC", "<")}
+_ORDERED = ("key_value", "key_ts", "key_trace", "key_span")
+_EQUAL = (
+    "trace_id",
+    "project_id",
+    "session_id",
+    "user_id",
+    "provider",
+    "model",
+    "operation_type",
+    "environment",
+)
+
+
+def query(principal: Principal, params: TraceParameters) -> Query:
+    """One row more than the page holds, which says whether there are more; one without a span when there are none.
+
+    Each says `since`, from where on all spans are kept.
+    """
+    arguments = Arguments(principal.organisation, principal.project_list, *params.range)
+    filters = " AND ".join(_filters(params, arguments))
+    columns = [column(name) for name in params.shown]
+    keys = _keys(params.sort_by)
+    if Include.TOTAL in params.include:
+        keys["total"] = f"(SELECT count(*) FROM traces AS t WHERE {filters})"
+    order = _order(params, *(keys[name] for name in _ORDERED if name in keys))
+    if Include.CHILDREN in params.include:
+        keys["place"] = f"row_number() OVER (ORDER BY {order})"
+    page = f"""
+SELECT {", ".join([*(f"t.{name}" for name in columns), *(f"{said} AS {name}" for name, said in keys.items())])}
+FROM traces AS t
+WHERE {filters}{_beyond(params, arguments)}
+ORDER BY {order}
+LIMIT {arguments.add(params.limit + 1)}"""
+    again = _order(params, *(f"p.{name}" for name in _ORDERED if name in keys))
+    if Include.CHILDREN in params.include:
+        page, again = with_children(page, columns, [name for name in keys if name != "place"]), CHILDREN_LAST
+    sql = f"SELECT k.since, p.* FROM ({KEPT}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
+    return Query(sql=sql, args=arguments.values, searches=_sees_every_row(params))
+
+
+def key(row: Row, sort: Sort) -> Keyset:
+    """What the next page goes on after: as text, for the cursor."""
+    value = row["key_value"] if sort is not Sort.TS else None
+    place = (row["key_ts"].isoformat(), row["key_trace"], row["key_span"])
+    return (None if value is None else str(value), *place)
+
+
+def _sees_every_row(params: TraceParameters) -> bool:
+    return params.search is not None or params.sort_by is not Sort.TS or Include.TOTAL in params.include
+
+
+def _keys(sort: Sort) -> dict[str, str]:
+    """What is read beside the fields, by name."""
+    value = {} if sort is Sort.TS else {"key_value": f"t.{column(sort)}"}
+    return {**value, "key_ts": "t.ts", "key_trace": "t.trace_id", "key_span": "t.span_id"}
+
+
+def _filters(params: TraceParameters, arguments: Arguments) -> list[str]:
+    said = [
+        "t.org_id = $1",
+        "($2::text[] IS NULL OR t.project_id = ANY($2::text[]))",
+        "t.ts >= $3::timestamptz",
+        "t.ts < $4::timestamptz",
+    ]
+    equal = ((name, getattr(params, name)) for name in _EQUAL)
+    said += [f"t.{name} = {arguments.add(wanted)}" for name, wanted in equal if wanted is not None]
+    if params.status is not None:
+        said.append(f"t.status_code = {arguments.add(params.status.value)}")
+    for name, least, most in _bounds(params):
+        if least is not None:
+            said.append(f"t.{name} >= {arguments.add(least)}::numeric")
+        if most is not None:
+            said.append(f"t.{name} <= {arguments.add(most)}::numeric")
+    if params.tags:
+        said.append(f"t.tags @> {arguments.add(list(params.tags))}::text[]")
+    if params.search is not None:
+        pattern = arguments.add(f"%{_literally(params.search)}%")
+        said.append(f"(t.input_text ILIKE {pattern} OR t.output_text ILIKE {pattern})")
+    return said
+
+
+def _bounds(params: TraceParameters) -> tuple[tuple[str, Decimal | None, Decimal | None], ...]:
+    def microseconds(duration: Decimal | None) -> Decimal | None:
+        return None if duration is None else duration * 1000
+
+    def whole(tokens: int | None) -> Decimal | None:
+        return None if tokens is None else Decimal(tokens)
+
+    return (
+        ("duration_us", microseconds(params.min_duration), microseconds(params.max_duration)),
+        ("total_cost_usd", params.min_cost, params.max_cost),
+        ("total_tokens", whole(params.min_tokens), whole(params.max_tokens)),
+    )
+
+
+def _literally(text: str) -> str:
+    """Text that LIKE takes as it is written."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _order(params: TraceParameters, *keys: str) -> str:
+    """By `keys`, which are those of _ORDERED."""
+    direction, _ = _DIRECTIONS[params.sort_order]
+    order = ", ".join(f"{key} {direction}" for key in keys)
+    return order if params.sort_by is Sort.TS else f"({keys[0]} IS NULL), {order}"
+
+
+def _beyond(params: TraceParameters, arguments: Arguments) -> str:
+    """The condition that leaves the rows after the cursor's, in the order of `_order`."""
+    if params.after is None:
+        return ""
+    value, ts, trace, span = params.after
+    _, beyond = _DIRECTIONS[params.sort_order]
+    moment = arguments.add(datetime.fromisoformat(str(ts)))
+    place = f"{moment}::timestamptz, {arguments.add(trace)}::text, {arguments.add(span)}::text"
+    if params.sort_by is Sort.TS:
+        # the first comparison alone is what the index on time is entered by
+        return f" AND t.ts {beyond}= {moment}::timestamptz AND (t.ts, t.trace_id, t.span_id) {beyond} ({place})"
+    name = column(params.sort_by)
+    if value is None:
+        return f" AND t.{name} IS NULL AND (t.ts, t.trace_id, t.span_id) {beyond} ({place})"
+    given = arguments.add(KINDS[params.sort_by](value) if params.sort_by in KINDS else value)
+    return (
+        f" AND (t.{name} IS NULL OR "
+        f"(t.{name}, t.ts, t.trace_id, t.span_id) {beyond} ({given}::{_sql_type(params.sort_by)}, {place}))"
+    )
+
+
+def _sql_type(sort: Sort) -> str:
+    kind = KINDS.get(sort)
+    return "text" if kind is None else {int: "bigint", Decimal: "numeric"}[kind]

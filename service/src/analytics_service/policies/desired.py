@@ -1,0 +1,99 @@
+"""The policies that the settings ask for, and the rules that they alone must keep. Pure."""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from analytics_service.rollups.levels import LATENCIES, Level
+from analytics_service.settings import Settings
+
+
+class Policy(StrEnum):
+    """In the order of every table; the value is the name that people see."""
+
+    RAW = "raw retention"
+    MIN1 = "1min retention"
+    HOUR1 = "1hour retention"
+    DAY1 = "1day retention"
+    COMPRESSION = "compression"
+    CHUNK = "chunk interval"
+
+
+Values: TypeAlias = Mapping[Policy, int | None]
+"""Days, or hours of the chunk interval; None keeps for ever, or never compresses."""
+
+GOVERNED: Final[Mapping[Policy, tuple[Level, ...]]] = MappingProxyType(
+    {
+        Policy.RAW: (Level.RAW,),
+        Policy.MIN1: (Level.MIN1,),
+        Policy.HOUR1: (
+            *(Level.MIN15, Level.HOUR, *LATENCIES, Level.USERS),
+            *(Level.DAY_USER, Level.DAY_TEAM, Level.DAY_TAG),
+        ),
+        Policy.DAY1: (Level.DAY,),
+    }
+)
+"""The levels whose rows each retention ends."""
+
+LEAST: Final[Mapping[Policy, tuple[int, str]]] = MappingProxyType(
+    {
+        Policy.RAW: (8, "lists, traces and percentiles of 7 days are read from it"),
+        Policy.MIN1: (8, "7 days of minutes are answered from it"),
+        Policy.HOUR1: (91, "90 days of hours are answered from it"),
+        Policy.DAY1: (366, "365 days of days are answered from it"),
+    }
+)
+"""Days: the longest range that is answered from a level, and one bucket."""
+
+
+def wanted(settings: Settings) -> Values:
+    return {
+        Policy.RAW: settings.retention_raw_days,
+        Policy.MIN1: settings.retention_1min_days,
+        Policy.HOUR1: settings.retention_1hour_days,
+        Policy.DAY1: settings.retention_1day_days,
+        Policy.COMPRESSION: settings.compress_after_days,
+        Policy.CHUNK: settings.chunk_hours,
+    }
+
+
+def shown(policy: Policy, value: int | None) -> str:
+    """The value for people: `92 d`, `keep`, `never`, `24 h`."""
+    if value is None:
+        return "never" if policy is Policy.COMPRESSION else "keep"
+    return f"{value} h" if policy is Policy.CHUNK else f"{value} d"
+
+
+def broken(values: Values) -> str | None:
+    """The rules that do not hold, with the numbers; None when all do."""
+    return "; ".join(_broken(values)) or None
+
+
+def _broken(values: Values) -> Iterator[str]:
+    for policy, (least, reason) in LEAST.items():
+        days = values[policy]
+        if days is not None and days < least:
+            yield f"{policy} is {days} d, and must be at least {least} d: {reason}"
+    for fine, coarse in ((Policy.MIN1, Policy.HOUR1), (Policy.HOUR1, Policy.DAY1)):
+        if _longer(values[fine], values[coarse]):
+            yield (
+                f"{fine} ({shown(fine, values[fine])}) must not be longer than "
+                f"{coarse} ({shown(coarse, values[coarse])})"
+            )
+    raw, hours, compression = values[Policy.RAW], values[Policy.CHUNK], values[Policy.COMPRESSION]
+    if hours is None or (24 % hours and hours % 24):
+        yield f"{Policy.CHUNK} is {hours} h, and must divide 24 h or be a multiple of it"
+        return
+    if raw is not None and raw * 24 < 2 * hours:
+        yield f"{Policy.RAW} is {raw} d, and must be at least two chunks of {hours} h: whole chunks are dropped"
+    if compression is None:
+        return
+    if compression * 24 < hours:
+        yield f"{Policy.COMPRESSION} after {compression} d must not come before a chunk of {hours} h has ended"
+    if raw is not None and compression >= raw:
+        yield f"{Policy.COMPRESSION} after {compression} d must come before raw is dropped after {raw} d"
+
+
+def _longer(one: int | None, other: int | None) -> bool:
+    return other is not None and (one is None or one > other)

@@ -1,0 +1,89 @@
+"""The generic cell rate algorithm: one number a principal says how far its requests are ahead of its rate.
+
+Times are whole microseconds. `Admission` carries what the response headers say; the same arithmetic runs in Redis as
+`LUA`, and a test holds the two together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from analytics_service.contract.principal import Role
+
+MICROSECONDS: Final = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    per_minute: int
+    burst: int
+
+    @property
+    def interval(self) -> int:
+        """Microseconds that one request costs."""
+        return 60 * MICROSECONDS // self.per_minute
+
+    @property
+    def tolerance(self) -> int:
+        """How far ahead of its rate a principal may be."""
+        return self.interval * self.burst
+
+
+LIMITS: Mapping[Role, Limit] = MappingProxyType(
+    {
+        Role.ADMIN: Limit(per_minute=100_000, burst=120_000),
+        Role.DEVELOPER: Limit(per_minute=10_000, burst=12_000),
+        Role.VIEWER: Limit(per_minute=1_000, burst=1_200),
+        Role.BILLING: Limit(per_minute=1_000, burst=1_200),
+    }
+)
+
+
+class Admission(NamedTuple):
+    admitted: bool
+    limit: Limit
+    remaining: int
+    """Requests that would be admitted at once."""
+    reset: int
+    """Microseconds until the whole burst is there again."""
+    retry_after: int
+    """Microseconds until the next request is admitted; 0 when this one was."""
+
+
+def admit(limit: Limit, *, ahead_until: int, now: int) -> tuple[Admission, int]:
+    """The admission and the new `ahead_until`, which is unchanged when the request is not admitted."""
+    after = max(ahead_until, now) + limit.interval
+    wait = after - limit.tolerance - now
+    if wait > 0:
+        return admission(limit, ahead=max(ahead_until - now, 0), wait=wait), ahead_until
+    return admission(limit, ahead=after - now, wait=0), after
+
+
+def admission(limit: Limit, *, ahead: int, wait: int) -> Admission:
+    return Admission(
+        admitted=wait == 0,
+        limit=limit,
+        remaining=max((limit.tolerance - ahead) // limit.interval, 0),
+        reset=ahead,
+        retry_after=wait,
+    )
+
+
+LUA: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local interval, tolerance, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local before = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
+local granted = math.min(wanted, math.floor((tolerance - (before - now)) / interval))
+if granted < 1 then
+  return {before - now, before + interval - tolerance - now, 0}
+end
+local after = before + granted * interval
+redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
+return {after - now, 0, granted}
+"""
+"""As many of the wanted requests as there is room for: how far ahead it is then, how long to wait, how many.
+
+One clock for all replicas: Redis' own. Microseconds since 1970 are exact in Lua's numbers until the year 2255.
+"""

@@ -1,0 +1,102 @@
+"""Admits requests by principal: counted in Redis when there is one, and in this process while there is none."""
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+
+from analytics_service.cache.redis import Redis, RedisUnavailable, Script
+from analytics_service.cache.single_flight import Flights
+from analytics_service.contract.principal import Principal, Role
+from analytics_service.rate_limit.gcra import LIMITS, LUA, Admission, Limit, admission, admit
+from analytics_service.rate_limit.leases import Key, Leases, largest
+
+
+def _microseconds() -> int:
+    return time.monotonic_ns() // 1000
+
+
+class Limiter:
+    """Never raises for a Redis that is down: each process counts alone then, so a principal has the rate of each."""
+
+    def __init__(
+        self,
+        redis: Redis | None,
+        *,
+        limits: Mapping[Role, Limit] = LIMITS,
+        clock: Callable[[], int] = _microseconds,
+        capacity: int = 100_000,
+    ) -> None:
+        self._redis = redis
+        self._limits = limits
+        self._clock = clock
+        self._capacity = capacity
+        self._script = Script(LUA)
+        self._leases = Leases(capacity=capacity)
+        self._flights: Flights[Admission | None] = Flights()
+        self._ahead: dict[Key, asyncio.Task[None]] = {}
+        self._ahead_until: OrderedDict[Key, int] = OrderedDict()
+
+    async def admit(self, principal: Principal) -> Admission:
+        limit, key = self._limits[principal.role], _key(principal)
+        if self._redis is None:
+            return self._admit_here(key, limit)
+        while (known := self._take(key, limit)) is None:
+            try:
+                refused, _ = await self._flights.join(_name(key), lambda: self._lease(key, limit))
+            except RedisUnavailable:
+                return self._admit_here(key, limit)  # counted in this process until Redis is back
+            if refused is not None:
+                return refused
+        return known
+
+    async def _lease(self, key: Key, limit: Limit) -> Admission | None:
+        """One lease for all who wait for it; the refusal of them all when there is none."""
+        assert self._redis is not None  # noqa: S101 - who has none leases nothing
+        waiting, now = self._flights.waiting(_name(key)), self._clock()
+        wanted = min(max(self._leases.wanted(key, limit, now=now), waiting), largest(limit))
+        ahead, wait, granted = await self._redis.run(
+            self._script, [_name(key)], [limit.interval, limit.tolerance, wanted]
+        )
+        if granted == 0:
+            return admission(limit, ahead=ahead, wait=wait)
+        self._leases.grant(key, granted=granted, ahead=ahead, now=self._clock())
+        return None
+
+    def _take(self, key: Key, limit: Limit) -> Admission | None:
+        """One of the lease, which is asked for anew before it is used up, so that nobody waits for the next."""
+        found = self._leases.take(key, limit, now=self._clock())
+        if found is not None and self._leases.is_low(key) and key not in self._ahead:
+            self._ahead[key] = task = asyncio.create_task(self._lease_ahead(key, limit))
+            task.add_done_callback(lambda _done: self._ahead.pop(key))
+        return found
+
+    async def _lease_ahead(self, key: Key, limit: Limit) -> None:
+        with contextlib.suppress(RedisUnavailable):
+            await self._flights.join(_name(key), lambda: self._lease(key, limit))
+
+    def take(self, principal: Principal) -> Admission | None:
+        """Admits one request where nobody has to be asked for it; None where `admit` has to decide."""
+        limit, key = self._limits[principal.role], _key(principal)
+        if self._redis is not None:
+            return self._take(key, limit)
+        found = self._admit_here(key, limit)
+        return found if found.admitted else None
+
+    def _admit_here(self, key: Key, limit: Limit) -> Admission:
+        admission_, self._ahead_until[key] = admit(limit, ahead_until=self._ahead_until.get(key, 0), now=self._clock())
+        self._ahead_until.move_to_end(key)
+        if len(self._ahead_until) > self._capacity:
+            self._ahead_until.popitem(last=False)  # who asked longest ago starts anew
+        return admission_
+
+
+def _key(principal: Principal) -> Key:
+    return principal.organisation, principal.subject, principal.role
+
+
+def _name(key: Key) -> str:
+    """Hashed, since names may hold any character."""
+    return f"analytics:limit:{sha256(chr(0).join(key).encode()).hexdigest()}"

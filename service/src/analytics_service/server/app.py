@@ -1,0 +1,93 @@
+"""Wires the service: from settings and a database to an application. Nothing is made at import."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from analytics_service.auth.authenticate import Authenticator
+from analytics_service.auth.tokens import Signer
+from analytics_service.cache.answers import Answers
+from analytics_service.cache.redis import Redis
+from analytics_service.cache.stale import Stale
+from analytics_service.cache.versions import Versions
+from analytics_service.contract.cursor import Cursors
+from analytics_service.contract.endpoint import Endpoint, Method
+from analytics_service.database.pool import Database
+from analytics_service.database.replica import Reader, Replica
+from analytics_service.endpoints import ENDPOINTS
+from analytics_service.errors import UsageError
+from analytics_service.http import bodies, middleware
+from analytics_service.http.cors import cors
+from analytics_service.http.docs import docs_route
+from analytics_service.http.health import Health
+from analytics_service.http.openapi import document, document_route
+from analytics_service.http.pipeline import handler
+from analytics_service.http.replay.replays import REPLAYS, Replays
+from analytics_service.http.services import Services
+from analytics_service.rate_limit.limiter import Limiter
+from analytics_service.rollups import versions
+from analytics_service.rollups.versions import DayVersions
+from analytics_service.server.lifecycle import Lifecycle
+from analytics_service.settings import Settings
+from analytics_service.telemetry.metrics import Metrics
+
+
+def services(settings: Settings, database: Database, replica: Replica | None, metrics: Metrics) -> Services:
+    """What requests are answered with; its Redis connects when it is first used."""
+    if settings.jwt_secret is None:
+        raise UsageError("JWT_SECRET: is not set")
+    secret = settings.jwt_secret.get_secret_value()
+    previous = settings.jwt_previous_secret.get_secret_value() if settings.jwt_previous_secret else None
+    signer = Signer(secret=secret, previous=previous, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+    redis = None
+    if settings.redis_url is not None:
+        redis = Redis(settings.redis_url.get_secret_value(), exchanged=metrics.exchanged)
+
+    async def ask(organisation: str) -> DayVersions:
+        timeout = settings.database_statement_timeout_seconds
+        placed = replica is not None
+        (row,) = await database.fetch(versions.query(organisation, placed=placed), timeout=timeout)
+        return versions.of_row(*row)
+
+    return Services(
+        database=database,
+        reader=Reader(primary=database, replica=replica, count=metrics.read),
+        redis=redis,
+        authenticator=Authenticator(signer),
+        limiter=Limiter(redis),
+        answers=Answers(redis),
+        versions=Versions(ask),
+        stale=Stale(),
+        cursors=Cursors(secret, *([previous] if previous else [])),
+        metrics=metrics,
+        default_ttl=settings.cache_default_ttl,
+        statement_seconds=settings.database_statement_timeout_seconds,
+    )
+
+
+def application(
+    settings: Settings,
+    services: Services,
+    lifecycle: Lifecycle,
+    endpoints: Sequence[Endpoint[Any]] = ENDPOINTS,
+) -> web.Application:
+    """The API: health, the document, and a route for every endpoint of the table."""
+    replays = Replays(services.metrics, lambda: lifecycle.draining)
+    app = web.Application(
+        middlewares=[
+            lifecycle.middleware(),
+            replays.middleware(),
+            middleware.everything(services.metrics),
+            cors(settings.cors_origins),
+            middleware.errors(services.metrics),
+        ],
+        client_max_size=bodies.MOST_BYTES,
+    )
+    app[REPLAYS] = replays
+    app.add_routes(Health(services, lambda: lifecycle.draining).routes())
+    said = document(endpoints)
+    app.add_routes([document_route(said), docs_route(said)])
+    routes = {Method.GET: web.get, Method.POST: web.post}
+    app.add_routes([routes[each.method](each.path, handler(each, services)) for each in endpoints])
+    return app

@@ -1,0 +1,97 @@
+"""Runs an application until it is told to stop, and then lets what is under way come to its end."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from analytics_service.errors import ServiceError
+from analytics_service.http.replay.protocol import Runner
+from analytics_service.server.lifecycle import Lifecycle
+
+KEEPALIVE_SECONDS: Final = 75.0
+"""What a client may take for its next whole request: longer than proxies keep connections that they reuse."""
+DRAIN_SECONDS: Final = 25.0
+"""Less than the pod's terminationGracePeriodSeconds after its preStop."""
+LINGER_SECONDS: Final = 3.0
+"""A client that keeps its connection and asks again within this time is told to leave, instead of being cut off."""
+_LAST_SECONDS: Final = 1.0
+"""What a request gets to end after it was cancelled at the end of the drain."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    application: web.Application
+    host: str
+    port: int
+    setting: str
+    """Names the port where it is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listening:
+    port: int
+    """The one that it got."""
+    connections: Callable[[], int]
+    """How many are open."""
+
+
+@asynccontextmanager
+async def listening(*sites: Site) -> AsyncIterator[list[Listening]]:
+    """Serves the sites while the block runs."""
+    async with AsyncExitStack() as stack:
+        yield [await _start(site, stack) for site in sites]
+
+
+async def _start(site: Site, stack: AsyncExitStack) -> Listening:
+    runner = Runner(
+        site.application,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_LAST_SECONDS,
+        handler_cancellation=True,  # a question whose client has gone is not asked to its end
+        keepalive_timeout=KEEPALIVE_SECONDS,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, site.host, site.port, reuse_address=True).start()
+    except OSError as error:
+        raise ServiceError(f"{site.setting}: {_why(error, site)}") from error
+    return Listening(
+        port=int(runner.addresses[0][1]), connections=lambda: len(runner.server.connections) if runner.server else 0
+    )
+
+
+def _why(error: OSError, site: Site) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {site.port} is in use on {site.host}; choose another, or stop what listens there"
+    return f"cannot listen on {site.host} port {site.port}: {error.strerror or error}"
+
+
+async def drain(lifecycle: Lifecycle, connections: Callable[[], int], *, seconds: float = DRAIN_SECONDS) -> None:
+    """Says so in /health/ready at once; returns when nothing is under way, or when the time is over.
+
+    Every answer closes its connection meanwhile. Those that stay open are given LINGER_SECONDS for one more request.
+    """
+    lifecycle.draining = True
+    _log.info("draining", in_flight=lifecycle.in_flight)
+    try:
+        async with asyncio.timeout(seconds):
+            await _linger(connections)
+            await lifecycle.idle()
+    except TimeoutError:
+        _log.warning("requests are cut off at the end of the drain", in_flight=lifecycle.in_flight)
+
+
+async def _linger(connections: Callable[[], int]) -> None:
+    until = asyncio.get_running_loop().time() + LINGER_SECONDS
+    while connections() and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - nothing tells of a closed one
+        await asyncio.sleep(0.05)

@@ -1,0 +1,133 @@
+"""The whole service as one block: database, Redis, both listeners; and how it ends."""
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from analytics_service.contract.endpoint import Endpoint
+from analytics_service.database.pool import Database
+from analytics_service.database.replica import READONLY_URL, Replica
+from analytics_service.endpoints import ENDPOINTS
+from analytics_service.errors import DatabaseUnavailable
+from analytics_service.http.services import Services
+from analytics_service.server.app import application, services
+from analytics_service.server.lifecycle import Lifecycle
+from analytics_service.server.listen import Site, drain, listening
+from analytics_service.settings import Settings
+from analytics_service.telemetry.metrics import Metrics, metrics_application
+
+_TURN_SECONDS: Final = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    port: int
+    metrics_port: int
+    connections: Callable[[], int]
+    """Open ones to the API."""
+    lifecycle: Lifecycle
+    database: Database
+
+    async def ready(self, *, seconds: float = 30) -> None:
+        """Returns once queries can be answered; ServiceError with the reason when that takes too long."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not self.database.state.ready:
+            if asyncio.get_running_loop().time() > deadline:
+                raise DatabaseUnavailable(self.database.state.problem or "the database is not ready")
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPOINTS) -> AsyncIterator[Running]:
+    """Listens while the block runs. The database may come later: until then /health/ready says why it waits."""
+    lifecycle = Lifecycle()
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        database = Database(waited=metrics.waits.observe)
+        replica = _replica(settings, database)
+        wired = services(settings, database, replica, metrics)
+        if wired.redis is not None:
+            stack.push_async_callback(wired.redis.close)
+        stack.push_async_callback(database.close)
+        stack.push_async_callback(wired.stale.close)
+        await database.connect(settings)
+        if replica is not None:
+            stack.push_async_callback(replica.close)
+            await replica.connect(settings.model_copy(update={"database_url": settings.database_readonly_url}))
+        app = application(settings, wired, lifecycle, endpoints)
+        api = Site(application=app, host=settings.app_host, port=settings.api_port, setting="API_PORT")
+        exposed = Site(
+            application=metrics_application(wired.metrics.registry),
+            host=settings.app_host,
+            port=settings.api_metrics_port,
+            setting="API_METRICS_PORT",
+        )
+        ours, theirs = await stack.enter_async_context(listening(api, exposed))
+        _watch(wired, lifecycle, settings, ours.connections)
+        late = asyncio.create_task(_watch_turns(metrics.delay.observe))
+        stack.callback(late.cancel)
+        yield Running(
+            port=ours.port,
+            metrics_port=theirs.port,
+            connections=ours.connections,
+            lifecycle=lifecycle,
+            database=database,
+        )
+
+
+def _replica(settings: Settings, database: Database) -> Replica | None:
+    if settings.database_readonly_url is None:
+        return None
+    return Replica(
+        primary=database, database=Database(setting=READONLY_URL), max_lag=settings.database_readonly_max_lag_seconds
+    )
+
+
+def _watch(wired: Services, lifecycle: Lifecycle, settings: Settings, connections: Callable[[], int]) -> None:
+    """What is read when somebody asks for the metrics."""
+    watch, database, redis = wired.metrics.watch, wired.database, wired.redis
+    watch("http_requests_in_flight", "Requests that are being answered", lambda: lifecycle.in_flight)
+    watch("http_connections", "Open connections of clients", connections)
+    pool = ("db_pool_connections", "Database connections by state (active, idle)")
+    watch(*pool, lambda: database.connections()[0], state="active")
+    watch(*pool, lambda: database.connections()[1], state="idle")
+    watch("db_pool_connections_max", "DATABASE_POOL_SIZE", lambda: settings.database_pool_size)
+    watch("db_pool_waiting", "Queries that have no connection yet", lambda: database.waiting)
+    watch("db_up", "1 while the database answers", lambda: database.state.reachable)
+    if (replica := wired.reader.replica) is not None:
+        watch("db_replica_up", "1 while the replica answers", lambda: replica.problem is None)
+        watch("db_replica_lag_seconds", "How far it is behind the primary", lambda: replica.lag)
+    if redis is not None:
+        watch("redis_up", "1 while Redis answers", lambda: redis.available)
+    watch("cache_memory_bytes", "Answers in this process", lambda: wired.answers.size)
+
+
+async def _watch_turns(observe: Callable[[float], None]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _TURN_SECONDS
+        await asyncio.sleep(_TURN_SECONDS)
+        observe(max(loop.time() - due, 0))
+
+
+async def run(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT, and then until the requests under way are answered."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as service:
+        gc.freeze()  # modules live as long as the process: to look through them again takes 25 ms each time
+        gc.set_threshold(10_000)
+        _log.info("listening", host=settings.app_host, port=service.port, metrics_port=service.metrics_port)
+        await stop.wait()
+        await drain(service.lifecycle, service.connections)
+    _log.info("stopped")

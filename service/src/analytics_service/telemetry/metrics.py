@@ -1,0 +1,83 @@
+"""The metrics by the names of the deployment guide; every label has few values, whatever clients send."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from analytics_service import __version__
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_REQUEST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_WAIT: Final = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_ROUTE: Final = ("method", "route")
+
+
+class Metrics:
+    """A set of its own for every application, so that two in a process do not mix; docs/metrics.md lists them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._gauges: dict[str, Gauge] = {}
+        self.watch("analytics_service_info", "1; the release", lambda: 1, version=__version__)
+
+        self.requests = self._counted("http_requests_total", "HTTP requests", *_ROUTE, "status")
+        self.duration = self._spent("http_request_duration_seconds", "HTTP request duration", *_ROUTE, buckets=_REQUEST)
+        self.problems = self._counted("http_problems_total", "Problems told to clients", "error_code")
+        self.delay = self._spent("event_loop_delay_seconds", "What a task waits that is due", buckets=_WAIT)
+        self.waits = self._spent("db_pool_wait_seconds", "From asking for a connection to having one", buckets=_WAIT)
+        self.queries = self._spent("db_query_duration_seconds", "Wait included", "endpoint", buckets=_REQUEST)
+        self.reads = self._counted("db_reads_total", "Statements of answers, by who answered", "server")
+        self.exchanges = self._spent(
+            "redis_exchange_duration_seconds", "Commands that travelled together", "result", buckets=_WAIT
+        )
+        self.cache_hits = self._counted("cache_hits_total", "Answers from a cache", "tier")
+        self.cache_misses = self._counted("cache_misses_total", "Answers that were computed")
+        self.limited = self._counted("rate_limit_exceeded_total", "Requests refused with 429", "role")
+
+    def _counted(self, name: str, said: str, *labels: str) -> Counter:
+        return Counter(name, said, labels, registry=self.registry)
+
+    def _spent(self, name: str, said: str, *labels: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, said, labels, registry=self.registry, buckets=buckets)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        method = method if method in _METHODS else "other"
+        self.requests.labels(method, route, str(status)).inc()
+        self.duration.labels(method, route).observe(seconds)
+
+    def again(self, route: str, status: int, tiers: Iterable[str]) -> Callable[[float, str], None]:
+        """What counts a GET like `answered`, and as a hit of a tier: labels are looked up once for many of them."""
+        requests, duration = self.requests.labels("GET", route, str(status)), self.duration.labels("GET", route)
+        hits = {tier: self.cache_hits.labels(tier) for tier in tiers}
+
+        def count(seconds: float, tier: str) -> None:
+            requests.inc()
+            duration.observe(seconds)
+            hits[tier].inc()
+
+        return count
+
+    def read(self, server: str) -> None:
+        self.reads.labels(server).inc()
+
+    def exchanged(self, seconds: float, result: str) -> None:
+        self.exchanges.labels(result).observe(seconds)
+
+    def watch(self, name: str, said: str, value: Callable[[], float], **labels: str) -> None:
+        """A gauge that says `value()` whenever it is asked."""
+        gauge = self._gauges.get(name) or Gauge(name, said, tuple(labels), registry=self.registry)
+        self._gauges[name] = gauge
+        (gauge.labels(**labels) if labels else gauge).set_function(value)
+
+
+def metrics_application(registry: CollectorRegistry) -> web.Application:
+    async def expose(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    application = web.Application()
+    application.router.add_get("/metrics", expose)
+    return application

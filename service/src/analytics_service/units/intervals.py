@@ -1,0 +1,77 @@
+"""Intervals and their buckets: where each begins is decided here, once, and given to the database as a list."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from analytics_service.units import times
+from analytics_service.units.times import Range
+
+
+class Interval(StrEnum):
+    MIN1 = "1min"
+    MIN5 = "5min"
+    HOUR = "1hour"
+    DAY = "1day"
+
+    @property
+    def width(self) -> timedelta:
+        return _WIDTHS[self]
+
+
+_WIDTHS: Final = {
+    Interval.MIN1: timedelta(minutes=1),
+    Interval.MIN5: timedelta(minutes=5),
+    Interval.HOUR: timedelta(hours=1),
+    Interval.DAY: timedelta(days=1),
+}
+_AUTO: Final = (
+    (timedelta(hours=6), Interval.MIN1),
+    (timedelta(days=1), Interval.MIN5),
+    (timedelta(days=14), Interval.HOUR),
+)
+"""The longest range of each interval, so that a picture has a few hundred points."""
+
+
+def automatic(length: timedelta) -> Interval:
+    return next((interval for longest, interval in _AUTO if length <= longest), Interval.DAY)
+
+
+def starts(span: Range, interval: Interval, zone: ZoneInfo) -> list[datetime]:
+    """Where each bucket of the range begins, in UTC; the first may begin before the range."""
+    return list(_starts(span, interval, zone))
+
+
+def _starts(span: Range, interval: Interval, zone: ZoneInfo) -> Iterator[datetime]:
+    start = _floor(span.start, interval, zone)
+    while start < span.end:
+        yield start
+        start = following(start, interval, zone)
+
+
+def following(start: datetime, interval: Interval, zone: ZoneInfo) -> datetime:
+    """Where the bucket that begins at `start` ends."""
+    if interval is Interval.DAY:  # of 23 to 25 hours: noon of the next day lies safely inside it
+        return _floor(start + timedelta(hours=36), interval, zone)
+    return _floor(start + interval.width, interval, zone)
+
+
+def _floor(instant: datetime, interval: Interval, zone: ZoneInfo) -> datetime:
+    match interval:
+        case Interval.MIN1:
+            return times.floor(instant, "m", zone)
+        case Interval.MIN5:
+            minute = times.floor(instant, "m", zone)
+            return minute - timedelta(minutes=minute.minute % 5)
+        case Interval.HOUR:
+            return times.floor(instant, "h", zone)
+        case Interval.DAY:
+            return times.floor(instant, "d", zone)
+
+
+def inside(starts_: list[datetime], number: int, span: Range) -> timedelta:
+    """How much of bucket `number` lies in the range."""
+    end = starts_[number + 1] if number + 1 < len(starts_) else span.end
+    return min(end, span.end) - max(starts_[number], span.start)

@@ -1,0 +1,105 @@
+"""One of several workers leads, by a lock of its database session: who loses that loses the lead and its work."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import asyncpg
+import structlog
+
+from analytics_service.database import privileges
+from analytics_service.database.connect import Connection, connect_directly
+from analytics_service.database.failures import FAILURES, Reason, classify
+from analytics_service.database.migrate.steps import load
+from analytics_service.database.schema import problem, schema_of
+from analytics_service.policies.observe import edition_of
+from analytics_service.worker.jobs import Job
+from analytics_service.worker.report import Report
+
+STANDBY_SECONDS: Final = 2.0
+"""How often one that stands by tries the lock: it leads so long after the leader's session has ended."""
+_LONGEST_PAUSE: Final = 10.0
+_TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('analytics.work', 0))"
+
+_log = structlog.get_logger(__name__)
+
+
+class Worker:
+    def __init__(self, url: str, jobs: Sequence[Job], report: Report, *, standby: float = STANDBY_SECONDS) -> None:
+        self._url = url
+        self._jobs = jobs
+        self._report = report
+        self._standby = standby
+        self._target = load()[-1].number
+
+    async def run(self) -> None:
+        """Until it is cancelled; a lost database is tried again with growing pauses.
+
+        PoolerInTheWay for a URL that names a pooler: a lock would belong to a session that others use too.
+        """
+        pause = 0.25
+        while True:
+            try:
+                async with _session(self._url) as connection:
+                    pause = 0.25
+                    await self._stand_by(connection)
+                    await self._lead(connection)
+            except FAILURES as error:
+                self._report.problem = classify(error, self._url).message
+                _log.warning("the worker has no database", cause=self._report.problem, was_leading=self._report.leading)
+            finally:
+                self._report.leads_no_more()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _stand_by(self, connection: Connection) -> None:
+        """Returns as the leader."""
+        while True:
+            schema = await schema_of(connection)
+            self._report.problem = problem(schema, self._target, writes=True) or await privileges.missing(connection)
+            if self._report.problem is None:
+                self._report.edition = await edition_of(connection)
+                if await connection.fetchval(_TRY_LOCK):
+                    break
+            await asyncio.sleep(self._standby)
+        self._report.leads(since=datetime.now(UTC))
+        _log.info("leading")
+
+    async def _lead(self, connection: Connection) -> None:
+        """Does what is due, one after another; FAILURES when the session is lost."""
+        due = {job.name: 0.0 for job in self._jobs}
+        while True:
+            for job in self._jobs:
+                if time.monotonic() >= due[job.name]:
+                    await self._do(connection, job)
+                    due[job.name] = time.monotonic() + job.every.total_seconds()
+            await asyncio.sleep(max(min(due.values()) - time.monotonic(), 0))
+
+    async def _do(self, connection: Connection, job: Job) -> None:
+        """What the database refuses is the job's failure, and others go on."""
+        started = time.perf_counter()
+        try:
+            found = await job.run(connection)
+        except FAILURES as error:
+            failure = classify(error, self._url)
+            self._report.failed(job.name, failure.message)
+            _log.error("a job failed", job=job.name, reason=failure.reason.value, cause=failure.message)
+            if failure.reason is Reason.UNREACHABLE or connection.is_closed():
+                raise
+        else:
+            spent = time.perf_counter() - started
+            self._report.succeeded(job.name, at=datetime.now(UTC), seconds=spent, found=found)
+            _log.debug("a job is done", job=job.name, seconds=round(spent, 3), **found)
+
+
+@contextlib.asynccontextmanager
+async def _session(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await connect_directly(url, command="work")
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(*FAILURES, TimeoutError):
+            await connection.close(timeout=2)

@@ -1,0 +1,116 @@
+"""What the worker says of itself: as JSON at /status, and as metrics."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from analytics_service.database.edition import Edition
+from analytics_service.worker.freshness import Freshness, freshness
+from analytics_service.worker.state import JobState
+
+_SECONDS = (0.01, 0.1, 0.5, 1, 5, 15, 60, 300)
+
+
+class Report:
+    """Filled by the worker, read whenever somebody asks."""
+
+    def __init__(self, jobs: tuple[str, ...]) -> None:
+        self._leading_since: datetime | None = None
+        self.edition: Edition | None = None
+        self.problem: str | None = "not connected yet"
+        """Why this process can neither lead nor stand by; None when it can."""
+        self.jobs = {name: JobState() for name in jobs}
+        self._policies: dict[str, Any] | None = None
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        job = ("job",)
+        self._seconds = Histogram(
+            "worker_job_duration_seconds", "Jobs that succeeded", job, registry=self.registry, buckets=_SECONDS
+        )
+        self._failures = Counter("worker_job_failures_total", "Jobs that failed", job, registry=self.registry)
+        self._buckets = Counter("rollup_buckets_refreshed_total", "Buckets made equal to raw", registry=self.registry)
+        self._success = Gauge(
+            "worker_job_succeeded_timestamp_seconds", "When a job last succeeded", job, registry=self.registry
+        )
+        self._dropped = Counter("retention_dropped_chunks_total", "Chunks of raw that ended", registry=self.registry)
+        self._deleted = Counter("retention_deleted_rows_total", "Rows of rollups that ended", registry=self.registry)
+        self._healed = Counter("policy_drifts_healed_total", "Changes by others put back", registry=self.registry)
+        self._applied = Gauge("policy_applied", "1 where the policy is as wanted", ("policy",), registry=self.registry)
+        self._watermarks = Gauge(
+            "rollup_watermark_lag_seconds",
+            "From now back to the first ended bucket that is read from raw",
+            ("level",),
+            registry=self.registry,
+        )
+        self._found = {
+            "lag_seconds": Gauge(
+                "rollup_lag_seconds", "How long a bucket that has ended waits for its rollup", registry=self.registry
+            ),
+            "runway_seconds": Gauge(
+                "partition_runway_seconds", "From now to where partitions end", registry=self.registry
+            ),
+        }
+        leading = Gauge("worker_leading", "1 in the process that does the work", registry=self.registry)
+        leading.set_function(lambda: self.leading)
+        fresh = Gauge(
+            "data_fresh", "0 where the leader sees that rollups, partitions or jobs are not", registry=self.registry
+        )
+        fresh.set_function(lambda: (said := self.fresh()) is None or said.fresh)
+
+    @property
+    def leading(self) -> bool:
+        return self._leading_since is not None
+
+    def leads(self, *, since: datetime) -> None:
+        """What another leader did since this process last led is not known here."""
+        self._leading_since = since
+        self._policies = None
+        self.jobs = {name: JobState() for name in self.jobs}
+
+    def leads_no_more(self) -> None:
+        self._leading_since = None
+
+    def succeeded(self, job: str, *, at: datetime, seconds: float, found: dict[str, Any]) -> None:
+        self._policies = found.pop("policies", self._policies)
+        self.jobs[job] = JobState(succeeded_at=at, seconds=round(seconds, 3), found=found)
+        self._seconds.labels(job).observe(seconds)
+        self._success.labels(job).set(at.timestamp())
+        self._buckets.inc(found.get("buckets", 0))
+        self._dropped.inc(found.get("dropped_chunks", 0))
+        self._deleted.inc(found.get("deleted_rows", 0))
+        self._healed.inc(found.get("healed", 0))
+        for level, lag in found.get("watermark_lag_seconds", {}).items():
+            self._watermarks.labels(level).set(lag)
+        for row in (self._policies or {}).get("table", ()):
+            self._applied.labels(row["name"]).set(row["state"] in {"Applied", "Unavailable"})
+        for name, gauge in self._found.items():
+            if found.get(name) is not None:
+                gauge.set(found[name])
+
+    def failed(self, job: str, error: str) -> None:
+        state = self.jobs[job]
+        state.failures += 1
+        state.error = error
+        self._failures.labels(job).inc()
+        if job == "policies":
+            table = self._policies["table"] if self._policies is not None else []
+            self._policies = {"reason": "Failed", "message": error, "plan": None, "table": table}
+
+    def fresh(self) -> Freshness | None:
+        """None where this process does not lead, or has not looked yet."""
+        if self._leading_since is None:
+            return None
+        return freshness(self.jobs, since=self._leading_since, now=datetime.now(UTC))
+
+    def as_dict(self) -> dict[str, Any]:
+        fresh = self.fresh()
+        return {
+            "role": "leader" if self.leading else "standby",
+            "problem": self.problem,
+            "edition": self.edition,
+            "jobs": {name: asdict(state) for name, state in self.jobs.items()},
+            "policies": self._policies if self.leading else None,
+            "fresh": None if fresh is None else asdict(fresh),
+        }

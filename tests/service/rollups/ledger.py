@@ -1,0 +1,97 @@
+"""What the rows of a test should add up to, computed from a list that only the test keeps."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+
+from analytics_service.rollups.columns import DIMENSIONS, MEASURES
+from analytics_service.rollups.levels import TOTALS, Level
+from analytics_service.rollups.query import requests
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = datetime(2024, 3, 9, tzinfo=UTC)
+COLUMNS = (
+    *("org_id", "trace_id", "span_id", "ts", "project_id", "model", "status_code", "is_request"),
+    *("prompt_tokens", "total_cost_usd", "duration_us"),
+)
+SUMMED = (*TOTALS, Level.DAY_USER, Level.DAY_TEAM)
+"""The rollups whose rows add up to the requests."""
+Key = tuple[datetime, str, str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A row of traces, as far as these tests care."""
+
+    trace_id: str
+    ts: datetime
+    org_id: str = "acme"
+    span_id: str = "s"
+    project_id: str = ""
+    model: str = "m"
+    status_code: str = "OK"
+    is_request: bool = True
+    prompt_tokens: int | None = 1
+    total_cost_usd: Decimal | None = None
+    duration_us: int | None = None
+
+    def values(self) -> tuple[object, ...]:
+        return tuple(getattr(self, column) for column in COLUMNS)
+
+
+def moved(span: Span, **changes: Any) -> Span:
+    return replace(span, **changes)
+
+
+async def insert(connection: Any, spans: Sequence[Span]) -> None:
+    """By COPY, as import does it."""
+    if not spans:
+        return
+    moments = [span.ts for span in spans]
+    await connection.fetchval("SELECT ensure_partitions($1, $2)", min(moments), max(moments))
+    await connection.copy_records_to_table("traces", records=[span.values() for span in spans], columns=COLUMNS)
+
+
+def expected(spans: Iterable[Span], start: datetime, end: datetime, step: timedelta) -> dict[Key, tuple[object, ...]]:
+    """Count, sum, known, least and most of every measure, by bucket, project, model and status."""
+    groups: dict[Key, list[Span]] = {}
+    for span in spans:
+        if span.org_id == "acme" and span.is_request and start <= span.ts < end:
+            bucket = span.ts - (span.ts - EPOCH) % step if step else span.ts
+            groups.setdefault((bucket, span.project_id, span.model, span.status_code), []).append(span)
+    return {key: _summed(members) for key, members in groups.items()}
+
+
+def _summed(spans: Sequence[Span]) -> tuple[object, ...]:
+    found: list[object] = [len(spans)]
+    for measure in ("prompt_tokens", "total_cost_usd", "duration_us"):
+        known = [value for span in spans if (value := getattr(span, measure)) is not None]
+        found += [sum(known[1:], known[0]) if known else None, len(known)]
+        found += [min(known, default=None), max(known, default=None)]
+    return tuple(found)
+
+
+async def answered(
+    connection: Any, level: Level, start: datetime, end: datetime, projects: list[str] | None = None
+) -> dict[Key, tuple[object, ...]]:
+    """The same from the database, through `source.requests`."""
+    assert set(DIMENSIONS) >= {"project_id", "model", "status_code"}
+    assert set(MEASURES) >= {"prompt_tokens", "total_cost_usd", "duration_us"}
+    measures = ", ".join(
+        f"sum({m}_sum), sum({m}_count)::bigint, min({m}_min), max({m}_max)"
+        for m in ("prompt_tokens", "total_cost_usd", "duration_us")
+    )
+    rows: list[asyncpg.Record] = await connection.fetch(
+        f"""{requests(level)}
+        SELECT bucket, project_id, model, status_code, sum(request_count)::bigint, {measures}
+        FROM requests GROUP BY 1, 2, 3, 4""",
+        "acme",
+        projects,
+        start,
+        end,
+    )
+    return {(row[0], row[1], row[2], row[3]): tuple(row)[4:] for row in rows}

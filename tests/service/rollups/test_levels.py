@@ -1,0 +1,56 @@
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+
+from analytics_service.rollups.columns import names
+from analytics_service.rollups.levels import ROLLUPS, Level, choose
+
+START, END = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 30, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("width", "zone", "level"),
+    [
+        pytest.param(DAY, "UTC", Level.DAY, id="days of UTC"),
+        pytest.param(7 * DAY, "UTC", Level.DAY, id="weeks of UTC"),
+        pytest.param(DAY, "Europe/Berlin", Level.HOUR, id="local days, over the change to summer time"),
+        pytest.param(DAY, "Asia/Kolkata", Level.MIN15, id="half an hour off"),
+        pytest.param(HOUR, "Asia/Kathmandu", Level.MIN15, id="three quarters off"),
+        pytest.param(HOUR, "UTC", Level.HOUR, id="hours"),
+        pytest.param(6 * HOUR, "America/New_York", Level.HOUR, id="six local hours"),
+        pytest.param(30 * MINUTE, "UTC", Level.MIN15, id="half hours"),
+        pytest.param(10 * MINUTE, "UTC", Level.MIN1, id="ten minutes"),
+        pytest.param(timedelta(seconds=30), "UTC", Level.RAW, id="less than a minute"),
+        pytest.param(36 * HOUR, "UTC", Level.RAW, id="not counted from midnight"),
+    ],
+)
+def test_the_coarsest_level_that_keeps_the_boundaries_is_chosen(width: timedelta, zone: str, level: Level) -> None:
+    assert choose(start=START, end=END, zone=ZoneInfo(zone), width=width) is level
+
+
+def test_a_zone_of_a_few_seconds_is_answered_from_raw() -> None:
+    odd = timezone(timedelta(minutes=53, seconds=28))
+    assert choose(start=START, end=END, zone=odd, width=DAY) is Level.RAW
+
+
+def test_a_total_is_answered_from_the_coarsest_level_that_is_not_longer_than_the_range() -> None:
+    assert choose(start=START, end=END) is Level.DAY
+    assert choose(start=START, end=START + 5 * HOUR) is Level.HOUR
+    assert choose(start=START, end=START + timedelta(seconds=1)) is Level.RAW
+
+
+async def test_the_store_has_a_table_for_each_level(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        levels = await connection.fetch("SELECT level, step FROM rollup_level ORDER BY level")
+        assert {(row["level"], row["step"]) for row in levels} == {(level.code, level.step) for level in ROLLUPS}
+        for level in ROLLUPS:
+            for table in (level.table, level.value):
+                statement = await connection.prepare(f"SELECT * FROM {table}")
+                assert {each.name for each in statement.get_attributes()} == set(names(level)), table
+    finally:
+        await connection.close()
+    assert (Level.RAW.table, Level.HOUR.table, Level.HOUR.value) == ("traces", "rollup_1hour", "traces_1hour")

@@ -1,0 +1,231 @@
+"""Random writes, refreshes, ends of rows, restarts and questions in random order: the answer is always the ledger's."""
+
+import asyncio
+import os
+import random
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analytics_service.policies.apply import COMPRESSIBLE
+from analytics_service.rollups.levels import ROLLUPS, Level
+from analytics_service.rollups.query import CHAINS
+from analytics_service.rollups.refresh import refresh, refresh_unit, units
+from analytics_service.rollups.retention import retain_raw, retain_rollup
+from tests.service.rollups.ledger import DAY, EPOCH, SUMMED, Span, answered, expected, insert, moved
+
+pytestmark = pytest.mark.postgres
+
+DAYS = 3
+SECONDS = DAYS * 86_400
+ON_A_BOUNDARY = st.integers(0, DAYS * 96).map(lambda quarter: quarter * 900)
+NEAR_A_BOUNDARY = st.builds(lambda moment, off: min(max(moment + off, 0), SECONDS), ON_A_BOUNDARY, st.integers(-61, 61))
+MOMENT = st.one_of(ON_A_BOUNDARY, NEAR_A_BOUNDARY, st.integers(0, SECONDS)).map(lambda n: DAY + timedelta(seconds=n))
+COST = st.one_of(st.none(), st.decimals(0, 10, places=8), st.decimals(0, 1, places=12))
+VALUE = st.one_of(st.none(), st.integers(0, 9), st.just(2**63 - 1))
+FIELDS = st.fixed_dictionaries(
+    {
+        "ts": MOMENT,
+        "prompt_tokens": VALUE,
+        "duration_us": VALUE,
+        "total_cost_usd": COST,
+        "model": st.sampled_from(["", "gpt-4", "größer"]),
+        "project_id": st.sampled_from(["", "p"]),
+        "status_code": st.sampled_from(["OK", "ERROR", "UNSET"]),
+        "is_request": st.booleans() | st.just(value=True),
+        "org_id": st.sampled_from(["acme", "acme", "other"]),
+    }
+)
+LEVEL = st.sampled_from([Level.RAW, *SUMMED])
+STOP = st.none() | st.integers(1, 20)
+"""After so many steps whoever ends rows is gone."""
+STEP = st.one_of(
+    st.tuples(st.just("insert"), st.lists(FIELDS, min_size=1, max_size=12)),
+    st.tuples(st.just("update"), st.integers(0, 99), FIELDS),
+    st.tuples(st.just("delete"), st.integers(0, 99)),
+    st.tuples(st.just("refresh"), st.none()),
+    st.tuples(st.just("refresh one"), st.integers(0, 99)),
+    st.tuples(st.just("end"), st.just(Level.RAW) | st.sampled_from(ROLLUPS), st.integers(0, DAYS), STOP),
+    st.tuples(st.sampled_from(["restart", "compress"]), st.none()),
+    st.tuples(st.just("ask"), LEVEL, MOMENT, MOMENT),
+)
+TABLES = ("traces", "rollup_dirty", "rollup_version", "dropped_partition", *(level.table for level in ROLLUPS))
+REFUSALS = (asyncpg.CheckViolationError, asyncpg.DuplicateTableError)
+"""The latter where a partition was detached, and not dropped yet."""
+IS_COMMUNITY = "SELECT current_setting('timescaledb.license', true) = 'timescale'"
+LEVEL_FLOORS = "SELECT level, greatest(floor, '1970-01-01T00:00:00Z') FROM rollup_level"
+RAW_FLOOR = "SELECT greatest(floor, '1970-01-01T00:00:00Z') FROM rollup_floor"
+
+
+class World:
+    """The database and the ledger side by side."""
+
+    def __init__(self, url: str, connection: Any) -> None:
+        self.url = url
+        self.connection = connection
+        self.ledger: list[Span] = []
+        self.made = 0
+        self.floor = EPOCH
+        """Raw rows before it are refused, and may be gone."""
+        self.floors = dict.fromkeys(ROLLUPS, EPOCH)
+        self.ended = dict.fromkeys((Level.RAW, *ROLLUPS), EPOCH)
+        """The latest end that somebody asked for."""
+
+    @property
+    def living(self) -> list[int]:
+        """The numbers of the rows that writers may still change."""
+        return [number for number, span in enumerate(self.ledger) if span.ts >= self.floor]
+
+    async def insert(self, rows: list[dict[str, Any]]) -> None:
+        new = [Span(trace_id=f"t{self.made + n}", **fields) for n, fields in enumerate(rows)]
+        self.made += len(new)
+        if late := [span for span in new if span.ts < self.floor]:
+            with pytest.raises(REFUSALS, match=r"no longer kept|already exists"):
+                await insert(self.connection, late)
+        kept = [span for span in new if span.ts >= self.floor]
+        await insert(self.connection, kept)
+        self.ledger += kept
+
+    async def end(self, level: Level, until: datetime, stop: int | None) -> None:
+        """As the worker does it, unless it is stopped before it is done."""
+        raw = level is Level.RAW
+        self.ended[level] = max(self.ended[level], until)
+        done = 0
+        async with aclosing(
+            retain_raw(self.connection, until) if raw else retain_rollup(self.connection, level, until, batch=3)
+        ) as steps:
+            async for _ in steps:
+                done += 1
+                if done == stop:
+                    break
+        self.floor = await self.connection.fetchval(RAW_FLOOR)
+        rows = await self.connection.fetch(LEVEL_FLOORS)
+        self.floors = {each: floor for each in ROLLUPS for code, floor in rows if each.code == code}
+        assert self.floor <= self.ended[Level.RAW]
+        assert all(floor <= self.ended[each] for each, floor in self.floors.items())
+        if raw and (stop is None or done < stop):
+            assert self.floor >= until
+            assert await self.connection.fetchval("SELECT count(*) FROM traces WHERE ts < $1", self.floor) == 0
+
+    async def restart(self) -> None:
+        await self.connection.close()
+        self.connection = await asyncpg.connect(self.url)
+
+    async def compress(self) -> None:
+        """All chunks, where the edition can."""
+        if await self.connection.fetchval(IS_COMMUNITY):
+            await self.connection.execute(COMPRESSIBLE)
+            await self.connection.fetch("SELECT compress_chunk(c, true) FROM show_chunks('traces') AS c")
+
+    def kept(self, span: Span, level: Level) -> bool:
+        """Whether a level still counts a row: by itself, by hours where it is days, or by raw."""
+        floors = [self.floor, *(self.floors[each] for each in CHAINS.get(level, (level,)) if each is not Level.RAW)]
+        return span.ts >= min(floors)
+
+    async def do(self, step: tuple[Any, ...]) -> None:
+        match step:
+            case ("insert", rows):
+                await self.insert(rows)
+            case ("update", number, fields) if self.living:
+                old = self.ledger.pop(self.living[number % len(self.living)])
+                # a row of a hypertable cannot be moved to another chunk
+                fields = {**fields, "ts": old.ts.replace(minute=fields["ts"].minute)}
+                sets = ", ".join(f"{name} = ${n}" for n, name in enumerate(fields, start=2))
+                await self.connection.execute(
+                    f"UPDATE traces SET {sets} WHERE trace_id = $1", old.trace_id, *fields.values()
+                )
+                self.ledger.append(moved(old, **fields))
+            case ("delete", number) if self.living:
+                old = self.ledger.pop(self.living[number % len(self.living)])
+                await self.connection.execute("DELETE FROM traces WHERE trace_id = $1", old.trace_id)
+            case ("refresh", _):
+                await refresh(self.connection)
+            case ("refresh one", number):
+                found = await units(self.connection)
+                if found:
+                    await refresh_unit(self.connection, found[number % len(found)])
+            case ("end", level, day, stop):
+                await self.end(level, DAY + timedelta(days=day), stop)
+            case (("restart" | "compress") as what, _):
+                await (self.restart() if what == "restart" else self.compress())
+            case ("ask", level, start, end):
+                await self.ask(level, min(start, end), max(start, end))
+            case _:  # nothing to update or delete
+                pass
+
+    async def ask(self, level: Level, start: datetime, end: datetime) -> None:
+        """Below raw's floor a bucket counts by its start, so ends lie on boundaries there."""
+        start, end = self.asked(level, start), self.asked(level, end)
+        kept = [span for span in self.ledger if self.kept(span, level)]
+        assert await answered(self.connection, level, start, end) == expected(kept, start, end, level.step)
+
+    def asked(self, level: Level, moment: datetime) -> datetime:
+        if moment >= self.floor:
+            return moment
+        return self.floor if level is Level.RAW else moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+async def play(url: str, steps: list[tuple[Any, ...]]) -> None:
+    world = World(url, await asyncpg.connect(url))
+    try:
+        async for _ in retain_raw(world.connection, None):
+            pass  # else detached partitions of the last time stay
+        await world.connection.execute(f"TRUNCATE {', '.join(TABLES)}")
+        for name, done in (("rollup_floor", "dropped_until"), ("rollup_level", "deleted_until")):
+            await world.connection.execute(f"UPDATE {name} SET floor = DEFAULT, {done} = DEFAULT")
+        for step in steps:
+            await world.do(step)
+        for level in (Level.RAW, *SUMMED):
+            await world.ask(level, DAY - timedelta(days=1), DAY + timedelta(days=DAYS + 1))
+        await refresh(world.connection)
+        for level in SUMMED:
+            await world.ask(level, DAY, DAY + timedelta(days=DAYS))
+    finally:
+        await world.connection.close()
+
+
+def test_every_answer_equals_the_ledger(edition_url: str) -> None:
+    with asyncio.Runner() as runner:
+
+        @settings(
+            max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "60")),
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        )
+        @given(st.lists(STEP, min_size=1, max_size=25))
+        def check(steps: list[tuple[Any, ...]]) -> None:
+            runner.run(play(edition_url, steps))
+
+        check()
+
+
+async def test_any_range_over_half_dirty_buckets_equals_raw(edition_url: str) -> None:
+    generator = random.Random(7)
+    ledger = [
+        Span(
+            trace_id=f"t{n}",
+            ts=DAY + timedelta(seconds=generator.randrange(SECONDS)),
+            prompt_tokens=n,
+            total_cost_usd=Decimal(n).scaleb(-8),
+        )
+        for n in range(2000)
+    ]
+    connection = await asyncpg.connect(edition_url)
+    try:
+        await insert(connection, ledger)
+        for unit in (await units(connection))[::2]:
+            await refresh_unit(connection, unit)
+        await insert(connection, [moved(span, trace_id=f"late{span.trace_id}") for span in ledger[:40]])
+        ledger += [moved(span, trace_id=f"late{span.trace_id}") for span in ledger[:40]]
+        for _ in range(60):
+            start, end = sorted(DAY + timedelta(seconds=generator.randrange(-9000, SECONDS + 9000)) for _ in "ab")
+            level = generator.choice([Level.RAW, *SUMMED])
+            assert await answered(connection, level, start, end) == expected(ledger, start, end, level.step), level
+    finally:
+        await connection.close()

@@ -1,0 +1,57 @@
+"""The version of a range changes with its rows, and with no others."""
+
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics_service.rollups import versions
+from analytics_service.rollups.refresh import refresh
+from tests.support.service import T0, a_row, execute, insert
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+DAYS = st.dictionaries(st.integers(-3, 9), st.tuples(st.integers(0, 9), st.integers(0, 9)))
+MOMENTS = st.integers(-60, 200).map(lambda hours: EPOCH + timedelta(hours=hours))
+
+
+@given(days=DAYS, ends=st.tuples(MOMENTS, MOMENTS).filter(lambda pair: pair[0] < pair[1]))
+def test_a_range_has_the_sums_of_the_days_that_it_touches(
+    days: dict[int, tuple[int, int]], ends: tuple[datetime, datetime]
+) -> None:
+    known = [(day, *days[day]) for day in sorted(days)]
+    dates, grown, changed = ([row[column] for row in known] or None for column in range(3))
+    found = versions.of_row(dates, grown, changed)
+    touched = [row for row in known if ends[0] < EPOCH + (row[0] + 1) * DAY and EPOCH + row[0] * DAY < ends[1]]
+    assert found.of(*ends) == f"{sum(row[1] for row in touched)}.{sum(row[2] for row in touched)}"
+
+
+@pytest.mark.postgres
+async def test_whatever_changes_a_row_changes_the_version_of_its_days_alone(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    span, next_day = (T0, T0 + timedelta(hours=1)), (T0 + DAY, T0 + DAY + timedelta(hours=1))
+
+    async def version(organisation: str = "acme") -> tuple[str, str]:
+        asked = versions.query(organisation)
+        (row,) = await connection.fetch(asked.sql, *asked.args)
+        found = versions.of_row(*row)
+        return found.of(*span), found.of(*next_day)
+
+    seen = [await version()]
+    for change in (
+        "UPDATE traces SET model = 'b'",
+        "DELETE FROM traces WHERE trace_id = 'trace-00001'",
+        "UPDATE traces SET total_tokens = 1",
+    ):
+        await insert(database_url, [a_row(len(seen)), a_row(5, org_id="rival", ts=T0 + DAY + DAY * len(seen))])
+        seen.append(await version())
+        await execute(database_url, f"{change} {'WHERE' if 'WHERE' not in change else 'AND'} org_id = 'acme'")
+        seen.append(await version())
+        await refresh(connection)
+        seen.append(await version())
+    assert len({first for first, _ in seen}) == len(seen)
+    assert {second for _, second in seen} == {"0.0"}
+    assert await version("nobody") == ("0.0", "0.0")
+    await connection.close()
