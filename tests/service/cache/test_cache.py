@@ -11,9 +11,10 @@ from analytics_service.cache.answers import Answers, Tier, key, stored
 from analytics_service.cache.memory import OVERHEAD, Memory, Stored
 from analytics_service.cache.redis import Redis, RedisUnavailable
 from analytics_service.cache.single_flight import Flights
-from analytics_service.cache.versions import REMEMBERED_SECONDS, Versions
+from analytics_service.cache.versions import Versions
 from analytics_service.contract.principal import Principal, Role
 from analytics_service.rollups.versions import DayVersions, of_row
+from analytics_service.units.freshness import FRESHNESS
 from tests.support.redis import RedisServer
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
@@ -224,7 +225,7 @@ async def test_versions_are_asked_for_at_most_once_a_second() -> None:
     assert await asyncio.gather(*(versions.version("acme", START, END) for _ in range(3))) == ["1.0"] * 3
     assert await versions.version("acme", END, END + (END - START)) == "0.0", "no other range is asked for"
     assert await versions.version("globex", START, END) == "2.0"
-    clock.now += REMEMBERED_SECONDS
+    clock.now += FRESHNESS.version_seconds
     assert versions.known("acme", START, END) is None
     assert await versions.version("acme", START, END) == "3.0"
     await versions.renew("acme")

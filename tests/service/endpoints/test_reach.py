@@ -55,7 +55,7 @@ def reaches(level: Level, longest: timedelta) -> bool:
     ids=lambda asked: "&".join(f"{key}={value}" for key, value in asked.items()),
 )
 def test_metrics(asked: dict[str, str], interval: Interval, zone: str) -> None:
-    longest = FINE_RANGE if interval.width < timedelta(hours=1) else MetricParameters.longest_range
+    longest = FINE_RANGE if interval.width < timedelta(hours=1) else MetricParameters.max_range
     params, reached = longest_that_is_taken(MetricParameters, longest, asked | {"interval": interval, "tz": zone})
     for level in (params.route.level, *params.route.sketches):
         assert reaches(level, reached), (level, reached)
@@ -64,7 +64,7 @@ def test_metrics(asked: dict[str, str], interval: Interval, zone: str) -> None:
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("asked", [{}, {"user_id": "u"}])
 def test_costs(asked: dict[str, str], zone: str) -> None:
-    params, reached = longest_that_is_taken(SummaryParameters, SummaryParameters.longest_range, asked | {"tz": zone})
+    params, reached = longest_that_is_taken(SummaryParameters, SummaryParameters.max_range, asked | {"tz": zone})
     assert reaches(params.level, reached)
     assert reaches(Level.RAW, TOP_RANGE)
 
@@ -72,12 +72,12 @@ def test_costs(asked: dict[str, str], zone: str) -> None:
 def test_every_other_route_reads_raw() -> None:
     models = {endpoint.params for endpoint in ENDPOINTS} - {MetricParameters, SummaryParameters}
     assert models == {TraceParameters, DetailParameters}
-    assert reaches(Level.RAW, TraceParameters.longest_range)  # one trace is found wherever it is: it asks for no range
+    assert reaches(Level.RAW, TraceParameters.max_range)  # one trace is found wherever it is: it asks for no range
 
 
 def longest_that_is_taken(model: type[P], longest: timedelta, asked: dict[str, str]) -> tuple[P, timedelta]:
     """The range of all that is allowed; where that is refused, the week that single requests are read of."""
-    for length in (longest, SummaryParameters.exact_range):
+    for length in (longest, SummaryParameters.max_raw_range):
         given = [*asked.items(), ("from", (NOW - length).isoformat()), ("to", NOW.isoformat())]
         try:
             return parse(model, given, now=NOW), length

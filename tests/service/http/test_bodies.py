@@ -13,8 +13,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from analytics_service.contract.endpoint import Answer, Endpoint, Method, Row, default_ttl
-from analytics_service.contract.parameters import Parameters
+from analytics_service.contract.endpoint import Answer, Method, Read, Row, default_ttl
+from analytics_service.contract.parameters import RangedParameters
 from analytics_service.contract.principal import Permission, Principal
 from analytics_service.database.query import Query
 from analytics_service.http import bodies
@@ -32,9 +32,9 @@ class Having(BaseModel):
     value: int
 
 
-class Asked(Parameters):
-    usual_range: ClassVar[timedelta] = timedelta(days=1)
-    longest_range: ClassVar[timedelta] = timedelta(days=7)
+class Asked(RangedParameters):
+    default_range: ClassVar[timedelta] = timedelta(days=1)
+    max_range: ClassVar[timedelta] = timedelta(days=7)
 
     word: Annotated[str, Field(max_length=10)]
     having: tuple[Having, ...] = ()
@@ -56,8 +56,8 @@ def answer(_params: Asked, rows: Sequence[Row]) -> Answer:
     return Answer(data=Echo(organisation=rows[0]["organisation"], word=rows[0]["word"]), source=Level.RAW)
 
 
-def endpoint(path: str = PATH) -> Endpoint[Asked]:
-    return Endpoint(
+def endpoint(path: str = PATH) -> Read[Asked]:
+    return Read(
         path=path,
         name="echo",
         summary="Says it again",

@@ -26,7 +26,7 @@ KILLED = """
 import asyncio, os, signal, sys
 from datetime import datetime
 import asyncpg
-from analytics_service.database.retention import retain_raw
+from analytics_service.rollups.retention import retain_raw
 
 async def run(url, until, last):
     connection = await asyncpg.connect(url)

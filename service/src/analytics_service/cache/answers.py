@@ -30,7 +30,7 @@ class Tier(StrEnum):
 
 
 @dataclass(frozen=True)
-class Found:
+class CacheResult:
     stored: Stored
     tier: Tier
     shared: bool
@@ -69,17 +69,19 @@ class Answers:
         """Bytes, about, of what this process holds."""
         return self._memory.size
 
-    def held(self, name: str) -> Found | None:
+    def held(self, name: str) -> CacheResult | None:
         """What this process knows."""
         hit = self._memory.get(name, self._clock())
-        return None if hit is None else Found(hit, Tier.MEMORY, shared=False)
+        return None if hit is None else CacheResult(hit, Tier.MEMORY, shared=False)
 
-    async def get_or(self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], *, seconds: int) -> Found:
+    async def get_or(
+        self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], *, seconds: int
+    ) -> CacheResult:
         """What is stored under `name`, or what `compute` says, which is then stored for `seconds`."""
         if (held := self.held(name)) is not None:
             return held
         (answer, tier), first = await self._flights.join(name, lambda: self._fill(name, compute, seconds))
-        return Found(answer, tier, shared=not first)
+        return CacheResult(answer, tier, shared=not first)
 
     async def _fill(
         self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], seconds: int

@@ -3,15 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from analytics_service.cache.memory import Memory, Stored
 from analytics_service.errors import ServiceError
-
-STALE_SECONDS: Final = 1.0
-"""How long an answer is still given after what it was made from has to be looked at again."""
+from analytics_service.units.freshness import FRESHNESS
 
 _log = structlog.get_logger(__name__)
 
@@ -23,7 +21,7 @@ class Stale:
         self._making: dict[str, asyncio.Task[None]] = {}
 
     def keep(self, question: str, answer: Stored, *, fresh_until: float) -> None:
-        self._last.put(question, answer, until=fresh_until + STALE_SECONDS)
+        self._last.put(question, answer, until=fresh_until + FRESHNESS.stale_seconds)
 
     def get(self, question: str) -> Stored | None:
         return self._last.get(question, self._clock())

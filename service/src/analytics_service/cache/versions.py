@@ -4,13 +4,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from analytics_service.cache.single_flight import Flights
 from analytics_service.rollups.versions import DayVersions
-
-REMEMBERED_SECONDS: Final = 1.0
-"""How old an answer may be, at most, when rows change."""
+from analytics_service.units.freshness import FRESHNESS
 
 Ask = Callable[[str], Coroutine[Any, Any, DayVersions]]
 
@@ -33,12 +31,12 @@ class Versions:
     def known(self, organisation: str, start: datetime, end: datetime) -> str | None:
         """The version where nobody has to be asked for it."""
         found = self._known.get(organisation)
-        return found[1].of(start, end) if found and self._clock() < found[0] + REMEMBERED_SECONDS else None
+        return found[1].of(start, end) if found and self._clock() < found[0] + FRESHNESS.version_seconds else None
 
     def known_until(self, organisation: str) -> float:
         """Until when, by the clock, `version` says again what it said last."""
         found = self._known.get(organisation)
-        return found[0] + REMEMBERED_SECONDS if found else float("-inf")
+        return found[0] + FRESHNESS.version_seconds if found else float("-inf")
 
     def place(self, organisation: str) -> int | None:
         """In the primary's log: of the newest version that `version` gave, or a later one."""

@@ -3,12 +3,12 @@
 from datetime import timedelta
 from typing import ClassVar
 
-from analytics_service.contract.parameters import Parameters, Text, days
+from analytics_service.contract.parameters import RangedParameters, Text, days
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database.arguments import Arguments
 
 
-class FilteredParameters(Parameters):
+class FilteredParameters(RangedParameters):
     """Every filter narrows; several together mean all of them."""
 
     provider: Text | None = None
@@ -18,19 +18,19 @@ class FilteredParameters(Parameters):
     user_id: Text | None = None
     """In ranges of more than 7 days of whole UTC days only."""
 
-    exact_range: ClassVar[timedelta] = timedelta(days=7)
+    max_raw_range: ClassVar[timedelta] = timedelta(days=7)
     """Of questions that no rollup answers: each request of the range is read."""
 
     @property
     def is_short(self) -> bool:
-        return self.range.length <= self.exact_range
+        return self.range.length <= self.max_raw_range
 
     def must_be_short(self, field: str, reason: str) -> None:
         """Raises RequestError when the range is too long for what only single requests know."""
         if not self.is_short:
             raise RequestError(
                 Problem.RANGE_TOO_LARGE,
-                f"{reason} is computed from each request: the range may be at most {days(self.exact_range)} long",
+                f"{reason} is computed from each request: the range may be at most {days(self.max_raw_range)} long",
                 field=field,
             )
 

@@ -21,10 +21,11 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from typing_extensions import override
 
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.units import times
-from analytics_service.units.times import Range
+from analytics_service.units.times import ALL_TIME, Range
 
 
 def _split(value: object) -> object:
@@ -58,15 +59,31 @@ _TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
 
 
 class Parameters(BaseModel):
-    """Base of every endpoint's parameters: all have a range of time."""
+    """Base of every endpoint's parameters. By itself of a route without a range of time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    usual_range: ClassVar[timedelta]
-    """From `to` backwards, when `from` is not given."""
-    ahead: ClassVar[timedelta] = timedelta(0)
-    """How far after now the range ends, when `to` is not given."""
-    longest_range: ClassVar[timedelta]
+    @property
+    def range(self) -> Range:
+        """The answer depends on no row outside of it."""
+        return ALL_TIME
+
+    def wording(self) -> bytes:
+        """Equal for parameters in equal words: `now-1h` is one question, whenever it is asked."""
+        return orjson.dumps(self.model_dump(mode="json"))
+
+    def identity(self) -> bytes:
+        """Equal for parameters that ask the same: what was parsed, with the range as instants."""
+        return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), *self.range])
+
+
+class RangedParameters(Parameters):
+    """Parameters of a route that answers for a range of time."""
+
+    default_range: ClassVar[timedelta | None]
+    """From `to` backwards, when `from` is not given; None: all time, unless `from` or `to` bounds it."""
+    max_range: ClassVar[timedelta | None]
+    """None: as long as time."""
 
     from_: Annotated[str | None, Field(validation_alias=AliasChoices("from", "start_time"), **_TIME)] = None
     """Start of the range: RFC 3339, or relative as now-24h, now-7d/d. Alias: start_time."""
@@ -78,6 +95,7 @@ class Parameters(BaseModel):
     _range: Range = PrivateAttr()
 
     @property
+    @override
     def range(self) -> Range:
         return self._range
 
@@ -87,14 +105,14 @@ class Parameters(BaseModel):
 
     @model_validator(mode="after")
     def _resolve(self, info: ValidationInfo[datetime]) -> Self:
-        now = info.context
-        end = self._instant("to", self.to, now) or now + self.ahead
-        start = self._instant("from", self.from_, now) or end - self.usual_range
+        now, length = info.context, self.default_range
+        end = self._instant("to", self.to, now) or (ALL_TIME.end if length is None else now)
+        start = self._instant("from", self.from_, now) or (ALL_TIME.start if length is None else end - length)
         if start >= end:
             raise RequestError(Problem.INVALID_TIME_RANGE, "from must be before to", field="from")
-        if end - start > self.longest_range:
+        if self.max_range is not None and end - start > self.max_range:
             raise RequestError(
-                Problem.INVALID_TIME_RANGE, f"the range may be at most {days(self.longest_range)} long", field="from"
+                Problem.INVALID_TIME_RANGE, f"the range may be at most {days(self.max_range)} long", field="from"
             )
         self._range = Range(start, end)
         return self
@@ -105,13 +123,29 @@ class Parameters(BaseModel):
         except ValueError as error:
             raise RequestError(Problem.INVALID_TIME_RANGE, f"{field} {error}", field=field) from None
 
-    def asked(self) -> bytes:
-        """Equal for parameters in equal words: `now-1h` is one question, whenever it is asked."""
-        return orjson.dumps(self.model_dump(mode="json"))
 
-    def identity(self) -> bytes:
-        """Equal for parameters that ask the same: what was parsed, with the range as instants."""
-        return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), *self._range])
+Keyset = tuple[str | None, ...]
+"""Identifies the last row of a page, by the values that the list is ordered by."""
+
+
+class PagedParameters(RangedParameters):
+    """Parameters of a list; `after` comes from a cursor whose signature was checked, and from nowhere else."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Rows in a page."""
+    cursor: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """`pagination.cursor` of the page before; the other parameters must be those of that page."""
+
+    _after: Keyset | None = PrivateAttr(default=None)
+
+    @property
+    def after(self) -> Keyset | None:
+        return self._after
+
+    def resume(self, span: Range, after: Keyset) -> None:
+        """Goes on after a row, in the range of the first page."""
+        self._range = span
+        self._after = after
 
 
 def days(length: timedelta) -> str:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from analytics_service import __version__
 from analytics_service.contract import problems
-from analytics_service.contract.endpoint import Endpoint, Method
+from analytics_service.contract.endpoint import Endpoint, Method, Read
 from analytics_service.contract.parameters import Parameters, wire_name
 from analytics_service.contract.problems import Problem
 from analytics_service.rollups.levels import TOTALS, Level
@@ -61,7 +61,7 @@ def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, An
         **_body(endpoint, schemas),
         "responses": {
             "200": _response("The answer", "application/json", _answer(endpoint, schemas)),
-            "304": {"description": "The client has this answer already"},
+            **({"304": {"description": "The client has this answer already"}} if isinstance(endpoint, Read) else {}),
             **{str(status): _problem(text) for status, text in sorted(_statuses(endpoint).items())},
         },
     }
@@ -88,14 +88,10 @@ def _body(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
     if endpoint.method is Method.GET:
         return {}
     schema = _shared(endpoint.params.model_json_schema(mode="validation", ref_template=_REF), schemas)
-    for name in [name for name in schema["properties"] if _is_in_path(endpoint, name)]:
+    for name in [name for name in schema["properties"] if endpoint.in_path(name)]:
         del schema["properties"][name]
         schema["required"].remove(name)
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-def _is_in_path(endpoint: Endpoint[Any], name: str) -> bool:
-    return f"{{{name}}}" in endpoint.path
 
 
 def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
@@ -104,14 +100,14 @@ def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": wire_name(name, info.validation_alias),
-            "in": "path" if _is_in_path(endpoint, name) else "query",
+            "in": "path" if endpoint.in_path(name) else "query",
             "required": info.is_required(),
             "description": info.description or "",
             "schema": _inlined(_as_written(schema["properties"][name]), schema.get("$defs", {})),
             **_CSV_STYLE.get(schema["properties"][name].get("type", ""), {}),
         }
         for name, info in model.model_fields.items()
-        if endpoint.method is Method.GET or _is_in_path(endpoint, name)
+        if endpoint.method is Method.GET or endpoint.in_path(name)
     ]
 
 

@@ -8,8 +8,8 @@ from typing import Generic
 
 from analytics_service import __version__
 from analytics_service.cache import answers
-from analytics_service.cache.answers import Found, Tier
-from analytics_service.contract.endpoint import Endpoint
+from analytics_service.cache.answers import CacheResult, Tier
+from analytics_service.contract.endpoint import Read
 from analytics_service.contract.parameters import P
 from analytics_service.contract.principal import Principal
 from analytics_service.http import envelope
@@ -21,7 +21,7 @@ from analytics_service.http.services import Services
 class Question(Generic[P]):
     """What is asked, and by whom."""
 
-    endpoint: Endpoint[P]
+    endpoint: Read[P]
     principal: Principal
     params: P
     seconds: int
@@ -32,29 +32,29 @@ class Question(Generic[P]):
         return answers.key(self.endpoint.path, self.principal, self.params.identity(), version)
 
     @property
-    def asked(self) -> str:
+    def wording_key(self) -> str:
         """Equal for questions in equal words, though `now` has moved on and rows have changed."""
-        return answers.key(self.endpoint.path, self.principal, self.params.asked(), "")
+        return answers.key(self.endpoint.path, self.principal, self.params.wording(), "")
 
 
-async def look_up(services: Services, context: RequestContext, question: Question[P], *, anew: bool) -> Found:
-    """The answer as of a moment between REMEMBERED_SECONDS + STALE_SECONDS ago and now; with `anew` as of now."""
+async def look_up(services: Services, context: RequestContext, question: Question[P], *, no_cache: bool) -> CacheResult:
+    """The answer at most FRESHNESS.max_age_seconds old; with `no_cache` as of now."""
     organisation, span = question.principal.organisation, question.params.range
-    if anew:
+    if no_cache:
         with context.timed("version"):
             await services.versions.renew(organisation)
         return await _fresh(services, context, question)
     version = services.versions.known(organisation, *span)
     if version is not None and (held := services.answers.held(question.key(version))) is not None:
         return held
-    asked = question.asked
+    asked = question.wording_key
     if (stale := services.stale.get(asked)) is not None:
         services.stale.make(asked, partial(_fresh, services, context, question))
-        return Found(stale, Tier.STALE, shared=False)
+        return CacheResult(stale, Tier.STALE, shared=False)
     return await _fresh(services, context, question)
 
 
-async def _fresh(services: Services, context: RequestContext, question: Question[P]) -> Found:
+async def _fresh(services: Services, context: RequestContext, question: Question[P]) -> CacheResult:
     organisation, span = question.principal.organisation, question.params.range
     with context.timed("version"):
         version = await services.versions.version(organisation, *span)
@@ -63,7 +63,7 @@ async def _fresh(services: Services, context: RequestContext, question: Question
         found = await services.answers.get_or(
             question.key(version), partial(_compute, services, context, question), seconds=question.seconds
         )
-    services.stale.keep(question.asked, found.stored, fresh_until=fresh_until)
+    services.stale.keep(question.wording_key, found.stored, fresh_until=fresh_until)
     return found
 
 

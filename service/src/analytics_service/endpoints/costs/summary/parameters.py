@@ -17,8 +17,8 @@ TOP_RANGE: Final = timedelta(days=31)
 
 
 class SummaryParameters(FilteredParameters):
-    usual_range: ClassVar[timedelta] = timedelta(days=30)
-    longest_range: ClassVar[timedelta] = timedelta(days=365)
+    default_range: ClassVar[timedelta] = timedelta(days=30)
+    max_range: ClassVar[timedelta] = timedelta(days=365)
 
     include_trends: bool = True
     """Costs by local day and week, and how fast they grow."""

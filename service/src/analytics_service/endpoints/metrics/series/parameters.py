@@ -25,8 +25,8 @@ class Fill(StrEnum):
 
 
 class MetricParameters(FilteredParameters):
-    usual_range: ClassVar[timedelta] = timedelta(hours=24)
-    longest_range: ClassVar[timedelta] = timedelta(days=90)
+    default_range: ClassVar[timedelta] = timedelta(hours=24)
+    max_range: ClassVar[timedelta] = timedelta(days=90)
 
     metrics: Annotated[tuple[Metric, ...], *CSV, Field(min_length=1, max_length=20)]
     interval: Interval | Literal["auto"] = Interval.HOUR

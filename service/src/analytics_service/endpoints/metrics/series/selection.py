@@ -93,7 +93,7 @@ def _by_detail(params: "MetricParameters", asked: Beyond) -> Route:
 
 def _must_fit(params: "MetricParameters", level: Level, field: str, why: str) -> None:
     if not _fits(params, level):
-        raise RequestError(Problem.RANGE_TOO_LARGE, f"beyond {days(params.exact_range)} {why}", field=field)
+        raise RequestError(Problem.RANGE_TOO_LARGE, f"beyond {days(params.max_raw_range)} {why}", field=field)
 
 
 def _fits(params: "MetricParameters", level: Level) -> bool:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
-from analytics_service.contract.parameters import CSV, Parameters, Text
+from analytics_service.contract.parameters import CSV, RangedParameters, Text
 
 MOST_SPANS: Final = 5_000
 MOST_WITH_TEXT: Final = 200
@@ -16,12 +16,11 @@ class DetailInclude(StrEnum):
     IO = "io"
 
 
-class DetailParameters(Parameters):
+class DetailParameters(RangedParameters):
     """A trace is found whenever it was; a range makes that cheaper in a store of many years."""
 
-    usual_range: ClassVar[timedelta] = timedelta(days=365 * 50)
-    longest_range: ClassVar[timedelta] = timedelta(days=365 * 231)
-    ahead: ClassVar[timedelta] = timedelta(days=1)  # clocks of clients run ahead
+    default_range: ClassVar[timedelta | None] = None
+    max_range: ClassVar[timedelta | None] = None
 
     trace_id: Text
     include: Annotated[tuple[DetailInclude, ...], *CSV] = ()

@@ -8,8 +8,7 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import Field as Bounds
 from pydantic import WithJsonSchema, model_validator
 
-from analytics_service.contract.cursor import PagedParameters
-from analytics_service.contract.parameters import CSV, Text, days
+from analytics_service.contract.parameters import CSV, PagedParameters, Text, days
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.traces.fields import Field, Sort, Status, shown
 from analytics_service.endpoints.traces.list.children import MOST_PARENTS
@@ -43,8 +42,8 @@ Tokens = Annotated[int, Bounds(ge=0, lt=2**63)]
 class TraceParameters(PagedParameters):
     """Every filter narrows; several together mean all of them."""
 
-    usual_range: ClassVar[timedelta] = timedelta(hours=24)
-    longest_range: ClassVar[timedelta] = timedelta(days=90)
+    default_range: ClassVar[timedelta] = timedelta(hours=24)
+    max_range: ClassVar[timedelta] = timedelta(days=90)
 
     trace_id: Text | None = None
     project_id: Text | None = None

@@ -7,8 +7,8 @@ in an organisation.
 from datetime import datetime
 from decimal import Decimal
 
-from analytics_service.contract.cursor import Keyset
 from analytics_service.contract.endpoint import Row
+from analytics_service.contract.parameters import Keyset
 from analytics_service.contract.principal import Principal
 from analytics_service.database.arguments import Arguments
 from analytics_service.database.query import Query
