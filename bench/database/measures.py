@@ -15,7 +15,7 @@ from analytics_service.database.edition import Edition, inspect
 from analytics_service.database.query import Query
 from analytics_service.endpoints.metrics.series import statement
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
-from analytics_service.endpoints.metrics.series.selection import Route
+from analytics_service.endpoints.metrics.series.selection import RollupSelection
 from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.fields import COLUMNS
 from analytics_service.ingest.load import load, sources
@@ -95,7 +95,7 @@ async def _load(connection: Any, path: Path, options: Options, _parsed: list[lis
 
 
 async def asked(connection: Any, count: int, *, rounds: int) -> Asked:
-    by_rollup, by_raw = _statement(DASHBOARD), _statement(DASHBOARD, Route(level=Level.RAW))
+    by_rollup, by_raw = _statement(DASHBOARD), _statement(DASHBOARD, RollupSelection(level=Level.RAW))
     await answered(connection, by_rollup)
     rollup = [await timed(partial(answered, connection, by_rollup)) for _ in range(rounds * 20)]
     long = {}
@@ -107,7 +107,7 @@ async def asked(connection: Any, count: int, *, rounds: int) -> Asked:
     return Asked(rows=count, rollup=median(rollup), raw=median(raw), percentiles=long[PERCENTILES], users=long[USERS])
 
 
-def _statement(asked: Sequence[tuple[str, str]], route: Route | None = None) -> Query:
+def _statement(asked: Sequence[tuple[str, str]], route: RollupSelection | None = None) -> Query:
     params = parse(MetricParameters, list(asked), now=END)
     if route is not None:
         params.__dict__["route"] = route

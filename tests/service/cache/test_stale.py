@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from analytics_service.cache.answers import stored
-from analytics_service.cache.stale import Stale
+from analytics_service.cache.stale import StaleAnswers
 from analytics_service.errors import DatabaseUnavailable
 from analytics_service.units.freshness import FRESHNESS
 from tests.service.cache.test_cache import Clock
@@ -25,8 +25,8 @@ async def ask(client: Client, **headers: str) -> Response:
 
 def test_an_answer_is_stale_for_a_bounded_time() -> None:
     clock = Clock()
-    stale = Stale(clock=clock)
-    stale.keep("q", stored(b"a"), fresh_until=clock.now + 1)
+    stale = StaleAnswers(clock=clock)
+    stale.put("q", stored(b"a"), fresh_until=clock.now + 1)
     clock.now += 1 + FRESHNESS.stale_seconds - 0.001
     assert stale.get("q") == stored(b"a")
     assert stale.get("another") is None
@@ -35,7 +35,7 @@ def test_an_answer_is_stale_for_a_bounded_time() -> None:
 
 
 async def test_a_question_is_made_anew_once_at_a_time() -> None:
-    stale, runs, go = Stale(), list[str](), asyncio.Event()
+    stale, runs, go = StaleAnswers(), list[str](), asyncio.Event()
 
     async def make() -> None:
         runs.append("began")
@@ -43,12 +43,12 @@ async def test_a_question_is_made_anew_once_at_a_time() -> None:
         raise DatabaseUnavailable("gone")
 
     for _ in range(3):
-        stale.make("q", make)
+        stale.refresh("q", make)
         await asyncio.sleep(0)
     go.set()
-    while stale._making:  # noqa: ASYNC110 - nothing tells
+    while stale._refreshing:  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0)
-    stale.make("q", make)
+    stale.refresh("q", make)
     await asyncio.sleep(0)
     await stale.close()
     assert runs == ["began", "began"]

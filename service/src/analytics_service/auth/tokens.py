@@ -78,15 +78,15 @@ class Signer:
             claims = Claims.model_validate(self._decoded(token))
             expires = datetime.fromtimestamp(claims.exp + LEEWAY_SECONDS, UTC)
         except jwt.ExpiredSignatureError:
-            raise refused(Problem.TOKEN_EXPIRED, "the token has expired; get a new one") from None
+            raise unauthorized(Problem.TOKEN_EXPIRED, "the token has expired; get a new one") from None
         except jwt.MissingRequiredClaimError as error:
-            raise refused(Problem.INVALID_TOKEN, f"the token lacks the claim `{error.claim}`") from None
+            raise unauthorized(Problem.INVALID_TOKEN, f"the token lacks the claim `{error.claim}`") from None
         except ValidationError as error:
             claim = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-            raise refused(Problem.INVALID_TOKEN, f"the claim `{claim}` is missing or not of its kind") from None
+            raise unauthorized(Problem.INVALID_TOKEN, f"the claim `{claim}` is missing or not of its kind") from None
         except (jwt.InvalidTokenError, OverflowError, ValueError, OSError):
             # one text for every forgery: which check failed is nobody's business
-            raise refused(Problem.INVALID_TOKEN, "the token is not one that this service accepts") from None
+            raise unauthorized(Problem.INVALID_TOKEN, "the token is not one that this service accepts") from None
         return Verified(principal=claims.principal(), expires=expires, identity=claims.jti)
 
     def _decoded(self, token: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Signer:
         )
 
 
-def refused(problem: Problem, detail: str) -> RequestError:
+def unauthorized(problem: Problem, detail: str) -> RequestError:
     challenge = 'Bearer realm="analytics"'
     if problem is not Problem.AUTHENTICATION_REQUIRED:
         challenge += ', error="invalid_token"'

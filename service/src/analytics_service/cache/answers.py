@@ -12,9 +12,9 @@ from hashlib import sha256
 from typing import Any, Final
 
 from analytics_service import __version__
-from analytics_service.cache.memory import Memory, Stored
+from analytics_service.cache.memory import ByteBoundedLru, Stored
 from analytics_service.cache.redis import Redis, RedisUnavailable
-from analytics_service.cache.single_flight import Flights
+from analytics_service.cache.single_flight import SingleFlight
 from analytics_service.contract.principal import Principal
 
 _PREFIX: Final = "analytics:answer:"
@@ -55,21 +55,21 @@ def stored(body: bytes) -> Stored:
     return Stored(tag=sha256(body).hexdigest()[:_TAG_BYTES], body=body)
 
 
-class Answers:
+class AnswerCache:
     def __init__(
-        self, redis: Redis | None, *, most_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.monotonic
+        self, redis: Redis | None, *, max_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._redis = redis
-        self._memory: Memory[str, Stored] = Memory(most_bytes=most_bytes)
+        self._memory: ByteBoundedLru[str, Stored] = ByteBoundedLru(max_bytes=max_bytes)
         self._clock = clock
-        self._flights: Flights[tuple[Stored, Tier]] = Flights()
+        self._calls: SingleFlight[tuple[Stored, Tier]] = SingleFlight()
 
     @property
     def size(self) -> int:
         """Bytes, about, of what this process holds."""
         return self._memory.size
 
-    def held(self, name: str) -> CacheResult | None:
+    def in_memory(self, name: str) -> CacheResult | None:
         """What this process knows."""
         hit = self._memory.get(name, self._clock())
         return None if hit is None else CacheResult(hit, Tier.MEMORY, shared=False)
@@ -78,9 +78,9 @@ class Answers:
         self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], *, seconds: int
     ) -> CacheResult:
         """What is stored under `name`, or what `compute` says, which is then stored for `seconds`."""
-        if (held := self.held(name)) is not None:
+        if (held := self.in_memory(name)) is not None:
             return held
-        (answer, tier), first = await self._flights.join(name, lambda: self._fill(name, compute, seconds))
+        (answer, tier), first = await self._calls.join(name, lambda: self._fill(name, compute, seconds))
         return CacheResult(answer, tier, shared=not first)
 
     async def _fill(

@@ -6,26 +6,26 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
 
-from analytics_service.cache.single_flight import Flights
+from analytics_service.cache.single_flight import SingleFlight
 from analytics_service.rollups.versions import DayVersions
 from analytics_service.units.freshness import FRESHNESS
 
 Ask = Callable[[str], Coroutine[Any, Any, DayVersions]]
 
 
-class Versions:
+class VersionCache:
     def __init__(self, ask: Ask, *, clock: Callable[[], float] = time.monotonic, capacity: int = 1_000) -> None:
         self._ask = ask
         self._clock = clock
         self._capacity = capacity
-        self._flights: Flights[DayVersions] = Flights()
+        self._calls: SingleFlight[DayVersions] = SingleFlight()
         self._known: OrderedDict[str, tuple[float, DayVersions]] = OrderedDict()
 
     async def version(self, organisation: str, start: datetime, end: datetime) -> str:
         """The version as of a moment between one second ago and now."""
         if (known := self.known(organisation, start, end)) is not None:
             return known
-        found, _ = await self._flights.join(organisation, lambda: self.renew(organisation))
+        found, _ = await self._calls.join(organisation, lambda: self.renew(organisation))
         return found.of(start, end)
 
     def known(self, organisation: str, start: datetime, end: datetime) -> str | None:

@@ -22,12 +22,12 @@ class FilteredParameters(RangedParameters):
     """Of questions that no rollup answers: each request of the range is read."""
 
     @property
-    def is_short(self) -> bool:
+    def within_raw_range(self) -> bool:
         return self.range.length <= self.max_raw_range
 
-    def must_be_short(self, field: str, reason: str) -> None:
+    def require_raw_range(self, field: str, reason: str) -> None:
         """Raises RequestError when the range is too long for what only single requests know."""
-        if not self.is_short:
+        if not self.within_raw_range:
             raise RequestError(
                 Problem.RANGE_TOO_LARGE,
                 f"{reason} is computed from each request: the range may be at most {days(self.max_raw_range)} long",

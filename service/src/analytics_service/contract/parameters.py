@@ -160,7 +160,7 @@ def parse(model: type[P], given: Iterable[tuple[str, object]], *, now: datetime)
     values: dict[str, object] = {}
     for name, value in given:
         if name in values:
-            raise RequestError(Problem.INVALID_PARAMETER, f"{shown(name)} is given twice", field=shown(name))
+            raise RequestError(Problem.INVALID_PARAMETER, f"{printable(name)} is given twice", field=printable(name))
         values[name] = value
     try:
         return model.model_validate(values, context=times.floored(now.astimezone(UTC)))
@@ -174,7 +174,7 @@ def _refusal(error: ValidationError, model: type[Parameters], values: Mapping[st
     place = [str(part) for part in first["loc"]]
     if place and isinstance(values.get(place[0]), str):
         del place[1:]  # a list in a query string is one value
-    field = shown(".".join(place)) if place else None
+    field = printable(".".join(place)) if place else None
     if first["type"] == "extra_forbidden" and len(place) == 1:
         known = ", ".join(sorted(names(model)))
         return RequestError(
@@ -193,6 +193,6 @@ def wire_name(name: str, alias: object) -> str:
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias or name)
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A client's own word, short and harmless enough for an error text."""
     return "".join(char if char.isprintable() else "?" for char in name[:64])

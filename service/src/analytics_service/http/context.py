@@ -65,7 +65,7 @@ class RequestContext:
 CONTEXT: Final = web.RequestKey("context", RequestContext)
 
 
-def new(request: web.Request) -> RequestContext:
+def from_request(request: web.Request) -> RequestContext:
     """A client's own request id is kept when it is harmless; anything else gets one of ours."""
     given = request.headers.get("X-Request-ID", "")
     parent = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))

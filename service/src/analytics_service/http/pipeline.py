@@ -34,7 +34,7 @@ def handler(endpoint: Endpoint[Any], services: Services) -> Handler:
         except RequestError as error:
             if endpoint.method is Method.GET:
                 raise
-            raise error.of_body() from None
+            raise error.for_body() from None
 
     return handle
 
@@ -75,6 +75,6 @@ async def _given(endpoint: Endpoint[P], request: web.Request) -> Iterable[tuple[
     if endpoint.method is Method.GET:
         return chain(request.match_info.items(), request.query.items())
     for name in request.query:
-        field = parameters.shown(name)
+        field = parameters.printable(name)
         raise RequestError(Problem.UNKNOWN_PARAMETER, f"{field} must be a member of the body", field=field)
     return chain(request.match_info.items(), (await bodies.read(request)).items())

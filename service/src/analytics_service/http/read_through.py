@@ -45,11 +45,11 @@ async def look_up(services: Services, context: RequestContext, question: Questio
             await services.versions.renew(organisation)
         return await _fresh(services, context, question)
     version = services.versions.known(organisation, *span)
-    if version is not None and (held := services.answers.held(question.key(version))) is not None:
+    if version is not None and (held := services.answers.in_memory(question.key(version))) is not None:
         return held
     asked = question.wording_key
     if (stale := services.stale.get(asked)) is not None:
-        services.stale.make(asked, partial(_fresh, services, context, question))
+        services.stale.refresh(asked, partial(_fresh, services, context, question))
         return CacheResult(stale, Tier.STALE, shared=False)
     return await _fresh(services, context, question)
 
@@ -63,7 +63,7 @@ async def _fresh(services: Services, context: RequestContext, question: Question
         found = await services.answers.get_or(
             question.key(version), partial(_compute, services, context, question), seconds=question.seconds
         )
-    services.stale.keep(question.wording_key, found.stored, fresh_until=fresh_until)
+    services.stale.put(question.wording_key, found.stored, fresh_until=fresh_until)
     return found
 
 

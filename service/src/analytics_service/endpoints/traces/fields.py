@@ -67,16 +67,16 @@ Field = StrEnum("Field", {name.upper(): name for name in Trace.__annotations__})
 COLUMNS: Mapping[str, str] = MappingProxyType({"duration_ms": "duration_us", "ttft_ms": "ttft_us"})
 """Where a field's column has another name."""
 
-ON_REQUEST: Final = MappingProxyType(
+OPT_IN_FIELDS: Final = MappingProxyType(
     {"io": frozenset({"input_text", "output_text"}), "attributes": frozenset({"attributes"})}
 )
 """Long fields, which an answer has only when `include` or `fields` asks for them."""
 
 
-def shown(chosen: Iterable[str] | None, include: Iterable[str]) -> tuple[str, ...]:
+def selected_fields(chosen: Iterable[str] | None, include: Iterable[str]) -> tuple[str, ...]:
     """The fields of an answer in the order of Trace: the chosen ones, else all but the long ones, and the included."""
-    long = frozenset[str]().union(*ON_REQUEST.values())
-    included = frozenset[str]().union(*(ON_REQUEST.get(one, frozenset()) for one in include))
+    long = frozenset[str]().union(*OPT_IN_FIELDS.values())
+    included = frozenset[str]().union(*(OPT_IN_FIELDS.get(one, frozenset()) for one in include))
     wanted = included | (frozenset(Trace.__annotations__) - long if chosen is None else frozenset(chosen))
     return tuple(name for name in Trace.__annotations__ if name in wanted)
 
@@ -95,7 +95,7 @@ class Sort(StrEnum):
     ENVIRONMENT = "environment"
 
 
-KINDS: Final[Mapping[Sort, type[int] | type[Decimal]]] = MappingProxyType(
+SORT_TYPES: Final[Mapping[Sort, type[int] | type[Decimal]]] = MappingProxyType(
     {Sort.DURATION_MS: int, Sort.TTFT_MS: int, Sort.TOTAL_TOKENS: int, Sort.TOTAL_COST_USD: Decimal}
 )
 """What a sorted column holds when it is not text; `ts` is the key of every order anyway."""
@@ -110,13 +110,13 @@ def trace(row: Row, fields: Sequence[str]) -> dict[str, Any]:
     """The fields that have a value; an empty dimension is one that nobody gave."""
     values = ((name, row[column(name)]) for name in fields)
     return {
-        name: _SHOWN[name](value) if name in _SHOWN else value
+        name: _FORMATTERS[name](value) if name in _FORMATTERS else value
         for name, value in values
         if value is not None and value != ""
     }
 
 
-_SHOWN: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(
+_FORMATTERS: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "duration_ms": decimals.milliseconds,
         "ttft_ms": decimals.milliseconds,

@@ -13,7 +13,7 @@ from analytics_service.rollups.query import WATERMARK, requests
 from analytics_service.units import intervals
 from analytics_service.units.intervals import Interval
 
-MOST_ROWS: Final = 10_000
+MAX_GROUPS: Final = 10_000
 """Groups of an answer."""
 
 
@@ -46,7 +46,7 @@ def query(principal: Principal, params: SummaryParameters) -> Query:
 wanted AS (SELECT r.*, {day} AS day FROM requests AS r WHERE {narrowed})
 SELECT parts.*, w.*
 FROM ({" UNION ALL ".join(parts)}) AS parts CROSS JOIN ({WATERMARK}) AS w
-LIMIT {arguments.add(MOST_ROWS + 1)}""",
+LIMIT {arguments.add(MAX_GROUPS + 1)}""",
         args=arguments.values,
         searches=params.include_top_traces or params.level is Level.RAW,
     )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from analytics_service.endpoints.metrics.series.names import (
     LATENCIES,
-    MEASURED,
     PERCENTILES,
+    VALUE_METRICS,
     Aggregation,
     Metric,
     column_name,
@@ -17,7 +17,7 @@ from analytics_service.rollups import sketches
 def percentiles(params: MetricParameters, rows: str, keys: Sequence[str]) -> str:
     """Columns as those of percentiles from raw, in microseconds: the first bin that holds at least the share of all."""
     keyed = ", ".join(keys)
-    columns = ", ".join(_percentile(metric, one) for metric, one in wanted(params))
+    columns = ", ".join(_percentile(metric, one) for metric, one in percentile_columns(params))
     return f"""
 SELECT {keyed}, {columns}
 FROM (
@@ -28,7 +28,7 @@ FROM (
 GROUP BY {keyed}"""
 
 
-def wanted(params: MetricParameters) -> list[tuple[Metric, Aggregation]]:
+def percentile_columns(params: MetricParameters) -> list[tuple[Metric, Aggregation]]:
     return [
         (metric, one)
         for metric in params.metrics
@@ -39,7 +39,7 @@ def wanted(params: MetricParameters) -> list[tuple[Metric, Aggregation]]:
 
 
 def _percentile(metric: Metric, one: Aggregation) -> str:
-    reached = f"measure = '{MEASURED[metric].column}' AND reached >= {PERCENTILES[one]} * whole"
+    reached = f"measure = '{VALUE_METRICS[metric].column}' AND reached >= {PERCENTILES[one]} * whole"
     return f"{sketches.value_of(f'min(bin) FILTER (WHERE {reached})')} AS {column_name(metric, one)}"
 
 

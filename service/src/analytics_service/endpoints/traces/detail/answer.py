@@ -10,7 +10,7 @@ from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.traces.detail import tree
 from analytics_service.endpoints.traces.detail.parameters import DetailParameters
 from analytics_service.endpoints.traces.detail.statement import ADDED
-from analytics_service.endpoints.traces.fields import Status, shown, trace
+from analytics_service.endpoints.traces.fields import Status, selected_fields, trace
 from analytics_service.rollups.levels import Level
 from analytics_service.units import decimals
 
@@ -23,14 +23,14 @@ def answer(params: DetailParameters, rows: Sequence[Row]) -> Answer:
             "no span of this trace is in the range and in the projects of the token",
             field="trace_id",
         )
-    if len(rows) > params.most:
+    if len(rows) > params.max_spans:
         raise RequestError(
             Problem.RANGE_TOO_LARGE,
-            f"the trace has more than {params.most} spans; ask for a part of it with from and to, "
+            f"the trace has more than {params.max_spans} spans; ask for a part of it with from and to, "
             "or page through GET /api/v1/traces?trace_id=",
             field="trace_id",
         )
-    fields = shown(None, params.include)
+    fields = selected_fields(None, params.include)
     spans = [tree.Node(row["span_id"], row["parent_span_id"], trace(row, fields)) for row in rows]
     return Answer(
         data={
@@ -38,7 +38,7 @@ def answer(params: DetailParameters, rows: Sequence[Row]) -> Answer:
             "start": rows[0]["ts"],
             "duration_ms": _duration(rows),
             "totals": _totals(rows),
-            "spans": tree.grown(spans),
+            "spans": tree.build_tree(spans),
         },
         source=Level.RAW,
     )

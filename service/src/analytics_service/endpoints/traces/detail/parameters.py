@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Final
 
 from analytics_service.contract.parameters import CSV, RangedParameters, Text
 
-MOST_SPANS: Final = 5_000
-MOST_WITH_TEXT: Final = 200
+MAX_SPANS: Final = 5_000
+MAX_SPANS_WITH_TEXT: Final = 200
 """Inputs and outputs may be megabytes each."""
 
 
@@ -27,5 +27,5 @@ class DetailParameters(RangedParameters):
     """Adds long fields: `attributes`; `io`: input_text and output_text."""
 
     @property
-    def most(self) -> int:
-        return MOST_WITH_TEXT if DetailInclude.IO in self.include else MOST_SPANS
+    def max_spans(self) -> int:
+        return MAX_SPANS_WITH_TEXT if DetailInclude.IO in self.include else MAX_SPANS

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from analytics_service.endpoints.traces.fields import Trace
 from analytics_service.units.decimals import Number
 
-MOST_LEVELS: Final = 100
+MAX_DEPTH: Final = 100
 
 
 class Span(Trace, total=False):
@@ -49,7 +49,7 @@ class Node(NamedTuple):
     fields: dict[str, Any]
 
 
-def grown(spans: Sequence[Node]) -> list[dict[str, Any]]:
+def build_tree(spans: Sequence[Node]) -> list[dict[str, Any]]:
     """The roots, each with its `children`; brothers and sisters in the given order. The fields are changed in place."""
     parents = _parents(spans)
     below: dict[int, list[int]] = {}
@@ -59,11 +59,11 @@ def grown(spans: Sequence[Node]) -> list[dict[str, Any]]:
     roots = [number for number, parent in enumerate(parents) if parent is None]
     placed = set[int]()
     for root in roots:
-        _grow(root, spans, below, placed)
+        _attach(root, spans, below, placed)
     for number in range(len(spans)):
         if number not in placed:
             roots.append(_first_of_cycle(number, parents))
-            _grow(roots[-1], spans, below, placed)
+            _attach(roots[-1], spans, below, placed)
     return [spans[root].fields for root in sorted(roots)]
 
 
@@ -86,7 +86,7 @@ def _first_of_cycle(start: int, parents: Sequence[int | None]) -> int:
     return min(ancestors[ancestors.index(number) :]) if number is not None else start
 
 
-def _grow(root: int, spans: Sequence[Node], below: Mapping[int, Sequence[int]], placed: set[int]) -> None:
+def _attach(root: int, spans: Sequence[Node], below: Mapping[int, Sequence[int]], placed: set[int]) -> None:
     placed.add(root)
     due = [(root, root, 1)]
     """A span, the one that takes its children, and the level that they would have."""
@@ -95,4 +95,4 @@ def _grow(root: int, spans: Sequence[Node], below: Mapping[int, Sequence[int]], 
             if child not in placed:
                 placed.add(child)
                 spans[home].fields.setdefault("children", []).append(spans[child].fields)
-                due.append((child, child, level + 1) if level + 1 < MOST_LEVELS else (child, home, level))
+                due.append((child, child, level + 1) if level + 1 < MAX_DEPTH else (child, home, level))

@@ -6,11 +6,11 @@ from typing import Final
 
 from analytics_service.contract.endpoint import Row
 
-MOST_CHILDREN: Final = 100
+MAX_CHILDREN: Final = 100
 """Of one span; the list says where there are more."""
 CHILDREN_LAST: Final = "child_of NULLS FIRST, place"
 """The order of the rows of a page and its children."""
-MOST_PARENTS: Final = 100
+MAX_PARENTS: Final = 100
 """Spans of a page that has children."""
 
 
@@ -34,7 +34,7 @@ FROM page AS p CROSS JOIN LATERAL (
     AND t.ts >= $3::timestamptz AND t.ts < $4::timestamptz
     AND t.trace_id = p.key_trace AND t.parent_span_id = p.key_span
   ORDER BY t.ts, t.span_id
-  LIMIT {MOST_CHILDREN + 1}
+  LIMIT {MAX_CHILDREN + 1}
 ) AS c"""
 
 

@@ -12,7 +12,7 @@ from analytics_service.contract.parameters import Keyset
 from analytics_service.contract.principal import Principal
 from analytics_service.database.arguments import Arguments
 from analytics_service.database.query import Query
-from analytics_service.endpoints.traces.fields import KINDS, Sort, column
+from analytics_service.endpoints.traces.fields import SORT_TYPES, Sort, column
 from analytics_service.endpoints.traces.list.children import CHILDREN_LAST, with_children
 from analytics_service.endpoints.traces.list.parameters import Include, Order, TraceParameters
 from analytics_service.rollups.query import KEPT
@@ -38,7 +38,7 @@ def query(principal: Principal, params: TraceParameters) -> Query:
     """
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     filters = " AND ".join(_filters(params, arguments))
-    columns = [column(name) for name in params.shown]
+    columns = [column(name) for name in params.selected_fields]
     keys = _keys(params.sort_by)
     if Include.TOTAL in params.include:
         keys["total"] = f"(SELECT count(*) FROM traces AS t WHERE {filters})"
@@ -48,14 +48,14 @@ def query(principal: Principal, params: TraceParameters) -> Query:
     page = f"""
 SELECT {", ".join([*(f"t.{name}" for name in columns), *(f"{said} AS {name}" for name, said in keys.items())])}
 FROM traces AS t
-WHERE {filters}{_beyond(params, arguments)}
+WHERE {filters}{_after_cursor(params, arguments)}
 ORDER BY {order}
 LIMIT {arguments.add(params.limit + 1)}"""
     again = _order(params, *(f"p.{name}" for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
         page, again = with_children(page, columns, [name for name in keys if name != "place"]), CHILDREN_LAST
     sql = f"SELECT k.since, p.* FROM ({KEPT}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
-    return Query(sql=sql, args=arguments.values, searches=_sees_every_row(params))
+    return Query(sql=sql, args=arguments.values, searches=_scans_range(params))
 
 
 def key(row: Row, sort: Sort) -> Keyset:
@@ -65,7 +65,7 @@ def key(row: Row, sort: Sort) -> Keyset:
     return (None if value is None else str(value), *place)
 
 
-def _sees_every_row(params: TraceParameters) -> bool:
+def _scans_range(params: TraceParameters) -> bool:
     return params.search is not None or params.sort_by is not Sort.TS or Include.TOTAL in params.include
 
 
@@ -94,7 +94,7 @@ def _filters(params: TraceParameters, arguments: Arguments) -> list[str]:
     if params.tags:
         said.append(f"t.tags @> {arguments.add(list(params.tags))}::text[]")
     if params.search is not None:
-        pattern = arguments.add(f"%{_literally(params.search)}%")
+        pattern = arguments.add(f"%{_like_literal(params.search)}%")
         said.append(f"(t.input_text ILIKE {pattern} OR t.output_text ILIKE {pattern})")
     return said
 
@@ -113,7 +113,7 @@ def _bounds(params: TraceParameters) -> tuple[tuple[str, Decimal | None, Decimal
     )
 
 
-def _literally(text: str) -> str:
+def _like_literal(text: str) -> str:
     """Text that LIKE takes as it is written."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
@@ -125,7 +125,7 @@ def _order(params: TraceParameters, *keys: str) -> str:
     return order if params.sort_by is Sort.TS else f"({keys[0]} IS NULL), {order}"
 
 
-def _beyond(params: TraceParameters, arguments: Arguments) -> str:
+def _after_cursor(params: TraceParameters, arguments: Arguments) -> str:
     """The condition that leaves the rows after the cursor's, in the order of `_order`."""
     if params.after is None:
         return ""
@@ -139,7 +139,7 @@ def _beyond(params: TraceParameters, arguments: Arguments) -> str:
     name = column(params.sort_by)
     if value is None:
         return f" AND t.{name} IS NULL AND (t.ts, t.trace_id, t.span_id) {beyond} ({place})"
-    given = arguments.add(KINDS[params.sort_by](value) if params.sort_by in KINDS else value)
+    given = arguments.add(SORT_TYPES[params.sort_by](value) if params.sort_by in SORT_TYPES else value)
     return (
         f" AND (t.{name} IS NULL OR "
         f"(t.{name}, t.ts, t.trace_id, t.span_id) {beyond} ({given}::{_sql_type(params.sort_by)}, {place}))"
@@ -147,5 +147,5 @@ def _beyond(params: TraceParameters, arguments: Arguments) -> str:
 
 
 def _sql_type(sort: Sort) -> str:
-    kind = KINDS.get(sort)
+    kind = SORT_TYPES.get(sort)
     return "text" if kind is None else {int: "bigint", Decimal: "numeric"}[kind]
