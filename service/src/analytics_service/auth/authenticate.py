@@ -1,4 +1,4 @@
-"""From the headers of a request to its principal, remembering credentials that were checked before."""
+"""Authenticates requests by their headers, with a cache of verified credentials."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -12,25 +12,25 @@ from analytics_service.contract.principal import Permission, Principal
 from analytics_service.contract.problems import Problem, RequestError
 
 MAX_CREDENTIAL_CHARACTERS = 8 * 1024
-"""Characters of a credential that is looked at: hashing it and checking it cost time for every one of them."""
+"""Longer credentials are refused unread: hashing and checking cost time for each character."""
 
 
 class Scheme(StrEnum):
-    """How a credential is presented."""
+    """Scheme of a credential."""
 
     TOKEN = "token"  # noqa: S105 - no secret
     API_KEY = "api_key"
 
 
 class Verifier(Protocol):
-    """Checks the credentials of one scheme; it may have to ask for keys that it does not know yet."""
+    """Verifies the credentials of one scheme; may have to fetch keys."""
 
     async def identify(self, credential: str, /) -> Verified:
-        """RequestError with status 401 for one that proves nothing."""
+        """Returns the verified principal; RequestError with status 401 where the credential is invalid."""
 
 
 class Authenticator:
-    """Remembers the last `capacity` credentials by their hash; what was refused is checked anew each time.
+    """Caches the last `capacity` verified credentials by their hash; refused ones are checked each time.
 
     `is_revoked` is asked with the identity of every credential at every request, remembered or not.
     """
@@ -49,7 +49,7 @@ class Authenticator:
         self._verified: OrderedDict[bytes, Verified] = OrderedDict()
 
     async def authenticate(self, headers: Mapping[str, str], now: datetime) -> Verified:
-        """The principal and how long it is one; RequestError with status 401 when the headers prove none."""
+        """Returns the principal and its expiry; RequestError with status 401 without a valid credential."""
         scheme, credential = read_credential(headers)
         verified = await self._identified(scheme, credential, now)
         if verified.identity is not None and self._is_revoked(verified.identity):
@@ -80,7 +80,7 @@ class Authenticator:
 
 
 def read_credential(headers: Mapping[str, str]) -> tuple[Scheme, str]:
-    """The token of an Authorization header of the scheme Bearer, else the API key."""
+    """Returns the token of `Authorization: Bearer`, else the API key."""
     authorization, key = headers.get("Authorization"), headers.get("X-API-Key")
     if authorization is None and key is None:
         raise unauthorized(Problem.AUTHENTICATION_REQUIRED, "send a token as `Authorization: Bearer <token>`")

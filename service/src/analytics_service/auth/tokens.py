@@ -18,14 +18,14 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Claims(BaseModel):
-    """What a token says; claims that are not listed here are other people's and are left alone."""
+    """Claims of a token; others are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     sub: Name
     org_id: Name
     projects: Annotated[list[Name], Field(max_length=1000)]
-    """Required, so that forgetting it does not mean everything; [] is every project of the organisation."""
+    """Required, so that a forgotten claim does not grant everything; [] is every project of the organisation."""
     role: Annotated[Role, Field(strict=False)]
     permissions: Annotated[list[Annotated[Permission, Field(strict=False)]], Field(max_length=100)] = []
     exp: int | float
@@ -69,11 +69,11 @@ class Signer:
         )
 
     async def identify(self, credential: str) -> Verified:
-        """`verify`, as what the headers are checked with."""
+        """Implements authenticate.Verifier."""
         return self.verify(credential)
 
     def verify(self, token: str) -> Verified:
-        """The principal of a token that is ours, whole and in time; else RequestError with status 401."""
+        """Returns the principal of a valid token; else RequestError with status 401."""
         try:
             claims = Claims.model_validate(self._decoded(token))
             expires = datetime.fromtimestamp(claims.exp + LEEWAY_SECONDS, UTC)

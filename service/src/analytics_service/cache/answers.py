@@ -1,4 +1,4 @@
-"""The cache of finished answers: this process over Redis, with one computation at a time for each key.
+"""Cache of finished answers: memory over Redis, with one computation at a time for each key.
 
 A key holds everything that an answer depends on, the state of the data included, so an entry is never wrong; its time
 to live only bounds how long nobody's answers take up room.
@@ -25,7 +25,7 @@ class Tier(StrEnum):
     MEMORY = "memory"
     REDIS = "redis"
     STALE = "stale"
-    """Of this process too, and right a moment ago."""
+    """From memory, of an expired version."""
     NONE = "none"
 
 
@@ -34,11 +34,11 @@ class CacheResult:
     stored: Stored
     tier: Tier
     shared: bool
-    """Somebody else's computation, which was under way."""
+    """Whether another request computed it."""
 
 
 def key(path: str, principal: Principal, identity: bytes, version: str) -> str:
-    """Different whenever anything that the answer depends on is; the parts' lengths keep them apart.
+    """Returns a key that differs whenever anything differs that the answer depends on; lengths delimit its parts.
 
     The release is one of them: two of them share a Redis while the pods are replaced, and may write bodies differently.
     """
@@ -66,18 +66,18 @@ class AnswerCache:
 
     @property
     def size(self) -> int:
-        """Bytes, about, of what this process holds."""
+        """Approximate size of the entries in memory, in bytes."""
         return self._memory.size
 
     def in_memory(self, name: str) -> CacheResult | None:
-        """What this process knows."""
+        """Returns the entry in memory; None where there is none."""
         hit = self._memory.get(name, self._clock())
         return None if hit is None else CacheResult(hit, Tier.MEMORY, shared=False)
 
     async def get_or(
         self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], *, seconds: int
     ) -> CacheResult:
-        """What is stored under `name`, or what `compute` says, which is then stored for `seconds`."""
+        """Returns the entry `name`, else the result of `compute`, which is stored for `seconds`."""
         if (held := self.in_memory(name)) is not None:
             return held
         (answer, tier), first = await self._calls.join(name, lambda: self._fill(name, compute, seconds))

@@ -1,4 +1,4 @@
-"""Finished bytes in this process: the least recently used go first when they hold more than a bound."""
+"""An LRU cache that is bounded by the bytes of its entries."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ V = TypeVar("V", bound=Weighed)
 
 
 class ByteBoundedLru(Generic[K, V]):
-    """Entries are found until their time is over or their room is needed; one too large for all of it is not kept."""
+    """Holds entries until they expire or are evicted; an entry larger than the bound is not stored."""
 
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes

@@ -23,11 +23,11 @@ from redis.exceptions import NoScriptError, ResponseError
 from analytics_service.errors import ServiceError
 
 TIMEOUT_SECONDS: Final = 0.25
-"""The longest that one command, with its connection, may hold up a request."""
+"""Timeout of one exchange, its connection included."""
 CIRCUIT_OPEN_SECONDS: Final = 2.0
-"""After a failure nobody asks Redis for so long; then one command tries."""
+"""How long the circuit stays open after a failure; then one command probes."""
 PUT_DELAY_SECONDS: Final = 0.005
-"""What nobody waits for travels with other commands, or alone after this time."""
+"""A write that nobody awaits is sent with other commands, or alone after this time."""
 _MAX_CONNECTIONS: Final = 32
 
 _log = structlog.get_logger(__name__)
@@ -36,27 +36,27 @@ _Command = tuple[_Word, ...]
 
 
 class ExchangeResult(StrEnum):
-    """How an exchange ended."""
+    """Outcome of an exchange."""
 
     ANSWERED = "answered"
     REFUSED = "refused"
-    """Redis would not do one of the commands: it is full, read-only or not ours."""
+    """Redis refused a command: out of memory, read-only, or no permission."""
     FAILED = "failed"
 
 
 class ObserveExchange(Protocol):
-    """Told how long each exchange took."""
+    """Called with the duration and outcome of each exchange."""
 
     def __call__(self, seconds: float, result: ExchangeResult, /) -> None: ...
 
 
 class RedisUnavailable(ServiceError):  # noqa: N818 - reads as the state that it reports
-    """Redis did not answer in time, or did not lately, or would not do what it was asked."""
+    """Redis timed out, refused a command, or the circuit is open."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script, which Redis keeps by its hash."""
+    """A Lua script, cached by Redis under its hash."""
 
     text: str
 
@@ -69,7 +69,7 @@ class Script:
 class _Pending:
     command: _Command
     answer: asyncio.Future[Any] | None
-    """None: nobody waits for it."""
+    """None where nobody awaits the reply."""
 
 
 class Redis:
@@ -100,14 +100,14 @@ class Redis:
         self._send_timer: asyncio.TimerHandle | None = None
         self._exchanges: set[asyncio.Task[None]] = set()
         self.available = True
-        """What the last exchange that was tried said."""
+        """Whether the last exchange succeeded."""
 
     async def get(self, key: str) -> bytes | None:
         value: bytes | None = await self._ask("GET", key)
         return value
 
     def put(self, key: str, value: bytes, *, seconds: int) -> None:
-        """Soon, where Redis is there and will; nobody waits for it."""
+        """Schedules the write; best effort."""
         with contextlib.suppress(RedisUnavailable):
             self._admit()
             self._pending.append(_Pending(("SET", key, value, "EX", seconds), None))
@@ -189,7 +189,7 @@ class Redis:
                 asked.answer.set_result(answer)
 
     async def _replies(self, commands: Sequence[_Command]) -> list[Any]:
-        """The answers, in order; a refusal is one too."""
+        """Returns the replies in order; a refusal is one of them."""
         if self._idle:
             with contextlib.suppress(Disconnected):  # it was closed while nobody used it
                 return await self._exchange_on(self._idle.pop(), commands)

@@ -1,4 +1,4 @@
-"""Single call: while an answer is computed, everybody who asks the same waits for that one computation."""
+"""Single flight: concurrent callers with the same key share one computation."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -15,13 +15,13 @@ class _Call(Generic[T]):
 
 
 class SingleFlight(Generic[T]):
-    """The computation is a task of its own: a client that leaves ends it only when nobody else waits."""
+    """Runs each computation as its own task, which is cancelled when its last waiter leaves."""
 
     def __init__(self) -> None:
         self._calls: dict[str, _Call[T]] = {}
 
     async def join(self, key: str, compute: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """The result, and whether this call started the computation."""
+        """Returns the result, and whether this call started the computation."""
         call = self._calls.get(key)
         first = False
         if call is None or call.task.done():  # over, and forgotten only in the loop's next turn
@@ -41,7 +41,7 @@ class SingleFlight(Generic[T]):
             call.waiting -= 1
 
     def waiting(self, key: str) -> int:
-        """How many wait for the computation."""
+        """Number of callers that wait for the computation."""
         call = self._calls.get(key)
         return 0 if call is None else call.waiting
 

@@ -1,4 +1,4 @@
-"""Answers that were right a moment ago, given once more while they are made anew, so that nobody waits for them."""
+"""Stale-while-revalidate: an expired answer is served once more while a background task recomputes it."""
 
 import asyncio
 import time
@@ -27,13 +27,13 @@ class StaleAnswers:
         return self._last.get(question, self._clock())
 
     def refresh(self, question: str, make: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """In the background, once at a time for each question; what fails is left to whoever waits for it next."""
+        """Recomputes in the background, one task per key; an error is logged and left to the next request."""
         if question not in self._refreshing:
             task = self._refreshing[question] = asyncio.create_task(_log_failure(make))
             task.add_done_callback(lambda _done: self._refreshing.pop(question))
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Cancels the tasks."""
         under_way = list(self._refreshing.values())
         for task in under_way:
             task.cancel()

@@ -1,4 +1,4 @@
-"""The versions of an organisation's rows, asked of the database at most once a second, whatever the ranges are."""
+"""Versions of organisations' rows, read from the database at most once in FRESHNESS.version_seconds each."""
 
 import time
 from collections import OrderedDict
@@ -22,29 +22,29 @@ class VersionCache:
         self._known: OrderedDict[str, tuple[float, DayVersions]] = OrderedDict()
 
     async def version(self, organisation: str, start: datetime, end: datetime) -> str:
-        """The version as of a moment between one second ago and now."""
+        """Returns the version of a range's rows, at most FRESHNESS.version_seconds old."""
         if (known := self.known(organisation, start, end)) is not None:
             return known
         found, _ = await self._calls.join(organisation, lambda: self.renew(organisation))
         return found.of(start, end)
 
     def known(self, organisation: str, start: datetime, end: datetime) -> str | None:
-        """The version where nobody has to be asked for it."""
+        """Returns the cached version; None where it has to be read."""
         found = self._known.get(organisation)
         return found[1].of(start, end) if found and self._clock() < found[0] + FRESHNESS.version_seconds else None
 
     def known_until(self, organisation: str) -> float:
-        """Until when, by the clock, `version` says again what it said last."""
+        """Returns when the cached version expires, by the clock."""
         found = self._known.get(organisation)
         return found[0] + FRESHNESS.version_seconds if found else float("-inf")
 
     def place(self, organisation: str) -> int | None:
-        """In the primary's log: of the newest version that `version` gave, or a later one."""
+        """Returns the LSN of the newest version that `version` gave, or a later one."""
         found = self._known.get(organisation)
         return found[1].place if found else None
 
     async def renew(self, organisation: str) -> DayVersions:
-        """Asks in any case, so that `version` knows of all that was there before."""
+        """Reads the version from the database, so that `version` covers all rows committed before the call."""
         asked = self._clock()  # the answer may be as old as the question
         found = await self._ask(organisation)
         if asked < self._known.get(organisation, (float("-inf"), found))[0]:

@@ -1,4 +1,4 @@
-"""Cursors: where a list went on, signed for one organisation, its projects and one set of filters."""
+"""Cursors: the position in a list, signed for one organisation, its projects and one set of filters."""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -29,7 +29,7 @@ class Cursors:
         return urlsafe_b64encode(payload + _mac(self._keys[0], payload, _context(principal, path, params))).decode()
 
     def resume(self, principal: Principal, path: str, params: P) -> P:
-        """The parameters, set to go on where their cursor says."""
+        """Returns the parameters, positioned after the row that their cursor names."""
         if isinstance(params, PagedParameters) and params.cursor is not None:
             start, end, *after = self._opened(principal, path, params, params.cursor)
             params.resume(Range(datetime.fromisoformat(str(start)), datetime.fromisoformat(str(end))), tuple(after))
@@ -54,7 +54,7 @@ class Cursors:
 
 
 def _context(principal: Principal, path: str, params: Parameters) -> bytes:
-    """What a cursor is bound to. The range is bound as it was written, since `now-24h` means another one later."""
+    """Returns the bytes that a cursor is bound to. Ranges are bound as written, since `now-24h` moves."""
     filters = params.model_dump(mode="json", exclude={"cursor", "limit", "fields", "include"})
     return orjson.dumps([path, principal.organisation, principal.project_list, filters], option=orjson.OPT_SORT_KEYS)
 

@@ -1,4 +1,4 @@
-"""An endpoint as a value; `endpoints/` holds the ones that there are.
+"""An endpoint as a value; `endpoints/` holds them all.
 
 `Endpoint` is what every kind declares, and all that admission and the OpenAPI document of a request need. A kind adds
 what happens to a request that was admitted: `Read` asks the store and changes nothing.
@@ -62,7 +62,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint(Generic[P]):
-    """What a route is called, who may use it, and which parameters it takes."""
+    """Name, permission and parameters of a route."""
 
     path: str
     """May hold `{parameters}`, which are fields of `params` as the others are."""
@@ -86,7 +86,7 @@ class Endpoint(Generic[P]):
 
 @dataclass(frozen=True, kw_only=True)
 class Read(Endpoint[P]):
-    """A question: its answer is cached under everything that it depends on.
+    """A read of the store: its answer is cached under everything that it depends on.
 
     `query` and `answer` are pure; the organisation is `$1` of every query and its projects are `$2`.
     """

@@ -1,4 +1,4 @@
-"""Filters that questions about many requests have in common, and how they narrow `requests` of database/source.py."""
+"""Filters that reads over many requests share, as conditions on `requests` of rollups/query.py."""
 
 from datetime import timedelta
 from typing import ClassVar
@@ -19,14 +19,14 @@ class FilteredParameters(RangedParameters):
     """In ranges of more than 7 days of whole UTC days only."""
 
     max_raw_range: ClassVar[timedelta] = timedelta(days=7)
-    """Of questions that no rollup answers: each request of the range is read."""
+    """For what no rollup holds: each request of the range is read from raw."""
 
     @property
     def within_raw_range(self) -> bool:
         return self.range.length <= self.max_raw_range
 
     def require_raw_range(self, field: str, reason: str) -> None:
-        """Raises RequestError when the range is too long for what only single requests know."""
+        """Raises RequestError where the range is too long to be read from raw."""
         if not self.within_raw_range:
             raise RequestError(
                 Problem.RANGE_TOO_LARGE,
@@ -36,7 +36,7 @@ class FilteredParameters(RangedParameters):
 
 
 def conditions(params: FilteredParameters, arguments: Arguments, *, alias: str) -> str:
-    """`true`, narrowed by each filter that is given."""
+    """Returns SQL: `true`, and a condition for each filter that is given."""
     given = ((name, getattr(params, name)) for name in ("provider", "model", "environment", "project_id", "user_id"))
     narrowed = [f"{alias}.{name} = {arguments.add(value)}" for name, value in given if value is not None]
     return " AND ".join(["true", *narrowed])

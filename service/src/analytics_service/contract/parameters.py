@@ -1,4 +1,4 @@
-"""Query parameters as frozen models. Whatever a model does not declare is refused by its name.
+"""Parameters of requests as frozen models. A parameter that a model does not declare is refused by name.
 
 Refusals are RequestError, which pydantic passes through; so a validator can name the field and the catalogue's code.
 """
@@ -59,21 +59,21 @@ _TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
 
 
 class Parameters(BaseModel):
-    """Base of every endpoint's parameters. By itself of a route without a range of time."""
+    """Base of every endpoint's parameters; used as it is by routes without a range of time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @property
     def range(self) -> Range:
-        """The answer depends on no row outside of it."""
+        """Bounds the rows that the answer depends on."""
         return ALL_TIME
 
     def wording(self) -> bytes:
-        """Equal for parameters in equal words: `now-1h` is one question, whenever it is asked."""
+        """Serializes the parameters as written: `now-1h` stays the same over time."""
         return orjson.dumps(self.model_dump(mode="json"))
 
     def identity(self) -> bytes:
-        """Equal for parameters that ask the same: what was parsed, with the range as instants."""
+        """Serializes the parameters as parsed, with the range as instants: equal where the answer is."""
         return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), *self.range])
 
 
@@ -143,7 +143,7 @@ class PagedParameters(RangedParameters):
         return self._after
 
     def resume(self, span: Range, after: Keyset) -> None:
-        """Goes on after a row, in the range of the first page."""
+        """Positions the page after a row, in the range of the first page."""
         self._range = span
         self._after = after
 
@@ -156,7 +156,7 @@ P = TypeVar("P", bound=Parameters)
 
 
 def parse(model: type[P], given: Iterable[tuple[str, object]], *, now: datetime) -> P:
-    """The parameters of a path and its query string or body; RequestError that names the first one that is wrong."""
+    """Returns the parameters of a path and its query string or body; RequestError names the first invalid one."""
     values: dict[str, object] = {}
     for name, value in given:
         if name in values:
@@ -194,5 +194,5 @@ def wire_name(name: str, alias: object) -> str:
 
 
 def printable(name: str) -> str:
-    """A client's own word, short and harmless enough for an error text."""
+    """Returns a client's own word, cut and made printable for an error message."""
     return "".join(char if char.isprintable() else "?" for char in name[:64])

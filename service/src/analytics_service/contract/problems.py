@@ -1,4 +1,4 @@
-"""The catalogue of what a client can be told: RFC 9457 problems with the numbers of the contract.
+"""The catalogue of errors that clients see: RFC 9457 problems with the numbers of the contract.
 
 To add one: one line in `Problem`. Raise it as `RequestError(Problem.X, "what and how to mend it")`.
 """
@@ -76,7 +76,7 @@ class RequestError(ServiceError):
         self.headers = headers or {}
 
     def for_body(self) -> "RequestError":
-        """The same, as it is said of a request with a body: 422 where one without is told 400."""
+        """Returns the same error for a request with a body: 422 in place of 400."""
         return RequestError(
             self.problem,
             self.detail,
@@ -129,7 +129,7 @@ _DATABASE_ERRORS: Mapping[type[DatabaseError], RequestError] = MappingProxyType(
 
 
 def from_database_error(error: DatabaseError) -> RequestError:
-    """What a client is told of it: never the database's own words."""
+    """Returns the client's error; it never repeats the database's message."""
     for kind, told in _DATABASE_ERRORS.items():
         if isinstance(error, kind):
             return RequestError(told.problem, told.detail, headers=told.headers)
@@ -137,7 +137,7 @@ def from_database_error(error: DatabaseError) -> RequestError:
 
 
 def from_http_status(status: int) -> RequestError:
-    """What a client is told of a refusal that the HTTP library made itself."""
+    """Returns the client's error for a refusal by the HTTP library itself."""
     problem = _HTTP_STATUSES.get(status, Problem.INTERNAL_ERROR if status >= 500 else Problem.VALIDATION_ERROR)
     return RequestError(problem, problem.value.title, status=status)
 

@@ -11,12 +11,12 @@ from analytics_service.contract.problems import Problem, RequestError
 MAX_BODY_BYTES: Final = 1024 * 1024
 """After decompression."""
 READ_TIMEOUT_SECONDS: Final = 15.0
-"""What a client may take to send a body, after its headers."""
+"""Timeout of receiving a body, after its headers."""
 _MEDIA_TYPE: Final = "application/json"
 
 
 async def read(request: web.Request) -> dict[str, Any]:
-    """The members of the body; RequestError when it is no JSON object."""
+    """Returns the members of the body; RequestError where it is no JSON object."""
     if request.content_type != _MEDIA_TYPE or (request.charset or "utf-8").lower() != "utf-8":
         raise RequestError(Problem.UNSUPPORTED_MEDIA_TYPE, f"send the body as {_MEDIA_TYPE}, in UTF-8")
     raw = await _whole(request, READ_TIMEOUT_SECONDS)

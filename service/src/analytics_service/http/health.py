@@ -13,7 +13,7 @@ from analytics_service.http.services import Services
 from analytics_service.units import decimals
 
 _CACHE_SECONDS = 1.0
-"""Whoever asks /health without a token cannot make the database work more often than this."""
+"""Unauthenticated /health requests cannot query the database more often than this."""
 _PING_TIMEOUT_SECONDS = 2.0
 _PING = Query(sql="SELECT 1")
 
@@ -48,11 +48,11 @@ class Health:
         return _response(200 if status != "unhealthy" else 503, {"status": status, **parts})
 
     async def live(self, _request: web.Request) -> web.Response:
-        """The process runs its loop; whatever else is wrong, a restart would not mend it."""
+        """200 while the event loop runs: a restart mends nothing else."""
         return _response(200, {"status": "healthy"})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """A database that is lost later is said in each answer: without pods behind it, a Service says nothing."""
+        """200 from the first connection on. A database lost later is a 503 in each answer, not an empty Service."""
         if self.draining():
             return _response(503, {"status": "draining"})
         state = self.services.database.state

@@ -1,4 +1,4 @@
-"""What every request gets: an id, security headers, CORS, timings, metrics, a log line, and errors as problems."""
+"""Middleware of every request: id, security headers, timings, metrics, access log, and errors as problems."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -30,13 +30,13 @@ _PROBE_PATHS: Final = frozenset({"/health", "/health/live", "/health/ready", "/h
 """Asked every few seconds by the kubelet: logged only at level debug."""
 
 _UNREAD_BODY_STATUSES: Final = frozenset({408, 413})
-"""The rest of such a request is not waited for."""
+"""The rest of such a request is not read: the connection is closed."""
 
 _log = structlog.get_logger(__name__)
 
 
 def instrument(metrics: Metrics) -> Middleware:
-    """The outermost: what it adds is on every response, whoever made it."""
+    """Adds the request id, security headers and timings to every response, counts it and logs it."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -74,7 +74,7 @@ def errors(metrics: Metrics) -> Middleware:
 
 
 async def _response_or_error(request: web.Request, handler: Handler) -> web.StreamResponse | RequestError:
-    """The response, or what the client is told instead."""
+    """Returns the response, or the error that the client gets instead."""
     try:
         return await handler(request)
     except RequestError as error:
@@ -114,12 +114,12 @@ def _problem(request: web.Request, known: RequestContext, error: RequestError) -
 
 
 def route(request: web.Request) -> str:
-    """The template of the path: never the path itself, of which there are as many as clients like."""
+    """Returns the template of the path: clients could make any number of label values of the path itself."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unmatched"
 
 
 def log_request(method: str, route_: str, status: int, seconds: float, *, probe: bool = False, **fields: str) -> None:
-    """The line of the log that every request has."""
+    """Writes the access log's line; of probes at level debug."""
     write = _log.debug if probe else _log.info
     write("request", method=method, route=route_, status=status, duration_ms=round(seconds * 1000, 3), **fields)

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 of the endpoint values: what a document says of a route is what its value declares."""
+"""OpenAPI 3.1, generated from the endpoint values."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -84,7 +84,7 @@ def _shared(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _body(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """What is in the path is no member of the body."""
+    """Returns the request body's schema, without the parameters that are in the path."""
     if endpoint.method is Method.GET:
         return {}
     schema = _shared(endpoint.params.model_json_schema(mode="validation", ref_template=_REF), schemas)
@@ -138,7 +138,7 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
-    """What an endpoint may answer beside 200."""
+    """Returns the error statuses of an endpoint, each with its codes."""
     told = {404: "not_found"} if "{" in endpoint.path else {}
     if endpoint.method is Method.GET:
         told |= {400: "validation"}

@@ -1,4 +1,4 @@
-"""From a route of the table to its handler: every request is admitted the same way, then its kind answers it."""
+"""Handlers of the endpoints: every request is admitted the same way, then the endpoint's kind responds."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ def handler(endpoint: Endpoint[Any], services: Services) -> Handler:
 
 
 def _respond(endpoint: Endpoint[Any], services: Services) -> Respond:
-    """How the endpoint's kind answers a request that was admitted."""
+    """Returns the responder of the endpoint's kind; TypeError where the kind has none."""
     if isinstance(endpoint, Read):
         return partial(reads.respond, endpoint, services)
     raise TypeError(f"{endpoint.name}: a {type(endpoint).__name__} has no handler")

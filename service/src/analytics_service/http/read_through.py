@@ -1,4 +1,4 @@
-"""Where an answer comes from: this process, Redis, or the database; at once where it is known, or was a moment ago."""
+"""Looks an answer up in memory, Redis and the database, in this order; serves stale while it revalidates."""
 
 import time
 from dataclasses import dataclass
@@ -19,26 +19,26 @@ from analytics_service.http.services import Services
 
 @dataclass(frozen=True, kw_only=True)
 class Question(Generic[P]):
-    """What is asked, and by whom."""
+    """A read and its caller."""
 
     endpoint: Read[P]
     principal: Principal
     params: P
     seconds: int
-    """How long its answer may be kept."""
+    """TTL of its answer."""
 
     def key(self, version: str) -> str:
-        """Of the answer from rows of one version."""
+        """Returns the cache key of the answer at one version of the rows."""
         return answers.key(self.endpoint.path, self.principal, self.params.identity(), version)
 
     @property
     def wording_key(self) -> str:
-        """Equal for questions in equal words, though `now` has moved on and rows have changed."""
+        """Cache key that stays the same while `now` moves on and rows change."""
         return answers.key(self.endpoint.path, self.principal, self.params.wording(), "")
 
 
 async def look_up(services: Services, context: RequestContext, question: Question[P], *, no_cache: bool) -> CacheResult:
-    """The answer at most FRESHNESS.max_age_seconds old; with `no_cache` as of now."""
+    """Returns an answer that is at most FRESHNESS.max_age_seconds old; with `no_cache` as of now."""
     organisation, span = question.principal.organisation, question.params.range
     if no_cache:
         with context.timed("version"):
@@ -68,7 +68,7 @@ async def _fresh(services: Services, context: RequestContext, question: Question
 
 
 async def _compute(services: Services, context: RequestContext, question: Question[P]) -> bytes:
-    """The finished body, which says nothing of who asked beyond what the cache's key holds."""
+    """Computes the finished body, which depends on nothing that the cache key lacks."""
     endpoint, principal, params = question.endpoint, question.principal, question.params
     started = time.perf_counter()
     with context.timed("db"), services.metrics.queries.labels(endpoint.name).time():

@@ -1,4 +1,4 @@
-"""How a Read is answered: from the cache or the store, with a tag, and so that it may be replayed."""
+"""Responds to a Read: from the cache or the store, with an ETag, and marked where it may be replayed."""
 
 import time
 from functools import partial
@@ -43,14 +43,14 @@ async def respond(
 
 
 def lifetime(endpoint: Read[P], params: P, moment: Moment) -> int:
-    """Seconds that the answer may be cached; few when rows of its range may still arrive in order."""
+    """Returns the TTL in seconds; short where rows of the range may still arrive in order."""
     seconds = endpoint.cache_for(params, moment)
     reaches_open_bucket = params.range.end > moment.now - FRESHNESS.open_bucket
     return min(seconds, FRESHNESS.open_ttl_seconds) if reaches_open_bucket else seconds
 
 
 def _response(services: Services, request: web.Request, found: CacheResult) -> web.Response:
-    """The stored body, or 304 when the client has it; counted, with what the cache did in Cache-Status."""
+    """Returns the stored body, or 304 where the client has it; counts the hit or miss, and names it in Cache-Status."""
     hit = found.tier is not Tier.NONE
     if hit:
         services.metrics.cache_hits.labels(found.tier).inc()

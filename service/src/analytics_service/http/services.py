@@ -1,4 +1,4 @@
-"""What the pipeline works with, made once in `app.py`."""
+"""Collaborators of the pipeline, made once in server/app.py."""
 
 from dataclasses import dataclass
 

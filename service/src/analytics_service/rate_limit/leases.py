@@ -1,4 +1,4 @@
-"""Requests that Redis has counted already and this process may still admit, so that it is not asked for each.
+"""Leases: requests that are counted in Redis in advance, so that this process admits them without asking it.
 
 What a lease holds is taken from the shared count before it is used: all replicas together never admit more than the
 limit. What is not used within a second is lost to the principal, so that it may be refused early by at most one and a
@@ -18,7 +18,7 @@ MAX_LEASE_SHARE: Final = 4
 """A lease holds at most this part of a second's rate."""
 
 _MIN_PREFETCHED: Final = 8
-"""Leases of so few are used up before anything could be asked."""
+"""Smaller leases are not prefetched: they are used up before a reply could arrive."""
 
 Key = tuple[str, ...]
 
@@ -29,18 +29,18 @@ class _Lease:
     size: int
     until: int
     ahead_until: int
-    """By the local clock, so that headers can go on counting."""
+    """By the local clock, for the headers of the responses."""
 
 
 class Leases:
-    """By principal; who asked longest ago is forgotten first."""
+    """Leases by principal; the least recently used are evicted."""
 
     def __init__(self, *, capacity: int) -> None:
         self._capacity = capacity
         self._leases: OrderedDict[Key, _Lease] = OrderedDict()
 
     def take(self, key: Key, limit: Limit, *, now: int) -> Admission | None:
-        """One of those that are left; None when there is none."""
+        """Admits one request from the lease; None where it is used up or expired."""
         lease = self._leases.get(key)
         if lease is None or lease.left == 0 or now >= lease.until:
             return None
@@ -48,7 +48,7 @@ class Leases:
         return _admission(limit, lease, now)
 
     def next_size(self, key: Key, limit: Limit, *, now: int) -> int:
-        """How many to ask for."""
+        """Returns the size of the next lease."""
         lease = self._leases.get(key)
         if lease is None:
             return 1
@@ -60,12 +60,12 @@ class Leases:
         return min(lease.size * (16 if quickly else 2), max_lease(limit))
 
     def is_low(self, key: Key) -> bool:
-        """Whether a lease will soon be used up, of one that is worth asking for before it is."""
+        """Whether the next lease should be prefetched."""
         lease = self._leases.get(key)
         return lease is not None and lease.size > _MIN_PREFETCHED and lease.left < lease.size // 2
 
     def grant(self, key: Key, *, granted: int, ahead: int, now: int) -> None:
-        """Keeps what was granted, beside what is left of a lease that was asked for anew before it was used up."""
+        """Adds a granted lease to what is left of the one before."""
         before = self._leases.get(key)
         left = before.left if before and now < before.until else 0
         self._leases[key] = _Lease(
@@ -81,6 +81,6 @@ def max_lease(limit: Limit) -> int:
 
 
 def _admission(limit: Limit, lease: _Lease, now: int) -> Admission:
-    """What is left here is this process' to admit, but of the shared count it is gone."""
+    """Returns the admission as the principal sees it: unused requests of the lease are still available."""
     unused = lease.left * limit.interval
     return admission(limit, ahead=max(lease.ahead_until - now - unused, 0), wait=0)

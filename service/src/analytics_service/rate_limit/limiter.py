@@ -19,7 +19,7 @@ def _microseconds() -> int:
 
 
 class Limiter:
-    """Never raises for a Redis that is down: each process counts alone then, so a principal has the rate of each."""
+    """Fails open to local counting where Redis is down: a principal then has its rate in each process."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Limiter:
         return known
 
     async def _lease(self, key: Key, limit: Limit) -> Admission | None:
-        """One lease for all who wait for it; the refusal of them all when there is none."""
+        """Takes one lease for all that wait for it; returns the refusal where none is granted."""
         assert self._redis is not None  # noqa: S101 - who has none leases nothing
         waiting, now = self._calls.waiting(_name(key)), self._clock()
         wanted = min(max(self._leases.next_size(key, limit, now=now), waiting), max_lease(limit))
@@ -66,7 +66,7 @@ class Limiter:
         return None
 
     def _take(self, key: Key, limit: Limit) -> Admission | None:
-        """One of the lease, which is asked for anew before it is used up, so that nobody waits for the next."""
+        """Admits from the lease, and prefetches the next one before this one is used up."""
         found = self._leases.take(key, limit, now=self._clock())
         if found is not None and self._leases.is_low(key) and key not in self._prefetching:
             self._prefetching[key] = task = asyncio.create_task(self._prefetch(key, limit))
@@ -78,7 +78,7 @@ class Limiter:
             await self._calls.join(_name(key), lambda: self._lease(key, limit))
 
     def take(self, principal: Principal) -> Admission | None:
-        """Admits one request where nobody has to be asked for it; None where `admit` has to decide."""
+        """Admits one request without I/O; None where `admit` has to decide."""
         limit, key = self._limits[principal.role], _key(principal)
         if self._redis is not None:
             return self._take(key, limit)
@@ -98,5 +98,5 @@ def _key(principal: Principal) -> Key:
 
 
 def _name(key: Key) -> str:
-    """Hashed, since names may hold any character."""
+    """Returns the Redis key; hashed, since names may hold any character."""
     return f"analytics:limit:{sha256(chr(0).join(key).encode()).hexdigest()}"

@@ -34,7 +34,7 @@ from analytics_service.telemetry.metrics import Metrics
 
 
 def services(settings: Settings, database: Database, replica: Replica | None, metrics: Metrics) -> Services:
-    """What requests are answered with; its Redis connects when it is first used."""
+    """Returns the pipeline's collaborators; Redis connects on first use."""
     if settings.jwt_secret is None:
         raise UsageError("JWT_SECRET: is not set")
     secret = settings.jwt_secret.get_secret_value()

@@ -1,4 +1,4 @@
-"""The metrics by the names of the deployment guide; every label has few values, whatever clients send."""
+"""Metrics of the service; every label has a bounded number of values, whatever clients send."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -16,7 +16,7 @@ _ROUTE: Final = ("method", "route")
 
 
 class Metrics:
-    """A set of its own for every application, so that two in a process do not mix; docs/metrics.md lists them."""
+    """Metrics of one application, in a registry of their own; docs/metrics.md lists them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -54,7 +54,7 @@ class Metrics:
         self.duration.labels(method, route).observe(seconds)
 
     def request_observer(self, route: str, status: int, tiers: Iterable[str]) -> Callable[[float, str], None]:
-        """What counts a GET like `observe_request`, and as a hit of a tier: labels are looked up once for many of them."""
+        """Returns a function that observes GETs of one route and status as cache hits; labels are resolved once."""
         requests, duration = self.requests.labels("GET", route, str(status)), self.duration.labels("GET", route)
         hits = {tier: self.cache_hits.labels(tier) for tier in tiers}
 
@@ -72,7 +72,7 @@ class Metrics:
         self.exchanges.labels(result).observe(seconds)
 
     def gauge(self, name: str, description: str, value: Callable[[], float], **labels: str) -> None:
-        """A gauge that says `value()` whenever it is asked."""
+        """Registers a gauge whose value is `value()` at each scrape."""
         gauge = self._gauges.get(name) or Gauge(name, description, tuple(labels), registry=self.registry)
         self._gauges[name] = gauge
         (gauge.labels(**labels) if labels else gauge).set_function(value)

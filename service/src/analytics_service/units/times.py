@@ -17,7 +17,7 @@ SHAPE: Final = (
     r"^(now([+-]\d{1,6}[smhdw])?(/[mhdw])?"
     r"|\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d))$"
 )
-"""What both forms look like, for the document."""
+"""Pattern of both forms, for the OpenAPI document."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -41,12 +41,12 @@ def floored(now: datetime) -> datetime:
 
 
 def next_step(now: datetime) -> datetime:
-    """When relative times move on."""
+    """Returns when relative times move on."""
     return floored(now) + FRESHNESS.relative_step
 
 
 def parse(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
-    """The instant in UTC; ValueError with the forms that are understood."""
+    """Returns the instant in UTC; ValueError names the supported forms."""
     try:
         instant = _instant(text, now=now, zone=zone)
     except (ValueError, OverflowError):

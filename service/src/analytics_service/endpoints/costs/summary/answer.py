@@ -1,4 +1,4 @@
-"""From the parts of the statement to the summary; percentages are of the whole, and money keeps every digit."""
+"""Makes the summary from the parts of the statement; percentages are of the total, and money keeps every digit."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -120,7 +120,7 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
 
 
 def _sum(row: Row, column: str) -> Decimal:
-    """Nothing adds up to zero."""
+    """NULL is zero."""
     return Decimal(row[column] or 0)
 
 
@@ -143,7 +143,7 @@ def _overview(total: Row, days: Sequence[Day]) -> Overview:
 
 
 def _shares(rows: Sequence[Row], whole: Decimal) -> list[Share]:
-    """Dearest first."""
+    """Most expensive first."""
     shares = [
         Share(
             name=row["name"],

@@ -13,7 +13,7 @@ from analytics_service.rollups.levels import Level, choose, fits
 
 _DAY: Final = timedelta(days=1)
 MAX_TOP_TRACES_RANGE: Final = timedelta(days=31)
-"""Of the dearest traces, which are found among all requests of the range."""
+"""For the most expensive traces, which are searched among all requests of the range."""
 
 
 class SummaryParameters(FilteredParameters):

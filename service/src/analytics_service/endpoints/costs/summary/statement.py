@@ -14,7 +14,7 @@ from analytics_service.units import intervals
 from analytics_service.units.intervals import Interval
 
 MAX_GROUPS: Final = 10_000
-"""Groups of an answer."""
+"""Groups in one answer."""
 
 
 class Part(StrEnum):
@@ -64,7 +64,7 @@ FROM wanted AS r GROUP BY GROUPING SETS ({", ".join(sets)})"""
 
 
 def _top_traces(params: SummaryParameters, arguments: Arguments) -> str:
-    """Straight from the spans, whatever level the rest is from: it is the same snapshot."""
+    """Reads the spans themselves, whatever level the rest is read from; the snapshot is the same."""
     return f"""
 SELECT * FROM (
   SELECT 'trace' AS part, t.trace_id AS name, NULL::integer AS day, count(*)::numeric AS requests,

@@ -1,4 +1,4 @@
-"""How costs move from day to day and from week to week. Only whole local days are compared with one another. Pure."""
+"""Trends of costs by day and week. Only complete local days are compared with one another. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Day:
 
 @dataclass(frozen=True)
 class PercentChange:
-    """Per cent, or why there is none."""
+    """A change in per cent, or the reason why there is none."""
 
     value: Decimal | None
     reason: str | None = None
@@ -68,7 +68,7 @@ class Week:
 
 
 def weeks(days: Sequence[Day]) -> list[Week]:
-    """The weeks that the days are of, in order."""
+    """Returns the weeks of the days, in order."""
     found: dict[date, list[Day]] = {}
     for day in days:
         found.setdefault(day.day - timedelta(days=day.day.weekday()), []).append(day)

@@ -1,4 +1,4 @@
-"""From sums and counts to the points of an answer: averages are weighted, shares are of all requests of the bucket."""
+"""Makes the points of an answer from sums and counts; averages are weighted, rates are of all requests of the bucket."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -112,7 +112,7 @@ def _points(params: MetricParameters, rows: Sequence[Row], starts: list[datetime
 
 
 def _all_buckets(params: MetricParameters, rows: Sequence[Row], buckets: int) -> Iterator[tuple[int, Group]]:
-    """Each bucket with each group that has a request somewhere in the range."""
+    """Yields each bucket with each group that has a request anywhere in the range."""
     groups = list(dict.fromkeys(_group(params, row) for row in rows)) if params.group_by else [()]
     for number in range(1, buckets + 1):
         if (number - 1) * len(groups) > MAX_POINTS:
@@ -161,7 +161,7 @@ def _scaled(metric: Metric, value: Decimal | int) -> Decimal | int:
 
 
 def _counted(metric: Metric, requests: Decimal, errors: Decimal, length: timedelta) -> Value:
-    """A status that nobody set is no error, as OpenTelemetry says of UNSET."""
+    """UNSET is no error, as in OpenTelemetry."""
     match metric:
         case Metric.ERROR_COUNT:
             return errors
@@ -181,7 +181,7 @@ _SHARES = frozenset({Metric.ERROR_RATE, Metric.SUCCESS_RATE})
 
 
 def empty_values(params: MetricParameters) -> dict[str, Value]:
-    """The values of a bucket without requests: what adds up is 0, what would divide by their number is unknown."""
+    """Returns the values of a bucket without requests: sums and counts are 0, averages and rates are null."""
     values: dict[str, Value] = {}
     for metric in params.metrics:
         if metric not in VALUE_METRICS:

@@ -1,4 +1,4 @@
-"""The metrics, what each is computed from, and which aggregation it has when none is asked for. Pure tables."""
+"""Tables of the metrics: the column that each is computed from, and its default aggregation. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Dimension(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ValueMetric:
-    """A metric of values, which any aggregation may be taken of."""
+    """A metric that any aggregation can be taken of."""
 
     column: str
     default: Aggregation
@@ -78,13 +78,13 @@ VALUE_METRICS: Final[Mapping[Metric, ValueMetric]] = MappingProxyType(
     }
 )
 LATENCIES: Final = frozenset({Metric.DURATION, Metric.TIME_TO_FIRST_TOKEN})
-"""Those that there are sketches of."""
+"""Metrics with sketches."""
 DISTINCT_COUNTS: Final[Mapping[Metric, str]] = MappingProxyType(
     {Metric.UNIQUE_USERS: "user_id", Metric.UNIQUE_SESSIONS: "session_id"}
 )
-"""Different values of a column that only single requests have."""
+"""Counts of distinct values, which only raw holds exactly."""
 
 
 def column_name(metric: Metric, aggregation: Aggregation) -> str:
-    """The column of a statement that holds it."""
+    """Returns the statement's column of the aggregation."""
     return f"{metric}_{aggregation}"

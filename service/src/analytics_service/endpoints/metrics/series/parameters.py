@@ -16,7 +16,7 @@ from analytics_service.units import intervals
 from analytics_service.units.intervals import Interval
 
 MAX_FINE_RANGE: Final = timedelta(days=7)
-"""Of intervals below an hour."""
+"""For intervals below an hour."""
 
 
 class Fill(StrEnum):
@@ -73,7 +73,7 @@ class MetricParameters(FilteredParameters):
         return select_rollups(self, self.requirements)
 
     def aggregations(self, metric: Metric) -> tuple[Aggregation, ...]:
-        """What is taken of a metric of values: first the one that goes by the metric's own name."""
+        """Returns the aggregations of a metric; the first goes by the metric's own name."""
         first = self.aggregation or VALUE_METRICS[metric].default
         more = PERCENTILES if self.include_percentiles else ()
         return (first, *(one for one in more if one is not first))

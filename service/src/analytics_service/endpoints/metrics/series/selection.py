@@ -1,4 +1,4 @@
-"""Which levels answer a question about metrics; and which questions none of them can answer."""
+"""Rollup selection: the levels that answer a query of metrics, and the queries that no level can answer."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 
 _DAYS_OF: Final = {Dimension.USER_ID: Level.DAY_USER, Dimension.TEAM_ID: Level.DAY_TEAM}
-"""Where those are added up that no other rollup groups by."""
+"""Rollups of the dimensions that no other rollup groups by."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RollupSelection:
     level: Level
     latency: Level | None = None
-    """Whose histograms percentiles are from."""
+    """Level whose histograms give the percentiles."""
     users: Level | None = None
-    """Whose registers numbers of users are from."""
+    """Level whose registers give the numbers of users."""
 
     @property
     def sketches(self) -> tuple[Level, ...]:
@@ -38,7 +38,7 @@ class RollupSelection:
 
 @dataclass(frozen=True)
 class Requirements:
-    """What totals by the dimensions do not tell."""
+    """Requirements that totals by the dimensions do not meet."""
 
     details: frozenset[Dimension]
     """Single users, sessions and teams."""
@@ -63,7 +63,7 @@ def required(params: "MetricParameters") -> Requirements:
 
 
 def select_rollups(params: "MetricParameters", asked: Requirements) -> RollupSelection:
-    """The coarsest levels that know all that is asked for; RequestError where the range is too long for all of them."""
+    """Returns the coarsest levels that meet the requirements; RequestError where the range is too long for any."""
     if asked and params.within_raw_range:
         return RollupSelection(level=Level.RAW)
     if Dimension.SESSION_ID in asked.details:

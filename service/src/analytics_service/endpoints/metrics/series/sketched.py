@@ -1,4 +1,4 @@
-"""Percentiles and numbers of users from sketches: statements that give a row a bucket and group, as totals do."""
+"""Percentiles and numbers of users from sketches: statements with one row per bucket and group, as totals have."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from analytics_service.rollups import sketches
 
 
 def percentiles(params: MetricParameters, rows: str, keys: Sequence[str]) -> str:
-    """Columns as those of percentiles from raw, in microseconds: the first bin that holds at least the share of all."""
+    """Returns SQL with the columns of percentiles from raw, in microseconds: the first bin that reaches the share."""
     keyed = ", ".join(keys)
     columns = ", ".join(_percentile(metric, one) for metric, one in percentile_columns(params))
     return f"""
@@ -44,7 +44,7 @@ def _percentile(metric: Metric, one: Aggregation) -> str:
 
 
 def users(rows: str, keys: Sequence[str]) -> str:
-    """`ranks`, and in `registers` how many registers have each: what sketches.users takes."""
+    """Returns SQL of `ranks` and the number of `registers` with each rank, as sketches.users takes them."""
     keyed = ", ".join(keys)
     return f"""
 SELECT {keyed}, array_agg(rank) AS ranks, array_agg(registers) AS registers

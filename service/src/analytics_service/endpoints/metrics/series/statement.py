@@ -1,4 +1,4 @@
-"""The statement of metrics over time: sums and counts by bucket and group, of which averages are made afterwards."""
+"""The statement of metrics over time: sums and counts by bucket and group; averages are computed afterwards."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,11 +20,11 @@ from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import WATERMARK, name_of, requests
 
 MAX_POINTS = 10_000
-"""Points of an answer; more are cut off at the newest end, and the answer says so."""
+"""Points in one answer; the newest ones are cut off, and `truncated` is set."""
 
 
 def query(principal: Principal, params: MetricParameters) -> Query:
-    """A row a bucket and group, oldest first; one without a bucket when there are none, for the watermark's sake."""
+    """One row per bucket and group, oldest first; one row without a bucket where there are none, for the watermark."""
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     keys = ["number", *params.group_by]
     number = f"width_bucket(r.bucket, {arguments.add(params.starts)}::timestamptz[]) AS number"
@@ -73,7 +73,7 @@ def _aggregates(params: MetricParameters) -> list[str]:
 
 
 def _aggregate_columns(params: MetricParameters, metric: Metric, aggregation: Aggregation) -> Iterator[str]:
-    """The columns that `rows` makes the aggregation of; their names are `column_name`'s."""
+    """Yields the columns that the answer computes the aggregation from, named by `column_name`."""
     column = f"r.{VALUE_METRICS[metric].column}"
     match aggregation:
         case Aggregation.AVG:

@@ -1,4 +1,4 @@
-"""From the spans of a trace to its tree and what they add up to."""
+"""Makes the tree of a trace and its totals from its spans."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,7 +16,7 @@ from analytics_service.units import decimals
 
 
 def answer(params: DetailParameters, rows: Sequence[Row]) -> Answer:
-    """RequestError where there is no such trace, or one of more spans than an answer holds."""
+    """RequestError where there is no such trace, or where it has more spans than an answer may hold."""
     if not rows:
         raise RequestError(
             Problem.TRACE_NOT_FOUND,
@@ -51,7 +51,7 @@ def _duration(rows: Sequence[Row]) -> Any:
 
 
 def _totals(rows: Sequence[Row]) -> dict[str, Any]:
-    """Tokens and money of requests alone, as in metrics and costs: spans around them may repeat what they hold."""
+    """Adds tokens and money of requests alone, as metrics and costs do: spans around them may repeat theirs."""
     requests = [row for row in rows if row["is_request"]]
     added = {name: decimals.total(Decimal(row[name] or 0) for row in requests) for name in ADDED}
     return {

@@ -17,7 +17,7 @@ class DetailInclude(StrEnum):
 
 
 class DetailParameters(RangedParameters):
-    """A trace is found whenever it was; a range makes that cheaper in a store of many years."""
+    """A trace is looked up in all time by default; a range makes that cheaper in a store of many years."""
 
     default_range: ClassVar[timedelta | None] = None
     max_range: ClassVar[timedelta | None] = None

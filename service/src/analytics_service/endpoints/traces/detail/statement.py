@@ -16,7 +16,7 @@ ADDED: Final = (
 
 
 def query(principal: Principal, params: DetailParameters) -> Query:
-    """One row more than an answer holds; by the primary key, so that a trace that is not there costs the same."""
+    """One row more than an answer may hold; by the primary key, so that a missing trace costs the same."""
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     columns = dict.fromkeys((*map(column, selected_fields(None, params.include)), *_NEEDED, *ADDED))
     return Query(

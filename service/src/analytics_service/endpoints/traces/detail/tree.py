@@ -50,7 +50,7 @@ class Node(NamedTuple):
 
 
 def build_tree(spans: Sequence[Node]) -> list[dict[str, Any]]:
-    """The roots, each with its `children`; brothers and sisters in the given order. The fields are changed in place."""
+    """Returns the roots, each with its `children`, siblings in the given order. Changes the fields in place."""
     parents = _parents(spans)
     below: dict[int, list[int]] = {}
     for number, parent in enumerate(parents):
@@ -68,7 +68,7 @@ def build_tree(spans: Sequence[Node]) -> list[dict[str, Any]]:
 
 
 def _parents(spans: Sequence[Node]) -> list[int | None]:
-    """By place; of several spans with one id the first is meant."""
+    """Returns the index of each span's parent; of several spans with one id the first is the parent."""
     known: dict[str, int] = {}
     for number, span in enumerate(spans):
         known.setdefault(span.span_id, number)
@@ -76,7 +76,7 @@ def _parents(spans: Sequence[Node]) -> list[int | None]:
 
 
 def _first_of_cycle(start: int, parents: Sequence[int | None]) -> int:
-    """Of the cycle that the ancestors of `start` end in."""
+    """Returns the first span of the cycle that the ancestors of `start` lead to."""
     path = dict[int, None]()
     number: int | None = start
     while number is not None and number not in path:
@@ -89,7 +89,7 @@ def _first_of_cycle(start: int, parents: Sequence[int | None]) -> int:
 def _attach(root: int, spans: Sequence[Node], below: Mapping[int, Sequence[int]], placed: set[int]) -> None:
     placed.add(root)
     due = [(root, root, 1)]
-    """A span, the one that takes its children, and the level that they would have."""
+    """A span, the one that takes its children, and their level."""
     for number, home, level in due:
         for child in below.get(number, ()):
             if child not in placed:

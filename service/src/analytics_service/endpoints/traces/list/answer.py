@@ -1,4 +1,4 @@
-"""From rows to Traces."""
+"""Makes a page of traces from rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Children of listed spans: read in the statement of their page, so that both are of one snapshot."""
+"""Children of listed spans, read in the statement of their page: one snapshot for both."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from typing import Final
 from analytics_service.contract.endpoint import Row
 
 MAX_CHILDREN: Final = 100
-"""Of one span; the list says where there are more."""
+"""Per span; `more_children` is set where there are more."""
 CHILDREN_LAST: Final = "child_of NULLS FIRST, place"
 """The order of the rows of a page and its children."""
 MAX_PARENTS: Final = 100
-"""Spans of a page that has children."""
+"""Spans in a page with children."""
 
 
 def with_children(page: str, columns: Sequence[str], keys: Sequence[str]) -> str:
@@ -39,7 +39,7 @@ FROM page AS p CROSS JOIN LATERAL (
 
 
 def by_place(rows: Sequence[Row]) -> tuple[list[Row], dict[int, list[Row]]]:
-    """The rows of the page, and the children of each by its place, which counts from 1."""
+    """Returns the rows of the page, and the children by their parent's place, which counts from 1."""
     page: list[Row] = []
     children: dict[int, list[Row]] = defaultdict(list)
     for row in rows:

@@ -14,9 +14,9 @@ from analytics_service.endpoints.traces.fields import Field, Sort, Status, selec
 from analytics_service.endpoints.traces.list.children import MAX_PARENTS
 
 MAX_SEARCH_RANGE: Final = timedelta(days=7)
-"""Of a search, which reads every text of its range."""
+"""For a search, which reads every text of its range."""
 MAX_SORT_RANGE: Final = timedelta(days=31)
-"""Of any order but time's, which has to see every row of its range."""
+"""For orders other than by time, which read every row of the range."""
 
 
 class Order(StrEnum):

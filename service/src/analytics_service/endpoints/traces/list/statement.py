@@ -1,4 +1,4 @@
-"""The statement of the list: filters, and an order in which every row has its one place, so that pages never overlap.
+"""The statement of the list: filters, and a total order, so that pages never overlap.
 
 Rows without a value come last in both directions; equal values are ordered by time, trace and span, which are unique
 in an organisation.
@@ -32,7 +32,7 @@ _EQUAL = (
 
 
 def query(principal: Principal, params: TraceParameters) -> Query:
-    """One row more than the page holds, which says whether there are more; one without a span when there are none.
+    """One row more than the page holds tells whether there are more; one row without a span where there are none.
 
     Each says `since`, from where on all spans are kept.
     """
@@ -59,7 +59,7 @@ LIMIT {arguments.add(params.limit + 1)}"""
 
 
 def key(row: Row, sort: Sort) -> Keyset:
-    """What the next page goes on after: as text, for the cursor."""
+    """Returns the key that the next page continues after, as text for the cursor."""
     value = row["key_value"] if sort is not Sort.TS else None
     place = (row["key_ts"].isoformat(), row["key_trace"], row["key_span"])
     return (None if value is None else str(value), *place)
@@ -70,7 +70,7 @@ def _scans_range(params: TraceParameters) -> bool:
 
 
 def _keys(sort: Sort) -> dict[str, str]:
-    """What is read beside the fields, by name."""
+    """Returns the expressions that are read beside the fields, by name."""
     value = {} if sort is Sort.TS else {"key_value": f"t.{column(sort)}"}
     return {**value, "key_ts": "t.ts", "key_trace": "t.trace_id", "key_span": "t.span_id"}
 
@@ -114,19 +114,19 @@ def _bounds(params: TraceParameters) -> tuple[tuple[str, Decimal | None, Decimal
 
 
 def _like_literal(text: str) -> str:
-    """Text that LIKE takes as it is written."""
+    """Escapes text for LIKE."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _order(params: TraceParameters, *keys: str) -> str:
-    """By `keys`, which are those of _ORDERED."""
+    """Returns ORDER BY terms of `keys`, which are those of _ORDERED."""
     direction, _ = _DIRECTIONS[params.sort_order]
     order = ", ".join(f"{key} {direction}" for key in keys)
     return order if params.sort_by is Sort.TS else f"({keys[0]} IS NULL), {order}"
 
 
 def _after_cursor(params: TraceParameters, arguments: Arguments) -> str:
-    """The condition that leaves the rows after the cursor's, in the order of `_order`."""
+    """Returns the condition that keeps the rows after the cursor's, in the order of `_order`."""
     if params.after is None:
         return ""
     value, ts, trace, span = params.after
