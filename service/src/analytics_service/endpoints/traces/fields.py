@@ -74,7 +74,7 @@ OPT_IN_FIELDS: Final = MappingProxyType(
 
 
 def selected_fields(chosen: Iterable[str] | None, include: Iterable[str]) -> tuple[str, ...]:
-    """Returns the fields of an answer in the order of Trace: the chosen ones, else all but the long ones; and the included."""
+    """Returns fields in the order of Trace: the chosen ones, else all but the long ones; and the included."""
     long = frozenset[str]().union(*OPT_IN_FIELDS.values())
     included = frozenset[str]().union(*(OPT_IN_FIELDS.get(one, frozenset()) for one in include))
     wanted = included | (frozenset(Trace.__annotations__) - long if chosen is None else frozenset(chosen))

@@ -1,4 +1,4 @@
-"""Makes the points of an answer from sums and counts; averages are weighted, rates are of all requests of the bucket."""
+"""Makes points from sums and counts; averages are weighted, rates are of all requests of the bucket."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
