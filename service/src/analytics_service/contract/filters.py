@@ -1,11 +1,11 @@
-"""Filters that questions about many requests have in common, and how they narrow `requests` of database/source.py."""
+"""Filters that questions about many requests have in common, and how they narrow `requests` of rollups/query.py."""
 
 from datetime import timedelta
 from typing import ClassVar
 
 from analytics_service.contract.parameters import Parameters, Text, days
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.database.arguments import Arguments
+from analytics_service.database.tenancy import Arguments
 
 
 class FilteredParameters(Parameters):

@@ -17,6 +17,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
+from analytics_service.database.tenancy import in_organisation, in_projects, predicate, predicate_in_range
 from analytics_service.rollups.columns import SHAPES, from_raw, from_rollup
 from analytics_service.rollups.levels import Level
 
@@ -38,7 +39,6 @@ KEPT: Final = "SELECT nullif(floor, '-infinity') AS since FROM rollup_floor"
 """One row: from where on all of raw is kept."""
 
 EPOCH: Final = "'1970-01-01T00:00:00Z'::timestamptz"
-_PROJECTS = "($2::text[] IS NULL OR {alias}.project_id = ANY($2::text[]))"
 _RAW_FLOOR = "(SELECT floor FROM rollup_floor)"
 
 
@@ -98,7 +98,7 @@ def _dirty(level: Level) -> str:
     """Buckets of the range in the log. Those below raw's floor stay as they are: their raw rows are gone."""
     return f"""
   SELECT DISTINCT d.bucket_start FROM rollup_dirty AS d
-  WHERE d.org_id = $1 AND d.level = '{level.code}' AND d.bucket_start < $4::timestamptz
+  WHERE {in_organisation("d")} AND d.level = '{level.code}' AND d.bucket_start < $4::timestamptz
     AND d.bucket_start >= greatest({_bin(level, "$3::timestamptz")}, {_RAW_FLOOR}, {_floor(level)})
 """
 
@@ -144,8 +144,7 @@ def _clean(name: str, answered: Level, level: Level, number: int) -> str:
     return f"""
   SELECT {from_rollup(answered, "r", _bin(answered, "r.bucket"))}
   FROM {rows}
-  WHERE r.org_id = $1 AND r.bucket >= greatest($3::timestamptz, {_floor(level)}) AND r.bucket < $4::timestamptz
-    AND {_PROJECTS.format(alias="r")}
+  WHERE {predicate("r")} AND r.bucket >= greatest($3::timestamptz, {_floor(level)}) AND r.bucket < $4::timestamptz
     AND NOT EXISTS (SELECT FROM {name}_gaps_{number} AS g WHERE g.bucket_start = r.bucket)
 """
 
@@ -154,7 +153,7 @@ def _from_segments(name: str, answered: Level, number: int) -> str:
     return f"""
   SELECT {from_raw(answered, _bin(answered, "t.ts"))}
   FROM {_lateral("traces", "ts", f"{name}_segments_{number}", "t")} {SHAPES[answered].joined}
-  WHERE t.is_request AND {_PROJECTS.format(alias="t")}
+  WHERE t.is_request AND {in_projects("t")}
 """
 
 
@@ -162,7 +161,7 @@ def _lateral(table: str, moment: str, segments: str, alias: str) -> str:
     """Rows of the organisation in the segments. OFFSET 0 keeps the segments outside: each is one range of an index."""
     return f"""{segments} AS s CROSS JOIN LATERAL (
     SELECT * FROM {table} AS inside
-    WHERE inside.org_id = $1 AND inside.{moment} >= s.first AND inside.{moment} < s.last
+    WHERE {in_organisation("inside")} AND inside.{moment} >= s.first AND inside.{moment} < s.last
       AND inside.{moment} >= $3::timestamptz AND inside.{moment} < $4::timestamptz
     OFFSET 0
   ) AS {alias}"""
@@ -174,8 +173,7 @@ def _raw_only(name: str) -> list[str]:
         f"""{name} AS (
   SELECT {from_raw(Level.RAW, "t.ts")}
   FROM traces AS t
-  WHERE t.org_id = $1 AND t.ts >= $3::timestamptz AND t.ts < $4::timestamptz AND t.is_request
-    AND {_PROJECTS.format(alias="t")}
+  WHERE {predicate_in_range("t")} AND t.is_request
 )""",
         f"{name}_since AS (SELECT {_RAW_FLOOR} AS floor)",
     ]

@@ -10,8 +10,9 @@ from decimal import Decimal
 from analytics_service.contract.cursor import Keyset
 from analytics_service.contract.endpoint import Row
 from analytics_service.contract.principal import Principal
-from analytics_service.database.arguments import Arguments
+from analytics_service.database import tenancy
 from analytics_service.database.query import Query
+from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.traces.fields import KINDS, Sort, column
 from analytics_service.endpoints.traces.list.children import CHILDREN_LAST, with_children
 from analytics_service.endpoints.traces.list.parameters import Include, Order, TraceParameters
@@ -76,12 +77,7 @@ def _keys(sort: Sort) -> dict[str, str]:
 
 
 def _filters(params: TraceParameters, arguments: Arguments) -> list[str]:
-    said = [
-        "t.org_id = $1",
-        "($2::text[] IS NULL OR t.project_id = ANY($2::text[]))",
-        "t.ts >= $3::timestamptz",
-        "t.ts < $4::timestamptz",
-    ]
+    said = [tenancy.predicate_in_range("t")]
     equal = ((name, getattr(params, name)) for name in _EQUAL)
     said += [f"t.{name} = {arguments.add(wanted)}" for name, wanted in equal if wanted is not None]
     if params.status is not None:
