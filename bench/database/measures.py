@@ -12,6 +12,7 @@ from typing import Any
 from analytics_service.contract.parameters import parse
 from analytics_service.contract.principal import Principal, Role
 from analytics_service.database.edition import Edition, inspect
+from analytics_service.database.partitions import has_native_partitions
 from analytics_service.database.query import Query
 from analytics_service.endpoints.metrics.series import statement
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
@@ -172,7 +173,7 @@ async def sizes(connection: Any) -> dict[str, int]:
 
 
 async def _raw(connection: Any, function: str) -> int:
-    if await connection.fetchval("SELECT to_regclass('public.traces_partitions') IS NOT NULL"):
+    if await has_native_partitions(connection):
         names = "SELECT quote_ident(name)::regclass AS part FROM traces_partitions"
     else:
         names = "SELECT c AS part FROM show_chunks('traces') AS c"

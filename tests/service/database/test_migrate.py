@@ -5,7 +5,7 @@ import asyncpg
 import pytest
 
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import Step, load, parse
+from analytics_service.database.migrate.steps import Step, load, parse, schema_version
 from tests.support.postgres import PASSWORD, Server
 
 pytestmark = pytest.mark.postgres
@@ -28,7 +28,7 @@ async def tables(url: str) -> set[str]:
 
 async def test_an_empty_database_gets_the_schema_and_a_second_run_changes_nothing(empty_edition_url: str) -> None:
     first = await migrate(empty_edition_url, load(), say=quiet)
-    assert (first.succeeded, first.reason, first.version) == (True, "Applied", load()[-1].number), first.message
+    assert (first.succeeded, first.reason, first.version) == (True, "Applied", schema_version()), first.message
     assert {"traces", "rollup_1hour", "rollup_dirty"} <= await tables(empty_edition_url)
     again = await migrate(empty_edition_url, load(), say=quiet)
     assert (again.succeeded, again.reason, again.applied) == (True, "UpToDate", ())

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from analytics_service import settings
+from analytics_service.database.partitions import has_native_partitions
 from analytics_service.policies.apply import look, reconcile
 from analytics_service.policies.desired import Policy, Values, wanted
 from analytics_service.policies.outcome import Outcome, Reason, State
@@ -122,7 +123,7 @@ async def test_the_chunk_interval_is_applied_and_put_back(connection: Any) -> No
     assert (await reconcile(connection, values(chunk=12))).healed == ()
     assert await connection.fetchval("SELECT chunk_hours FROM schema_meta") == 12
     await insert(connection, [Span(trace_id="t", ts=NOW)])
-    if await connection.fetchval("SELECT to_regclass('traces_partitions') IS NULL"):
+    if not await has_native_partitions(connection):
         size = "SELECT range_end - range_start FROM timescaledb_information.chunks"
         by_hand = "SELECT set_chunk_time_interval('traces', interval '3 days')"
         interval = "SELECT time_interval = '12 hours' FROM timescaledb_information.dimensions"
@@ -178,7 +179,7 @@ async def test_what_never_held_rows_can_be_written_again_once_it_is_kept(connect
 async def test_raw_that_others_dropped_is_noticed_and_its_rollups_stay(connection: Any) -> None:
     await rows_of_age(connection, 40, 30, 1)
     await reconcile(connection, USUAL)
-    if await connection.fetchval("SELECT to_regclass('traces_partitions') IS NULL"):
+    if not await has_native_partitions(connection):
         await connection.execute("SELECT drop_chunks('traces', older_than => $1::timestamptz)", NOW - 20 * DAY)
     else:
         names = await connection.fetch("SELECT name FROM traces_partitions WHERE upper_bound < $1", NOW - 20 * DAY)

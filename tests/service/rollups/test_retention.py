@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from analytics_service.database.partitions import has_native_partitions
 from analytics_service.rollups import versions
 from analytics_service.rollups.levels import ROLLUPS, Level
 from analytics_service.rollups.refresh import refresh
@@ -160,7 +161,7 @@ async def test_a_writer_in_flight_in_a_partition_that_only_begins_below_the_floo
     edition_url: str, connection: Any
 ) -> None:
     await connection.execute("UPDATE schema_meta SET chunk_hours = 168")
-    if await connection.fetchval("SELECT to_regclass('traces_partitions') IS NULL"):
+    if not await has_native_partitions(connection):
         await connection.execute("SELECT set_chunk_time_interval('traces', interval '7 days')")
     ledger, late = spans(2), Span(trace_id="in flight", ts=DAY + timedelta(hours=1))
     await insert(connection, ledger)

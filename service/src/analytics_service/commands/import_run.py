@@ -16,7 +16,7 @@ from analytics_service.commands.import_summary import Summary, as_json, show
 from analytics_service.database import privileges
 from analytics_service.database.connect import Connection, connect_directly, database_url
 from analytics_service.database.failures import FAILURES, Reason, classify, refusal
-from analytics_service.database.migrate.steps import load as load_steps
+from analytics_service.database.migrate.steps import schema_version
 from analytics_service.database.schema import problem, schema_of
 from analytics_service.errors import DatabaseError, DatabaseUnfit, SchemaIncompatible, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
@@ -76,7 +76,7 @@ async def _import(loaded: Settings, files: Sequence[Source], options: Options, *
 
 
 async def _check_schema(connection: Connection) -> None:
-    wrong = problem(await schema_of(connection), load_steps()[-1].number, writes=True)
+    wrong = problem(await schema_of(connection), schema_version(), writes=True)
     if wrong is not None:
         raise SchemaIncompatible(wrong)
     if (lacking := await privileges.missing(connection)) is not None:

@@ -16,7 +16,7 @@ from analytics_service import settings
 from analytics_service.commands.command import Command
 from analytics_service.database.connect import Connection, connect_directly, database_url
 from analytics_service.database.failures import FAILURES, classify, refusal
-from analytics_service.database.migrate.steps import load
+from analytics_service.database.migrate.steps import schema_version
 from analytics_service.database.schema import problem, schema_of
 from analytics_service.errors import DatabaseError, SchemaIncompatible, UsageError
 from analytics_service.policies.apply import look, reconcile
@@ -78,7 +78,7 @@ async def _connected(url: str, act: Callable[[Connection], Awaitable[_T]]) -> _T
     except FAILURES as error:
         raise refusal(classify(error, url)) from error
     try:
-        if (wrong := problem(await schema_of(connection), load()[-1].number, writes=True)) is not None:
+        if (wrong := problem(await schema_of(connection), schema_version(), writes=True)) is not None:
             raise SchemaIncompatible(wrong)
         return await act(connection)
     except FAILURES as error:

@@ -4,7 +4,7 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
-from analytics_service.database.migrate.steps import load
+from analytics_service.database.migrate.steps import schema_version
 from analytics_service.errors import PoolerInTheWay
 from analytics_service.settings import Settings
 
@@ -22,7 +22,7 @@ def application_name(command: str) -> str:
 
     By it a migration that older releases could not live with waits until they are gone.
     """
-    return f"analytics-{command}/{load()[-1].number}"
+    return f"analytics-{command}/{schema_version()}"
 
 
 async def connect(url: str, *, command: str) -> "asyncpg.Connection[asyncpg.Record]":

@@ -9,7 +9,8 @@ import asyncpg
 from analytics_service.database import edition, privileges
 from analytics_service.database.connect import Connection, is_shared
 from analytics_service.database.edition import Edition
-from analytics_service.database.migrate.steps import load
+from analytics_service.database.migrate.steps import schema_version
+from analytics_service.database.partitions import end_of_partitions, has_native_partitions
 from analytics_service.database.schema import problem, schema_of
 from analytics_service.errors import MigrationRefused
 
@@ -62,7 +63,7 @@ async def _session(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
 
 
 async def _schema(connection: Connection) -> Finding:
-    schema, target = await schema_of(connection), load()[-1].number
+    schema, target = await schema_of(connection), schema_version()
     if (wrong := problem(schema, target)) is not None:
         return Finding("schema", Verdict.FAILED, wrong)
     return Finding("schema", Verdict.OK, f"version {schema.version}; this release needs {target}")
@@ -86,9 +87,9 @@ async def _log(connection: Connection) -> Finding:
 
 
 async def _partitions(connection: Connection) -> Finding:
-    if not await connection.fetchval("SELECT to_regclass('public.traces_partitions') IS NOT NULL"):
+    if not await has_native_partitions(connection):
         return Finding("partitions", Verdict.OK, "the store makes its own")
-    end = await connection.fetchval("SELECT max(upper_bound) FROM traces_partitions")
+    end = await end_of_partitions(connection)
     if end is None or end <= datetime.now(UTC):
         cure = "writers make those that they need, and analytics-service work makes them a week ahead"
         return Finding("partitions", Verdict.WARNING, f"there is none for now: {cure}")

@@ -11,7 +11,7 @@ import structlog
 
 from analytics_service.database.connect import Pool, database_url
 from analytics_service.database.failures import FAILURES, Failure, Reason, classify
-from analytics_service.database.migrate.steps import load
+from analytics_service.database.migrate.steps import schema_version
 from analytics_service.database.query import Query
 from analytics_service.database.schema import Schema, problem, schema_of
 from analytics_service.database.sessions import Borrowed, Sessions, answering, open_sessions
@@ -64,7 +64,6 @@ class Database:
         self.state = State()
         self._setting = setting
         self._acquire_seconds = acquire_seconds
-        self._target = load()[-1].number
         self._sessions: Sessions | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._url = ""
@@ -229,7 +228,7 @@ class Database:
             if _all_work(sessions.pool):
                 return
             raise
-        wrong = problem(schema, self._target)
+        wrong = problem(schema, schema_version())
         if wrong is not None and wrong != self.state.problem:
             _log.warning("DATABASE_SCHEMA_INCOMPATIBLE", cause=wrong)
         self.state = State(connected_once=True, reachable=True, schema=schema, problem=wrong, schema_problem=wrong)

@@ -8,6 +8,7 @@ import asyncpg
 
 from analytics_service.database.connect import Connection
 from analytics_service.database.edition import Edition
+from analytics_service.database.partitions import has_native_partitions
 from analytics_service.policies.desired import GOVERNED, Policy
 from analytics_service.policies.plan import Accepted, ForeignJob, Found, Piece
 from analytics_service.rollups.levels import Level
@@ -108,10 +109,10 @@ async def pieces(connection: Connection, policies: Iterable[Policy]) -> dict[Pol
 
 async def _held(connection: Connection, level: Level) -> list[Piece]:
     if level is Level.RAW:
-        plain = await connection.fetchval("SELECT to_regclass('public.traces_partitions') IS NOT NULL")
+        native = await has_native_partitions(connection)
         return [
             await _piece(connection, level, row["name"], row)
-            for row in await connection.fetch(_PARTITIONS if plain else _CHUNKS)
+            for row in await connection.fetch(_PARTITIONS if native else _CHUNKS)
         ]
     (row,) = await connection.fetch(_ROLLUP.format(table=level.table), level.code)
     if row["start"] is None:

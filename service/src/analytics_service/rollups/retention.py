@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from analytics_service.database.connect import Connection
+from analytics_service.database.partitions import has_native_partitions
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.refresh import refresh_unit, units
 
@@ -29,7 +30,6 @@ _FIRST: Final = "'1970-01-01T00:00:00Z'::timestamptz"
 
 # Shorter than the time after which a deadlock is looked for (1 s): between us and a writer, we give way.
 _PATIENCE: Final = "SET LOCAL lock_timeout = '500ms'"
-_IS_PARTITIONED: Final = "SELECT to_regclass('public.traces_partitions') IS NOT NULL"
 _PARTITIONS: Final = f"""
 SELECT name, quote_ident(name) AS quoted, greatest(lower_bound, {_FIRST}) AS first, upper_bound AS last
 FROM traces_partitions WHERE greatest(lower_bound, {_FIRST}) < $1 ORDER BY upper_bound NULLS LAST
@@ -165,7 +165,7 @@ async def gone_until(connection: Connection) -> datetime | None:
 
     Nothing of ours leaves that behind: somebody else has dropped them, and a late row would now empty its true day.
     """
-    if await connection.fetchval(_IS_PARTITIONED):
+    if await has_native_partitions(connection):
         oldest = _OLDEST.format(bound="lower_bound", ranges="traces_partitions", first=_FIRST)
     else:
         ours = "timescaledb_information.chunks WHERE hypertable_schema = 'public' AND hypertable_name = 'traces'"
@@ -186,8 +186,8 @@ async def _next_floor(connection: Connection, until: datetime) -> datetime | Non
     """`until`, or an earlier midnight if too much lies before it; None when the floor is there."""
     if await connection.fetchval(_FLOOR) >= until:
         return None
-    plain = await connection.fetchval(_IS_PARTITIONED)
-    ends = [row["last"] for row in await connection.fetch(_PARTITIONS if plain else _CHUNKS, until)]
+    native = await has_native_partitions(connection)
+    ends = [row["last"] for row in await connection.fetch(_PARTITIONS if native else _CHUNKS, until)]
     ended = [end for end in ends if end is not None and end <= until]
     if len(ended) <= _MOST_PARTITIONS:
         return until
@@ -214,8 +214,8 @@ async def _move(connection: Connection, floor: datetime) -> None:
         if before >= floor:
             return
         await connection.execute(_HOLD_SET)
-        plain = await connection.fetchval(_IS_PARTITIONED)
-        below = await connection.fetch(_PARTITIONS if plain else _CHUNKS, floor)
+        native = await has_native_partitions(connection)
+        below = await connection.fetch(_PARTITIONS if native else _CHUNKS, floor)
         if below:  # waits for their writers; who comes later is refused by the new floor
             await connection.execute(f"LOCK TABLE {', '.join(row['quoted'] for row in below)} IN SHARE MODE")
         if await connection.fetchval(_DIRTY, before, floor):
@@ -225,15 +225,15 @@ async def _move(connection: Connection, floor: datetime) -> None:
         filled = [await connection.fetchval(f"SELECT EXISTS (SELECT FROM {row['quoted']})") for row in ended]
         if any(filled):
             await connection.execute(_LOST)
-        if plain:
+        if native:
             await connection.executemany(_NOTE, [(row["name"], row["first"], row["last"]) for row in ended])
         await connection.execute(_BUMP, before, floor)
 
 
 async def _finished(connection: Connection) -> AsyncGenerator[Step, None]:
     """Takes away what has ended; what was detached by a run that was killed, too."""
-    plain = await connection.fetchval(_IS_PARTITIONED)
-    async for step in _drop_partitions(connection) if plain else _drop_chunks(connection):
+    native = await has_native_partitions(connection)
+    async for step in _drop_partitions(connection) if native else _drop_chunks(connection):
         yield step
 
 

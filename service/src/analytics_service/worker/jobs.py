@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from analytics_service.database.connect import Connection
+from analytics_service.database.partitions import end_of_partitions, has_native_partitions
 from analytics_service.rollups.levels import ROLLUPS, Level
 from analytics_service.rollups.refresh import Unit, refresh_unit, units
 from analytics_service.settings import Settings
@@ -16,13 +17,11 @@ AHEAD: Final = timedelta(days=7)
 """Partitions are made for so long before they are needed."""
 LOOK: Final = timedelta(seconds=2)
 """From one look at the dirty log to the next, at most."""
-_RUNWAY: Final = "SELECT max(upper_bound) FROM traces_partitions"
 _WATERMARKS: Final = """
 SELECT d.level, min(d.bucket_start) AS watermark FROM rollup_dirty AS d JOIN rollup_level AS l USING (level)
 WHERE d.bucket_start + l.step <= $1 GROUP BY d.level
 """
 _NONE: Final = timedelta(0)
-_HAS_PARTITIONS: Final = "SELECT to_regclass('public.traces_partitions') IS NOT NULL"
 
 
 @dataclass
@@ -73,10 +72,8 @@ async def make_partitions(connection: Connection) -> dict[str, Any]:
     """The number that was `made`, and `runway_seconds` to where they end; null where the store makes its own."""
     now = datetime.now(UTC)
     made = await connection.fetchval("SELECT ensure_partitions($1, $2)", now, now + AHEAD)
-    if not await connection.fetchval(_HAS_PARTITIONS):
-        return {"made": made, "runway_seconds": None}
-    end = await connection.fetchval(_RUNWAY)
-    return {"made": made, "runway_seconds": (end - now).total_seconds()}
+    end = await end_of_partitions(connection) if await has_native_partitions(connection) else None
+    return {"made": made, "runway_seconds": None if end is None else (end - now).total_seconds()}
 
 
 def pauses(settings: Settings) -> dict[timedelta, timedelta]:

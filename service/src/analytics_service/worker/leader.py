@@ -13,7 +13,7 @@ import structlog
 from analytics_service.database import privileges
 from analytics_service.database.connect import Connection, connect_directly
 from analytics_service.database.failures import FAILURES, Reason, classify
-from analytics_service.database.migrate.steps import load
+from analytics_service.database.migrate.steps import schema_version
 from analytics_service.database.schema import problem, schema_of
 from analytics_service.policies.observe import edition_of
 from analytics_service.worker.jobs import Job
@@ -33,7 +33,6 @@ class Worker:
         self._jobs = jobs
         self._report = report
         self._standby = standby
-        self._target = load()[-1].number
 
     async def run(self) -> None:
         """Until it is cancelled; a lost database is tried again with growing pauses.
@@ -59,7 +58,9 @@ class Worker:
         """Returns as the leader."""
         while True:
             schema = await schema_of(connection)
-            self._report.problem = problem(schema, self._target, writes=True) or await privileges.missing(connection)
+            self._report.problem = problem(schema, schema_version(), writes=True) or await privileges.missing(
+                connection
+            )
             if self._report.problem is None:
                 self._report.edition = await edition_of(connection)
                 if await connection.fetchval(_TRY_LOCK):

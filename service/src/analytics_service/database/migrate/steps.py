@@ -10,6 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -91,3 +92,9 @@ def load(folder: Traversable | None = None) -> tuple[Step, ...]:
     if [step.number for step in steps] != list(range(1, len(steps) + 1)):
         raise ValueError("migrations must be numbered from 1 without a gap")
     return steps
+
+
+@cache
+def schema_version() -> int:
+    """The newest schema that this release knows: the number of its last migration."""
+    return load()[-1].number
