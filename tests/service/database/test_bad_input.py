@@ -1,6 +1,7 @@
 """A database that cannot be used as it is: one line that names what is wrong, exit code 2, and nothing half done."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from analytics_service.database.edition import Server as Inspected
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.database.migrate.steps import load, parse, schema_version
 from analytics_service.errors import ServerTooOld
+from tests.support.eventually import eventually
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD, Server, a_standby
+from tests.support.process import serving
 from tests.support.service import execute
 
 pytestmark = pytest.mark.postgres
@@ -58,27 +61,61 @@ def stranger(postgres: Server, database_url: str) -> Iterator[str]:
     postgres.sql(f"DROP ROLE {role}")
 
 
+@pytest.fixture
+def reader(postgres: Server, stranger: str) -> str:
+    """The same, who may also read."""
+    role, name = stranger.split("//")[1].split(":", maxsplit=1)[0], stranger.rpartition("/")[2]
+    postgres.sql(
+        f"GRANT ALL ON SCHEMA public TO {role}", f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}", database=name
+    )
+    return stranger
+
+
 def test_nobody_answers(rows: str) -> None:
     for command in (("migrate",), ("import", rows)):
         code, said = called(f"postgres://user:{PASSWORD}@127.0.0.1:1/none", *command)
         assert (code, "there is no connection to the database" in said) == (2, True), said
 
 
-def test_rights_are_named_with_their_objects(stranger: str, rows: str, empty_url: str, postgres: Server) -> None:
+def test_privileges_are_named_with_their_objects(stranger: str, rows: str, empty_url: str) -> None:
     code, said = called(stranger, "import", rows)
     assert code == 2
     assert "lacks" in said
     code, said = called(f"{stranger.rpartition('/')[0]}/{empty_url.rpartition('/')[2]}", "migrate")
     assert code == 2
     assert "lacks CREATE on schema public: GRANT it" in said
-    name = stranger.rpartition("/")[2]
-    role = stranger.split("//")[1].split(":", maxsplit=1)[0]
-    postgres.sql(
-        f"GRANT ALL ON SCHEMA public TO {role}", f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}", database=name
-    )
-    code, said = called(stranger, "import", rows)
+
+
+@pytest.mark.parametrize("command", ["import", "policies plan", "policies apply"])
+def test_a_missing_privilege_ends_whatever_writes(reader: str, rows: str, command: str) -> None:
+    code, said = called(reader, *command.split(), *([rows] if command == "import" else []))
     assert code == 2
+    assert "lacks DELETE on rollup_" in said
     assert "INSERT on traces" in said
+
+
+def test_doctor_reports_a_missing_privilege(reader: str) -> None:
+    code, said = called(reader, "doctor")
+    assert (code, said) == (1, "analytics-service: not in order: rights")
+
+
+async def test_the_worker_waits_for_a_missing_privilege(reader: str, database_url: str) -> None:
+    role = reader.split("//")[1].split(":", maxsplit=1)[0]
+    async with serving(reader, "work") as worker:
+        await worker.until("/status", 200)
+
+        async def problem() -> str | None:
+            async with worker.session.get(f"{worker.url}/status") as response:
+                found: str | None = json.loads(await response.text())["problem"]
+                return found
+
+        async def named() -> bool:
+            return "INSERT on traces" in (await problem() or "")
+
+        await eventually(named, seconds=30)
+        assert await worker.status("/health/ready") == 503
+        await execute(database_url, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+        await worker.until("/health/ready", 200)
 
 
 async def test_migrate_needs_to_own_the_tables(stranger: str, database_url: str) -> None:

@@ -5,8 +5,7 @@ import json
 import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,11 +13,9 @@ from rich.table import Table
 
 from analytics_service import settings
 from analytics_service.commands.command import Command
-from analytics_service.database.connect import Connection, connect_directly, database_url
-from analytics_service.database.failures import FAILURES, classify, refusal
-from analytics_service.database.migrate.steps import schema_version
-from analytics_service.database.schema import problem, schema_of
-from analytics_service.errors import DatabaseError, SchemaIncompatible, UsageError
+from analytics_service.database.connect import database_url
+from analytics_service.database.writers import writer_session
+from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.policies.apply import look, reconcile
 from analytics_service.policies.desired import broken, wanted
 from analytics_service.policies.outcome import Outcome, Reason, State
@@ -27,8 +24,6 @@ _EPILOG = """What is wanted are the settings RETENTION_*_DAYS, COMPRESS_AFTER_DA
 of the worker: it applies by itself what loses nothing, and ends rows by what was applied. Exit code 0: done.
 1: something was held back or failed, and one line says what. 2: an argument or setting is wrong."""
 _COLOURS = {State.APPLIED: "green", State.PENDING: "yellow", State.UNAVAILABLE: "dim", State.FAILED: "red"}
-
-_T = TypeVar("_T")
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -57,12 +52,11 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     url, applies = database_url(loaded), arguments.action == "apply"
     allow = (arguments.allow_destructive or loaded.allow_destructive) if applies else None
 
-    async def act(connection: Connection) -> Outcome:
-        if applies:
-            return await reconcile(connection, values, allow=allow)
-        return await look(connection, values)
+    async def act() -> Outcome:
+        async with writer_session(url, command="policies") as connection:
+            return await (reconcile(connection, values, allow=allow) if applies else look(connection, values))
 
-    outcome = asyncio.run(_connected(url, act))
+    outcome = asyncio.run(act())
     if arguments.output == "json":
         sys.stdout.write(json.dumps(outcome.as_dict()) + "\n")
     else:
@@ -70,21 +64,6 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     if applies and outcome.reason is not Reason.APPLIED:
         raise DatabaseError(outcome.message)
     return 0
-
-
-async def _connected(url: str, act: Callable[[Connection], Awaitable[_T]]) -> _T:
-    try:
-        connection = await connect_directly(url, command="policies")
-    except FAILURES as error:
-        raise refusal(classify(error, url)) from error
-    try:
-        if (wrong := problem(await schema_of(connection), schema_version(), writes=True)) is not None:
-            raise SchemaIncompatible(wrong)
-        return await act(connection)
-    except FAILURES as error:
-        raise refusal(classify(error, url)) from error
-    finally:
-        connection.terminate()
 
 
 def _show(outcome: Outcome) -> None:

@@ -1,9 +1,12 @@
 """How commands connect, and the names of what a connection is."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Final, TypeAlias
 
 import asyncpg
 
+from analytics_service.database.failures import FAILURES
 from analytics_service.database.migrate.steps import schema_version
 from analytics_service.errors import PoolerInTheWay
 from analytics_service.settings import Settings
@@ -13,6 +16,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 """Its own, or borrowed from a pool."""
 
 CONNECT_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 2.0
+"""Then the connection is dropped: its server has gone without a word."""
 SETTINGS: Final = {"jit": "off", "search_path": "public", "timezone": "UTC"}
 """Of every session. Compiling would be more than all of a short query."""
 
@@ -52,6 +57,17 @@ async def connect_directly(url: str, *, command: str) -> "asyncpg.Connection[asy
         connection.terminate()
         raise PoolerInTheWay(cure)
     return connection
+
+
+@contextlib.asynccontextmanager
+async def session(url: str, *, command: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A session that is ours alone, from `connect_directly`, which ends with the block."""
+    connection = await connect_directly(url, command=command)
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(*FAILURES):  # a lost connection cannot be closed in order
+            await connection.close(timeout=_CLOSE_SECONDS)
 
 
 async def is_shared(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:

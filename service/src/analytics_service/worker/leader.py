@@ -1,20 +1,16 @@
 """One of several workers leads, by a lock of its database session: who loses that loses the lead and its work."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-import asyncpg
 import structlog
 
-from analytics_service.database import privileges
-from analytics_service.database.connect import Connection, connect_directly
+from analytics_service.database.connect import Connection, session
 from analytics_service.database.failures import FAILURES, Reason, classify
-from analytics_service.database.migrate.steps import schema_version
-from analytics_service.database.schema import problem, schema_of
+from analytics_service.database.writers import writing_blocker
 from analytics_service.policies.observe import edition_of
 from analytics_service.worker.jobs import Job
 from analytics_service.worker.report import Report
@@ -42,7 +38,7 @@ class Worker:
         pause = 0.25
         while True:
             try:
-                async with _session(self._url) as connection:
+                async with session(self._url, command="work") as connection:
                     pause = 0.25
                     await self._stand_by(connection)
                     await self._lead(connection)
@@ -57,11 +53,9 @@ class Worker:
     async def _stand_by(self, connection: Connection) -> None:
         """Returns as the leader."""
         while True:
-            schema = await schema_of(connection)
-            self._report.problem = problem(schema, schema_version(), writes=True) or await privileges.missing(
-                connection
-            )
-            if self._report.problem is None:
+            blocker = await writing_blocker(connection)
+            self._report.problem = None if blocker is None else str(blocker)
+            if blocker is None:
                 self._report.edition = await edition_of(connection)
                 if await connection.fetchval(_TRY_LOCK):
                     break
@@ -94,13 +88,3 @@ class Worker:
             spent = time.perf_counter() - started
             self._report.succeeded(job.name, at=datetime.now(UTC), seconds=spent, found=found)
             _log.debug("a job is done", job=job.name, seconds=round(spent, 3), **found)
-
-
-@contextlib.asynccontextmanager
-async def _session(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await connect_directly(url, command="work")
-    try:
-        yield connection
-    finally:
-        with contextlib.suppress(*FAILURES, TimeoutError):
-            await connection.close(timeout=2)

@@ -1,15 +1,14 @@
 """Runs the plan on one direct connection, under an advisory lock: any number of migrates may start at once."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import asyncpg
 
 from analytics_service.database import edition
-from analytics_service.database.connect import Connection, connect_directly
+from analytics_service.database.connect import Connection, session
 from analytics_service.database.edition import Edition, Server
 from analytics_service.database.failures import FAILURES, Reason, classify
 from analytics_service.database.migrate import journal
@@ -104,7 +103,7 @@ async def migrate(
     run = _Run(steps=steps, say=say)
     timer = asyncio.timeout(timeout_seconds)
     try:
-        async with timer, _connected(url) as connection:
+        async with timer, session(url, command="migrate") as connection:
             return await (_dry_run(connection, run) if dry_run else _locked_run(connection, run, url))
     except asyncio.CancelledError:
         return run.result("Terminated", "stopped before it was done: run it again to go on", succeeded=False)
@@ -127,16 +126,6 @@ def _too_late(run: _Run, seconds: float | None) -> Result:
     if run.waiting is not None:
         return _refused(run, run.waiting)
     return run.result(Reason.OTHER.value, f"not done within {seconds} s: raise the timeout", succeeded=False)
-
-
-@contextlib.asynccontextmanager
-async def _connected(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await connect_directly(url, command="migrate")
-    try:
-        yield connection
-    finally:
-        with contextlib.suppress(*FAILURES):
-            await connection.close(timeout=5)
 
 
 async def _look(connection: Connection, run: _Run) -> Plan:
