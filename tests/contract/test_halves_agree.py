@@ -17,7 +17,7 @@ from analytics_operator.state.worker import Said
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.failures import GIVEN
-from analytics_service.database.migrate.result import Result, as_json
+from analytics_service.database.migrate.result import MigrationResult, as_json
 from analytics_service.policies.desired import LEAST, Policy
 from analytics_service.settings import Settings
 from analytics_service.units import decimals
@@ -166,12 +166,14 @@ def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
 @pytest.mark.parametrize(
     "result",
     [
-        Result(succeeded=True, reason="Applied", message="applied", version=6, target=6, edition="timescaledb-apache"),
-        Result(succeeded=False, reason="DatabaseUnreachable", message="x" * 10_000, target=6),
+        MigrationResult(
+            succeeded=True, reason="Applied", message="applied", version=6, target=6, edition="timescaledb-apache"
+        ),
+        MigrationResult(succeeded=False, reason="DatabaseUnreachable", message="x" * 10_000, target=6),
     ],
     ids=["succeeded", "failed at length"],
 )
-def test_the_operator_reads_the_result_that_the_service_writes(result: Result) -> None:
+def test_the_operator_reads_the_result_that_the_service_writes(result: MigrationResult) -> None:
     text = as_json(result)
     assert len(text.encode()) <= 3584
     read = migration.Result.model_validate_json(text)

@@ -5,7 +5,7 @@ import asyncpg
 import pytest
 
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import Step, load, parse, schema_version
+from analytics_service.database.migrate.steps import Migration, load, parse, schema_version
 from tests.support.postgres import PASSWORD, Server
 
 pytestmark = pytest.mark.postgres
@@ -156,7 +156,7 @@ async def test_a_read_only_database_is_told_so(empty_url: str, postgres: Server)
 
 
 @pytest.mark.parametrize("step", load(), ids=lambda step: step.name)
-def test_steps_outside_a_transaction_can_be_repeated(step: Step) -> None:
+def test_steps_outside_a_transaction_can_be_repeated(step: Migration) -> None:
     for statement in () if step.transactional else step.statements:
         assert "IF NOT EXISTS" in statement or "IF EXISTS" in statement
 

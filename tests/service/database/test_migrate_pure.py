@@ -4,21 +4,21 @@ import asyncpg
 import pytest
 
 from analytics_service.database.edition import Edition, Server, check
-from analytics_service.database.failures import Reason, classify, secretless
+from analytics_service.database.failures import FailureReason, classify, secretless
 from analytics_service.database.migrate.plan import Entry, History, plan
-from analytics_service.database.migrate.result import MOST_BYTES, Result, as_json
-from analytics_service.database.migrate.steps import Step, load, parse
+from analytics_service.database.migrate.result import MOST_BYTES, MigrationResult, as_json
+from analytics_service.database.migrate.steps import Migration, load, parse
 from analytics_service.database.schema import Schema, problem
 from analytics_service.errors import HistoryEdited, ServerTooOld
 
 URL = "postgres://user:p%40ss%3Aword@db:5432/x?password=other-one"
 
 
-def a_step(number: int, *, requires: str = "apache,tsl,postgres") -> Step:
+def a_step(number: int, *, requires: str = "apache,tsl,postgres") -> Migration:
     return parse(f"{number:04}_step.sql", f"-- phase: expand\n-- requires: {requires}\nSELECT {number};\n")
 
 
-def done(*steps: Step) -> dict[str, Entry]:
+def done(*steps: Migration) -> dict[str, Entry]:
     return {step.name: Entry(number=step.number, sha256=step.sha256, done=True) for step in steps}
 
 
@@ -79,13 +79,13 @@ def test_every_edition_has_the_same_steps_but_for_the_table_itself() -> None:
 
 
 def test_results_fit_a_termination_message() -> None:
-    long = Result(
+    long = MigrationResult(
         succeeded=False, reason="MigrationFailed", message="ü" * 9000, pending=tuple("p" * 60 for _ in range(99))
     )
     text = as_json(long)
     assert len(text.encode()) <= MOST_BYTES
     assert json.loads(text)["truncated"] is True
-    short = json.loads(as_json(Result(succeeded=True, reason="UpToDate", message="fine")))
+    short = json.loads(as_json(MigrationResult(succeeded=True, reason="UpToDate", message="fine")))
     assert (short["outcome"], short["truncated"], short["message"]) == ("succeeded", False, "fine")
 
 
@@ -96,9 +96,9 @@ def test_secrets_are_hidden_however_they_are_written() -> None:
 
 def test_failures_are_one_line_with_a_reason() -> None:
     failure = classify(asyncpg.InsufficientPrivilegeError("permission denied\nfor schema public"), URL)
-    assert failure.reason is Reason.PERMISSION
+    assert failure.reason is FailureReason.PERMISSION
     assert "\n" not in failure.message
-    assert classify(ConnectionRefusedError("refused"), URL).reason is Reason.UNREACHABLE
+    assert classify(ConnectionRefusedError("refused"), URL).reason is FailureReason.UNREACHABLE
 
 
 def test_the_last_word_of_a_server_is_the_cause() -> None:
@@ -106,7 +106,7 @@ def test_the_last_word_of_a_server_is_the_cause() -> None:
     lost = asyncpg.InterfaceError("the underlying connection is closed")
     lost.__context__ = asyncpg.ConnectionDoesNotExistError("closed in the middle of operation")
     lost.__context__.__cause__ = asyncpg.DiskFullError("No space left on device")
-    assert classify(lost, URL).reason is Reason.FULL
+    assert classify(lost, URL).reason is FailureReason.FULL
 
 
 @pytest.mark.parametrize(

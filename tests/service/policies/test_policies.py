@@ -12,7 +12,7 @@ from analytics_service import settings
 from analytics_service.database.partitions import has_native_partitions
 from analytics_service.policies.apply import look, reconcile
 from analytics_service.policies.desired import Policy, Values, wanted
-from analytics_service.policies.outcome import Outcome, Reason, State
+from analytics_service.policies.outcome import Outcome, PolicyReason, PolicyState
 from analytics_service.rollups.refresh import refresh
 from analytics_service.rollups.retention import retain_raw
 from tests.service.rollups.ledger import Span, insert
@@ -47,7 +47,7 @@ def values(**changes: int | None) -> Values:
     return {**USUAL, **{Policy[name.upper()]: value for name, value in changes.items()}}
 
 
-def states(outcome: Outcome) -> dict[Policy, State]:
+def states(outcome: Outcome) -> dict[Policy, PolicyState]:
     return {row.name: row.state for row in outcome.table}
 
 
@@ -62,33 +62,33 @@ async def rows_of_age(connection: Any, *days: int) -> None:
 
 
 async def test_on_an_empty_store_all_is_applied_at_once(connection: Any) -> None:
-    assert (await look(connection, USUAL)).reason is Reason.PENDING
+    assert (await look(connection, USUAL)).reason is PolicyReason.PENDING
     assert await accepted(connection) == {}
     outcome = await reconcile(connection, USUAL)
-    assert (outcome.reason, outcome.plan, len(outcome.applied), outcome.healed) == (Reason.APPLIED, None, 6, ())
+    assert (outcome.reason, outcome.plan, len(outcome.applied), outcome.healed) == (PolicyReason.APPLIED, None, 6, ())
     held_to = await accepted(connection)
     assert held_to == {policy.value: (value, 1) for policy, value in USUAL.items()}
-    assert State.PENDING not in states(outcome).values()
+    assert PolicyState.PENDING not in states(outcome).values()
     again = await reconcile(connection, USUAL)
-    assert (again.reason, again.applied, again.healed) == (Reason.APPLIED, (), ())
+    assert (again.reason, again.applied, again.healed) == (PolicyReason.APPLIED, (), ())
 
 
 async def test_a_first_retention_of_a_store_with_old_rows_waits_and_the_rest_is_applied(connection: Any) -> None:
     await rows_of_age(connection, 1200, 100, 1)
     outcome = await reconcile(connection, USUAL)
-    assert outcome.reason is Reason.DESTRUCTIVE
+    assert outcome.reason is PolicyReason.DESTRUCTIVE
     assert outcome.plan is not None
     assert outcome.plan in outcome.message
-    held = {policy for policy, state in states(outcome).items() if state is State.PENDING}
+    held = {policy for policy, state in states(outcome).items() if state is PolicyState.PENDING}
     assert held == {Policy.RAW}, "what goes from rollups is still in raw"
     assert "raw retention none -> 92 d would lose 2 chunks, about 2 rows" in outcome.message
     assert f"from {NOW - 1200 * DAY:%Y-%m-%d} to {NOW - 99 * DAY:%Y-%m-%d}" in outcome.message
     assert "raw retention" not in await accepted(connection)
     assert (await look(connection, USUAL)).plan == outcome.plan == (await reconcile(connection, USUAL)).plan
     wrong = await reconcile(connection, USUAL, allow="0123456789abcdef")
-    assert (wrong.reason, wrong.applied) == (Reason.DESTRUCTIVE, ())
+    assert (wrong.reason, wrong.applied) == (PolicyReason.DESTRUCTIVE, ())
     done = await reconcile(connection, USUAL, allow=outcome.plan)
-    assert (done.reason, len(done.applied)) == (Reason.APPLIED, 1)
+    assert (done.reason, len(done.applied)) == (PolicyReason.APPLIED, 1)
 
 
 async def test_a_shorter_retention_needs_the_hash_of_its_plan_and_each_time_another(connection: Any) -> None:
@@ -99,11 +99,11 @@ async def test_a_shorter_retention_needs_the_hash_of_its_plan_and_each_time_anot
     assert [str(change) for change in first.applied] == ["1hour retention 400 d -> 500 d"]
     assert "would lose 2 chunks, about 2 rows" in first.message
     assert (await accepted(connection))["raw retention"] == (92, 1)
-    assert (await reconcile(connection, shorter, allow=first.plan)).reason is Reason.APPLIED
+    assert (await reconcile(connection, shorter, allow=first.plan)).reason is PolicyReason.APPLIED
     assert (await accepted(connection))["raw retention"] == (30, 2)
     await reconcile(connection, values(hour1=500))
     second = await reconcile(connection, shorter, allow=first.plan)
-    assert (second.reason, second.applied) == (Reason.DESTRUCTIVE, ())
+    assert (second.reason, second.applied) == (PolicyReason.DESTRUCTIVE, ())
     assert second.plan != first.plan
 
 
@@ -112,11 +112,11 @@ async def test_what_breaks_a_rule_changes_nothing_and_the_store_is_held_to_what_
     before = await accepted(connection)
     await connection.execute("UPDATE schema_meta SET chunk_hours = 6")
     outcome = await reconcile(connection, values(min1=401, chunk=12))
-    assert (outcome.reason, outcome.plan) == (Reason.INVALID, None)
+    assert (outcome.reason, outcome.plan) == (PolicyReason.INVALID, None)
     assert "1min retention (401 d) must not be longer than 1hour retention (400 d)" in outcome.message
     assert await accepted(connection) == before
     assert await connection.fetchval("SELECT chunk_hours FROM schema_meta") == 24
-    assert states(outcome)[Policy.MIN1] is State.PENDING
+    assert states(outcome)[Policy.MIN1] is PolicyState.PENDING
 
 
 async def test_the_chunk_interval_is_applied_and_put_back(connection: Any) -> None:
@@ -137,7 +137,7 @@ async def test_the_chunk_interval_is_applied_and_put_back(connection: Any) -> No
     (healed,) = outcome.healed
     assert healed.policy is Policy.CHUNK
     assert healed.message in {"put back from 3 d", "put back from 72 h"}
-    assert outcome.reason is Reason.APPLIED
+    assert outcome.reason is PolicyReason.APPLIED
     assert await connection.fetchval(interval)
     assert (await reconcile(connection, values(chunk=12))).healed == ()
 
@@ -215,7 +215,7 @@ async def test_compression_is_unavailable_elsewhere(connection: Any) -> None:
     if await connection.fetchval(IS_COMMUNITY):
         pytest.skip("the community edition of TimescaleDB compresses")
     outcome = await reconcile(connection, USUAL)
-    assert states(outcome)[Policy.COMPRESSION] is State.UNAVAILABLE
+    assert states(outcome)[Policy.COMPRESSION] is PolicyState.UNAVAILABLE
 
 
 OURS = "FROM timescaledb_information.jobs WHERE hypertable_name = 'traces'"
@@ -229,7 +229,7 @@ async def jobs(connection: Any) -> list[tuple[Any, ...]]:
 
 async def test_the_community_edition_compresses_and_rows_come_late_all_the_same(community: Any) -> None:
     await rows_of_age(community, 20, 1)
-    assert (await reconcile(community, USUAL)).reason is Reason.APPLIED
+    assert (await reconcile(community, USUAL)).reason is PolicyReason.APPLIED
     assert await jobs(community) == COMPRESSES
     job = await community.fetchval(f"SELECT job_id {OURS}")
     await community.execute(f"CALL run_job({job})")
@@ -273,5 +273,5 @@ async def test_jobs_that_were_changed_by_hand_are_put_right(community: Any, by_h
     assert await jobs(community) != COMPRESSES
     outcome = await reconcile(community, USUAL)
     assert [said in each.message for each in outcome.healed] == [True]
-    assert outcome.reason is Reason.APPLIED
+    assert outcome.reason is PolicyReason.APPLIED
     assert await jobs(community) == COMPRESSES

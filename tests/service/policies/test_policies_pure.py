@@ -8,8 +8,18 @@ import pytest
 
 from analytics_service import settings
 from analytics_service.policies.desired import GOVERNED, Policy, Values, broken, wanted
-from analytics_service.policies.outcome import Done, Reason, State, summed_up
-from analytics_service.policies.plan import Accepted, ForeignJob, Found, Piece, Plan, cutoff, drift, plan, shortened
+from analytics_service.policies.outcome import Done, PolicyReason, PolicyState, summed_up
+from analytics_service.policies.plan import (
+    Accepted,
+    ForeignJob,
+    ObservedStore,
+    Piece,
+    PolicyPlan,
+    cutoff,
+    drift,
+    plan,
+    shortened,
+)
 from analytics_service.rollups.levels import ROLLUPS, Level
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
@@ -23,10 +33,10 @@ def values(**changes: int | None) -> Values:
     return {**USUAL, **{Policy[name.upper()]: value for name, value in changes.items()}}
 
 
-def a_store(**changes: Any) -> Found:
+def a_store(**changes: Any) -> ObservedStore:
     """One that holds to the usual policies."""
     accepted = {policy: Accepted(value=value, revision=1) for policy, value in USUAL.items()}
-    usual = Found(
+    usual = ObservedStore(
         seed="s", floor=MIDNIGHT - 92 * DAY, accepted=accepted, chunk_hours=24, chunk_interval=None, compresses=False
     )
     return replace(usual, **changes)
@@ -67,8 +77,8 @@ def test_a_rule_that_is_broken_is_named_with_its_numbers(changes: dict[str, int 
     message = broken(values(**changes))
     assert message is not None
     assert re_matches(said, message)
-    outcome = summed_up(values(**changes), a_store(), Plan(), Done(wrong=message))
-    assert (outcome.reason, outcome.plan) == (Reason.INVALID, None)
+    outcome = summed_up(values(**changes), a_store(), PolicyPlan(), Done(wrong=message))
+    assert (outcome.reason, outcome.plan) == (PolicyReason.INVALID, None)
     assert message in outcome.message
 
 
@@ -150,7 +160,7 @@ def test_a_first_retention_of_a_rollup_loses_only_what_raw_has_no_more() -> None
     assert (change.loss.start, change.loss.end) == (MIDNIGHT - 90 * DAY, MIDNIGHT - 30 * DAY)
 
 
-def a_hash(store: Found, now: datetime = NOW, rows: int = 10, **changes: int | None) -> str:
+def a_hash(store: ObservedStore, now: datetime = NOW, rows: int = 10, **changes: int | None) -> str:
     held = {policy: [a_partition(80, rows=rows)] for policy in shortened(values(**changes), store.accepted)}
     found = plan(values(**changes), store, held, now=now).hash
     assert found is not None
@@ -207,10 +217,10 @@ def test_what_others_changed_is_named(changes: dict[str, Any], policy: Policy, m
 
 
 def test_compression_is_unavailable_where_the_edition_has_none_and_that_is_no_error() -> None:
-    outcome = summed_up(USUAL, a_store(), Plan(), Done())
+    outcome = summed_up(USUAL, a_store(), PolicyPlan(), Done())
     states = {row.name: row.state for row in outcome.table}
-    assert states.pop(Policy.COMPRESSION) is State.UNAVAILABLE
-    assert set(states.values()) == {State.APPLIED}
-    assert outcome.reason is Reason.APPLIED
-    never = summed_up(values(compression=None), a_store(), Plan(), Done())
-    assert {row.state for row in never.table} == {State.APPLIED}
+    assert states.pop(Policy.COMPRESSION) is PolicyState.UNAVAILABLE
+    assert set(states.values()) == {PolicyState.APPLIED}
+    assert outcome.reason is PolicyReason.APPLIED
+    never = summed_up(values(compression=None), a_store(), PolicyPlan(), Done())
+    assert {row.state for row in never.table} == {PolicyState.APPLIED}

@@ -15,7 +15,7 @@ from analytics_service.database.partitions import has_native_partitions
 from analytics_service.rollups import versions
 from analytics_service.rollups.levels import ROLLUPS, Level
 from analytics_service.rollups.refresh import refresh
-from analytics_service.rollups.retention import Step, What, retain_raw, retain_rollup
+from analytics_service.rollups.retention import RetentionStep, What, retain_raw, retain_rollup
 from tests.service.rollups.ledger import COLUMNS, DAY, SUMMED, Span, answered, expected, insert
 from tests.support.eventually import eventually
 
@@ -68,7 +68,7 @@ async def assert_answers(connection: Any, ledger: list[Span]) -> None:
         assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level.step), level
 
 
-async def retained(connection: Any, until: datetime | None) -> list[Step]:
+async def retained(connection: Any, until: datetime | None) -> list[RetentionStep]:
     return [step async for step in retain_raw(connection, until)]
 
 

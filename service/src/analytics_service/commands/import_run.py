@@ -13,7 +13,7 @@ from analytics_service import settings
 from analytics_service.commands.import_progress import Progress
 from analytics_service.commands.import_summary import Summary, as_json, show
 from analytics_service.database.connect import Connection, database_url
-from analytics_service.database.failures import FAILURES, Reason, classify, refusal
+from analytics_service.database.failures import FAILURES, FailureReason, classify, refusal
 from analytics_service.database.writers import writer_session
 from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
@@ -69,7 +69,7 @@ async def _store(
             buckets = await refresh(connection, progress.refreshed)
     except FAILURES as error:
         failure = classify(error, url)
-        lost = failure.reason is Reason.UNREACHABLE  # it was there: whoever tries again may find it
+        lost = failure.reason is FailureReason.UNREACHABLE  # it was there: whoever tries again may find it
         stopped = DatabaseError(failure.message) if lost else refusal(failure)
         stopped.__cause__ = error
     return buckets, stopped

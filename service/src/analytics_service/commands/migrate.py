@@ -14,9 +14,9 @@ from analytics_service import settings
 from analytics_service.commands.command import Command
 from analytics_service.database.connect import database_url
 from analytics_service.database.failures import GIVEN
-from analytics_service.database.migrate.result import Result, as_json
+from analytics_service.database.migrate.result import MigrationResult, as_json
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import Step, load
+from analytics_service.database.migrate.steps import Migration, load
 from analytics_service.errors import DatabaseError, DatabaseUnfit, UsageError
 
 _EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: so too, but the cause is an
@@ -44,7 +44,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     try:
         url = database_url(settings.load(environment, require=("database_url",)))
     except UsageError as error:
-        _write(arguments.result_file, Result(succeeded=False, reason="InvalidSettings", message=str(error)))
+        _write(arguments.result_file, MigrationResult(succeeded=False, reason="InvalidSettings", message=str(error)))
         raise
     steps = load()
     result = asyncio.run(_until_signalled(url, steps, arguments))
@@ -58,7 +58,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     return 0
 
 
-async def _until_signalled(url: str, steps: Sequence[Step], arguments: Namespace) -> Result:
+async def _until_signalled(url: str, steps: Sequence[Migration], arguments: Namespace) -> MigrationResult:
     """A signal cancels the statement that runs; what was done stays, and is in the journal."""
     console = Console(stderr=True, soft_wrap=True)
     task = asyncio.create_task(
@@ -76,7 +76,7 @@ async def _until_signalled(url: str, steps: Sequence[Step], arguments: Namespace
     return await task
 
 
-def _write(path: Path | None, result: Result) -> None:
+def _write(path: Path | None, result: MigrationResult) -> None:
     if path is None:
         return
     try:
@@ -85,7 +85,7 @@ def _write(path: Path | None, result: Result) -> None:
         raise UsageError(f"--result-file: {path} cannot be written: {error.strerror}") from error
 
 
-def _show(result: Result, steps: Sequence[Step]) -> None:
+def _show(result: MigrationResult, steps: Sequence[Migration]) -> None:
     table = Table("step", "phase", "state", title=None, box=None, pad_edge=False)
     for step in steps:
         if step.name in result.applied:

@@ -18,12 +18,17 @@ from analytics_service.database.writers import writer_session
 from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.policies.apply import look, reconcile
 from analytics_service.policies.desired import broken, wanted
-from analytics_service.policies.outcome import Outcome, Reason, State
+from analytics_service.policies.outcome import Outcome, PolicyReason, PolicyState
 
 _EPILOG = """What is wanted are the settings RETENTION_*_DAYS, COMPRESS_AFTER_DAYS and CHUNK_HOURS, which must be those
 of the worker: it applies by itself what loses nothing, and ends rows by what was applied. Exit code 0: done.
 1: something was held back or failed, and one line says what. 2: an argument or setting is wrong."""
-_COLOURS = {State.APPLIED: "green", State.PENDING: "yellow", State.UNAVAILABLE: "dim", State.FAILED: "red"}
+_COLOURS = {
+    PolicyState.APPLIED: "green",
+    PolicyState.PENDING: "yellow",
+    PolicyState.UNAVAILABLE: "dim",
+    PolicyState.FAILED: "red",
+}
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -61,7 +66,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
         sys.stdout.write(json.dumps(outcome.as_dict()) + "\n")
     else:
         _show(outcome)
-    if applies and outcome.reason is not Reason.APPLIED:
+    if applies and outcome.reason is not PolicyReason.APPLIED:
         raise DatabaseError(outcome.message)
     return 0
 

@@ -14,7 +14,7 @@ from asyncpg.exceptions._base import DataError  # an argument of ours; asyncpg.D
 from analytics_service.errors import DatabaseError, DatabaseUnavailable, DatabaseUnfit
 
 
-class Reason(StrEnum):
+class FailureReason(StrEnum):
     """Why the database did not do it; part of what migrate reports, so the values never change."""
 
     UNREACHABLE = "DatabaseUnreachable"
@@ -29,7 +29,7 @@ class Reason(StrEnum):
     OTHER = "MigrationFailed"
 
 
-GIVEN: Final = frozenset(set(Reason) - {Reason.OTHER})
+GIVEN: Final = frozenset(set(FailureReason) - {FailureReason.OTHER})
 """What lies in the database that was named, or in its surroundings: commands end with exit code 2."""
 
 
@@ -37,34 +37,38 @@ GIVEN: Final = frozenset(set(Reason) - {Reason.OTHER})
 class Failure:
     """A cause for programs, and one line with the cure for people."""
 
-    reason: Reason
+    reason: FailureReason
     message: str
 
 
-_CAUSES: tuple[tuple[tuple[type[BaseException], ...], Reason, str], ...] = (
+_CAUSES: tuple[tuple[tuple[type[BaseException], ...], FailureReason, str], ...] = (
     (
         (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError),
-        Reason.AUTHENTICATION,
+        FailureReason.AUTHENTICATION,
         "the database refuses the user or password of {setting}",
     ),
-    ((asyncpg.InvalidCatalogNameError,), Reason.UNREACHABLE, "the database that {setting} names does not exist"),
-    ((asyncpg.InsufficientPrivilegeError,), Reason.PERMISSION, "the database user lacks a right"),
-    ((asyncpg.ReadOnlySQLTransactionError,), Reason.READ_ONLY, "the database is read-only: name the primary"),
-    ((asyncpg.LockNotAvailableError,), Reason.LOCK, "a lock on a table is held by someone else"),
-    ((asyncpg.TooManyConnectionsError,), Reason.UNREACHABLE, "the database accepts no more connections"),
-    ((asyncpg.DiskFullError,), Reason.FULL, "the disk of the database is full"),
+    ((asyncpg.InvalidCatalogNameError,), FailureReason.UNREACHABLE, "the database that {setting} names does not exist"),
+    ((asyncpg.InsufficientPrivilegeError,), FailureReason.PERMISSION, "the database user lacks a right"),
+    ((asyncpg.ReadOnlySQLTransactionError,), FailureReason.READ_ONLY, "the database is read-only: name the primary"),
+    ((asyncpg.LockNotAvailableError,), FailureReason.LOCK, "a lock on a table is held by someone else"),
+    ((asyncpg.TooManyConnectionsError,), FailureReason.UNREACHABLE, "the database accepts no more connections"),
+    ((asyncpg.DiskFullError,), FailureReason.FULL, "the disk of the database is full"),
     (
         (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, ssl.SSLError),
-        Reason.UNREACHABLE,
+        FailureReason.UNREACHABLE,
         "there is no connection to the database",
     ),
-    ((asyncpg.PostgresError,), Reason.OTHER, "the database refused a statement"),
+    ((asyncpg.PostgresError,), FailureReason.OTHER, "the database refused a statement"),
     (
         (asyncpg.ClientConfigurationError, asyncpg.InternalClientError),
-        Reason.UNREACHABLE,
+        FailureReason.UNREACHABLE,
         "{setting} cannot be used to connect",
     ),
-    ((asyncpg.InterfaceError, OSError, TimeoutError), Reason.UNREACHABLE, "there is no connection to the database"),
+    (
+        (asyncpg.InterfaceError, OSError, TimeoutError),
+        FailureReason.UNREACHABLE,
+        "there is no connection to the database",
+    ),
 )
 FAILURES = tuple(kind for kinds, _, _ in _CAUSES for kind in kinds)
 """What `classify` knows; anything else is a defect of ours and must not be caught."""
@@ -75,14 +79,14 @@ def classify(error: BaseException, url: str, *, setting: str = "DATABASE_URL") -
     if isinstance(error, DataError):
         argument = re.search(r"\$\d+", str(error))  # alone: the rest repeats the value, which may be a client's text
         which = argument[0] if argument else "unknown"
-        return Failure(reason=Reason.OTHER, message=f"an argument does not fit its statement ({which})")
+        return Failure(reason=FailureReason.OTHER, message=f"an argument does not fit its statement ({which})")
     error = next((each for each in _chain(error) if isinstance(each, asyncpg.DiskFullError)), error)
     for kinds, reason, words in _CAUSES:
         if isinstance(error, kinds):
             return Failure(
                 reason=reason, message=secretless(f"{words.format(setting=setting)} ({_detail(error)})", url)
             )
-    return Failure(reason=Reason.OTHER, message=secretless(f"{type(error).__name__}: {_detail(error)}", url))
+    return Failure(reason=FailureReason.OTHER, message=secretless(f"{type(error).__name__}: {_detail(error)}", url))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -95,7 +99,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def refusal(failure: Failure) -> DatabaseError:
     """What a command ends with."""
-    if failure.reason is Reason.UNREACHABLE:
+    if failure.reason is FailureReason.UNREACHABLE:
         return DatabaseUnavailable(failure.message)
     return (DatabaseUnfit if failure.reason in GIVEN else DatabaseError)(failure.message)
 

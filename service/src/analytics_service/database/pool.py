@@ -10,7 +10,7 @@ import asyncpg
 import structlog
 
 from analytics_service.database.connect import Pool, database_url
-from analytics_service.database.failures import FAILURES, Failure, Reason, classify
+from analytics_service.database.failures import FAILURES, Failure, FailureReason, classify
 from analytics_service.database.migrate.steps import schema_version
 from analytics_service.database.query import Query
 from analytics_service.database.schema import Schema, problem, schema_of
@@ -32,7 +32,7 @@ _WAITING_PER_CONNECTION = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class DatabaseState:
     """What readiness is decided by."""
 
     connected_once: bool = False
@@ -61,7 +61,7 @@ class Database:
         setting: str = "DATABASE_URL",
     ) -> None:
         """`setting` is what people are told to look at."""
-        self.state = State()
+        self.state = DatabaseState()
         self._setting = setting
         self._acquire_seconds = acquire_seconds
         self._sessions: Sessions | None = None
@@ -183,7 +183,7 @@ class Database:
         failure = self._classified(error)
         if isinstance(error, asyncpg.SerializationError):  # of statements that only read: a replica's replay needs it
             return DatabaseBusy(failure.message)
-        if failure.reason in {Reason.UNREACHABLE, Reason.AUTHENTICATION}:
+        if failure.reason in {FailureReason.UNREACHABLE, FailureReason.AUTHENTICATION}:
             return self._lost(failure)
         _log.error("DATABASE_QUERY_FAILED", reason=failure.reason.value, cause=failure.message)
         return DatabaseError(failure.message)
@@ -231,7 +231,9 @@ class Database:
         wrong = problem(schema, schema_version())
         if wrong is not None and wrong != self.state.problem:
             _log.warning("DATABASE_SCHEMA_INCOMPATIBLE", cause=wrong)
-        self.state = State(connected_once=True, reachable=True, schema=schema, problem=wrong, schema_problem=wrong)
+        self.state = DatabaseState(
+            connected_once=True, reachable=True, schema=schema, problem=wrong, schema_problem=wrong
+        )
 
 
 async def _becomes_true(connection: Borrowed, condition: Query) -> bool:

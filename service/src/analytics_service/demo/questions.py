@@ -11,7 +11,7 @@ from typing import Any
 
 from analytics_service.demo.samples import END, START
 
-Row = tuple[str, ...]
+TableRow = tuple[str, ...]
 
 MODEL = "model (assumed)"
 COST = "cost USD (assumed)"
@@ -27,7 +27,7 @@ class Question:
     path: str
     parameters: Mapping[str, str]
     columns: tuple[str, ...]
-    rows: Callable[[Any], Sequence[Row]]
+    rows: Callable[[Any], Sequence[TableRow]]
 
 
 def number(value: Decimal | int) -> str:
@@ -35,14 +35,14 @@ def number(value: Decimal | int) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,f}"
 
 
-def _per_model(data: Any) -> list[Row]:
+def _per_model(data: Any) -> list[TableRow]:
     points = data["data"]
     rows = [(p["model"], *(number(p[name]) for name in _COUNTS), number(p["total_cost"])) for p in points]
     totals = [sum(p[name] for p in points) for name in (*_COUNTS, "total_cost")]
     return [*sorted(rows), ("all", *map(number, totals))]
 
 
-def _per_minute(data: Any) -> list[Row]:
+def _per_minute(data: Any) -> list[TableRow]:
     minutes: dict[str, dict[str, Any]] = defaultdict(lambda: {"requests": {}, "tokens": 0, "cost": Decimal(0)})
     for point in data["data"]:
         minute = minutes[point["timestamp"]]
@@ -61,7 +61,7 @@ def _per_minute(data: Any) -> list[Row]:
     ]
 
 
-def _traces(data: Any) -> list[Row]:
+def _traces(data: Any) -> list[TableRow]:
     return [
         (
             trace["ts"][11:19],
@@ -75,7 +75,7 @@ def _traces(data: Any) -> list[Row]:
     ]
 
 
-def _costs(data: Any) -> list[Row]:
+def _costs(data: Any) -> list[TableRow]:
     overview = data["overview"]
     return [
         *((m["name"], number(m["requests"]), number(m["cost"]), f"{m['percentage']:.2f} %") for m in data["by_model"]),

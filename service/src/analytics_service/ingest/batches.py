@@ -9,7 +9,7 @@ from analytics_service.errors import UsageError
 from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.readers import Input, records
-from analytics_service.ingest.rows import BadRow, Origin, Row, row
+from analytics_service.ingest.rows import BadRow, Origin, SpanRow, row
 
 _SHOWN = 20
 _MOST_CHARACTERS = 16 * 2**20
@@ -56,9 +56,9 @@ class Options:
     """Rows before it are refused: their hour was added up for good."""
 
 
-def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[Row]]:
+def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[SpanRow]]:
     """The good rows of a file. A bad one is counted, or raises UsageError with file, line and reason."""
-    batch: list[Row] = []
+    batch: list[SpanRow] = []
     characters = 0
     for ordinal, record in enumerate(records(file, options.file_format, options.columns), start=1):
         tally.read += 1

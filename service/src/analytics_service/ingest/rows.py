@@ -12,7 +12,7 @@ from analytics_service.ingest.fields import Field
 from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.values import COST_LIMIT, LARGEST
 
-Row = dict[str, Any]
+SpanRow = dict[str, Any]
 """By column of the table; what is absent is NULL."""
 
 
@@ -27,9 +27,11 @@ class Origin(NamedTuple):
     ordinal: int
 
 
-def row(fields: Iterable[tuple[Field, Any]], base: Mapping[str, object], origin: Origin, floor: datetime | None) -> Row:
+def row(
+    fields: Iterable[tuple[Field, Any]], base: Mapping[str, object], origin: Origin, floor: datetime | None
+) -> SpanRow:
     """The row of a record. Empty values count as absent: those of `base` stand in for them."""
-    made: Row = dict(base)
+    made: SpanRow = dict(base)
     for field, value in fields:
         if value is None or value == "":
             continue
@@ -45,7 +47,7 @@ def row(fields: Iterable[tuple[Field, Any]], base: Mapping[str, object], origin:
     return made
 
 
-def _complete(made: Row, origin: Origin) -> None:
+def _complete(made: SpanRow, origin: Origin) -> None:
     for needed in ("org_id", "ts"):
         if needed not in made:
             raise BadRow(f"{needed}: is missing")

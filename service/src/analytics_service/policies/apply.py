@@ -11,7 +11,7 @@ from analytics_service.database.connect import Connection
 from analytics_service.policies.desired import Policy, Values, broken
 from analytics_service.policies.observe import now_of, observe, pieces
 from analytics_service.policies.outcome import Done, Outcome, summed_up
-from analytics_service.policies.plan import Change, Drift, Found, Plan, drift, plan, shortened
+from analytics_service.policies.plan import Drift, ObservedStore, PolicyChange, PolicyPlan, drift, plan, shortened
 from analytics_service.rollups.retention import raise_floor
 
 _PATIENCE: Final = "SET LOCAL lock_timeout = '500ms'"  # whoever writes waits behind us meanwhile
@@ -35,7 +35,7 @@ WHERE hypertable_schema = 'public' AND hypertable_name = 'traces'
 
 @dataclass
 class _Run:
-    applied: list[Change] = field(default_factory=list)
+    applied: list[PolicyChange] = field(default_factory=list)
     healed: list[Drift] = field(default_factory=list)
     failures: dict[Policy, str] = field(default_factory=dict)
 
@@ -79,12 +79,12 @@ async def reconcile(
     )
 
 
-async def _planned(connection: Connection, values: Values, found: Found, now: datetime | None) -> Plan:
+async def _planned(connection: Connection, values: Values, found: ObservedStore, now: datetime | None) -> PolicyPlan:
     held = await pieces(connection, shortened(values, found.accepted))
     return plan(values, found, held, now=now or await now_of(connection))
 
 
-async def _accept(connection: Connection, change: Change, run: _Run) -> None:
+async def _accept(connection: Connection, change: PolicyChange, run: _Run) -> None:
     """Nothing when somebody else changed the policy since it was read: the next look sees theirs."""
     revision = 0 if change.before is None else change.before.revision
     try:
@@ -101,7 +101,7 @@ async def _accept(connection: Connection, change: Change, run: _Run) -> None:
         run.applied.append(change)
 
 
-async def _put_right(connection: Connection, each: Drift, found: Found, run: _Run) -> None:
+async def _put_right(connection: Connection, each: Drift, found: ObservedStore, run: _Run) -> None:
     value = accepted.value if (accepted := found.accepted.get(each.policy)) is not None else None
     try:
         async with connection.transaction():

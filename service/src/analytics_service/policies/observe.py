@@ -10,7 +10,7 @@ from analytics_service.database.connect import Connection
 from analytics_service.database.edition import Edition
 from analytics_service.database.partitions import has_native_partitions
 from analytics_service.policies.desired import GOVERNED, Policy
-from analytics_service.policies.plan import Accepted, ForeignJob, Found, Piece
+from analytics_service.policies.plan import Accepted, ForeignJob, ObservedStore, Piece
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.retention import gone_until
 
@@ -74,7 +74,7 @@ async def edition_of(connection: Connection) -> Edition:
     return Edition.COMMUNITY if row["compresses"] else Edition.APACHE
 
 
-async def observe(connection: Connection) -> Found:
+async def observe(connection: Connection) -> ObservedStore:
     (store,) = await connection.fetch(_STORE)
     rows = await connection.fetch(_ACCEPTED)
     known = {policy.value: policy for policy in Policy}
@@ -83,7 +83,7 @@ async def observe(connection: Connection) -> Found:
     if store["compresses"]:
         compress_after = await connection.fetchval(_COMPRESSION)
         foreign = await connection.fetch(_FOREIGN)
-    return Found(
+    return ObservedStore(
         seed=store["seed"],
         floor=store["floor"],
         accepted={

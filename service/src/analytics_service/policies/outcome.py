@@ -6,10 +6,10 @@ from enum import StrEnum
 from typing import Any
 
 from analytics_service.policies.desired import GOVERNED, Policy, Values, shown
-from analytics_service.policies.plan import Change, Drift, Found, Plan
+from analytics_service.policies.plan import Drift, ObservedStore, PolicyChange, PolicyPlan
 
 
-class Reason(StrEnum):
+class PolicyReason(StrEnum):
     """Part of what the worker reports, so the values never change."""
 
     APPLIED = "Applied"
@@ -20,7 +20,7 @@ class Reason(StrEnum):
     """It loses nothing, and was not applied yet."""
 
 
-class State(StrEnum):
+class PolicyState(StrEnum):
     APPLIED = "Applied"
     PENDING = "Pending"
     UNAVAILABLE = "Unavailable"
@@ -28,11 +28,11 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class PolicyRow:
     name: Policy
     wanted: str
     found: str
-    state: State
+    state: PolicyState
     message: str = ""
 
 
@@ -40,11 +40,11 @@ class Row:
 class Outcome:
     """How the store stands to what is wanted; `plan` is the hash that would approve what was held back."""
 
-    reason: Reason
+    reason: PolicyReason
     message: str
     plan: str | None
-    table: tuple[Row, ...]
-    applied: tuple[Change, ...] = ()
+    table: tuple[PolicyRow, ...]
+    applied: tuple[PolicyChange, ...] = ()
     healed: tuple[Drift, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,24 +58,24 @@ class Done:
 
     wrong: str | None = None
     """The rules that the values break: then nothing of them was applied."""
-    applied: tuple[Change, ...] = ()
+    applied: tuple[PolicyChange, ...] = ()
     healed: tuple[Drift, ...] = ()
     failures: Mapping[Policy, str] = field(default_factory=dict)
 
 
-def summed_up(values: Values, found: Found, held: Plan, done: Done) -> Outcome:
+def summed_up(values: Values, found: ObservedStore, held: PolicyPlan, done: Done) -> Outcome:
     """`found` is the store afterwards, `held` what was not applied."""
     table = tuple(_row(policy, values, found, held, done) for policy in values)
     if done.wrong is not None:
-        reason, message = Reason.INVALID, f"nothing was changed: {done.wrong}"
+        reason, message = PolicyReason.INVALID, f"nothing was changed: {done.wrong}"
     elif done.failures:
-        reason, message = Reason.FAILED, "; ".join(f"{policy}: {text}" for policy, text in done.failures.items())
+        reason, message = PolicyReason.FAILED, "; ".join(f"{policy}: {text}" for policy, text in done.failures.items())
     elif held.destructive:
-        reason, message = Reason.DESTRUCTIVE, _held_back(held)
+        reason, message = PolicyReason.DESTRUCTIVE, _held_back(held)
     elif held.changes:
-        reason, message = Reason.PENDING, "; ".join(str(change) for change in held.changes)
+        reason, message = PolicyReason.PENDING, "; ".join(str(change) for change in held.changes)
     else:
-        reason, message = Reason.APPLIED, "the store is as wanted"
+        reason, message = PolicyReason.APPLIED, "the store is as wanted"
     return Outcome(
         reason=reason,
         message=message,
@@ -86,26 +86,26 @@ def summed_up(values: Values, found: Found, held: Plan, done: Done) -> Outcome:
     )
 
 
-def _held_back(held: Plan) -> str:
+def _held_back(held: PolicyPlan) -> str:
     lost = "; ".join(f"{change} would lose {change.loss}" for change in held.destructive)
     return f"held back: {lost}; to allow it set ALLOW_DESTRUCTIVE (spec.migrations.allowDestructive) to {held.hash}"
 
 
-def _row(policy: Policy, values: Values, found: Found, held: Plan, done: Done) -> Row:
+def _row(policy: Policy, values: Values, found: ObservedStore, held: PolicyPlan, done: Done) -> PolicyRow:
     wanted, there = shown(policy, values[policy]), _found(policy, found)
-    state, message = State.APPLIED, "; ".join(each.message for each in done.healed if each.policy is policy)
+    state, message = PolicyState.APPLIED, "; ".join(each.message for each in done.healed if each.policy is policy)
     change = next((each for each in held.changes if each.policy is policy), None)
     if policy in done.failures:
-        state, message = State.FAILED, done.failures[policy]
+        state, message = PolicyState.FAILED, done.failures[policy]
     elif policy is Policy.COMPRESSION and not found.compresses and values[policy] is not None:
-        state, message = State.UNAVAILABLE, "only the community edition of TimescaleDB compresses"
+        state, message = PolicyState.UNAVAILABLE, "only the community edition of TimescaleDB compresses"
     elif change is not None:
-        state = State.PENDING
+        state = PolicyState.PENDING
         message = done.wrong or (f"would lose {change.loss}" if change.loss is not None else "loses nothing")
-    return Row(name=policy, wanted=wanted, found=there, state=state, message=message)
+    return PolicyRow(name=policy, wanted=wanted, found=there, state=state, message=message)
 
 
-def _found(policy: Policy, found: Found) -> str:
+def _found(policy: Policy, found: ObservedStore) -> str:
     """What holds in the store: a retention that was never applied ends nothing."""
     if policy in GOVERNED:
         accepted = found.accepted.get(policy)

@@ -28,7 +28,7 @@ class ForeignJob:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class ObservedStore:
     """What the store says of itself."""
 
     seed: str
@@ -81,7 +81,7 @@ class Loss:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class PolicyChange:
     """From what is accepted to what is wanted."""
 
     policy: Policy
@@ -97,13 +97,13 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    changes: tuple[Change, ...] = ()
+class PolicyPlan:
+    changes: tuple[PolicyChange, ...] = ()
     hash: str | None = None
     """16 hex digits; None when nothing would be lost."""
 
     @property
-    def destructive(self) -> tuple[Change, ...]:
+    def destructive(self) -> tuple[PolicyChange, ...]:
         return tuple(change for change in self.changes if change.loss is not None)
 
 
@@ -129,7 +129,9 @@ def shortened(wanted: Values, accepted: Mapping[Policy, Accepted]) -> tuple[Poli
     )
 
 
-def plan(wanted: Values, found: Found, pieces: Mapping[Policy, Sequence[Piece]], *, now: datetime) -> Plan:
+def plan(
+    wanted: Values, found: ObservedStore, pieces: Mapping[Policy, Sequence[Piece]], *, now: datetime
+) -> PolicyPlan:
     """The changes in the order of Policy; `pieces` holds those of each policy that `shortened` names."""
     changes = []
     for policy, after in wanted.items():
@@ -139,8 +141,10 @@ def plan(wanted: Values, found: Found, pieces: Mapping[Policy, Sequence[Piece]],
             if end is not None and before is None and policy is not Policy.RAW:
                 end = min(end, found.floor)  # what raw still has is no loss: answers read it there
             loss = None if end is None else _loss(pieces[policy], end, first=before is None)
-            changes.append(Change(policy=policy, before=before, after=after, loss=loss))
-    return Plan(changes=tuple(changes), hash=_hash(found.seed, [each for each in changes if each.loss is not None]))
+            changes.append(PolicyChange(policy=policy, before=before, after=after, loss=loss))
+    return PolicyPlan(
+        changes=tuple(changes), hash=_hash(found.seed, [each for each in changes if each.loss is not None])
+    )
 
 
 def cutoff(days: int, now: datetime) -> datetime:
@@ -148,7 +152,7 @@ def cutoff(days: int, now: datetime) -> datetime:
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
 
 
-def drift(found: Found, accepted: Values) -> tuple[Drift, ...]:
+def drift(found: ObservedStore, accepted: Values) -> tuple[Drift, ...]:
     """What in the store is not as the accepted policies have it."""
     drifts = [
         Drift(
@@ -193,7 +197,7 @@ def _share(piece: Piece, end: datetime) -> float:
     return 1.0 if piece.end <= end else (end - piece.start) / (piece.end - piece.start)
 
 
-def _hash(seed: str, changes: Sequence[Change]) -> str | None:
+def _hash(seed: str, changes: Sequence[PolicyChange]) -> str | None:
     """Of the changes, and of how often each policy was changed before: what was approved once, is so once only."""
     if not changes:
         return None

@@ -106,7 +106,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class RetentionStep:
     """What was just done, and committed."""
 
     what: What
@@ -120,7 +120,7 @@ class _DirtyError(Exception):
     """A writer was faster."""
 
 
-async def retain_raw(connection: Connection, until: datetime | None) -> AsyncGenerator[Step, None]:
+async def retain_raw(connection: Connection, until: datetime | None) -> AsyncGenerator[RetentionStep, None]:
     """Ends raw rows before a UTC midnight, after what an earlier run has begun; None ends nothing more.
 
     LockNotAvailableError when somebody holds a lock for longer than we let others wait: try again later.
@@ -140,7 +140,7 @@ async def retain_raw(connection: Connection, until: datetime | None) -> AsyncGen
 
 async def retain_rollup(
     connection: Connection, level: Level, until: datetime | None, *, batch: int = BATCH
-) -> AsyncGenerator[Step, None]:
+) -> AsyncGenerator[RetentionStep, None]:
     """Deletes the rows of a rollup before a UTC midnight, if there are any; None deletes nothing more."""
     state = await connection.fetchrow(_LEVEL, level.code)
     if state is None:
@@ -151,12 +151,12 @@ async def retain_rollup(
             await connection.execute(_MOVE_LEVEL, level.code, until)
             await connection.execute(_BUMP, floor, until)
         floor = until
-        yield Step(what=What.MOVED, of=level.code)
+        yield RetentionStep(what=What.MOVED, of=level.code)
     if floor <= state["deleted_until"]:
         return
     for organisation in organisations:
         while rows := await _delete(connection, level, organisation, floor, batch):
-            yield Step(what=What.DELETED, of=level.code, rows=rows)
+            yield RetentionStep(what=What.DELETED, of=level.code, rows=rows)
     await connection.execute(_DELETED, level.code)
 
 
@@ -195,15 +195,15 @@ async def _next_floor(connection: Connection, until: datetime) -> datetime | Non
     return earlier if earlier > await connection.fetchval(_FLOOR) else until
 
 
-async def _moved(connection: Connection, floor: datetime) -> AsyncGenerator[Step, None]:
+async def _moved(connection: Connection, floor: datetime) -> AsyncGenerator[RetentionStep, None]:
     """Moves the floor once nothing below it is dirty; it stays where writers are faster all the time."""
     for _ in range(_ATTEMPTS):
         for unit in await units(connection, until=floor):
             await refresh_unit(connection, unit, until=floor)
-            yield Step(what=What.REFRESHED, of=unit.level.code)
+            yield RetentionStep(what=What.REFRESHED, of=unit.level.code)
         with suppress(_DirtyError):
             await _move(connection, floor)
-            yield Step(what=What.MOVED, of=Level.RAW.code)
+            yield RetentionStep(what=What.MOVED, of=Level.RAW.code)
             return
 
 
@@ -230,30 +230,30 @@ async def _move(connection: Connection, floor: datetime) -> None:
         await connection.execute(_BUMP, before, floor)
 
 
-async def _finished(connection: Connection) -> AsyncGenerator[Step, None]:
+async def _finished(connection: Connection) -> AsyncGenerator[RetentionStep, None]:
     """Takes away what has ended; what was detached by a run that was killed, too."""
     native = await has_native_partitions(connection)
     async for step in _drop_partitions(connection) if native else _drop_chunks(connection):
         yield step
 
 
-async def _drop_partitions(connection: Connection) -> AsyncGenerator[Step, None]:
+async def _drop_partitions(connection: Connection) -> AsyncGenerator[RetentionStep, None]:
     for noted in await connection.fetch(_NOTED):
         name = noted["quoted"]
         if noted["attached"]:
             how = "FINALIZE" if noted["pending"] else "CONCURRENTLY"  # no reader or writer is locked out
             async with _patient(connection):
                 await connection.execute(f"ALTER TABLE traces DETACH PARTITION {name} {how}")
-            yield Step(what=What.DETACHED, of=noted["name"])
+            yield RetentionStep(what=What.DETACHED, of=noted["name"])
         async with connection.transaction():
             await connection.execute(_PATIENCE)
             await connection.execute(f"DROP TABLE IF EXISTS {name}")
             await connection.execute(_FORGET, noted["name"])
             await connection.execute(_BUMP, noted["first"], noted["last"])
-        yield Step(what=What.DROPPED, of=noted["name"])
+        yield RetentionStep(what=What.DROPPED, of=noted["name"])
 
 
-async def _drop_chunks(connection: Connection) -> AsyncGenerator[Step, None]:
+async def _drop_chunks(connection: Connection) -> AsyncGenerator[RetentionStep, None]:
     until = await connection.fetchval(_DROPPED)
     for row in await connection.fetch(_CHUNKS, until):
         if row["last"] > until:
@@ -262,7 +262,7 @@ async def _drop_chunks(connection: Connection) -> AsyncGenerator[Step, None]:
             await connection.execute(_PATIENCE)
             await connection.fetch(_DROP_CHUNKS, row["last"])
             await connection.execute(_BUMP, row["first"], row["last"])
-        yield Step(what=What.DROPPED, of=row["name"])
+        yield RetentionStep(what=What.DROPPED, of=row["name"])
 
 
 @asynccontextmanager

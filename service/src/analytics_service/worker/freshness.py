@@ -15,7 +15,7 @@ MOST_FAILURES: Final = 3
 SHORTEST_RUNWAY: Final = timedelta(days=1)
 
 
-class Reason(StrEnum):
+class FreshnessReason(StrEnum):
     """Part of what the worker reports, so the values never change."""
 
     FRESH = "Fresh"
@@ -27,7 +27,7 @@ class Reason(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Freshness:
     fresh: bool
-    reason: Reason
+    reason: FreshnessReason
     message: str
 
 
@@ -38,28 +38,28 @@ def freshness(jobs: Mapping[str, JobState], *, since: datetime, now: datetime) -
         return None
     wrong = [*_late(refresh, since, now), *_short(jobs["partitions"], now), *_failing(jobs)]
     if not wrong:
-        return Freshness(fresh=True, reason=Reason.FRESH, message="rollups, partitions and jobs are in order")
+        return Freshness(fresh=True, reason=FreshnessReason.FRESH, message="rollups, partitions and jobs are in order")
     return Freshness(fresh=False, reason=wrong[0][0], message="; ".join(message for _, message in wrong))
 
 
-def _late(refresh: JobState, since: datetime, now: datetime) -> Iterator[tuple[Reason, str]]:
+def _late(refresh: JobState, since: datetime, now: datetime) -> Iterator[tuple[FreshnessReason, str]]:
     """By what the refresh saw last, and by how long ago that was: one that hangs, or fails, sees nothing."""
     silent = now - (refresh.succeeded_at or since)
     late = timedelta(seconds=refresh.found.get("late_seconds", 0)) + silent
     if late > LONGEST_LAG:
-        yield Reason.LAG, f"rollups are {late.total_seconds():.0f} s late; answers read raw meanwhile"
+        yield FreshnessReason.LAG, f"rollups are {late.total_seconds():.0f} s late; answers read raw meanwhile"
 
 
-def _short(partitions: JobState, now: datetime) -> Iterator[tuple[Reason, str]]:
+def _short(partitions: JobState, now: datetime) -> Iterator[tuple[FreshnessReason, str]]:
     runway = partitions.found.get("runway_seconds")
     if runway is None or partitions.succeeded_at is None:
         return
     left = timedelta(seconds=runway) - (now - partitions.succeeded_at)
     if left < SHORTEST_RUNWAY:
-        yield Reason.SHORT, f"partitions end in {left.total_seconds() / 3600:.0f} h"
+        yield FreshnessReason.SHORT, f"partitions end in {left.total_seconds() / 3600:.0f} h"
 
 
-def _failing(jobs: Mapping[str, JobState]) -> Iterator[tuple[Reason, str]]:
+def _failing(jobs: Mapping[str, JobState]) -> Iterator[tuple[FreshnessReason, str]]:
     for name, state in jobs.items():
         if state.failures >= MOST_FAILURES:
-            yield Reason.FAILING, f"{name} failed {state.failures} times in a row: {state.error}"
+            yield FreshnessReason.FAILING, f"{name} failed {state.failures} times in a row: {state.error}"

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from analytics_service.database.connect import Connection, session
-from analytics_service.database.failures import FAILURES, Reason, classify
+from analytics_service.database.failures import FAILURES, FailureReason, classify
 from analytics_service.database.writers import writing_blocker
 from analytics_service.policies.observe import edition_of
 from analytics_service.worker.jobs import Job
@@ -82,7 +82,7 @@ class Worker:
             failure = classify(error, self._url)
             self._report.failed(job.name, failure.message)
             _log.error("a job failed", job=job.name, reason=failure.reason.value, cause=failure.message)
-            if failure.reason is Reason.UNREACHABLE or connection.is_closed():
+            if failure.reason is FailureReason.UNREACHABLE or connection.is_closed():
                 raise
         else:
             spent = time.perf_counter() - started

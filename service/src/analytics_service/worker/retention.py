@@ -15,7 +15,7 @@ from analytics_service.policies.desired import GOVERNED
 from analytics_service.policies.observe import now_of, observe
 from analytics_service.policies.plan import cutoff
 from analytics_service.rollups.levels import Level
-from analytics_service.rollups.retention import Step, What, retain_raw, retain_rollup
+from analytics_service.rollups.retention import RetentionStep, What, retain_raw, retain_rollup
 
 TURN: Final = timedelta(seconds=20)
 """How long other jobs wait, at most and beside one step."""
@@ -53,7 +53,7 @@ class Retention:
         return "a lock that others hold"
 
 
-async def _steps(connection: Connection) -> AsyncGenerator[Step, None]:
+async def _steps(connection: Connection) -> AsyncGenerator[RetentionStep, None]:
     """Of all retentions, the finest first; those that were never accepted end nothing."""
     accepted, now = (await observe(connection)).accepted, await now_of(connection)
     for policy, levels in GOVERNED.items():

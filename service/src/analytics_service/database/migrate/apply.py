@@ -13,7 +13,7 @@ from analytics_service.database.connect import Connection, connect
 from analytics_service.database.failures import FAILURES
 from analytics_service.database.migrate import journal
 from analytics_service.database.migrate.blockers import blocker_of
-from analytics_service.database.migrate.steps import Step
+from analytics_service.database.migrate.steps import Migration
 from analytics_service.errors import LockHeld
 
 _ATTEMPTS = 5
@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.05
 
 
 async def apply(
-    connection: "asyncpg.Connection[asyncpg.Record]", step: Step, *, url: str, say: Callable[[str], None]
+    connection: "asyncpg.Connection[asyncpg.Record]", step: Migration, *, url: str, say: Callable[[str], None]
 ) -> None:
     """Retries when a lock is not free: waiting longer would block everyone who queues behind us.
 
@@ -72,7 +72,7 @@ async def _watching(url: str, pid: int, seen: Callable[[str], None]) -> AsyncIte
         await asyncio.wait({task})
 
 
-async def _in_transaction(connection: Connection, step: Step) -> None:
+async def _in_transaction(connection: Connection, step: Migration) -> None:
     async with connection.transaction():
         await connection.fetchval("SELECT set_config('lock_timeout', $1, true)", step.lock_timeout)
         await journal.begin(connection, step)
@@ -80,7 +80,7 @@ async def _in_transaction(connection: Connection, step: Step) -> None:
         await _done(connection, step)
 
 
-async def _outside_transaction(connection: Connection, step: Step) -> None:
+async def _outside_transaction(connection: Connection, step: Migration) -> None:
     await connection.fetchval("SELECT set_config('lock_timeout', $1, false)", step.lock_timeout)
     await journal.begin(connection, step)
     try:
@@ -94,6 +94,6 @@ async def _outside_transaction(connection: Connection, step: Step) -> None:
         await _done(connection, step)
 
 
-async def _done(connection: Connection, step: Step) -> None:
+async def _done(connection: Connection, step: Migration) -> None:
     await journal.done(connection, step)
     await journal.moved(connection, step.number, step.min_compatible_schema)

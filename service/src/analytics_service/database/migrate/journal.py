@@ -4,7 +4,7 @@ import json
 
 from analytics_service.database.connect import Connection
 from analytics_service.database.migrate.plan import Entry, History
-from analytics_service.database.migrate.steps import Step
+from analytics_service.database.migrate.steps import Migration
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS schema_meta (
@@ -68,17 +68,17 @@ async def read(connection: Connection) -> History:
     )
 
 
-async def begin(connection: Connection, step: Step) -> None:
+async def begin(connection: Connection, step: Migration) -> None:
     """Notes that a step runs; what stays `running` was killed."""
     await connection.execute(_BEGIN, step.name, step.number, step.sha256)
 
 
-async def interrupted(connection: Connection, step: Step) -> None:
+async def interrupted(connection: Connection, step: Migration) -> None:
     """Notes that a step was stopped in the middle; the next run repeats it."""
     await connection.execute(_STATE, step.name, "interrupted")
 
 
-async def done(connection: Connection, step: Step) -> None:
+async def done(connection: Connection, step: Migration) -> None:
     """Notes that a step is complete."""
     await connection.execute(_STATE, step.name, "done")
 

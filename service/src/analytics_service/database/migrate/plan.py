@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analytics_service.database.migrate.steps import Step
+from analytics_service.database.migrate.steps import Migration
 from analytics_service.errors import DatabaseNewer, HistoryEdited
 
 
@@ -28,17 +28,17 @@ class History:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class MigrationPlan:
     """Steps in order; `newer` says that a later release made the schema, and that this one can live with it."""
 
-    steps: tuple[Step, ...] = ()
-    skipped: tuple[Step, ...] = ()
+    steps: tuple[Migration, ...] = ()
+    skipped: tuple[Migration, ...] = ()
     """Steps of other editions that come after the version: the version moves over them."""
     target: int
     newer: bool = False
 
 
-def plan(steps: Sequence[Step], history: History, requirement: str) -> Plan:
+def plan(steps: Sequence[Migration], history: History, requirement: str) -> MigrationPlan:
     """The pending steps for an edition.
 
     Raises HistoryEdited when a step that was run has another text now, DatabaseNewer when the schema is of a later
@@ -53,11 +53,11 @@ def plan(steps: Sequence[Step], history: History, requirement: str) -> Plan:
             )
     if history.version > target:
         _check_newer(history, target)
-        return Plan(target=target, newer=True)
+        return MigrationPlan(target=target, newer=True)
     _check_known(steps, history)
     made_for = history.requirement or requirement
     pending = [step for step in steps if not (entry := history.journal.get(step.name)) or not entry.done]
-    return Plan(
+    return MigrationPlan(
         steps=tuple(step for step in pending if made_for in step.requires),
         skipped=tuple(step for step in pending if made_for not in step.requires),
         target=target,
@@ -72,7 +72,7 @@ def _check_newer(history: History, target: int) -> None:
         )
 
 
-def _check_known(steps: Sequence[Step], history: History) -> None:
+def _check_known(steps: Sequence[Migration], history: History) -> None:
     unknown = sorted(set(history.journal) - {step.name for step in steps})
     if unknown:
         raise HistoryEdited(f"the database has migration {unknown[0]}, which this release does not know")

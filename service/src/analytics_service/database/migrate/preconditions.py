@@ -3,7 +3,7 @@
 from typing import Final
 
 from analytics_service.database.connect import Connection
-from analytics_service.database.migrate.steps import Step
+from analytics_service.database.migrate.steps import Migration
 from analytics_service.errors import RightMissing
 
 _MISSING: Final = """
@@ -34,7 +34,7 @@ async def check_rights(connection: Connection, *, extends: bool) -> None:
         raise RightMissing(f"user {missing[0]['name']} lacks {listed}: GRANT it, or migrate as the owner")
 
 
-async def old_sessions(connection: Connection, step: Step) -> int:
+async def old_sessions(connection: Connection, step: Migration) -> int:
     """How many sessions of releases are connected that could not live with the step; see connect.application_name."""
     count: int = await connection.fetchval(_OLD, step.min_compatible_schema)
     return count

@@ -8,7 +8,7 @@ MOST_BYTES = 3584
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class MigrationResult:
     """The outcome of a run. `reason` is one of the reasons of database/failures.py or of migrate/runner.py."""
 
     succeeded: bool
@@ -25,7 +25,7 @@ class Result:
     pending: tuple[str, ...] = ()
 
 
-def as_json(result: Result) -> str:
+def as_json(result: MigrationResult) -> str:
     """One JSON object of at most MOST_BYTES; `truncated` says that its message or lists were cut."""
     fields = dataclasses.asdict(result)
     body = {"outcome": "succeeded" if fields.pop("succeeded") else "failed", **fields, "truncated": False}

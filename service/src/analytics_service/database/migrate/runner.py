@@ -10,13 +10,13 @@ import asyncpg
 from analytics_service.database import edition
 from analytics_service.database.connect import Connection, session
 from analytics_service.database.edition import Edition, Server
-from analytics_service.database.failures import FAILURES, Reason, classify
+from analytics_service.database.failures import FAILURES, FailureReason, classify
 from analytics_service.database.migrate import journal
 from analytics_service.database.migrate.apply import apply
-from analytics_service.database.migrate.plan import History, Plan, plan
+from analytics_service.database.migrate.plan import History, MigrationPlan, plan
 from analytics_service.database.migrate.preconditions import check_rights, old_sessions
-from analytics_service.database.migrate.result import Result
-from analytics_service.database.migrate.steps import Phase, Step
+from analytics_service.database.migrate.result import MigrationResult
+from analytics_service.database.migrate.steps import Migration, Phase
 from analytics_service.errors import (
     DatabaseNewer,
     HistoryEdited,
@@ -31,10 +31,10 @@ from analytics_service.errors import (
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('analytics.migrate', 0))"
 _REFUSALS: dict[type[MigrationRefused], str] = {
-    ServerTooOld: Reason.TOO_OLD,
-    LicenceChanged: Reason.LICENCE,
-    RightMissing: Reason.PERMISSION,
-    LockHeld: Reason.LOCK,
+    ServerTooOld: FailureReason.TOO_OLD,
+    LicenceChanged: FailureReason.LICENCE,
+    RightMissing: FailureReason.PERMISSION,
+    LockHeld: FailureReason.LOCK,
     OldReleases: "OldReleasesConnected",
     HistoryEdited: "HistoryEdited",
     DatabaseNewer: "DatabaseNewer",
@@ -47,11 +47,11 @@ Say: TypeAlias = Callable[[str], None]
 class _Run:
     """What is known so far: a run that fails reports it too."""
 
-    steps: Sequence[Step]
+    steps: Sequence[Migration]
     say: Say
     server: Server | None = None
     history: History = field(default_factory=History)
-    plan: Plan | None = None
+    plan: MigrationPlan | None = None
     applied: list[str] = field(default_factory=list)
     waiting: MigrationRefused | None = None
     """What a run that waits for others ends with when its time is over."""
@@ -75,10 +75,10 @@ class _Run:
             return Edition.POSTGRESQL
         return self.server.extended if self.extends else self.server.edition
 
-    def result(self, reason: str, message: str, *, succeeded: bool) -> Result:
+    def result(self, reason: str, message: str, *, succeeded: bool) -> MigrationResult:
         server, pending = self.server, self.plan.steps if self.plan is not None else ()
         known = server is not None and not (self.extends and server.license is None)
-        return Result(
+        return MigrationResult(
             succeeded=succeeded,
             reason=reason,
             message=message,
@@ -94,8 +94,13 @@ class _Run:
 
 
 async def migrate(
-    url: str, steps: Sequence[Step], *, dry_run: bool = False, timeout_seconds: float | None = None, say: Say = print
-) -> Result:
+    url: str,
+    steps: Sequence[Migration],
+    *,
+    dry_run: bool = False,
+    timeout_seconds: float | None = None,
+    say: Say = print,
+) -> MigrationResult:
     """Brings the database to the last of `steps`, or says why not; a dry run only says what it would do.
 
     A cancelled run stops its statement, notes it in the journal, and reports `Terminated`.
@@ -108,7 +113,7 @@ async def migrate(
     except asyncio.CancelledError:
         return run.result("Terminated", "stopped before it was done: run it again to go on", succeeded=False)
     except PoolerInTheWay as error:
-        return run.result(Reason.POOLER, str(error), succeeded=False)
+        return run.result(FailureReason.POOLER, str(error), succeeded=False)
     except MigrationRefused as error:
         return _refused(run, error)
     except FAILURES as error:
@@ -118,17 +123,17 @@ async def migrate(
         return run.result(failure.reason.value, failure.message, succeeded=False)
 
 
-def _refused(run: _Run, error: MigrationRefused) -> Result:
-    return run.result(_REFUSALS.get(type(error), Reason.OTHER), str(error), succeeded=False)
+def _refused(run: _Run, error: MigrationRefused) -> MigrationResult:
+    return run.result(_REFUSALS.get(type(error), FailureReason.OTHER), str(error), succeeded=False)
 
 
-def _too_late(run: _Run, seconds: float | None) -> Result:
+def _too_late(run: _Run, seconds: float | None) -> MigrationResult:
     if run.waiting is not None:
         return _refused(run, run.waiting)
-    return run.result(Reason.OTHER.value, f"not done within {seconds} s: raise the timeout", succeeded=False)
+    return run.result(FailureReason.OTHER.value, f"not done within {seconds} s: raise the timeout", succeeded=False)
 
 
-async def _look(connection: Connection, run: _Run) -> Plan:
+async def _look(connection: Connection, run: _Run) -> MigrationPlan:
     run.server = await edition.inspect(connection)
     edition.check(run.server)
     run.history = await journal.read(connection)
@@ -138,7 +143,7 @@ async def _look(connection: Connection, run: _Run) -> Plan:
     return run.plan
 
 
-async def _dry_run(connection: Connection, run: _Run) -> Result:
+async def _dry_run(connection: Connection, run: _Run) -> MigrationResult:
     todo = await _look(connection, run)
     if todo.newer or not todo.steps:
         return _nothing_to_do(run, todo)
@@ -147,14 +152,14 @@ async def _dry_run(connection: Connection, run: _Run) -> Result:
     return run.result("Applied", f"would apply {len(todo.steps)} migrations; nothing was changed", succeeded=True)
 
 
-def _nothing_to_do(run: _Run, todo: Plan) -> Result:
+def _nothing_to_do(run: _Run, todo: MigrationPlan) -> MigrationResult:
     if todo.newer:
         message = f"the database has schema {run.history.version} of a later release, which this one can work with"
         return run.result("NewerCompatible", message, succeeded=True)
     return run.result("UpToDate", f"schema {todo.target} is there already", succeeded=True)
 
 
-async def _locked_run(connection: "asyncpg.Connection[asyncpg.Record]", run: _Run, url: str) -> Result:
+async def _locked_run(connection: "asyncpg.Connection[asyncpg.Record]", run: _Run, url: str) -> MigrationResult:
     # Waiting inside pg_advisory_lock would hold a snapshot, for which CREATE INDEX CONCURRENTLY of the other waits.
     while not await connection.fetchval(_TRY_LOCK):
         if run.waiting is None:
@@ -166,7 +171,7 @@ async def _locked_run(connection: "asyncpg.Connection[asyncpg.Record]", run: _Ru
     if todo.newer or (not todo.steps and run.history.version == todo.target):
         return _nothing_to_do(run, todo)
     if run.server is not None and run.server.read_only:
-        return run.result(Reason.READ_ONLY.value, "the database is read-only: name the primary", succeeded=False)
+        return run.result(FailureReason.READ_ONLY.value, "the database is read-only: name the primary", succeeded=False)
     await check_rights(connection, extends=run.extends)
     if run.extends:
         run.say("creating extension timescaledb")
@@ -184,7 +189,7 @@ async def _locked_run(connection: "asyncpg.Connection[asyncpg.Record]", run: _Ru
     return run.result("Applied", f"applied {len(run.applied)} migrations", succeeded=True)
 
 
-async def _until_old_sessions_are_gone(connection: Connection, run: _Run, step: Step) -> None:
+async def _until_old_sessions_are_gone(connection: Connection, run: _Run, step: Migration) -> None:
     """Expand steps do not wait: older releases live with them."""
     while step.phase is Phase.CONTRACT and (count := await old_sessions(connection, step)):
         if run.waiting is None:

@@ -25,7 +25,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class Migration:
     """One file of the history. Its text must never change once it was released."""
 
     number: int
@@ -48,7 +48,7 @@ class Step:
         return tuple(part.strip() for part in parts if re.sub(r"--[^\n]*", "", part).strip())
 
 
-def parse(file_name: str, sql: str) -> Step:
+def parse(file_name: str, sql: str) -> Migration:
     """The step that a file holds; ValueError names the file and what is wrong in it."""
     match = _NAME.fullmatch(file_name)
     if match is None:
@@ -69,7 +69,7 @@ def parse(file_name: str, sql: str) -> Step:
         raise ValueError(f"{file_name}: a contract, and nothing else, says min_compatible_schema")
     if headers.get("tx", "none") != "none":
         raise ValueError(f"{file_name}: tx can only be none")
-    return Step(
+    return Migration(
         number=int(match[1]),
         name=file_name.removesuffix(".sql"),
         sql=sql,
@@ -81,7 +81,7 @@ def parse(file_name: str, sql: str) -> Step:
     )
 
 
-def load(folder: Traversable | None = None) -> tuple[Step, ...]:
+def load(folder: Traversable | None = None) -> tuple[Migration, ...]:
     """The history of this release, in order."""
     source = folder or files("analytics_service.database").joinpath("migrations")
     steps = tuple(
