@@ -21,9 +21,9 @@ from rich.progress import Progress
 from analytics_service.commands.embedded import postgres
 from analytics_service.database.connect import SETTINGS
 from analytics_service.database.edition import inspect
+from analytics_service.database.migrate.migration import load
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import load
-from analytics_service.database.sessions import ONE_PLAN
+from analytics_service.database.sessions import GENERIC_PLAN
 from bench.database import figures, measures, rows
 from bench.database.figures import Figures
 from bench.service.__main__ import progress
@@ -83,8 +83,8 @@ async def _database(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Recor
     ours = urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
     await _admin(url, f"CREATE DATABASE {name}")
     try:
-        await migrate(ours, load(), say=lambda _: None)
-        connection = await asyncpg.connect(ours, server_settings=SETTINGS | ONE_PLAN)
+        await migrate(ours, load(), notify=lambda _: None)
+        connection = await asyncpg.connect(ours, server_settings=SETTINGS | GENERIC_PLAN)
         try:
             yield connection
         finally:

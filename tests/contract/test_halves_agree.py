@@ -16,7 +16,7 @@ from analytics_operator.state import migration
 from analytics_operator.state.worker import Said
 from analytics_service import settings
 from analytics_service.__main__ import parser
-from analytics_service.database.failures import GIVEN
+from analytics_service.database.failures import EXTERNAL_REASONS
 from analytics_service.database.migrate.result import MigrationResult, as_json
 from analytics_service.policies.desired import LEAST, Policy
 from analytics_service.settings import Settings
@@ -160,7 +160,7 @@ async def test_every_probe_is_a_route_of_the_service_and_every_port_is_its_own()
 
 
 def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
-    assert {reason.value for reason in GIVEN} <= migration.PASSING
+    assert {reason.value for reason in EXTERNAL_REASONS} <= migration.PASSING
 
 
 @pytest.mark.parametrize(

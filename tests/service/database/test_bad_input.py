@@ -13,8 +13,8 @@ import pytest
 
 from analytics_service.database import edition
 from analytics_service.database.edition import Server as Inspected
+from analytics_service.database.migrate.migration import load, parse, schema_version
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import load, parse, schema_version
 from analytics_service.errors import ServerTooOld
 from tests.support.eventually import eventually
 from tests.support.pgbouncer import pooled
@@ -125,7 +125,7 @@ async def test_migrate_needs_to_own_the_tables(stranger: str, database_url: str)
     )
     last = schema_version()
     more = parse(f"{last + 1:04}_more.sql", "-- phase: expand\nALTER TABLE traces ADD COLUMN more int;\n")
-    result = await migrate(stranger, [*load(), more], say=lambda _: None)
+    result = await migrate(stranger, [*load(), more], notify=lambda _: None)
     assert (result.succeeded, result.reason, result.version) == (False, "PermissionDenied", last)
     assert "ownership of table traces" in result.message
 
@@ -152,15 +152,15 @@ def test_a_pooler_is_in_the_way(database_url: str, rows: str, ignored: str) -> N
 
 
 async def test_a_contract_waits_until_no_older_release_is_connected(empty_url: str) -> None:
-    await migrate(empty_url, [FIRST], say=lambda _: None)
+    await migrate(empty_url, [FIRST], notify=lambda _: None)
     old = await asyncpg.connect(empty_url, server_settings={"application_name": "analytics-service/1"})
     try:
-        late = await migrate(empty_url, [FIRST, CONTRACT], timeout_seconds=2, say=lambda _: None)
+        late = await migrate(empty_url, [FIRST, CONTRACT], timeout_seconds=2, notify=lambda _: None)
         assert (late.succeeded, late.reason, late.version) == (False, "OldReleasesConnected", 1)
         assert "1 sessions of releases that do not know schema 2" in late.message
         waits = asyncio.Event()
         run = asyncio.create_task(
-            migrate(empty_url, [FIRST, CONTRACT], say=lambda line: waits.set() if "older release" in line else None)
+            migrate(empty_url, [FIRST, CONTRACT], notify=lambda line: waits.set() if "older release" in line else None)
         )
         await asyncio.wait_for(waits.wait(), timeout=30)
     finally:
@@ -181,7 +181,7 @@ def test_a_server_is_too_old(number: int, extension: str | None, said: str) -> N
         version_number=number,
         extension=extension,
         license="apache",
-        can_extend=False,
+        can_create_extension=False,
         read_only=False,
     )
     with pytest.raises(ServerTooOld, match=said):
@@ -195,12 +195,12 @@ async def test_a_full_disk_is_said_and_leaves_nothing_half_done(empty_url: str, 
     await execute(empty_url, f"CREATE FUNCTION full_() RETURNS event_trigger {body}")
     when = "ON ddl_command_start WHEN TAG IN ('CREATE VIEW')"
     await execute(empty_url, f"CREATE EVENT TRIGGER full_ {when} EXECUTE FUNCTION full_()")
-    result = await migrate(empty_url, load(), say=lambda _: None)
+    result = await migrate(empty_url, load(), notify=lambda _: None)
     assert (result.succeeded, result.reason) == (False, "DiskFull"), result.message
     code, said = called(empty_url, "migrate")
     assert (code, "the disk of the database is full" in said) == (2, True), said
     await execute(empty_url, "DROP EVENT TRIGGER full_")
-    assert (await migrate(empty_url, load(), say=lambda _: None)).succeeded
+    assert (await migrate(empty_url, load(), notify=lambda _: None)).succeeded
     await execute(database_url, f"CREATE FUNCTION full_() RETURNS trigger {body}")
     await execute(database_url, "CREATE TRIGGER full_ BEFORE INSERT ON traces FOR EACH ROW EXECUTE FUNCTION full_()")
     code, said = called(database_url, "import", rows)

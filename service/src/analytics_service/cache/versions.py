@@ -43,7 +43,7 @@ class Versions:
     def place(self, organisation: str) -> int | None:
         """In the primary's log: of the newest version that `version` gave, or a later one."""
         found = self._known.get(organisation)
-        return found[1].place if found else None
+        return found[1].lsn if found else None
 
     async def renew(self, organisation: str) -> DayVersions:
         """Asks in any case, so that `version` knows of all that was there before."""

@@ -13,7 +13,7 @@ from analytics_service import settings
 from analytics_service.commands.import_progress import Progress
 from analytics_service.commands.import_summary import Summary, as_json, show
 from analytics_service.database.connect import Connection, database_url
-from analytics_service.database.failures import FAILURES, FailureReason, classify, refusal
+from analytics_service.database.failures import FAILURES, FailureReason, classify, command_error
 from analytics_service.database.writers import writer_session
 from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
@@ -70,6 +70,6 @@ async def _store(
     except FAILURES as error:
         failure = classify(error, url)
         lost = failure.reason is FailureReason.UNREACHABLE  # it was there: whoever tries again may find it
-        stopped = DatabaseError(failure.message) if lost else refusal(failure)
+        stopped = DatabaseError(failure.message) if lost else command_error(failure)
         stopped.__cause__ = error
     return buckets, stopped

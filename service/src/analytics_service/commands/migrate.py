@@ -13,10 +13,10 @@ from rich.table import Table
 from analytics_service import settings
 from analytics_service.commands.command import Command
 from analytics_service.database.connect import database_url
-from analytics_service.database.failures import GIVEN
+from analytics_service.database.failures import EXTERNAL_REASONS
+from analytics_service.database.migrate.migration import Migration, load
 from analytics_service.database.migrate.result import MigrationResult, as_json
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import Migration, load
 from analytics_service.errors import DatabaseError, DatabaseUnfit, UsageError
 
 _EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: so too, but the cause is an
@@ -46,28 +46,28 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     except UsageError as error:
         _write(arguments.result_file, MigrationResult(succeeded=False, reason="InvalidSettings", message=str(error)))
         raise
-    steps = load()
-    result = asyncio.run(_until_signalled(url, steps, arguments))
+    migrations = load()
+    result = asyncio.run(_until_signalled(url, migrations, arguments))
     _write(arguments.result_file, result)
     if arguments.output == "json":
         Console(soft_wrap=True).out(as_json(result), highlight=False)
     else:
-        _show(result, steps)
+        _show(result, migrations)
     if not result.succeeded:
-        raise (DatabaseUnfit if result.reason in GIVEN else DatabaseError)(result.message)
+        raise (DatabaseUnfit if result.reason in EXTERNAL_REASONS else DatabaseError)(result.message)
     return 0
 
 
-async def _until_signalled(url: str, steps: Sequence[Migration], arguments: Namespace) -> MigrationResult:
+async def _until_signalled(url: str, migrations: Sequence[Migration], arguments: Namespace) -> MigrationResult:
     """A signal cancels the statement that runs; what was done stays, and is in the journal."""
     console = Console(stderr=True, soft_wrap=True)
     task = asyncio.create_task(
         migrate(
             url,
-            steps,
+            migrations,
             dry_run=arguments.dry_run,
             timeout_seconds=arguments.timeout_seconds,
-            say=lambda line: console.out(line, highlight=False),
+            notify=lambda line: console.out(line, highlight=False),
         )
     )
     loop = asyncio.get_running_loop()
@@ -85,16 +85,16 @@ def _write(path: Path | None, result: MigrationResult) -> None:
         raise UsageError(f"--result-file: {path} cannot be written: {error.strerror}") from error
 
 
-def _show(result: MigrationResult, steps: Sequence[Migration]) -> None:
-    table = Table("step", "phase", "state", title=None, box=None, pad_edge=False)
-    for step in steps:
-        if step.name in result.applied:
+def _show(result: MigrationResult, migrations: Sequence[Migration]) -> None:
+    table = Table("migration", "phase", "state", title=None, box=None, pad_edge=False)
+    for migration in migrations:
+        if migration.name in result.applied:
             state = "applied"
-        elif step.name in result.pending:
-            state = "pending" + ("" if step.transactional else ", outside a transaction")
+        elif migration.name in result.pending:
+            state = "pending" + ("" if migration.transactional else ", outside a transaction")
         else:
             continue
-        table.add_row(step.name, step.phase.value, state)
+        table.add_row(migration.name, migration.phase.value, state)
     console = Console(soft_wrap=True)
     if table.row_count:
         console.print(table)

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 import asyncpg
 
 from analytics_service.database.failures import FAILURES
-from analytics_service.database.migrate.steps import schema_version
+from analytics_service.database.migrate.migration import schema_version
 from analytics_service.errors import PoolerInTheWay
 from analytics_service.settings import Settings
 

@@ -1,4 +1,4 @@
-"""What went wrong between us and the database, in one line that holds no secret. Pure."""
+"""Failures of the database: a reason for programs, and one line for people that holds no secret. Pure."""
 
 import re
 import ssl
@@ -15,7 +15,7 @@ from analytics_service.errors import DatabaseError, DatabaseUnavailable, Databas
 
 
 class FailureReason(StrEnum):
-    """Why the database did not do it; part of what migrate reports, so the values never change."""
+    """Why the database did not do it. Part of the result of migrate, so the values never change."""
 
     UNREACHABLE = "DatabaseUnreachable"
     AUTHENTICATION = "AuthenticationFailed"
@@ -29,8 +29,8 @@ class FailureReason(StrEnum):
     OTHER = "MigrationFailed"
 
 
-GIVEN: Final = frozenset(set(FailureReason) - {FailureReason.OTHER})
-"""What lies in the database that was named, or in its surroundings: commands end with exit code 2."""
+EXTERNAL_REASONS: Final = frozenset(set(FailureReason) - {FailureReason.OTHER})
+"""Their cause lies in the database that was named, or around it, and not in this release: exit code 2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], FailureReason, str], ...] 
         "the database refuses the user or password of {setting}",
     ),
     ((asyncpg.InvalidCatalogNameError,), FailureReason.UNREACHABLE, "the database that {setting} names does not exist"),
-    ((asyncpg.InsufficientPrivilegeError,), FailureReason.PERMISSION, "the database user lacks a right"),
+    ((asyncpg.InsufficientPrivilegeError,), FailureReason.PERMISSION, "the database user lacks a privilege"),
     ((asyncpg.ReadOnlySQLTransactionError,), FailureReason.READ_ONLY, "the database is read-only: name the primary"),
     ((asyncpg.LockNotAvailableError,), FailureReason.LOCK, "a lock on a table is held by someone else"),
     ((asyncpg.TooManyConnectionsError,), FailureReason.UNREACHABLE, "the database accepts no more connections"),
@@ -71,7 +71,7 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], FailureReason, str], ...] 
     ),
 )
 FAILURES = tuple(kind for kinds, _, _ in _CAUSES for kind in kinds)
-"""What `classify` knows; anything else is a defect of ours and must not be caught."""
+"""The errors that `classify` knows; any other is a defect of ours and must not be caught."""
 
 
 def classify(error: BaseException, url: str, *, setting: str = "DATABASE_URL") -> Failure:
@@ -83,28 +83,26 @@ def classify(error: BaseException, url: str, *, setting: str = "DATABASE_URL") -
     error = next((each for each in _chain(error) if isinstance(each, asyncpg.DiskFullError)), error)
     for kinds, reason, words in _CAUSES:
         if isinstance(error, kinds):
-            return Failure(
-                reason=reason, message=secretless(f"{words.format(setting=setting)} ({_detail(error)})", url)
-            )
-    return Failure(reason=FailureReason.OTHER, message=secretless(f"{type(error).__name__}: {_detail(error)}", url))
+            return Failure(reason=reason, message=redact(f"{words.format(setting=setting)} ({_detail(error)})", url))
+    return Failure(reason=FailureReason.OTHER, message=redact(f"{type(error).__name__}: {_detail(error)}", url))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """The error and what led to it: the last word of a server that cannot write its log is that the disk is full."""
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        found = found.__cause__ or found.__context__
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__
 
 
-def refusal(failure: Failure) -> DatabaseError:
-    """What a command ends with."""
+def command_error(failure: Failure) -> DatabaseError:
+    """The error that a command ends with, whose exit code is 2 for EXTERNAL_REASONS."""
     if failure.reason is FailureReason.UNREACHABLE:
         return DatabaseUnavailable(failure.message)
-    return (DatabaseUnfit if failure.reason in GIVEN else DatabaseError)(failure.message)
+    return (DatabaseUnfit if failure.reason in EXTERNAL_REASONS else DatabaseError)(failure.message)
 
 
-def secretless(text: str, url: str) -> str:
+def redact(text: str, url: str) -> str:
     """`text` in one line, with the password of `url` and `url` itself made unreadable."""
     line = " ".join(text.split())
     for secret in sorted(_secrets(url), key=len, reverse=True):

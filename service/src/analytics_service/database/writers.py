@@ -11,8 +11,8 @@ import asyncpg
 
 from analytics_service.database import privileges
 from analytics_service.database.connect import Connection, session
-from analytics_service.database.failures import FAILURES, classify, refusal
-from analytics_service.database.migrate.steps import schema_version
+from analytics_service.database.failures import FAILURES, classify, command_error
+from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.schema import problem, schema_of
 from analytics_service.errors import DatabaseError, DatabaseUnfit, SchemaIncompatible
 
@@ -38,4 +38,4 @@ async def writer_session(url: str, *, command: str) -> AsyncIterator["asyncpg.Co
                 raise blocker
             yield connection
     except FAILURES as error:
-        raise refusal(classify(error, url)) from error
+        raise command_error(classify(error, url)) from error

@@ -1,8 +1,8 @@
 """A migration as a value, read from a file `NNNN_name.sql`. Pure but for `load`.
 
 Header lines: `-- tx: none` runs the statements one by one outside a transaction (each must be repeatable: after a kill
-the step runs again from its first), `-- requires: apache, tsl` runs it on these editions only, `-- phase: expand` or
-`contract` (older pods cannot live with it: `-- min_compatible_schema: N` says since which schema they can),
+the migration runs again from its first), `-- requires: apache, tsl` runs it on these editions only, `-- phase: expand`
+or `contract` (older pods cannot live with it: `-- min_compatible_schema: N` says since which schema they can),
 `-- lock_timeout: 5s`.
 """
 
@@ -43,13 +43,13 @@ class Migration:
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """The statements of a step outside a transaction, which end with a semicolon at the end of a line."""
+        """The statements of a migration outside a transaction, which end with a semicolon at the end of a line."""
         parts = re.split(r";[ \t]*(?:\n|$)", self.sql)
         return tuple(part.strip() for part in parts if re.sub(r"--[^\n]*", "", part).strip())
 
 
 def parse(file_name: str, sql: str) -> Migration:
-    """The step that a file holds; ValueError names the file and what is wrong in it."""
+    """The migration that a file holds; ValueError names the file and what is wrong in it."""
     match = _NAME.fullmatch(file_name)
     if match is None:
         raise ValueError(f"{file_name}: a migration is called NNNN_name.sql")
@@ -84,14 +84,14 @@ def parse(file_name: str, sql: str) -> Migration:
 def load(folder: Traversable | None = None) -> tuple[Migration, ...]:
     """The history of this release, in order."""
     source = folder or files("analytics_service.database").joinpath("migrations")
-    steps = tuple(
+    migrations = tuple(
         parse(file.name, file.read_text(encoding="utf-8"))
         for file in sorted(source.iterdir(), key=lambda each: each.name)
         if file.name.endswith(".sql")
     )
-    if [step.number for step in steps] != list(range(1, len(steps) + 1)):
+    if [migration.number for migration in migrations] != list(range(1, len(migrations) + 1)):
         raise ValueError("migrations must be numbered from 1 without a gap")
-    return steps
+    return migrations
 
 
 @cache
