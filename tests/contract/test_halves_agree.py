@@ -18,7 +18,7 @@ from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.failures import EXTERNAL_REASONS
 from analytics_service.database.migrate.result import MigrationResult, as_json
-from analytics_service.policies.desired import LEAST, Policy
+from analytics_service.policies.desired import MIN_DAYS, Policy
 from analytics_service.settings import Settings
 from analytics_service.units import decimals
 from analytics_service.worker.jobs import jobs
@@ -104,7 +104,7 @@ def test_what_the_resource_admits_the_service_takes(section: str, name: str, set
         schema = schema["properties"][part]
     taken = Settings.model_json_schema()["properties"][setting]
     taken |= next((branch for branch in taken.get("anyOf", ()) if branch["type"] == "integer"), {})
-    taken |= {"minimum": LEAST[RETENTIONS[setting]][0]} if setting in RETENTIONS else {}
+    taken |= {"minimum": MIN_DAYS[RETENTIONS[setting]][0]} if setting in RETENTIONS else {}
     for bound in ("minimum", "maximum", "default"):
         assert schema[bound] == taken[bound], bound
 

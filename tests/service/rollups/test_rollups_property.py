@@ -17,7 +17,8 @@ from analytics_service.policies.apply import COMPRESSIBLE
 from analytics_service.rollups.levels import ROLLUPS, Level
 from analytics_service.rollups.query import CHAINS
 from analytics_service.rollups.refresh import refresh, refresh_unit, units
-from analytics_service.rollups.retention import retain_raw, retain_rollup
+from analytics_service.rollups.retention.raw import retain_raw
+from analytics_service.rollups.retention.rollups import retain_rollup
 from tests.service.rollups.ledger import DAY, EPOCH, SUMMED, Span, answered, expected, insert, moved
 
 pytestmark = pytest.mark.postgres

@@ -1,4 +1,4 @@
-"""policies: shows what the wanted policies would change and lose, and applies them."""
+"""policies: shows the changes that the desired policies mean, and the rows that they lose; applies them."""
 
 import asyncio
 import json
@@ -16,13 +16,13 @@ from analytics_service.commands.command import Command
 from analytics_service.database.connect import database_url
 from analytics_service.database.writers import writer_session
 from analytics_service.errors import DatabaseError, UsageError
-from analytics_service.policies.apply import look, reconcile
-from analytics_service.policies.desired import broken, wanted
+from analytics_service.policies.apply import preview, reconcile
+from analytics_service.policies.desired import desired_values, violations
 from analytics_service.policies.outcome import Outcome, PolicyReason, PolicyState
 
-_EPILOG = """What is wanted are the settings RETENTION_*_DAYS, COMPRESS_AFTER_DAYS and CHUNK_HOURS, which must be those
-of the worker: it applies by itself what loses nothing, and ends rows by what was applied. Exit code 0: done.
-1: something was held back or failed, and one line says what. 2: an argument or setting is wrong."""
+_EPILOG = """The desired policies are the settings RETENTION_*_DAYS, COMPRESS_AFTER_DAYS and CHUNK_HOURS, which must be
+those of the worker: it applies changes that lose nothing by itself, and ends rows by the policies that were applied.
+Exit code 0: done. 1: a change is pending approval or failed, and one line says why. 2: a wrong argument or setting."""
 _COLOURS = {
     PolicyState.APPLIED: "green",
     PolicyState.PENDING: "yellow",
@@ -34,12 +34,12 @@ _COLOURS = {
 def _configure(parser: ArgumentParser) -> None:
     parser.epilog = _EPILOG
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, does in (("plan", "show what would change and what would be lost"), ("apply", "change it")):
-        action = actions.add_parser(name, help=does, description=f"{does[:1].upper()}{does[1:]}.", epilog=_EPILOG)
+    for name, text in (("plan", "show the changes and the rows that they lose"), ("apply", "apply the changes")):
+        action = actions.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.", epilog=_EPILOG)
         action.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
         if name == "apply":
             action.add_argument(
-                "--allow-destructive", type=_hash, metavar="HASH", help="of the plan whose losses are wanted"
+                "--allow-destructive", type=_hash, metavar="HASH", help="of the plan whose losses are approved"
             )
 
 
@@ -51,15 +51,15 @@ def _hash(text: str) -> str:
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
-    values = wanted(loaded)
-    if (wrong := broken(values)) is not None:
-        raise UsageError(wrong)
+    values = desired_values(loaded)
+    if (violated := violations(values)) is not None:
+        raise UsageError(violated)
     url, applies = database_url(loaded), arguments.action == "apply"
     allow = (arguments.allow_destructive or loaded.allow_destructive) if applies else None
 
     async def act() -> Outcome:
         async with writer_session(url, command="policies") as connection:
-            return await (reconcile(connection, values, allow=allow) if applies else look(connection, values))
+            return await (reconcile(connection, values, allow=allow) if applies else preview(connection, values))
 
     outcome = asyncio.run(act())
     if arguments.output == "json":
@@ -72,9 +72,11 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _show(outcome: Outcome) -> None:
-    table = Table("policy", "wanted", "found", "state", "what is to say", box=None, pad_edge=False)
+    table = Table("policy", "desired", "actual", "state", "message", box=None, pad_edge=False)
     for row in outcome.table:
-        table.add_row(row.name, row.wanted, row.found, f"[{_COLOURS[row.state]}]{row.state}[/]", escape(row.message))
+        table.add_row(
+            row.policy, row.desired, row.actual, f"[{_COLOURS[row.state]}]{row.state}[/]", escape(row.message)
+        )
     console = Console()
     console.print(table)
     if outcome.plan is not None:
@@ -83,7 +85,7 @@ def _show(outcome: Outcome) -> None:
 
 COMMAND = Command(
     name="policies",
-    help="show or apply the wanted retention, compression and chunk interval",
+    help="show or apply the desired retention, compression and chunk interval",
     configure=_configure,
     run=_run,
 )

@@ -11,7 +11,7 @@ import structlog
 from analytics_service.database.connect import Connection, session
 from analytics_service.database.failures import FAILURES, FailureReason, classify
 from analytics_service.database.writers import writing_blocker
-from analytics_service.policies.observe import edition_of
+from analytics_service.policies.observe import store_edition
 from analytics_service.worker.jobs import Job
 from analytics_service.worker.report import Report
 
@@ -56,7 +56,7 @@ class Worker:
             blocker = await writing_blocker(connection)
             self._report.problem = None if blocker is None else str(blocker)
             if blocker is None:
-                self._report.edition = await edition_of(connection)
+                self._report.edition = await store_edition(connection)
                 if await connection.fetchval(_TRY_LOCK):
                     break
             await asyncio.sleep(self._standby)

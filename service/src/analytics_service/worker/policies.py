@@ -7,7 +7,7 @@ import structlog
 
 from analytics_service.database.connect import Connection
 from analytics_service.policies.apply import reconcile
-from analytics_service.policies.desired import Values, wanted
+from analytics_service.policies.desired import Values, desired_values
 from analytics_service.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -24,10 +24,10 @@ class KeepPolicies:
         outcome = await reconcile(connection, self.values, allow=self.allow)
         for change in outcome.applied:
             _log.info("policy applied", change=str(change), lost=change.loss and str(change.loss))
-        for drift in outcome.healed:
+        for drift in outcome.drift_corrected:
             _log.warning("policy put back", policy=drift.policy.value, what=drift.message)
-        return {"applied": len(outcome.applied), "healed": len(outcome.healed), "policies": outcome.as_dict()}
+        return {"applied": len(outcome.applied), "healed": len(outcome.drift_corrected), "policies": outcome.as_dict()}
 
 
 def keep_policies(settings: Settings) -> KeepPolicies:
-    return KeepPolicies(values=wanted(settings), allow=settings.allow_destructive)
+    return KeepPolicies(values=desired_values(settings), allow=settings.allow_destructive)

@@ -12,10 +12,12 @@ import asyncpg
 
 from analytics_service.database.connect import Connection
 from analytics_service.policies.desired import GOVERNED
-from analytics_service.policies.observe import now_of, observe
+from analytics_service.policies.observe import database_time, observe
 from analytics_service.policies.plan import cutoff
 from analytics_service.rollups.levels import Level
-from analytics_service.rollups.retention import RetentionStep, What, retain_raw, retain_rollup
+from analytics_service.rollups.retention.raw import retain_raw
+from analytics_service.rollups.retention.rollups import retain_rollup
+from analytics_service.rollups.retention.step import RetentionStep, StepKind
 
 TURN: Final = timedelta(seconds=20)
 """How long other jobs wait, at most and beside one step."""
@@ -30,19 +32,23 @@ class Retention:
 
     async def __call__(self, connection: Connection) -> dict[str, Any]:
         """The numbers of `dropped_chunks` and `deleted_rows`, and `waits_for` what holds it up, if something does."""
-        done: Counter[What] = Counter()
+        done: Counter[StepKind] = Counter()
         waits_for = None
         try:
             async with aclosing(_steps(connection)) as steps:
                 end = self.clock() + TURN.total_seconds()
                 async for step in steps:
-                    done[step.what] += step.rows or 1
+                    done[step.kind] += step.rows or 1
                     if self.clock() >= end:
                         break
             self._held_up_since = None
         except asyncpg.LockNotAvailableError as error:
             waits_for = self._held_up(error)
-        return {"dropped_chunks": done[What.DROPPED], "deleted_rows": done[What.DELETED], "waits_for": waits_for}
+        return {
+            "dropped_chunks": done[StepKind.DROPPED],
+            "deleted_rows": done[StepKind.DELETED],
+            "waits_for": waits_for,
+        }
 
     def _held_up(self, error: asyncpg.LockNotAvailableError) -> str:
         """Whoever reads for long, as a backup does, is let finish."""
@@ -55,7 +61,7 @@ class Retention:
 
 async def _steps(connection: Connection) -> AsyncGenerator[RetentionStep, None]:
     """Of all retentions, the finest first; those that were never accepted end nothing."""
-    accepted, now = (await observe(connection)).accepted, await now_of(connection)
+    accepted, now = (await observe(connection)).accepted, await database_time(connection)
     for policy, levels in GOVERNED.items():
         kept = accepted.get(policy)
         until = None if kept is None or kept.value is None else cutoff(kept.value, now)
