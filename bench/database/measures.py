@@ -23,7 +23,7 @@ from analytics_service.ingest.load import load, sources
 from analytics_service.ingest.mapping import columns
 from analytics_service.ingest.readers import opened
 from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.refresh import refresh, refresh_unit, units
+from analytics_service.rollups.refresh import dirty_units, refresh, refresh_unit
 from bench.database.rows import DAYS, END, ORGANISATION, START
 
 _BY_DAY = (("from", START.isoformat()), ("to", END.isoformat()), ("interval", "1day"))
@@ -140,7 +140,7 @@ async def late(connection: Any, *, rounds: int) -> Late:
             f"late {number}",
             moment + number * timedelta(seconds=1),
         )
-        for unit in await units(connection):
+        for unit in await dirty_units(connection):
             spent[unit.level.code].append(await timed(partial(refresh_unit, connection, unit)))
     read = {}
     for level in ROLLUPS:

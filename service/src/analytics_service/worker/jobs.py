@@ -8,7 +8,7 @@ from typing import Any, Final
 from analytics_service.database.connect import Connection
 from analytics_service.database.partitions import end_of_partitions, has_native_partitions
 from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.refresh import Unit, refresh_unit, units
+from analytics_service.rollups.refresh import Unit, dirty_units, refresh_unit
 from analytics_service.settings import Settings
 from analytics_service.worker.policies import keep_policies
 from analytics_service.worker.retention import Retention
@@ -42,7 +42,7 @@ class Refresher:
         of each level how far back the first bucket lies that has ended and is read from raw.
         """
         now, buckets = self.clock(), 0
-        found = await units(connection, until=now)
+        found = await dirty_units(connection, until=now)
         self._dirty_since = {unit: self._dirty_since.get(unit, now) for unit in found}
         self._done = {unit: at for unit, at in self._done.items() if now < at + self.pauses[unit.level.step]}
         for unit in found:

@@ -16,7 +16,7 @@ from typing import Final
 from analytics_service.database.connect import Connection
 from analytics_service.database.partitions import has_native_partitions
 from analytics_service.rollups.levels import Level
-from analytics_service.rollups.refresh import refresh_unit, units
+from analytics_service.rollups.refresh import dirty_units, refresh_unit
 from analytics_service.rollups.retention.horizon import (
     BUMP_VERSIONS,
     EARLIEST,
@@ -98,7 +98,7 @@ async def _next_horizon(connection: Connection, until: datetime) -> datetime | N
 async def _refresh_and_move(connection: Connection, horizon: datetime) -> AsyncGenerator[RetentionStep, None]:
     """Moves the horizon once nothing below it is dirty; it stays where writers are faster all the time."""
     for _ in range(_MAX_ATTEMPTS):
-        for unit in await units(connection, until=horizon):
+        for unit in await dirty_units(connection, until=horizon):
             await refresh_unit(connection, unit, until=horizon)
             yield RetentionStep(kind=StepKind.REFRESHED, target=unit.level.code)
         with suppress(_DirtyError):

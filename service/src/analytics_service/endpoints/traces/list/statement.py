@@ -16,7 +16,7 @@ from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.traces.fields import KINDS, Sort, column
 from analytics_service.endpoints.traces.list.children import CHILDREN_LAST, with_children
 from analytics_service.endpoints.traces.list.parameters import Include, Order, TraceParameters
-from analytics_service.rollups.query import KEPT
+from analytics_service.rollups.query import RETENTION_HORIZON
 
 _DIRECTIONS = {Order.ASC: ("ASC", ">"), Order.DESC: ("DESC", "<")}
 _ORDERED = ("key_value", "key_ts", "key_trace", "key_span")
@@ -55,7 +55,7 @@ LIMIT {arguments.add(params.limit + 1)}"""
     again = _order(params, *(f"p.{name}" for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
         page, again = with_children(page, columns, [name for name in keys if name != "place"]), CHILDREN_LAST
-    sql = f"SELECT k.since, p.* FROM ({KEPT}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
+    sql = f"SELECT k.since, p.* FROM ({RETENTION_HORIZON}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
     return Query(sql=sql, args=arguments.values, searches=_sees_every_row(params))
 
 
