@@ -21,7 +21,7 @@ from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.fields import COLUMNS
 from analytics_service.ingest.load import load, sources
 from analytics_service.ingest.mapping import columns
-from analytics_service.ingest.readers import opened
+from analytics_service.ingest.readers import open_input
 from analytics_service.rollups.levels import ROLLUPS, Level
 from analytics_service.rollups.refresh import dirty_units, refresh, refresh_unit
 from bench.database.rows import DAYS, END, ORGANISATION, START
@@ -69,7 +69,7 @@ async def imported(connection: Any, path: Path, *, rounds: int) -> Imported:
     refreshed: list[float] = []
     for _ in range(rounds):
         tally = Tally()
-        with opened(str(path)) as file:
+        with open_input(str(path)) as file:
             read = batches(file, "bench", options, tally)
             parsed = [[tuple(map(row.get, COLUMNS)) for row in batch] for batch in read]
         for measure, found in ((_copy, copied), (_load, ours)):

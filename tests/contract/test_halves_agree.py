@@ -199,8 +199,8 @@ def test_the_operator_reads_what_the_worker_says(*, leads: bool) -> None:
     report = Report(tuple(job.name for job in jobs(Settings())))
     if leads:
         report.leads(since=now)
-        report.succeeded("refresh", at=now, seconds=0.1, found={"buckets": 0})
-        report.succeeded("policies", at=now, seconds=0.1, found={"policies": policies})
+        report.succeeded("refresh", at=now, seconds=0.1, details={"buckets": 0})
+        report.succeeded("policies", at=now, seconds=0.1, details={"policies": policies})
     said = Said.model_validate_json(decimals.dumps(report.as_dict()))
     assert (said.role, said.problem) == ("leader" if leads else "standby", "not connected yet")
     assert said.whole == leads

@@ -13,7 +13,7 @@ BEGAN = NOW - timedelta(hours=1)
 
 
 def done(ago: float = 1, **found: Any) -> JobState:
-    return JobState(succeeded_at=NOW - timedelta(seconds=ago), seconds=0.1, found=found)
+    return JobState(succeeded_at=NOW - timedelta(seconds=ago), seconds=0.1, details=found)
 
 
 def jobs(**changes: JobState) -> dict[str, JobState]:

@@ -17,7 +17,7 @@ from analytics_service.database.failures import FAILURES, FailureReason, classif
 from analytics_service.database.writers import writer_session
 from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
-from analytics_service.ingest.load import Source, floor_of, load, sources
+from analytics_service.ingest.load import Source, load, retention_horizon, sources
 from analytics_service.ingest.mapping import columns
 from analytics_service.rollups.refresh import refresh
 from analytics_service.settings import Settings
@@ -60,7 +60,7 @@ async def _store(
     buckets = 0
     stopped: UsageError | DatabaseError | None = None
     try:
-        options = replace(options, floor=await floor_of(connection))
+        options = replace(options, horizon=await retention_horizon(connection))
         with Progress(Console(stderr=True)) as progress:
             try:
                 await load(connection, files, options, tally, progress.read)

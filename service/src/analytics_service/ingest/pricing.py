@@ -1,4 +1,4 @@
-"""What a request cost, by the price list of the `genai-prices` package, in exact decimals. No network, no guess.
+"""The cost of a request by the price list of the `genai-prices` package, in exact decimals. No network, no guess.
 
 A model that the list does not know has no cost, and is counted. A request that came with its cost keeps it.
 """
@@ -30,7 +30,7 @@ class _Rates:
     prompt: Decimal
     completion: Decimal
     exact: bool
-    """What they are multiplied to has no more places than are kept."""
+    """Their products have no more decimal places than are stored."""
 
 
 @dataclass
@@ -49,8 +49,8 @@ class Prices:
             return
         if "total_cost_usd" in row or "prompt_cost_usd" in row or "completion_cost_usd" in row:
             return
-        found = self._model(row["provider"], row["model"], row["ts"])
-        costs = self._costs(found, row) if found is not None else None
+        priced = self._model(row["provider"], row["model"], row["ts"])
+        costs = self._costs(priced, row) if priced is not None else None
         if costs is None:
             self.unpriced[row["provider"], row["model"]] += 1
             return
@@ -74,8 +74,8 @@ class Prices:
                 self._models[key] = (found.provider, found.model)
         return self._models[key]
 
-    def _costs(self, found: tuple[Provider, ModelInfo], row: SpanRow) -> tuple[Decimal, Decimal, Decimal] | None:
-        provider, model = found
+    def _costs(self, priced: tuple[Provider, ModelInfo], row: SpanRow) -> tuple[Decimal, Decimal, Decimal] | None:
+        provider, model = priced
         price = model.get_prices(row["ts"])
         rates = self._rates_of(price, provider, model, row["ts"]) if not row.get("cached_tokens") else None
         if rates is not None:

@@ -21,7 +21,7 @@ class Text(NamedTuple):
     data: bytes
 
 
-def encoded(rows: Sequence[SpanRow]) -> Text:
+def encode(rows: Sequence[SpanRow]) -> Text:
     """The rows, in their order."""
     known = set().union(*{tuple(row) for row in rows})
     columns = tuple(name for name in COLUMNS if name in known)

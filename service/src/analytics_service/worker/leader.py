@@ -1,4 +1,4 @@
-"""One of several workers leads, by a lock of its database session: who loses that loses the lead and its work."""
+"""Leader election of the workers by an advisory lock: whoever loses its session loses the lead and its open work."""
 
 import asyncio
 import time
@@ -16,8 +16,8 @@ from analytics_service.worker.jobs import Job
 from analytics_service.worker.report import Report
 
 STANDBY_SECONDS: Final = 2.0
-"""How often one that stands by tries the lock: it leads so long after the leader's session has ended."""
-_LONGEST_PAUSE: Final = 10.0
+"""Between two attempts of a standby to get the lock: it leads at most so long after the leader's session has ended."""
+_MAX_PAUSE_SECONDS: Final = 10.0
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('analytics.work', 0))"
 
 _log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class Worker:
             finally:
                 self._report.leads_no_more()
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
     async def _stand_by(self, connection: Connection) -> None:
         """Returns as the leader."""
@@ -64,20 +64,20 @@ class Worker:
         _log.info("leading")
 
     async def _lead(self, connection: Connection) -> None:
-        """Does what is due, one after another; FAILURES when the session is lost."""
+        """Runs the jobs that are due, one after another; FAILURES when the session is lost."""
         due = {job.name: 0.0 for job in self._jobs}
         while True:
             for job in self._jobs:
                 if time.monotonic() >= due[job.name]:
-                    await self._do(connection, job)
+                    await self._run_job(connection, job)
                     due[job.name] = time.monotonic() + job.every.total_seconds()
             await asyncio.sleep(max(min(due.values()) - time.monotonic(), 0))
 
-    async def _do(self, connection: Connection, job: Job) -> None:
-        """What the database refuses is the job's failure, and others go on."""
+    async def _run_job(self, connection: Connection, job: Job) -> None:
+        """A failure of the job is reported, and the other jobs go on; FAILURES when the session is lost."""
         started = time.perf_counter()
         try:
-            found = await job.run(connection)
+            details = await job.run(connection)
         except FAILURES as error:
             failure = classify(error, self._url)
             self._report.failed(job.name, failure.message)
@@ -86,5 +86,5 @@ class Worker:
                 raise
         else:
             spent = time.perf_counter() - started
-            self._report.succeeded(job.name, at=datetime.now(UTC), seconds=spent, found=found)
-            _log.debug("a job is done", job=job.name, seconds=round(spent, 3), **found)
+            self._report.succeeded(job.name, at=datetime.now(UTC), seconds=spent, details=details)
+            _log.debug("a job is done", job=job.name, seconds=round(spent, 3), **details)
