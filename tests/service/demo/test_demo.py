@@ -1,4 +1,4 @@
-"""What the tour shows equals what plain Python computes from the files, to the last digit."""
+"""The tables of the demonstration equal what plain Python computes from the files, to the last digit."""
 
 import csv
 import gzip

@@ -1,4 +1,4 @@
-"""`analytics-service migrate`: brings the database to this release's schema, or shows what it would do."""
+"""migrate: brings the database to this release's schema, or shows the migrations that it would apply."""
 
 import asyncio
 import signal
@@ -19,17 +19,17 @@ from analytics_service.database.migrate.result import MigrationResult, as_json
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.errors import DatabaseError, DatabaseUnfit, UsageError
 
-_EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: so too, but the cause is an
-argument, a setting or the database that was named: no connection, no right, a pooler, a replica, a lock, its licence,
-age or disk.
+_EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: it is not, and the cause is an
+argument, a setting or the database that was named: no connection, no privilege, a pooler, a replica, a lock, its
+licence, age or disk.
 Safe to run at any time, by any number of processes at once, and to stop: run it again to go on."""
 
 
 def _configure(parser: ArgumentParser) -> None:
     parser.epilog = _EPILOG
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print the pending migrations and change nothing")
     parser.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
-    parser.add_argument("--timeout-seconds", type=_seconds, metavar="N", help="give up after this long; default: never")
+    parser.add_argument("--timeout-seconds", type=_seconds, metavar="N", help="give up after N seconds; default: never")
     parser.add_argument("--result-file", type=Path, metavar="PATH", help="write the result there too, as JSON")
 
 
@@ -59,7 +59,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
 
 
 async def _until_signalled(url: str, migrations: Sequence[Migration], arguments: Namespace) -> MigrationResult:
-    """A signal cancels the statement that runs; what was done stays, and is in the journal."""
+    """A signal cancels the statement that runs; migrations that were applied stay, and are in the journal."""
     console = Console(stderr=True, soft_wrap=True)
     task = asyncio.create_task(
         migrate(

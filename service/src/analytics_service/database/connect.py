@@ -1,4 +1,4 @@
-"""How commands connect, and the names of what a connection is."""
+"""Connections of commands, and the types of a connection and a pool."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -23,9 +23,9 @@ SETTINGS: Final = {"jit": "off", "search_path": "public", "timezone": "UTC"}
 
 
 def application_name(command: str) -> str:
-    """What the database shows of a session: the command, and the schema that its release knows.
+    """The name that the database shows for a session: the command, and the schema that its release knows.
 
-    By it a migration that older releases could not live with waits until they are gone.
+    A migration that older releases could not live with reads it, and waits until they are gone.
     """
     return f"analytics-{command}/{schema_version()}"
 
@@ -40,7 +40,7 @@ async def connect(url: str, *, command: str) -> "asyncpg.Connection[asyncpg.Reco
 
 
 async def connect_directly(url: str, *, command: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """As `connect`; PoolerInTheWay where the session would not be ours alone: locks and settings belong to one."""
+    """As `connect`; PoolerInTheWay where other clients would share the session, and with it our locks and settings."""
     cure = f"DATABASE_URL: names a connection pooler; {command} needs the server's own address"
     try:
         connection = await connect(url, command=command)
@@ -71,10 +71,10 @@ async def session(url: str, *, command: str) -> AsyncIterator["asyncpg.Connectio
 
 
 async def is_shared(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
-    """Whether the process that we connected to is not the one that works for us."""
-    # not prepared, since that takes two steps which a pooler may send to two servers
-    said = await connection.execute(f"SELECT FROM pg_backend_pid() AS p WHERE p = {connection.get_server_pid()}")
-    return said != "SELECT 1"
+    """Whether a pooler answers: then the process that we connected to is not the one that runs our statements."""
+    # not prepared: that takes two messages, which a pooler may send to two servers
+    status = await connection.execute(f"SELECT FROM pg_backend_pid() AS p WHERE p = {connection.get_server_pid()}")
+    return status != "SELECT 1"
 
 
 def database_url(settings: Settings) -> str:

@@ -116,7 +116,7 @@ class Database:
             return value
 
     def connections(self) -> tuple[int, int]:
-        """How many are in use, and how many are idle."""
+        """The numbers of connections in use, and of idle ones."""
         if self._sessions is None:
             return 0, 0
         idle = self._sessions.pool.get_idle_size()
@@ -159,7 +159,7 @@ class Database:
         except TimeoutError as error:
             raise DatabaseBusy(f"no connection became free within {longest:g} s") from error
         except FAILURES as error:  # whatever the reason: there is no connection
-            raise self._lost(self._classified(error)) from error
+            raise self._disconnected(self._classified(error)) from error
         finally:
             self.waiting -= 1
             self._waited(time.perf_counter() - started)
@@ -173,11 +173,11 @@ class Database:
         if isinstance(error, asyncpg.SerializationError):  # of statements that only read: a replica's replay needs it
             return DatabaseBusy(failure.message)
         if failure.reason in {FailureReason.UNREACHABLE, FailureReason.AUTHENTICATION}:
-            return self._lost(failure)
+            return self._disconnected(failure)
         _log.error("DATABASE_QUERY_FAILED", reason=failure.reason.value, cause=failure.message)
         return DatabaseError(failure.message)
 
-    def _lost(self, failure: Failure) -> DatabaseUnavailable:
+    def _disconnected(self, failure: Failure) -> DatabaseUnavailable:
         self._note(failure)
         return DatabaseUnavailable(failure.message)
 

@@ -1,4 +1,4 @@
-"""The questions of the tour, each a request and the table that its answer becomes. Pure.
+"""The questions of the demonstration, each a request and the table that its answer becomes. Pure.
 
 To ask another: write a function from the answer's `data` to rows, and add a Question to QUESTIONS.
 """
@@ -16,7 +16,7 @@ TableRow = tuple[str, ...]
 MODEL = "model (assumed)"
 COST = "cost USD (assumed)"
 RANGE = {"from": START.isoformat(), "to": END.isoformat()}
-BUSIEST = 12
+BUSIEST_MINUTES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def _per_minute(data: Any) -> list[TableRow]:
         minute["requests"][point["model"]] = point["request_count"]
         minute["tokens"] += point["total_tokens"]
         minute["cost"] += point["total_cost"]
-    busiest = sorted(minutes.items(), key=lambda item: (-sum(item[1]["requests"].values()), item[0]))[:BUSIEST]
+    busiest = sorted(minutes.items(), key=lambda item: (-sum(item[1]["requests"].values()), item[0]))[:BUSIEST_MINUTES]
     return [
         (
             timestamp[11:16],
@@ -88,7 +88,7 @@ _TRACE_COLUMNS = ("time UTC", "project", MODEL, "context tokens", "generated tok
 
 
 def _first(title: str, *, by: str) -> Question:
-    """The five requests that have most of something."""
+    """The five requests with the largest value of a field."""
     return Question(
         title=title,
         path="/api/v1/traces",
@@ -113,7 +113,7 @@ QUESTIONS = (
         rows=_per_model,
     ),
     Question(
-        title=f"Which were the {BUSIEST} busiest minutes?",
+        title=f"Which were the {BUSIEST_MINUTES} busiest minutes?",
         path="/api/v1/metrics",
         parameters={
             **RANGE,

@@ -11,7 +11,7 @@ from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.readers import Input, records
 from analytics_service.ingest.rows import BadRow, Origin, SpanRow, row
 
-_MAX_SHOWN = 20
+_MAX_REPORTED = 20
 _MAX_BATCH_CHARACTERS = 16 * 2**20
 """Of long texts in a batch: memory stays bounded when every row has megabytes."""
 _TEXTS = ("input_text", "output_text", "error_message", "attributes")
@@ -46,7 +46,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How files are read."""
+    """Options of reading files."""
 
     columns: Columns
     file_format: str = "auto"
@@ -84,7 +84,7 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
 
 def _note(bad: BadRecord, options: Options, tally: Tally) -> None:
     tally.bad += 1
-    if len(tally.first_bad) < _MAX_SHOWN:
+    if len(tally.first_bad) < _MAX_REPORTED:
         tally.first_bad.append(bad)
     if options.on_error is OnError.STOP:
         raise UsageError(f"{bad.file}:{bad.line}: {bad.reason}")

@@ -75,7 +75,7 @@ def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:
     """The fields of a JSON object; BadRow when it has a key that nothing explains."""
     if not isinstance(value, dict):
         raise BadRow("is not a JSON object")
-    given: dict[str, tuple[Field, Any]] = {}
+    fields: dict[str, tuple[Field, Any]] = {}
     for key, each in value.items():
         try:
             field = how.of(key)
@@ -83,7 +83,7 @@ def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:
             raise BadRow(f"{key[:60]}: is unknown: give --map {key[:60]}=FIELD or --ignore {key[:60]}") from None
         if field is None:
             continue
-        if field.column in given and each is not None:
+        if field.column in fields and each is not None:
             raise BadRow(f"{key[:60]}: {field.column} is given twice")
-        given.setdefault(field.column, (field, each))
-    return list(given.values())
+        fields.setdefault(field.column, (field, each))
+    return list(fields.values())

@@ -48,7 +48,7 @@ class PolicyRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How the store differs from the desired policies; `plan` is the hash that would approve the pending changes."""
+    """The differences of the store from the desired policies; `plan` is the hash that approves the pending changes."""
 
     reason: PolicyReason
     message: str

@@ -199,7 +199,7 @@ def _fraction(each: Partition, end: datetime) -> float:
 
 
 def _hash(seed: str, changes: Sequence[PolicyChange]) -> str | None:
-    """Of the changes, and of how often each policy was changed before: what was approved once, is so once only."""
+    """Over the changes and the revision of each policy, so that an approval holds for one time only."""
     if not changes:
         return None
     facts = [

@@ -37,9 +37,9 @@ class Report:
         self._dropped = Counter("retention_dropped_chunks_total", "Chunks of raw that ended", registry=self.registry)
         self._deleted = Counter("retention_deleted_rows_total", "Rows of rollups that ended", registry=self.registry)
         self._drift_corrected = Counter(
-            "policy_drifts_healed_total", "Changes by others put back", registry=self.registry
+            "policy_drifts_healed_total", "Changes by others that were corrected", registry=self.registry
         )
-        self._applied = Gauge("policy_applied", "1 where the policy is as wanted", ("policy",), registry=self.registry)
+        self._applied = Gauge("policy_applied", "1 where the policy is as desired", ("policy",), registry=self.registry)
         self._watermarks = Gauge(
             "rollup_watermark_lag_seconds",
             "From now back to the first ended bucket that is read from raw",

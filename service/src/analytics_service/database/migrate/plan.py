@@ -54,7 +54,7 @@ def plan(migrations: Sequence[Migration], history: History, requirement: str) ->
     if history.version > target:
         _check_newer(history, target)
         return MigrationPlan(target=target, newer=True)
-    _check_known(migrations, history)
+    _check_unknown(migrations, history)
     made_for = history.requirement or requirement
     pending = [
         migration for migration in migrations if not (entry := history.journal.get(migration.name)) or not entry.done
@@ -74,7 +74,7 @@ def _check_newer(history: History, target: int) -> None:
         )
 
 
-def _check_known(migrations: Sequence[Migration], history: History) -> None:
+def _check_unknown(migrations: Sequence[Migration], history: History) -> None:
     unknown = sorted(set(history.journal) - {migration.name for migration in migrations})
     if unknown:
         raise HistoryEdited(f"the database has migration {unknown[0]}, which this release does not know")

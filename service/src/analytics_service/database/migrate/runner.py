@@ -184,7 +184,7 @@ async def _locked_run(connection: "asyncpg.Connection[asyncpg.Record]", run: _Ru
     await journal.create(connection, run.requirement)
     run.history = replace(run.history, requirement=run.requirement)
     for migration in todo.pending:
-        await _until_old_sessions_are_gone(connection, run, migration)
+        await _wait_for_old_sessions(connection, run, migration)
         run.notify(f"applying {migration.name}")
         await apply(connection, migration, url=url, notify=run.notify)
         run.applied.append(migration.name)
@@ -193,8 +193,8 @@ async def _locked_run(connection: "asyncpg.Connection[asyncpg.Record]", run: _Ru
     return run.result("Applied", f"applied {len(run.applied)} migrations", succeeded=True)
 
 
-async def _until_old_sessions_are_gone(connection: Connection, run: _Run, migration: Migration) -> None:
-    """Expand migrations do not wait: older releases live with them."""
+async def _wait_for_old_sessions(connection: Connection, run: _Run, migration: Migration) -> None:
+    """Waits until no session of a release is connected that could not live with a contract; an expand never waits."""
     while migration.phase is Phase.CONTRACT and (count := await count_old_sessions(connection, migration)):
         if run.wait_error is None:
             run.notify(f"{migration.name} waits until no older release is connected")

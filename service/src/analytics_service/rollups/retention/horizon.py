@@ -25,7 +25,7 @@ SELECT org_id FROM o WHERE org_id IS NOT NULL
 """Each once: a jump from one to the next in the index, instead of a scan over all of their days."""
 
 _OLDEST: Final = "date_bin('1 day', (SELECT min({bound}) FROM {ranges}), {earliest})"
-_KNOWN_BEFORE_OLDEST: Final = f"""
+_OLDEST_WITH_ROLLUPS_BEFORE: Final = f"""
 SELECT raw.oldest FROM (SELECT {{oldest}} AS oldest) AS raw
 WHERE EXISTS (
     SELECT FROM ({ORGANISATIONS}) AS o CROSS JOIN LATERAL (
@@ -53,7 +53,7 @@ async def externally_dropped_until(connection: Connection) -> datetime | None:
     else:
         chunks = "timescaledb_information.chunks WHERE hypertable_schema = 'public' AND hypertable_name = 'traces'"
         oldest = _OLDEST.format(bound="range_start", ranges=chunks, earliest=EARLIEST)
-    moment: datetime | None = await connection.fetchval(_KNOWN_BEFORE_OLDEST.format(oldest=oldest))
+    moment: datetime | None = await connection.fetchval(_OLDEST_WITH_ROLLUPS_BEFORE.format(oldest=oldest))
     return moment
 
 
