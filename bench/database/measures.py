@@ -1,4 +1,4 @@
-"""What is measured, each on one connection."""
+"""The measurements, each on one connection."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -42,7 +42,7 @@ class Imported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class DashboardTimes:
     """Milliseconds of 90 days."""
 
     rows: int
@@ -72,11 +72,11 @@ async def imported(connection: Any, path: Path, *, rounds: int) -> Imported:
         with open_input(str(path)) as file:
             read = batches(file, "bench", options, tally)
             parsed = [[tuple(map(row.get, COLUMNS)) for row in batch] for batch in read]
-        for measure, found in ((_copy, copied), (_load, ours)):
+        for measure, rates in ((_copy, copied), (_load, ours)):
             await connection.execute("TRUNCATE traces, rollup_dirty")
             started = time.perf_counter()
             count = await measure(connection, path, options, parsed)
-            found.append(count / (time.perf_counter() - started))
+            rates.append(count / (time.perf_counter() - started))
         started = time.perf_counter()
         await refresh(connection)
         refreshed.append(time.perf_counter() - started)
@@ -95,7 +95,7 @@ async def _load(connection: Any, path: Path, options: Options, _parsed: list[lis
     return tally.inserted
 
 
-async def asked(connection: Any, count: int, *, rounds: int) -> Asked:
+async def dashboard(connection: Any, count: int, *, rounds: int) -> DashboardTimes:
     by_rollup, by_raw = _statement(DASHBOARD), _statement(DASHBOARD, Route(level=Level.RAW))
     await answered(connection, by_rollup)
     rollup = [await timed(partial(answered, connection, by_rollup)) for _ in range(rounds * 20)]
@@ -105,11 +105,13 @@ async def asked(connection: Any, count: int, *, rounds: int) -> Asked:
     await connection.execute("SET plan_cache_mode = force_custom_plan")  # as the service does for such a statement
     raw = [await timed(partial(answered, connection, by_raw)) for _ in range(max(rounds // 2, 1))]
     await connection.execute("RESET plan_cache_mode")
-    return Asked(rows=count, rollup=median(rollup), raw=median(raw), percentiles=long[PERCENTILES], users=long[USERS])
+    return DashboardTimes(
+        rows=count, rollup=median(rollup), raw=median(raw), percentiles=long[PERCENTILES], users=long[USERS]
+    )
 
 
-def _statement(asked: Sequence[tuple[str, str]], route: Route | None = None) -> Query:
-    params = parse(MetricParameters, list(asked), now=END)
+def _statement(parameters: Sequence[tuple[str, str]], route: Route | None = None) -> Query:
+    params = parse(MetricParameters, list(parameters), now=END)
     if route is not None:
         params.__dict__["route"] = route
     principal = Principal(
