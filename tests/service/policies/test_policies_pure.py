@@ -207,7 +207,7 @@ def test_a_store_as_accepted_has_not_drifted() -> None:
         pytest.param({"compress_after": None}, Policy.COMPRESSION, "corrected from never", id="no compression"),
         pytest.param({"compress_after": 30 * DAY}, Policy.COMPRESSION, "corrected from 30 d", id="later compression"),
         pytest.param(
-            {"foreign": (ForeignJob(number=1001, drop_after="5 days"),)},
+            {"foreign_jobs": (ForeignJob(number=1001, drop_after="5 days"),)},
             Policy.RAW,
             "removed job 1001, which dropped chunks after 5 days",
             id="a job by hand",
