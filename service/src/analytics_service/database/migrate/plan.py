@@ -29,7 +29,7 @@ class History:
 
 @dataclass(frozen=True, kw_only=True)
 class MigrationPlan:
-    """Steps in order; `newer` says that a later release made the schema, and that this one can live with it."""
+    """Migrations in order; `newer` says that a later release made the schema, and that this one can live with it."""
 
     pending: tuple[Migration, ...] = ()
     skipped: tuple[Migration, ...] = ()
