@@ -1,1 +1,1 @@
-"""What the store costs; `python -m bench.database --help`."""
+"""Costs of the store; `python -m bench.database --help`."""

@@ -1,4 +1,4 @@
-"""What the store costs: import against COPY, a dashboard of 90 days from rollups and from raw, late rows, and disk.
+"""Costs of the store: import against COPY, a dashboard of 90 days from rollups and from raw, late rows, and disk.
 
 `python -m bench.database` starts a PostgreSQL of its own, without fsync, unless --dsn names a server whose user is a
 superuser. Prints the tables of docs/performance.md.
@@ -21,9 +21,9 @@ from rich.progress import Progress
 from analytics_service.commands.embedded import postgres
 from analytics_service.database.connect import SETTINGS
 from analytics_service.database.edition import inspect
+from analytics_service.database.migrate.migration import load
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import load
-from analytics_service.database.sessions import ONE_PLAN
+from analytics_service.database.sessions import GENERIC_PLAN
 from bench.database import figures, measures, rows
 from bench.database.figures import Figures
 from bench.service.__main__ import progress
@@ -61,19 +61,19 @@ async def _measured(url: str, options: argparse.Namespace, shown: Progress) -> F
             task = shown.add_task("import", total=None)
             imported = await measures.imported(connection, path, rounds=options.rounds)
             shown.update(task, total=1, completed=1)
-    asked, late, sizes, server = [], [], [], ""
+    dashboards, late, sizes, server = [], [], [], ""
     for size in options.sizes:
         async with _database(url) as connection:
             task = shown.add_task(f"{size:,} rows", total=1.0)
             await rows.fill(connection, size, done=lambda part, task=task: shown.update(task, completed=part))
             shown.update(task, completed=1.0)
-            asked.append(await measures.asked(connection, size, rounds=options.rounds))
+            dashboards.append(await measures.dashboard(connection, size, rounds=options.rounds))
             late.append(await measures.late(connection, rounds=options.rounds))
             sizes.append(await measures.sizes(connection))
             found = await inspect(connection)
             extension = f", TimescaleDB {found.extension}" if found.extension else ""
             server = f"{found.edition}: PostgreSQL {found.version}{extension}"
-    return Figures(server=server, imported=imported, asked=asked, late=late, sizes=sizes)
+    return Figures(server=server, imported=imported, dashboards=dashboards, late=late, sizes=sizes)
 
 
 @asynccontextmanager
@@ -83,8 +83,8 @@ async def _database(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Recor
     ours = urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
     await _admin(url, f"CREATE DATABASE {name}")
     try:
-        await migrate(ours, load(), say=lambda _: None)
-        connection = await asyncpg.connect(ours, server_settings=SETTINGS | ONE_PLAN)
+        await migrate(ours, load(), notify=lambda _: None)
+        connection = await asyncpg.connect(ours, server_settings=SETTINGS | GENERIC_PLAN)
         try:
             yield connection
         finally:

@@ -1,16 +1,16 @@
-"""What was measured, and the tables of docs/performance.md that it becomes. Pure."""
+"""The figures that were measured, and the tables of docs/performance.md that they become. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.database.measures import Asked, Imported, Late
+from bench.database.measures import DashboardTimes, Imported, Late
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     server: str
     imported: Imported
-    asked: list[Asked]
+    dashboards: list[DashboardTimes]
     """By size."""
     late: list[Late]
     sizes: list[dict[str, int]]
@@ -25,28 +25,28 @@ def tables(found: Figures) -> Iterator[str]:
     yield ""
     yield "| rows | dashboard of 90 days from rollups, ms | from raw, ms | raw : rollups | p95 by day, ms | users, ms |"
     yield "|---|---|---|---|---|---|"
-    for one in found.asked:
+    for one in found.dashboards:
         times = f"{one.rollup:.2f} | {one.raw:,.0f} | {one.raw / one.rollup:,.0f}"
         yield f"| {one.rows:,} | {times} | {one.percentiles:,.0f} | {one.users:,.0f} |"
     yield ""
-    yield f"| a late row, ms (rows of its bucket) | {' | '.join(f'{one.rows:,}' for one in found.asked)} |"
-    yield "|---" * (len(found.asked) + 1) + "|"
+    yield f"| a late row, ms (rows of its bucket) | {' | '.join(f'{one.rows:,}' for one in found.dashboards)} |"
+    yield "|---" * (len(found.dashboards) + 1) + "|"
     for level in found.late[0].milliseconds:
         cells = (f"{one.milliseconds[level]:.1f} ({one.rows[level]:,})" for one in found.late)
         yield f"| {level} | {' | '.join(cells)} |"
     yield f"| all levels | {' | '.join(f'{sum(one.milliseconds.values()):.1f}' for one in found.late)} |"
     yield ""
-    yield f"| MB on disk | {' | '.join(f'{one.rows:,}' for one in found.asked)} |"
-    yield "|---" * (len(found.asked) + 1) + "|"
+    yield f"| MB on disk | {' | '.join(f'{one.rows:,}' for one in found.dashboards)} |"
+    yield "|---" * (len(found.dashboards) + 1) + "|"
     for what in found.sizes[0]:
         yield f"| {what} | {' | '.join(f'{one[what] / 1e6:,.0f}' for one in found.sizes)} |"
 
 
 def _contract(found: Figures) -> Iterator[str]:
     share = found.imported.ours / found.imported.copy
-    grows = found.asked[-1].rollup / found.asked[0].rollup
-    less = found.asked[-1].raw / found.asked[-1].rollup
-    sizes = f"{found.asked[0].rows:,} and {found.asked[-1].rows:,}"
+    grows = found.dashboards[-1].rollup / found.dashboards[0].rollup
+    less = found.dashboards[-1].raw / found.dashboards[-1].rollup
+    sizes = f"{found.dashboards[0].rows:,} and {found.dashboards[-1].rows:,}"
     yield "| goal | measured | met |"
     yield "|---|---|---|"
     yield (

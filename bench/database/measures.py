@@ -1,4 +1,4 @@
-"""What is measured, each on one connection."""
+"""The measurements, each on one connection."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +12,7 @@ from typing import Any
 from analytics_service.contract.parameters import parse
 from analytics_service.contract.principal import Principal, Role
 from analytics_service.database.edition import Edition, inspect
+from analytics_service.database.partitions import has_native_partitions
 from analytics_service.database.query import Query
 from analytics_service.endpoints.metrics.series import statement
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
@@ -20,9 +21,9 @@ from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.fields import COLUMNS
 from analytics_service.ingest.load import load, sources
 from analytics_service.ingest.mapping import columns
-from analytics_service.ingest.readers import opened
+from analytics_service.ingest.readers import open_input
 from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.refresh import refresh, refresh_unit, units
+from analytics_service.rollups.refresh import dirty_units, refresh, refresh_unit
 from bench.database.rows import DAYS, END, ORGANISATION, START
 
 _BY_DAY = (("from", START.isoformat()), ("to", END.isoformat()), ("interval", "1day"))
@@ -41,7 +42,7 @@ class Imported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class DashboardTimes:
     """Milliseconds of 90 days."""
 
     rows: int
@@ -68,14 +69,14 @@ async def imported(connection: Any, path: Path, *, rounds: int) -> Imported:
     refreshed: list[float] = []
     for _ in range(rounds):
         tally = Tally()
-        with opened(str(path)) as file:
+        with open_input(str(path)) as file:
             read = batches(file, "bench", options, tally)
             parsed = [[tuple(map(row.get, COLUMNS)) for row in batch] for batch in read]
-        for measure, found in ((_copy, copied), (_load, ours)):
+        for measure, rates in ((_copy, copied), (_load, ours)):
             await connection.execute("TRUNCATE traces, rollup_dirty")
             started = time.perf_counter()
             count = await measure(connection, path, options, parsed)
-            found.append(count / (time.perf_counter() - started))
+            rates.append(count / (time.perf_counter() - started))
         started = time.perf_counter()
         await refresh(connection)
         refreshed.append(time.perf_counter() - started)
@@ -94,7 +95,7 @@ async def _load(connection: Any, path: Path, options: Options, _parsed: list[lis
     return tally.inserted
 
 
-async def asked(connection: Any, count: int, *, rounds: int) -> Asked:
+async def dashboard(connection: Any, count: int, *, rounds: int) -> DashboardTimes:
     by_rollup, by_raw = _statement(DASHBOARD), _statement(DASHBOARD, RollupSelection(level=Level.RAW))
     await answered(connection, by_rollup)
     rollup = [await timed(partial(answered, connection, by_rollup)) for _ in range(rounds * 20)]
@@ -104,13 +105,15 @@ async def asked(connection: Any, count: int, *, rounds: int) -> Asked:
     await connection.execute("SET plan_cache_mode = force_custom_plan")  # as the service does for such a statement
     raw = [await timed(partial(answered, connection, by_raw)) for _ in range(max(rounds // 2, 1))]
     await connection.execute("RESET plan_cache_mode")
-    return Asked(rows=count, rollup=median(rollup), raw=median(raw), percentiles=long[PERCENTILES], users=long[USERS])
+    return DashboardTimes(
+        rows=count, rollup=median(rollup), raw=median(raw), percentiles=long[PERCENTILES], users=long[USERS]
+    )
 
 
-def _statement(asked: Sequence[tuple[str, str]], route: RollupSelection | None = None) -> Query:
-    params = parse(MetricParameters, list(asked), now=END)
-    if route is not None:
-        params.__dict__["route"] = route
+def _statement(parameters: Sequence[tuple[str, str]], selection: RollupSelection | None = None) -> Query:
+    params = parse(MetricParameters, list(parameters), now=END)
+    if selection is not None:
+        params.__dict__["selection"] = selection
     principal = Principal(
         organisation=ORGANISATION, subject="bench", projects=frozenset(), role=Role.ADMIN, permissions=frozenset()
     )
@@ -139,7 +142,7 @@ async def late(connection: Any, *, rounds: int) -> Late:
             f"late {number}",
             moment + number * timedelta(seconds=1),
         )
-        for unit in await units(connection):
+        for unit in await dirty_units(connection):
             spent[unit.level.code].append(await timed(partial(refresh_unit, connection, unit)))
     read = {}
     for level in ROLLUPS:
@@ -172,7 +175,7 @@ async def sizes(connection: Any) -> dict[str, int]:
 
 
 async def _raw(connection: Any, function: str) -> int:
-    if await connection.fetchval("SELECT to_regclass('public.traces_partitions') IS NOT NULL"):
+    if await has_native_partitions(connection):
         names = "SELECT quote_ident(name)::regclass AS part FROM traces_partitions"
     else:
         names = "SELECT c AS part FROM show_chunks('traces') AS c"

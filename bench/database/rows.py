@@ -12,7 +12,7 @@ ORGANISATION = "bench"
 DAYS = 90
 END = datetime(2026, 1, 1, tzinfo=UTC)
 START = END - timedelta(days=DAYS)
-_MOST_DAYS = 30
+_MAX_DAYS_PER_CALL = 30
 """That one statement fills: partitions are made for each day."""
 
 _FILL = """
@@ -40,9 +40,11 @@ _MORE = ("prompt_tokens", "completion_tokens", "duration_ms", "user_id", "input_
 async def fill(connection: Any, count: int, *, done: Any) -> None:
     """`count` rows over DAYS, and their rollups. The log is written once at the end, as if in one statement."""
     every = timedelta(days=DAYS) / count
-    for day in range(0, DAYS, _MOST_DAYS):
+    for day in range(0, DAYS, _MAX_DAYS_PER_CALL):
         await connection.fetchval(
-            "SELECT ensure_partitions($1, $2)", START + timedelta(days=day), START + timedelta(days=day + _MOST_DAYS)
+            "SELECT ensure_partitions($1, $2)",
+            START + timedelta(days=day),
+            START + timedelta(days=day + _MAX_DAYS_PER_CALL),
         )
     await connection.execute("SET session_replication_role = replica")  # no triggers: a hypertable's stay enabled
     step = max(count // DAYS, 1)

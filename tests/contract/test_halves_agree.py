@@ -16,9 +16,9 @@ from analytics_operator.state import migration
 from analytics_operator.state.worker import Said
 from analytics_service import settings
 from analytics_service.__main__ import parser
-from analytics_service.database.failures import GIVEN
-from analytics_service.database.migrate.result import Result, as_json
-from analytics_service.policies.desired import LEAST, Policy
+from analytics_service.database.failures import EXTERNAL_REASONS
+from analytics_service.database.migrate.result import MigrationResult, as_json
+from analytics_service.policies.desired import MIN_DAYS, Policy
 from analytics_service.settings import Settings
 from analytics_service.units import decimals
 from analytics_service.worker.jobs import jobs
@@ -104,7 +104,7 @@ def test_what_the_resource_admits_the_service_takes(section: str, name: str, set
         schema = schema["properties"][part]
     taken = Settings.model_json_schema()["properties"][setting]
     taken |= next((branch for branch in taken.get("anyOf", ()) if branch["type"] == "integer"), {})
-    taken |= {"minimum": LEAST[RETENTIONS[setting]][0]} if setting in RETENTIONS else {}
+    taken |= {"minimum": MIN_DAYS[RETENTIONS[setting]][0]} if setting in RETENTIONS else {}
     for bound in ("minimum", "maximum", "default"):
         assert schema[bound] == taken[bound], bound
 
@@ -160,18 +160,20 @@ async def test_every_probe_is_a_route_of_the_service_and_every_port_is_its_own()
 
 
 def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
-    assert {reason.value for reason in GIVEN} <= migration.PASSING
+    assert {reason.value for reason in EXTERNAL_REASONS} <= migration.PASSING
 
 
 @pytest.mark.parametrize(
     "result",
     [
-        Result(succeeded=True, reason="Applied", message="applied", version=6, target=6, edition="timescaledb-apache"),
-        Result(succeeded=False, reason="DatabaseUnreachable", message="x" * 10_000, target=6),
+        MigrationResult(
+            succeeded=True, reason="Applied", message="applied", version=6, target=6, edition="timescaledb-apache"
+        ),
+        MigrationResult(succeeded=False, reason="DatabaseUnreachable", message="x" * 10_000, target=6),
     ],
     ids=["succeeded", "failed at length"],
 )
-def test_the_operator_reads_the_result_that_the_service_writes(result: Result) -> None:
+def test_the_operator_reads_the_result_that_the_service_writes(result: MigrationResult) -> None:
     text = as_json(result)
     assert len(text.encode()) <= 3584
     read = migration.Result.model_validate_json(text)
@@ -197,8 +199,8 @@ def test_the_operator_reads_what_the_worker_says(*, leads: bool) -> None:
     report = Report(tuple(job.name for job in jobs(Settings())))
     if leads:
         report.leads(since=now)
-        report.succeeded("refresh", at=now, seconds=0.1, found={"buckets": 0})
-        report.succeeded("policies", at=now, seconds=0.1, found={"policies": policies})
+        report.succeeded("refresh", at=now, seconds=0.1, details={"buckets": 0})
+        report.succeeded("policies", at=now, seconds=0.1, details={"policies": policies})
     said = Said.model_validate_json(decimals.dumps(report.as_dict()))
     assert (said.role, said.problem) == ("leader" if leads else "standby", "not connected yet")
     assert said.whole == leads

@@ -12,7 +12,7 @@
     │   └── MigrationRefused       migrate changed nothing, and says why
     │       ├── ServerTooOld       PostgreSQL or TimescaleDB
     │       ├── LicenceChanged     rows were stored by what the server's licence no longer allows
-    │       ├── RightMissing       the user may not do what the schema needs
+    │       ├── PrivilegeMissing   the user may not do what the schema needs
     │       ├── LockHeld           somebody else's transaction is in the way
     │       ├── OldReleases        processes of a release that the step would break are connected
     │       ├── HistoryEdited      a migration has another text than when it was applied
@@ -79,8 +79,8 @@ class LicenceChanged(MigrationRefused):
     """What TimescaleDB stored under its community licence cannot be read or written under its Apache licence."""
 
 
-class RightMissing(MigrationRefused):
-    """The user lacks a right."""
+class PrivilegeMissing(MigrationRefused):
+    """The user lacks a privilege."""
 
 
 class LockHeld(MigrationRefused):

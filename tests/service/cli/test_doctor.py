@@ -75,7 +75,7 @@ def test_a_pooler(database_url: str) -> None:
         assert examined(0, DATABASE_URL=url)["session"][0] == "warning"
 
 
-async def test_a_user_without_rights(database_url: str) -> None:
+async def test_a_user_without_privileges(database_url: str) -> None:
     role = f"reader_{database_url.rpartition('_')[2]}"
     await execute(database_url, f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
     await execute(database_url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")

@@ -7,7 +7,7 @@ import pytest
 from asyncpg.exceptions._base import DataError
 
 from analytics_service import settings
-from analytics_service.database.failures import Reason, classify
+from analytics_service.database.failures import FailureReason, classify
 from analytics_service.settings import LogLevel
 from tests.support.postgres import PASSWORD
 from tests.support.process import Process, serving
@@ -80,4 +80,4 @@ def test_the_level_is_what_the_environment_says(environment: dict[str, str], lev
 
 def test_an_argument_that_does_not_fit_is_named_and_not_shown() -> None:
     failure = classify(DataError(f"invalid input for query argument $5: {PROMPT!r} (expected int)"), "")
-    assert (failure.reason, failure.message) == (Reason.OTHER, "an argument does not fit its statement ($5)")
+    assert (failure.reason, failure.message) == (FailureReason.OTHER, "an argument does not fit its statement ($5)")

@@ -56,7 +56,7 @@ def test_a_loss_is_held_back_with_its_hash_and_applied_with_it(policies: Policie
     assert "about 20 rows" in " ".join(output.split())
     code, output, error = policies("apply", "--output", "json")
     assert code == 1
-    assert re.fullmatch(r"analytics-service: held back: raw retention .*2024-03-04 .* to [0-9a-f]{16}\n", error)
+    assert re.fullmatch(r"analytics-service: pending approval: raw retention .*2024-03-04 .* to [0-9a-f]{16}\n", error)
     states = {row["name"]: row["state"] for row in json.loads(output)["table"]}
     assert (states["raw retention"], states["1day retention"]) == ("Pending", "Applied")
     assert json.loads(output)["plan"] == found[1]

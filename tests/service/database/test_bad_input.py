@@ -1,6 +1,7 @@
 """A database that cannot be used as it is: one line that names what is wrong, exit code 2, and nothing half done."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -12,11 +13,13 @@ import pytest
 
 from analytics_service.database import edition
 from analytics_service.database.edition import Server as Inspected
+from analytics_service.database.migrate.migration import load, parse, schema_version
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import load, parse
 from analytics_service.errors import ServerTooOld
+from tests.support.eventually import eventually
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD, Server, a_standby
+from tests.support.process import serving
 from tests.support.service import execute
 
 pytestmark = pytest.mark.postgres
@@ -58,27 +61,61 @@ def stranger(postgres: Server, database_url: str) -> Iterator[str]:
     postgres.sql(f"DROP ROLE {role}")
 
 
+@pytest.fixture
+def reader(postgres: Server, stranger: str) -> str:
+    """The same, who may also read."""
+    role, name = stranger.split("//")[1].split(":", maxsplit=1)[0], stranger.rpartition("/")[2]
+    postgres.sql(
+        f"GRANT ALL ON SCHEMA public TO {role}", f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}", database=name
+    )
+    return stranger
+
+
 def test_nobody_answers(rows: str) -> None:
     for command in (("migrate",), ("import", rows)):
         code, said = called(f"postgres://user:{PASSWORD}@127.0.0.1:1/none", *command)
         assert (code, "there is no connection to the database" in said) == (2, True), said
 
 
-def test_rights_are_named_with_their_objects(stranger: str, rows: str, empty_url: str, postgres: Server) -> None:
+def test_privileges_are_named_with_their_objects(stranger: str, rows: str, empty_url: str) -> None:
     code, said = called(stranger, "import", rows)
     assert code == 2
     assert "lacks" in said
     code, said = called(f"{stranger.rpartition('/')[0]}/{empty_url.rpartition('/')[2]}", "migrate")
     assert code == 2
     assert "lacks CREATE on schema public: GRANT it" in said
-    name = stranger.rpartition("/")[2]
-    role = stranger.split("//")[1].split(":", maxsplit=1)[0]
-    postgres.sql(
-        f"GRANT ALL ON SCHEMA public TO {role}", f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}", database=name
-    )
-    code, said = called(stranger, "import", rows)
+
+
+@pytest.mark.parametrize("command", ["import", "policies plan", "policies apply"])
+def test_a_missing_privilege_ends_whatever_writes(reader: str, rows: str, command: str) -> None:
+    code, said = called(reader, *command.split(), *([rows] if command == "import" else []))
     assert code == 2
+    assert "lacks DELETE on rollup_" in said
     assert "INSERT on traces" in said
+
+
+def test_doctor_reports_a_missing_privilege(reader: str) -> None:
+    code, said = called(reader, "doctor")
+    assert (code, said) == (1, "analytics-service: not in order: rights")
+
+
+async def test_the_worker_waits_for_a_missing_privilege(reader: str, database_url: str) -> None:
+    role = reader.split("//")[1].split(":", maxsplit=1)[0]
+    async with serving(reader, "work") as worker:
+        await worker.until("/status", 200)
+
+        async def problem() -> str | None:
+            async with worker.session.get(f"{worker.url}/status") as response:
+                found: str | None = json.loads(await response.text())["problem"]
+                return found
+
+        async def named() -> bool:
+            return "INSERT on traces" in (await problem() or "")
+
+        await eventually(named, seconds=30)
+        assert await worker.status("/health/ready") == 503
+        await execute(database_url, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+        await worker.until("/health/ready", 200)
 
 
 async def test_migrate_needs_to_own_the_tables(stranger: str, database_url: str) -> None:
@@ -86,9 +123,9 @@ async def test_migrate_needs_to_own_the_tables(stranger: str, database_url: str)
     await execute(
         database_url, f"GRANT ALL ON SCHEMA public TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"
     )
-    last = load()[-1].number
+    last = schema_version()
     more = parse(f"{last + 1:04}_more.sql", "-- phase: expand\nALTER TABLE traces ADD COLUMN more int;\n")
-    result = await migrate(stranger, [*load(), more], say=lambda _: None)
+    result = await migrate(stranger, [*load(), more], notify=lambda _: None)
     assert (result.succeeded, result.reason, result.version) == (False, "PermissionDenied", last)
     assert "ownership of table traces" in result.message
 
@@ -115,15 +152,15 @@ def test_a_pooler_is_in_the_way(database_url: str, rows: str, ignored: str) -> N
 
 
 async def test_a_contract_waits_until_no_older_release_is_connected(empty_url: str) -> None:
-    await migrate(empty_url, [FIRST], say=lambda _: None)
+    await migrate(empty_url, [FIRST], notify=lambda _: None)
     old = await asyncpg.connect(empty_url, server_settings={"application_name": "analytics-service/1"})
     try:
-        late = await migrate(empty_url, [FIRST, CONTRACT], timeout_seconds=2, say=lambda _: None)
+        late = await migrate(empty_url, [FIRST, CONTRACT], timeout_seconds=2, notify=lambda _: None)
         assert (late.succeeded, late.reason, late.version) == (False, "OldReleasesConnected", 1)
         assert "1 sessions of releases that do not know schema 2" in late.message
         waits = asyncio.Event()
         run = asyncio.create_task(
-            migrate(empty_url, [FIRST, CONTRACT], say=lambda line: waits.set() if "older release" in line else None)
+            migrate(empty_url, [FIRST, CONTRACT], notify=lambda line: waits.set() if "older release" in line else None)
         )
         await asyncio.wait_for(waits.wait(), timeout=30)
     finally:
@@ -144,7 +181,7 @@ def test_a_server_is_too_old(number: int, extension: str | None, said: str) -> N
         version_number=number,
         extension=extension,
         license="apache",
-        can_extend=False,
+        can_create_extension=False,
         read_only=False,
     )
     with pytest.raises(ServerTooOld, match=said):
@@ -158,12 +195,12 @@ async def test_a_full_disk_is_said_and_leaves_nothing_half_done(empty_url: str, 
     await execute(empty_url, f"CREATE FUNCTION full_() RETURNS event_trigger {body}")
     when = "ON ddl_command_start WHEN TAG IN ('CREATE VIEW')"
     await execute(empty_url, f"CREATE EVENT TRIGGER full_ {when} EXECUTE FUNCTION full_()")
-    result = await migrate(empty_url, load(), say=lambda _: None)
+    result = await migrate(empty_url, load(), notify=lambda _: None)
     assert (result.succeeded, result.reason) == (False, "DiskFull"), result.message
     code, said = called(empty_url, "migrate")
     assert (code, "the disk of the database is full" in said) == (2, True), said
     await execute(empty_url, "DROP EVENT TRIGGER full_")
-    assert (await migrate(empty_url, load(), say=lambda _: None)).succeeded
+    assert (await migrate(empty_url, load(), notify=lambda _: None)).succeeded
     await execute(database_url, f"CREATE FUNCTION full_() RETURNS trigger {body}")
     await execute(database_url, "CREATE TRIGGER full_ BEFORE INSERT ON traces FOR EACH ROW EXECUTE FUNCTION full_()")
     code, said = called(database_url, "import", rows)

@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.database.migrate.blockers import without_values
+from analytics_service.database.migrate.blockers import redact_values
+from analytics_service.database.migrate.migration import parse
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import parse
 
 pytestmark = pytest.mark.postgres
 
@@ -24,7 +24,7 @@ OUTSIDE = parse(
 
 @pytest.fixture
 async def blocker(empty_url: str) -> AsyncIterator[Any]:
-    await migrate(empty_url, [FIRST], say=lambda _: None)
+    await migrate(empty_url, [FIRST], notify=lambda _: None)
     opened = await asyncpg.connect(empty_url, server_settings={"application_name": "night report"})
     yield opened
     await opened.close()
@@ -35,13 +35,13 @@ async def test_who_is_idle_in_a_transaction_is_named(empty_url: str, blocker: An
     said: list[str] = []
     async with blocker.transaction():
         await blocker.execute("INSERT INTO first VALUES (4711, 'my name is Ann')")
-        result = await migrate(empty_url, [FIRST, step], say=said.append)
+        result = await migrate(empty_url, [FIRST, step], notify=said.append)
     assert (result.succeeded, result.reason) == (False, "LockTimeout")
     for text in (result.message, next(line for line in said if "waits for" in line)):
         assert step.name in text
         assert f"process {blocker.get_server_pid()} of postgres (night report), idle in transaction for" in text
         assert "INSERT INTO first VALUES (?, ?)" in text
-    assert (await migrate(empty_url, [FIRST, step], say=said.append)).succeeded
+    assert (await migrate(empty_url, [FIRST, step], notify=said.append)).succeeded
 
 
 async def test_it_goes_on_by_itself_when_the_blocker_is_done(empty_url: str, blocker: Any) -> None:
@@ -50,7 +50,7 @@ async def test_it_goes_on_by_itself_when_the_blocker_is_done(empty_url: str, blo
     await transaction.start()
     await blocker.execute("LOCK TABLE first")
     run = asyncio.create_task(
-        migrate(empty_url, [FIRST, ALTER], say=lambda line: waits.set() if "waits for" in line else None)
+        migrate(empty_url, [FIRST, ALTER], notify=lambda line: waits.set() if "waits for" in line else None)
     )
     await asyncio.wait_for(waits.wait(), timeout=30)
     await transaction.rollback()
@@ -70,8 +70,8 @@ async def test_it_goes_on_by_itself_when_the_blocker_is_done(empty_url: str, blo
     ],
 )
 def test_values_are_left_out(statement: str, shown: str) -> None:
-    assert without_values(statement) == shown
+    assert redact_values(statement) == shown
 
 
 def test_a_long_statement_is_cut() -> None:
-    assert len(without_values("SELECT " + "column, " * 100)) == 120
+    assert len(redact_values("SELECT " + "column, " * 100)) == 120

@@ -11,8 +11,8 @@ import pytest
 
 from analytics_service.database import edition
 from analytics_service.database.edition import Edition
+from analytics_service.database.migrate.migration import load
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import load
 from tests.support.eventually import eventually
 from tests.support.postgres import Server
 from tests.support.service import T0, a_row, a_service, insert
@@ -87,7 +87,7 @@ async def test_it_is_said_before_anything_is_written_or_answered(
     await connection.close()
     with apache(edition_server):
         await licensed(community_url, "apache")
-        result = await migrate(community_url, load(), say=lambda _: None)
+        result = await migrate(community_url, load(), notify=lambda _: None)
         assert (result.succeeded, result.reason) == (False, "LicenceChanged")
         assert said in result.message
         async with a_service(community_url, ready=not hides) as client:
@@ -99,4 +99,4 @@ async def test_it_is_said_before_anything_is_written_or_answered(
     async with a_service(community_url) as client:
         health = json.loads((await client.request("GET", "/health")).body)
         assert (health["status"], health["edition"]) == ("healthy", "timescaledb-community")
-    assert (await migrate(community_url, load(), say=lambda _: None)).reason == "UpToDate"
+    assert (await migrate(community_url, load(), notify=lambda _: None)).reason == "UpToDate"

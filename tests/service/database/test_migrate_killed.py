@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from analytics_service.database.migrate.migration import load
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import load
 from tests.support.eventually import eventually
 from tests.support.postgres import Server
 
@@ -28,8 +28,8 @@ RUN = """
 import asyncio, sys
 from pathlib import Path
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import load
-print(asyncio.run(migrate(sys.argv[1], load(Path(sys.argv[2])), say=lambda line: None)).reason)
+from analytics_service.database.migrate.migration import load
+print(asyncio.run(migrate(sys.argv[1], load(Path(sys.argv[2])), notify=lambda line: None)).reason)
 """
 
 
@@ -46,7 +46,7 @@ async def start(url: str, folder: Path) -> asyncio.subprocess.Process:
 async def test_a_killed_step_is_repeated(empty_url: str, tmp_path: Path, number: signal.Signals, state: str) -> None:
     (tmp_path / "0001_things.sql").write_text(TABLE)
     (tmp_path / "0002_index.sql").write_text(INDEX)
-    await migrate(empty_url, load(tmp_path)[:1], say=lambda _: None)
+    await migrate(empty_url, load(tmp_path)[:1], notify=lambda _: None)
     blocker, watcher = await asyncpg.connect(empty_url), await asyncpg.connect(empty_url)
     try:
         async with blocker.transaction():  # an open write holds CREATE INDEX CONCURRENTLY back, after its first phase
@@ -60,7 +60,7 @@ async def test_a_killed_step_is_repeated(empty_url: str, tmp_path: Path, number:
             assert entry is not None
             assert (entry["state"], entry["finished_at"]) == (state, None)
             assert await watcher.fetchval("SELECT version FROM schema_meta") == 1
-        again = await migrate(empty_url, load(tmp_path), say=lambda _: None)
+        again = await migrate(empty_url, load(tmp_path), notify=lambda _: None)
         assert (again.succeeded, again.applied, again.version) == (True, ("0002_index",), 2), again.message
         assert not await watcher.fetchval(invalid)
         assert await watcher.fetchval("SELECT attempts FROM schema_journal WHERE name = '0002_index'") == 2
@@ -107,7 +107,7 @@ async def test_every_step_of_the_history_survives_a_kill_at_its_end(
         if made_for in step.requires and step.number > 1:  # before the first there is no journal
             lock = "SELECT FROM schema_meta FOR UPDATE"
             await killed_inside(empty_edition_url, tmp_path, lock=lock, waits_in="%schema_meta%")
-        result = await migrate(empty_edition_url, load(tmp_path), say=lambda _: None)
+        result = await migrate(empty_edition_url, load(tmp_path), notify=lambda _: None)
         assert (result.succeeded, result.version) == (True, step.number), result.message
     disturbed, smooth = (edition_server.schema(url).splitlines() for url in (empty_edition_url, edition_url))
     assert list(difflib.unified_diff(smooth, disturbed, lineterm="")) == []
@@ -118,13 +118,13 @@ async def test_a_step_outside_a_transaction_survives_a_kill_in_each_of_its_state
 ) -> None:
     tables = "".join(f"CREATE TABLE things{n} (n int);\n" for n in (1, 2, 3))
     (tmp_path / "0001_things.sql").write_text(f"-- phase: expand\n{tables}")
-    await migrate(empty_edition_url, load(tmp_path), say=lambda _: None)
+    await migrate(empty_edition_url, load(tmp_path), notify=lambda _: None)
     statements = [f"ALTER TABLE things{n} ADD COLUMN IF NOT EXISTS m int" for n in (1, 2, 3)]
     (tmp_path / "0002_columns.sql").write_text("-- phase: expand\n-- tx: none\n" + ";\n".join(statements) + ";\n")
     for number in (1, 2, 3):
         lock = f"LOCK TABLE things{number}"
         await killed_inside(empty_edition_url, tmp_path, lock=lock, waits_in=f"%things{number}%")
-    result = await migrate(empty_edition_url, load(tmp_path), say=lambda _: None)
+    result = await migrate(empty_edition_url, load(tmp_path), notify=lambda _: None)
     assert (result.succeeded, result.applied, result.version) == (True, ("0002_columns",), 2), result.message
     assert edition_server.schema(empty_edition_url).count(" m integer") == 3
 

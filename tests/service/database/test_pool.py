@@ -216,7 +216,7 @@ async def test_a_service_whose_connections_are_all_busy_is_still_there(database:
 
     tasks = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(2)]
     await eventually(all_busy)
-    await database._look()
+    await database._check_schema()
     assert database.state.reachable
     for task in tasks:
         task.cancel()

@@ -166,7 +166,7 @@ async def test_a_statement_that_replay_cancels_is_the_primary_s(url: str, standb
     slow = Query(sql="SELECT count(*) AS n, pg_sleep(3), pg_is_in_recovery() AS replica FROM traces")
     async with following(url, on(standby, url), loaded) as reader:
         await ready(reader)
-        task = asyncio.create_task(reader.fetch(slow, since=0, timeout=30))
+        task = asyncio.create_task(reader.fetch(slow, lsn=0, timeout=30))
         await asyncio.sleep(0.5)
         await execute(url, "DELETE FROM traces WHERE trace_id <> ''")
         await execute(url, "VACUUM traces")
@@ -195,15 +195,15 @@ async def test_one_that_freezes_holds_nobody_up_for_long(url: str, standby: Serv
     asked = Query(sql="SELECT pg_is_in_recovery() AS replica FROM traces", searches=searches)
     async with following(url, on(standby, url), loaded) as reader:
         await ready(reader)
-        (row,) = await reader.fetch(asked, since=0, timeout=30)
+        (row,) = await reader.fetch(asked, lsn=0, timeout=30)
         assert row["replica"]
         with frozen(standby):
             for _ in range(3):
                 async with asyncio.timeout(5):
-                    (row,) = await reader.fetch(asked, since=0, timeout=30)
+                    (row,) = await reader.fetch(asked, lsn=0, timeout=30)
                 assert not row["replica"]
         await ready(reader)
-        (row,) = await reader.fetch(asked, since=0, timeout=30)
+        (row,) = await reader.fetch(asked, lsn=0, timeout=30)
         assert row["replica"]
 
 

@@ -1,4 +1,4 @@
-"""What the tour shows equals what plain Python computes from the files, to the last digit."""
+"""The tables of the demonstration equal what plain Python computes from the files, to the last digit."""
 
 import csv
 import gzip
@@ -15,7 +15,7 @@ import pytest
 
 from analytics_service.commands import import_
 from analytics_service.demo.client import CAPTION, ask, table
-from analytics_service.demo.questions import QUESTIONS, Question, Row, number
+from analytics_service.demo.questions import QUESTIONS, Question, TableRow, number
 from analytics_service.demo.samples import SAMPLES
 from tests.support.service import a_service, a_token
 
@@ -43,7 +43,7 @@ class Request:
         return self.context + self.generated
 
     @property
-    def row(self) -> Row:
+    def row(self) -> TableRow:
         cells = (number(self.context), number(self.generated), number(self.cost.normalize()))
         return (self.time[11:19], self.project, self.model, *cells)
 
@@ -80,7 +80,7 @@ async def session(imported: str) -> AsyncIterator[aiohttp.ClientSession]:
             yield session
 
 
-def totals(rows: list[Request]) -> Row:
+def totals(rows: list[Request]) -> TableRow:
     cells = (len(rows), sum(r.context for r in rows), sum(r.generated for r in rows))
     return (*map(number, cells), number(sum((r.cost for r in rows), Decimal(0)).normalize()))
 
@@ -106,7 +106,7 @@ async def test_every_table_equals_what_the_files_say(session: aiohttp.ClientSess
     ] + [("all", "28,185", "573.8669125")]
 
 
-def busiest_minutes(rows: list[Request]) -> list[Row]:
+def busiest_minutes(rows: list[Request]) -> list[TableRow]:
     count = Counter(r.time[:16] for r in rows)
     minutes = sorted(sorted(count, key=lambda minute: (-count[minute], minute))[:12])
     models = Counter((r.time[:16], r.model) for r in rows)

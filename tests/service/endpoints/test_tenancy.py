@@ -1,6 +1,8 @@
 """No organisation learns anything of another, in any endpoint, and projects confine a token further."""
 
+import re
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from analytics_service.contract import parameters
 from analytics_service.contract.endpoint import Endpoint, Read
 from analytics_service.contract.principal import Principal, Role
+from analytics_service.database import tenancy
 from analytics_service.endpoints import ENDPOINTS
 from tests.support.service import HOUR, T0, a_row, a_service, a_token, insert
 
@@ -58,8 +61,16 @@ def test_the_organisation_is_the_first_argument_of_every_query(endpoint: Read[An
     params = parameters.parse(endpoint.params, (asked(endpoint) | in_path(endpoint)).items(), now=T0)
     query = endpoint.query(principal, params)
     assert query.args[:2] == ("the organisation", ["a", "b"])
-    assert "$1" in query.sql
-    assert "$2" in query.sql
+    assert any(tenancy.predicate(alias) in query.sql for alias in ("r", "t"))
+
+
+def test_nothing_but_tenancy_writes_the_predicate() -> None:
+    root = Path(tenancy.__file__).parents[1]
+    sources = {file: file.read_text() for file in root.rglob("*.py") if file != Path(tenancy.__file__)}
+    assert [file for file, text in sources.items() if re.search(r"project_id = ANY", text)] == []
+    answers = (root / "contract", root / "endpoints", root / "http", root / "rollups" / "query.py")
+    read = {file: text for file, text in sources.items() if any(file.is_relative_to(part) for part in answers)}
+    assert [file for file, text in read.items() if re.search(r"org_id\s*=|\$2::text\[\]", text)] == []
 
 
 @EACH

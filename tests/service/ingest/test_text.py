@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analytics_service.ingest.copy import Writer
 from analytics_service.ingest.fields import COLUMNS, DEFAULTS
-from analytics_service.ingest.text import encoded
+from analytics_service.ingest.text import encode
 
 pytestmark = pytest.mark.postgres
 
@@ -45,9 +45,9 @@ async def test_values_arrive_as_they_were(database_url: str) -> None:
     rows = [{name: value for name, value in row.items() if value is not None} for row in rows]
     connection = await asyncpg.connect(database_url)
     try:
-        written = await Writer(connection).write(encoded([*rows, a_row(99)]))
+        written = await Writer(connection).write(encode([*rows, a_row(99)]))
         assert (written.inserted, written.present) == (len(rows) + 1, 0)
-        again = await Writer(connection).write(encoded([*rows, a_row(100)]))
+        again = await Writer(connection).write(encode([*rows, a_row(100)]))
         assert (again.inserted, again.present) == (1, len(rows)), "by way of staging"
         found = {row["trace_id"]: row for row in await connection.fetch("SELECT * FROM traces")}
     finally:
@@ -64,7 +64,7 @@ async def test_values_arrive_as_they_were(database_url: str) -> None:
 @given(st.lists(st.lists(TEXT, min_size=3, max_size=3), min_size=1, max_size=4))
 def test_a_row_is_one_line_with_a_cell_for_each_column(texts: list[list[str]]) -> None:
     rows = [a_row(0, model=one, error_message=two, tags=[three]) for one, two, three in texts]
-    text = encoded(rows)
+    text = encode(rows)
     lines = text.data.decode().split("\n")
     assert lines.pop() == ""
     assert len(lines) == len(rows)

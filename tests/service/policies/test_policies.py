@@ -9,16 +9,17 @@ import asyncpg
 import pytest
 
 from analytics_service import settings
-from analytics_service.policies.apply import look, reconcile
-from analytics_service.policies.desired import Policy, Values, wanted
-from analytics_service.policies.outcome import Outcome, Reason, State
+from analytics_service.database.partitions import has_native_partitions
+from analytics_service.policies.apply import preview, reconcile
+from analytics_service.policies.desired import Policy, Values, desired_values
+from analytics_service.policies.outcome import Outcome, PolicyReason, PolicyState
 from analytics_service.rollups.refresh import refresh
-from analytics_service.rollups.retention import retain_raw
+from analytics_service.rollups.retention.raw import retain_raw
 from tests.service.rollups.ledger import Span, insert
 
 pytestmark = pytest.mark.postgres
 
-USUAL = wanted(settings.load({}))
+USUAL = desired_values(settings.load({}))
 DAY = timedelta(days=1)
 NOW = datetime.now(UTC)
 ACCEPTED = "SELECT name, value, revision FROM policy"
@@ -46,8 +47,8 @@ def values(**changes: int | None) -> Values:
     return {**USUAL, **{Policy[name.upper()]: value for name, value in changes.items()}}
 
 
-def states(outcome: Outcome) -> dict[Policy, State]:
-    return {row.name: row.state for row in outcome.table}
+def states(outcome: Outcome) -> dict[Policy, PolicyState]:
+    return {row.policy: row.state for row in outcome.table}
 
 
 async def accepted(connection: Any) -> dict[str, tuple[int | None, int]]:
@@ -61,33 +62,38 @@ async def rows_of_age(connection: Any, *days: int) -> None:
 
 
 async def test_on_an_empty_store_all_is_applied_at_once(connection: Any) -> None:
-    assert (await look(connection, USUAL)).reason is Reason.PENDING
+    assert (await preview(connection, USUAL)).reason is PolicyReason.PENDING
     assert await accepted(connection) == {}
     outcome = await reconcile(connection, USUAL)
-    assert (outcome.reason, outcome.plan, len(outcome.applied), outcome.healed) == (Reason.APPLIED, None, 6, ())
+    assert (outcome.reason, outcome.plan, len(outcome.applied), outcome.drift_corrected) == (
+        PolicyReason.APPLIED,
+        None,
+        6,
+        (),
+    )
     held_to = await accepted(connection)
     assert held_to == {policy.value: (value, 1) for policy, value in USUAL.items()}
-    assert State.PENDING not in states(outcome).values()
+    assert PolicyState.PENDING not in states(outcome).values()
     again = await reconcile(connection, USUAL)
-    assert (again.reason, again.applied, again.healed) == (Reason.APPLIED, (), ())
+    assert (again.reason, again.applied, again.drift_corrected) == (PolicyReason.APPLIED, (), ())
 
 
 async def test_a_first_retention_of_a_store_with_old_rows_waits_and_the_rest_is_applied(connection: Any) -> None:
     await rows_of_age(connection, 1200, 100, 1)
     outcome = await reconcile(connection, USUAL)
-    assert outcome.reason is Reason.DESTRUCTIVE
+    assert outcome.reason is PolicyReason.DESTRUCTIVE
     assert outcome.plan is not None
     assert outcome.plan in outcome.message
-    held = {policy for policy, state in states(outcome).items() if state is State.PENDING}
+    held = {policy for policy, state in states(outcome).items() if state is PolicyState.PENDING}
     assert held == {Policy.RAW}, "what goes from rollups is still in raw"
     assert "raw retention none -> 92 d would lose 2 chunks, about 2 rows" in outcome.message
     assert f"from {NOW - 1200 * DAY:%Y-%m-%d} to {NOW - 99 * DAY:%Y-%m-%d}" in outcome.message
     assert "raw retention" not in await accepted(connection)
-    assert (await look(connection, USUAL)).plan == outcome.plan == (await reconcile(connection, USUAL)).plan
+    assert (await preview(connection, USUAL)).plan == outcome.plan == (await reconcile(connection, USUAL)).plan
     wrong = await reconcile(connection, USUAL, allow="0123456789abcdef")
-    assert (wrong.reason, wrong.applied) == (Reason.DESTRUCTIVE, ())
+    assert (wrong.reason, wrong.applied) == (PolicyReason.DESTRUCTIVE, ())
     done = await reconcile(connection, USUAL, allow=outcome.plan)
-    assert (done.reason, len(done.applied)) == (Reason.APPLIED, 1)
+    assert (done.reason, len(done.applied)) == (PolicyReason.APPLIED, 1)
 
 
 async def test_a_shorter_retention_needs_the_hash_of_its_plan_and_each_time_another(connection: Any) -> None:
@@ -98,11 +104,11 @@ async def test_a_shorter_retention_needs_the_hash_of_its_plan_and_each_time_anot
     assert [str(change) for change in first.applied] == ["1hour retention 400 d -> 500 d"]
     assert "would lose 2 chunks, about 2 rows" in first.message
     assert (await accepted(connection))["raw retention"] == (92, 1)
-    assert (await reconcile(connection, shorter, allow=first.plan)).reason is Reason.APPLIED
+    assert (await reconcile(connection, shorter, allow=first.plan)).reason is PolicyReason.APPLIED
     assert (await accepted(connection))["raw retention"] == (30, 2)
     await reconcile(connection, values(hour1=500))
     second = await reconcile(connection, shorter, allow=first.plan)
-    assert (second.reason, second.applied) == (Reason.DESTRUCTIVE, ())
+    assert (second.reason, second.applied) == (PolicyReason.DESTRUCTIVE, ())
     assert second.plan != first.plan
 
 
@@ -111,18 +117,18 @@ async def test_what_breaks_a_rule_changes_nothing_and_the_store_is_held_to_what_
     before = await accepted(connection)
     await connection.execute("UPDATE schema_meta SET chunk_hours = 6")
     outcome = await reconcile(connection, values(min1=401, chunk=12))
-    assert (outcome.reason, outcome.plan) == (Reason.INVALID, None)
+    assert (outcome.reason, outcome.plan) == (PolicyReason.INVALID, None)
     assert "1min retention (401 d) must not be longer than 1hour retention (400 d)" in outcome.message
     assert await accepted(connection) == before
     assert await connection.fetchval("SELECT chunk_hours FROM schema_meta") == 24
-    assert states(outcome)[Policy.MIN1] is State.PENDING
+    assert states(outcome)[Policy.MIN1] is PolicyState.PENDING
 
 
 async def test_the_chunk_interval_is_applied_and_put_back(connection: Any) -> None:
-    assert (await reconcile(connection, values(chunk=12))).healed == ()
+    assert (await reconcile(connection, values(chunk=12))).drift_corrected == ()
     assert await connection.fetchval("SELECT chunk_hours FROM schema_meta") == 12
     await insert(connection, [Span(trace_id="t", ts=NOW)])
-    if await connection.fetchval("SELECT to_regclass('traces_partitions') IS NULL"):
+    if not await has_native_partitions(connection):
         size = "SELECT range_end - range_start FROM timescaledb_information.chunks"
         by_hand = "SELECT set_chunk_time_interval('traces', interval '3 days')"
         interval = "SELECT time_interval = '12 hours' FROM timescaledb_information.dimensions"
@@ -133,12 +139,12 @@ async def test_the_chunk_interval_is_applied_and_put_back(connection: Any) -> No
     assert await connection.fetchval(size) == timedelta(hours=12)
     await connection.execute(by_hand)
     outcome = await reconcile(connection, values(chunk=12))
-    (healed,) = outcome.healed
+    (healed,) = outcome.drift_corrected
     assert healed.policy is Policy.CHUNK
-    assert healed.message in {"put back from 3 d", "put back from 72 h"}
-    assert outcome.reason is Reason.APPLIED
+    assert healed.message in {"corrected from 3 d", "corrected from 72 h"}
+    assert outcome.reason is PolicyReason.APPLIED
     assert await connection.fetchval(interval)
-    assert (await reconcile(connection, values(chunk=12))).healed == ()
+    assert (await reconcile(connection, values(chunk=12))).drift_corrected == ()
 
 
 async def test_of_two_that_apply_at_once_one_does(edition_url: str, connection: Any) -> None:
@@ -167,7 +173,7 @@ async def test_what_never_held_rows_can_be_written_again_once_it_is_kept(connect
         await insert(connection, [old])
     await reconcile(connection, values(raw=None))
     await insert(connection, [old])
-    await reconcile(connection, values(raw=92), allow=(await look(connection, values(raw=92))).plan)
+    await reconcile(connection, values(raw=92), allow=(await preview(connection, values(raw=92))).plan)
     async for _ in retain_raw(connection, today - 92 * DAY):
         pass
     await reconcile(connection, values(raw=None))
@@ -178,22 +184,20 @@ async def test_what_never_held_rows_can_be_written_again_once_it_is_kept(connect
 async def test_raw_that_others_dropped_is_noticed_and_its_rollups_stay(connection: Any) -> None:
     await rows_of_age(connection, 40, 30, 1)
     await reconcile(connection, USUAL)
-    if await connection.fetchval("SELECT to_regclass('traces_partitions') IS NULL"):
+    if not await has_native_partitions(connection):
         await connection.execute("SELECT drop_chunks('traces', older_than => $1::timestamptz)", NOW - 20 * DAY)
     else:
         names = await connection.fetch("SELECT name FROM traces_partitions WHERE upper_bound < $1", NOW - 20 * DAY)
         await connection.execute(f"DROP TABLE {', '.join(row[0] for row in names)}")
     outcome = await reconcile(connection, USUAL)
-    (healed,) = outcome.healed
-    assert healed.message == (
-        f"raw rows before {NOW - DAY:%Y-%m-%d} were dropped by others: what was added up of them stays"
-    )
+    (healed,) = outcome.drift_corrected
+    assert healed.message == (f"raw rows before {NOW - DAY:%Y-%m-%d} were dropped by others: rollups keep their sums")
     with pytest.raises(asyncpg.CheckViolationError):
         await insert(connection, [Span(trace_id="late", ts=NOW - 30 * DAY)])
     await insert(connection, [Span(trace_id="late", ts=NOW)])
     await refresh(connection)
     assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 4
-    assert (await reconcile(connection, USUAL)).healed == ()
+    assert (await reconcile(connection, USUAL)).drift_corrected == ()
 
 
 @pytest.mark.parametrize("statement", ["TRUNCATE traces", "DELETE FROM traces"])
@@ -201,11 +205,11 @@ async def test_rows_that_writers_took_away_are_no_drift(connection: Any, stateme
     await rows_of_age(connection, 40, 30, 1)
     await reconcile(connection, USUAL)
     await connection.execute(statement)
-    assert (await reconcile(connection, USUAL)).healed == ()
+    assert (await reconcile(connection, USUAL)).drift_corrected == ()
     await insert(connection, [Span(trace_id="new", ts=NOW)])
-    assert (await reconcile(connection, USUAL)).healed == ()
+    assert (await reconcile(connection, USUAL)).drift_corrected == ()
     await refresh(connection)
-    assert (await reconcile(connection, USUAL)).healed == ()
+    assert (await reconcile(connection, USUAL)).drift_corrected == ()
     assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 1
     await insert(connection, [Span(trace_id="late", ts=NOW - 30 * DAY)])
 
@@ -214,7 +218,7 @@ async def test_compression_is_unavailable_elsewhere(connection: Any) -> None:
     if await connection.fetchval(IS_COMMUNITY):
         pytest.skip("the community edition of TimescaleDB compresses")
     outcome = await reconcile(connection, USUAL)
-    assert states(outcome)[Policy.COMPRESSION] is State.UNAVAILABLE
+    assert states(outcome)[Policy.COMPRESSION] is PolicyState.UNAVAILABLE
 
 
 OURS = "FROM timescaledb_information.jobs WHERE hypertable_name = 'traces'"
@@ -228,7 +232,7 @@ async def jobs(connection: Any) -> list[tuple[Any, ...]]:
 
 async def test_the_community_edition_compresses_and_rows_come_late_all_the_same(community: Any) -> None:
     await rows_of_age(community, 20, 1)
-    assert (await reconcile(community, USUAL)).reason is Reason.APPLIED
+    assert (await reconcile(community, USUAL)).reason is PolicyReason.APPLIED
     assert await jobs(community) == COMPRESSES
     job = await community.fetchval(f"SELECT job_id {OURS}")
     await community.execute(f"CALL run_job({job})")
@@ -237,7 +241,7 @@ async def test_the_community_edition_compresses_and_rows_come_late_all_the_same(
     await insert(community, [Span(trace_id="late", ts=NOW - 20 * DAY)])
     await refresh(community)
     assert await community.fetchval("SELECT sum(request_count) FROM traces_1day") == 3
-    shorter = await look(community, values(raw=8, compression=3))
+    shorter = await preview(community, values(raw=8, compression=3))
     assert "would lose 1 chunks, about" in shorter.message
     await reconcile(community, values(raw=8, compression=3), allow=shorter.plan)
     today = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -252,15 +256,15 @@ async def test_the_community_edition_compresses_and_rows_come_late_all_the_same(
 @pytest.mark.parametrize(
     ("by_hand", "said"),
     [
-        pytest.param("SELECT remove_compression_policy('traces')", "put back from never", id="removed"),
+        pytest.param("SELECT remove_compression_policy('traces')", "corrected from never", id="removed"),
         pytest.param(
             "SELECT remove_compression_policy('traces'), add_compression_policy('traces', interval '30 days')",
-            "put back from 30 d",
+            "corrected from 30 d",
             id="changed",
         ),
         pytest.param(
             f"SELECT alter_job(job_id, scheduled => false) {OURS}",
-            "put back from never",
+            "corrected from never",
             id="paused",
         ),
         pytest.param("SELECT add_retention_policy('traces', interval '5 days')", "removed job", id="a retention job"),
@@ -271,6 +275,6 @@ async def test_jobs_that_were_changed_by_hand_are_put_right(community: Any, by_h
     await community.execute(by_hand)
     assert await jobs(community) != COMPRESSES
     outcome = await reconcile(community, USUAL)
-    assert [said in each.message for each in outcome.healed] == [True]
-    assert outcome.reason is Reason.APPLIED
+    assert [said in each.message for each in outcome.drift_corrected] == [True]
+    assert outcome.reason is PolicyReason.APPLIED
     assert await jobs(community) == COMPRESSES

@@ -7,15 +7,25 @@ from typing import Any
 import pytest
 
 from analytics_service import settings
-from analytics_service.policies.desired import GOVERNED, Policy, Values, broken, wanted
-from analytics_service.policies.outcome import Done, Reason, State, summed_up
-from analytics_service.policies.plan import Accepted, ForeignJob, Found, Piece, Plan, cutoff, drift, plan, shortened
+from analytics_service.policies.desired import GOVERNED, Policy, Values, desired_values, violations
+from analytics_service.policies.outcome import Actions, PolicyReason, PolicyState, summarize
+from analytics_service.policies.plan import (
+    Accepted,
+    ForeignJob,
+    ObservedStore,
+    Partition,
+    PolicyPlan,
+    cutoff,
+    drift,
+    plan,
+    shortened,
+)
 from analytics_service.rollups.levels import ROLLUPS, Level
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
-USUAL = wanted(settings.load({}))
+USUAL = desired_values(settings.load({}))
 
 
 def values(**changes: int | None) -> Values:
@@ -23,24 +33,29 @@ def values(**changes: int | None) -> Values:
     return {**USUAL, **{Policy[name.upper()]: value for name, value in changes.items()}}
 
 
-def a_store(**changes: Any) -> Found:
+def a_store(**changes: Any) -> ObservedStore:
     """One that holds to the usual policies."""
     accepted = {policy: Accepted(value=value, revision=1) for policy, value in USUAL.items()}
-    usual = Found(
-        seed="s", floor=MIDNIGHT - 92 * DAY, accepted=accepted, chunk_hours=24, chunk_interval=None, compresses=False
+    usual = ObservedStore(
+        seed="s",
+        retention_horizon=MIDNIGHT - 92 * DAY,
+        accepted=accepted,
+        chunk_hours=24,
+        chunk_interval=None,
+        compresses=False,
     )
     return replace(usual, **changes)
 
 
-def a_partition(age: int, *, rows: int = 10, size: int = 1000) -> Piece:
+def a_partition(age: int, *, rows: int = 10, size: int = 1000) -> Partition:
     """Of a whole day, which began so many days ago."""
     start = MIDNIGHT - age * DAY
-    return Piece(level="raw", start=start, end=start + DAY, rows=rows, size=size, whole=True)
+    return Partition(level="raw", start=start, end=start + DAY, rows=rows, size=size, dropped_whole=True)
 
 
 def test_the_usual_policies_keep_every_rule() -> None:
-    assert broken(USUAL) is None
-    assert broken(values(raw=None, min1=None, hour1=None, day1=None, compression=None)) is None
+    assert violations(USUAL) is None
+    assert violations(values(raw=None, min1=None, hour1=None, day1=None, compression=None)) is None
 
 
 @pytest.mark.parametrize(
@@ -64,11 +79,11 @@ def test_the_usual_policies_keep_every_rule() -> None:
     ],
 )
 def test_a_rule_that_is_broken_is_named_with_its_numbers(changes: dict[str, int | None], said: str) -> None:
-    message = broken(values(**changes))
+    message = violations(values(**changes))
     assert message is not None
     assert re_matches(said, message)
-    outcome = summed_up(values(**changes), a_store(), Plan(), Done(wrong=message))
-    assert (outcome.reason, outcome.plan) == (Reason.INVALID, None)
+    outcome = summarize(values(**changes), a_store(), PolicyPlan(), Actions(violations=message))
+    assert (outcome.reason, outcome.plan) == (PolicyReason.INVALID, None)
     assert message in outcome.message
 
 
@@ -79,7 +94,7 @@ def re_matches(pattern: str, text: str) -> bool:
 
 
 def test_every_broken_rule_is_said_at_once() -> None:
-    assert (broken(values(raw=1, min1=1, hour1=1, day1=1, compression=1)) or "").count(";") >= 3
+    assert (violations(values(raw=1, min1=1, hour1=1, day1=1, compression=1)) or "").count(";") >= 3
 
 
 def test_each_level_has_one_retention() -> None:
@@ -112,7 +127,7 @@ def test_a_shorter_retention_says_what_would_go() -> None:
 
 
 def test_a_part_of_a_rollup_goes() -> None:
-    held = [Piece(level="1min", start=MIDNIGHT - 20 * DAY, end=MIDNIGHT, rows=2000, size=400, whole=False)]
+    held = [Partition(level="1min", start=MIDNIGHT - 20 * DAY, end=MIDNIGHT, rows=2000, size=400, dropped_whole=False)]
     store = a_store(accepted={**a_store().accepted, Policy.MIN1: Accepted(value=None, revision=3)})
     (change,) = plan(values(min1=10), store, {Policy.MIN1: held}, now=NOW).destructive
     assert change.loss is not None
@@ -142,15 +157,15 @@ def test_a_first_retention_loses_what_is_older(age: int, *, lost: bool) -> None:
 
 def test_a_first_retention_of_a_rollup_loses_only_what_raw_has_no_more() -> None:
     store = a_store(accepted={})
-    held = [Piece(level="1min", start=MIDNIGHT - 90 * DAY, end=MIDNIGHT, rows=2000, size=400, whole=False)]
+    held = [Partition(level="1min", start=MIDNIGHT - 90 * DAY, end=MIDNIGHT, rows=2000, size=400, dropped_whole=False)]
     assert plan(USUAL, store, {Policy.MIN1: held}, now=NOW).hash is None
-    later = a_store(accepted={}, floor=MIDNIGHT - 30 * DAY)
+    later = a_store(accepted={}, retention_horizon=MIDNIGHT - 30 * DAY)
     (change,) = plan(USUAL, later, {Policy.MIN1: held}, now=NOW).destructive
     assert change.loss is not None
     assert (change.loss.start, change.loss.end) == (MIDNIGHT - 90 * DAY, MIDNIGHT - 30 * DAY)
 
 
-def a_hash(store: Found, now: datetime = NOW, rows: int = 10, **changes: int | None) -> str:
+def a_hash(store: ObservedStore, now: datetime = NOW, rows: int = 10, **changes: int | None) -> str:
     held = {policy: [a_partition(80, rows=rows)] for policy in shortened(values(**changes), store.accepted)}
     found = plan(values(**changes), store, held, now=now).hash
     assert found is not None
@@ -187,12 +202,12 @@ def test_a_store_as_accepted_has_not_drifted() -> None:
 @pytest.mark.parametrize(
     ("changes", "policy", "message"),
     [
-        pytest.param({"chunk_hours": 6}, Policy.CHUNK, "put back from 6 h", id="partitions"),
-        pytest.param({"chunk_interval": 7 * DAY}, Policy.CHUNK, "put back from 7 d", id="chunks"),
-        pytest.param({"compress_after": None}, Policy.COMPRESSION, "put back from never", id="no compression"),
-        pytest.param({"compress_after": 30 * DAY}, Policy.COMPRESSION, "put back from 30 d", id="later compression"),
+        pytest.param({"chunk_hours": 6}, Policy.CHUNK, "corrected from 6 h", id="partitions"),
+        pytest.param({"chunk_interval": 7 * DAY}, Policy.CHUNK, "corrected from 7 d", id="chunks"),
+        pytest.param({"compress_after": None}, Policy.COMPRESSION, "corrected from never", id="no compression"),
+        pytest.param({"compress_after": 30 * DAY}, Policy.COMPRESSION, "corrected from 30 d", id="later compression"),
         pytest.param(
-            {"foreign": (ForeignJob(number=1001, drop_after="5 days"),)},
+            {"foreign_jobs": (ForeignJob(number=1001, drop_after="5 days"),)},
             Policy.RAW,
             "removed job 1001, which dropped chunks after 5 days",
             id="a job by hand",
@@ -207,10 +222,10 @@ def test_what_others_changed_is_named(changes: dict[str, Any], policy: Policy, m
 
 
 def test_compression_is_unavailable_where_the_edition_has_none_and_that_is_no_error() -> None:
-    outcome = summed_up(USUAL, a_store(), Plan(), Done())
-    states = {row.name: row.state for row in outcome.table}
-    assert states.pop(Policy.COMPRESSION) is State.UNAVAILABLE
-    assert set(states.values()) == {State.APPLIED}
-    assert outcome.reason is Reason.APPLIED
-    never = summed_up(values(compression=None), a_store(), Plan(), Done())
-    assert {row.state for row in never.table} == {State.APPLIED}
+    outcome = summarize(USUAL, a_store(), PolicyPlan(), Actions())
+    states = {row.policy: row.state for row in outcome.table}
+    assert states.pop(Policy.COMPRESSION) is PolicyState.UNAVAILABLE
+    assert set(states.values()) == {PolicyState.APPLIED}
+    assert outcome.reason is PolicyReason.APPLIED
+    never = summarize(values(compression=None), a_store(), PolicyPlan(), Actions())
+    assert {row.state for row in never.table} == {PolicyState.APPLIED}

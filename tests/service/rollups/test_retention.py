@@ -11,10 +11,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from analytics_service.database.partitions import has_native_partitions
 from analytics_service.rollups import versions
 from analytics_service.rollups.levels import ROLLUPS, Level
 from analytics_service.rollups.refresh import refresh
-from analytics_service.rollups.retention import Step, What, retain_raw, retain_rollup
+from analytics_service.rollups.retention.raw import retain_raw
+from analytics_service.rollups.retention.rollups import retain_rollup
+from analytics_service.rollups.retention.step import RetentionStep, StepKind
 from tests.service.rollups.ledger import COLUMNS, DAY, SUMMED, Span, answered, expected, insert
 from tests.support.eventually import eventually
 
@@ -26,12 +29,12 @@ KILLED = """
 import asyncio, os, signal, sys
 from datetime import datetime
 import asyncpg
-from analytics_service.rollups.retention import retain_raw
+from analytics_service.rollups.retention.raw import retain_raw
 
 async def run(url, until, last):
     connection = await asyncpg.connect(url)
     async for step in retain_raw(connection, datetime.fromisoformat(until)):
-        if step.what == last:
+        if step.kind == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(run(*sys.argv[1:]))
@@ -67,7 +70,7 @@ async def assert_answers(connection: Any, ledger: list[Span]) -> None:
         assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level.step), level
 
 
-async def retained(connection: Any, until: datetime | None) -> list[Step]:
+async def retained(connection: Any, until: datetime | None) -> list[RetentionStep]:
     return [step async for step in retain_raw(connection, until)]
 
 
@@ -100,9 +103,9 @@ async def test_raw_ends_and_every_answer_from_rollups_stays_at_each_step(connect
     await insert(connection, ledger)
     seen = set()
     async for step in retain_raw(connection, DAY + 3 * DAYS):
-        seen.add(step.what)
+        seen.add(step.kind)
         await assert_answers(connection, ledger)
-    assert seen >= {What.REFRESHED, What.MOVED, What.DROPPED}
+    assert seen >= {StepKind.REFRESHED, StepKind.MOVED, StepKind.DROPPED}
     assert await raw(connection) == (16, DAY + 3 * DAYS + timedelta(minutes=7))
     assert await refused(connection, at(DAY + 3 * DAYS - timedelta(microseconds=1)))
     assert await retained(connection, DAY + 3 * DAYS) == []
@@ -115,7 +118,7 @@ async def test_what_is_written_between_the_steps_is_added_up_before_it_ends(conn
     await insert(connection, ledger)
     late = iter(spans(2, trace_id="late"))
     async for step in retain_raw(connection, DAY + DAYS):
-        if step.what is What.REFRESHED and (span := next(late, None)) is not None and span.ts < DAY + DAYS:
+        if step.kind is StepKind.REFRESHED and (span := next(late, None)) is not None and span.ts < DAY + DAYS:
             await insert(connection, [span])
             ledger.append(span)
         await assert_answers(connection, ledger)
@@ -160,7 +163,7 @@ async def test_a_writer_in_flight_in_a_partition_that_only_begins_below_the_floo
     edition_url: str, connection: Any
 ) -> None:
     await connection.execute("UPDATE schema_meta SET chunk_hours = 168")
-    if await connection.fetchval("SELECT to_regclass('traces_partitions') IS NULL"):
+    if not await has_native_partitions(connection):
         await connection.execute("SELECT set_chunk_time_interval('traces', interval '7 days')")
     ledger, late = spans(2), Span(trace_id="in flight", ts=DAY + timedelta(hours=1))
     await insert(connection, ledger)
@@ -174,7 +177,7 @@ async def test_a_writer_in_flight_in_a_partition_that_only_begins_below_the_floo
         await writer.close()
     ledger.append(late)
     steps = await retained(connection, DAY + DAYS)
-    assert What.DROPPED not in {step.what for step in steps}, "its other days are kept"
+    assert StepKind.DROPPED not in {step.kind for step in steps}, "its other days are kept"
     await assert_answers(connection, ledger)
     assert await refused(connection, at(DAY))
     assert not await refused(connection, at(DAY + DAYS))
@@ -210,7 +213,7 @@ async def test_a_writer_with_an_older_snapshot_is_refused(edition_url: str, conn
         await transaction.start()
         assert await writer.fetchval("SELECT floor = '-infinity' FROM rollup_floor")
         async for step in retain_raw(connection, DAY + DAYS):
-            if step.what is What.MOVED:
+            if step.kind is StepKind.MOVED:
                 with pytest.raises(asyncpg.SerializationError):
                     await writer.copy_records_to_table("traces", records=[row], columns=COLUMNS)
                 await transaction.rollback()
@@ -222,8 +225,8 @@ async def test_a_writer_with_an_older_snapshot_is_refused(edition_url: str, conn
     await assert_answers(connection, [*ledger, new])
 
 
-@pytest.mark.parametrize("last", [What.REFRESHED, What.MOVED, What.DROPPED])
-async def test_the_next_run_goes_on_where_one_was_killed(edition_url: str, connection: Any, last: What) -> None:
+@pytest.mark.parametrize("last", [StepKind.REFRESHED, StepKind.MOVED, StepKind.DROPPED])
+async def test_the_next_run_goes_on_where_one_was_killed(edition_url: str, connection: Any, last: StepKind) -> None:
     ledger = spans(4)
     await insert(connection, ledger)
     await kill_after(edition_url, last)
@@ -286,7 +289,7 @@ async def test_writers_refreshes_and_ends_at_once_end_in_the_truth(edition_url: 
 async def test_what_was_detached_by_one_that_was_killed_is_dropped(database_url: str, plain: Any) -> None:
     ledger = spans(4)
     await insert(plain, ledger)
-    await kill_after(database_url, What.DETACHED)
+    await kill_after(database_url, StepKind.DETACHED)
     attached = "SELECT count(*) FROM traces_partitions"
     tables = "SELECT count(*) FROM pg_class WHERE relname LIKE 'traces\\_p2%' AND relkind = 'r'"
     assert (await plain.fetchval(attached), await plain.fetchval(tables)) == (3, 4)
@@ -354,7 +357,7 @@ async def test_cached_answers_about_days_that_end_are_computed_again(connection:
     seen += [
         await version(DAY, DAY + DAYS)
         async for step in retain_raw(connection, DAY + DAYS)
-        if step.what in {What.MOVED, What.DROPPED}
+        if step.kind in {StepKind.MOVED, StepKind.DROPPED}
     ]
     assert len(set(seen)) == 3, "where the floor moves, and where the rows go"
     assert await version(DAY + DAYS, DAY + 3 * DAYS) == other
@@ -373,7 +376,7 @@ async def test_a_rollup_ends_in_batches_and_its_part_is_read_from_raw(
     async for step in retain_rollup(connection, Level.MIN1, DAY + 2 * DAYS, batch=5):
         steps.append(step)
         await assert_answers(connection, ledger)
-    assert [step.rows for step in steps if step.what is What.DELETED] == [5, 5, 5, 1, 5, 3]
+    assert [step.rows for step in steps if step.kind is StepKind.DELETED] == [5, 5, 5, 1, 5, 3]
     assert await connection.fetchval("SELECT min(bucket) FROM rollup_1min") >= DAY + 2 * DAYS
     assert [step async for step in retain_rollup(connection, Level.MIN1, DAY + 2 * DAYS)] == []
 
@@ -385,7 +388,7 @@ async def test_a_deletion_that_was_interrupted_is_gone_on_with(
     await insert(connection, ledger)
     await refresh(connection)
     steps = retain_rollup(connection, Level.MIN1, DAY + 2 * DAYS, batch=5)
-    assert [(await anext(steps)).what for _ in range(2)] == [What.MOVED, What.DELETED]
+    assert [(await anext(steps)).kind for _ in range(2)] == [StepKind.MOVED, StepKind.DELETED]
     await assert_answers(connection, ledger)
     assert sum([step.rows async for step in retain_rollup(connection, Level.MIN1, None)]) == 11
     await assert_answers(connection, ledger)
@@ -415,7 +418,7 @@ async def test_many_partitions_end_in_several_moves(plain: Any) -> None:
     ledger = spans(6)
     await insert(plain, ledger)
     steps = await retained(plain, DAY + 5 * DAYS)
-    moves = [step for step in steps if step.what is What.MOVED]
-    dropped = [step for step in steps if step.what is What.DROPPED]
+    moves = [step for step in steps if step.kind is StepKind.MOVED]
+    dropped = [step for step in steps if step.kind is StepKind.DROPPED]
     assert (len(moves), len(dropped)) == (2, 120)
     await assert_answers(plain, ledger)

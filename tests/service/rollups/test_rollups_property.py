@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from analytics_service.policies.apply import COMPRESSIBLE
 from analytics_service.rollups.levels import ROLLUPS, Level
 from analytics_service.rollups.query import CHAINS
-from analytics_service.rollups.refresh import refresh, refresh_unit, units
-from analytics_service.rollups.retention import retain_raw, retain_rollup
+from analytics_service.rollups.refresh import dirty_units, refresh, refresh_unit
+from analytics_service.rollups.retention.raw import retain_raw
+from analytics_service.rollups.retention.rollups import retain_rollup
 from tests.service.rollups.ledger import DAY, EPOCH, SUMMED, Span, answered, expected, insert, moved
 
 pytestmark = pytest.mark.postgres
@@ -147,7 +148,7 @@ class World:
             case ("refresh", _):
                 await refresh(self.connection)
             case ("refresh one", number):
-                found = await units(self.connection)
+                found = await dirty_units(self.connection)
                 if found:
                     await refresh_unit(self.connection, found[number % len(found)])
             case ("end", level, day, stop):
@@ -219,7 +220,7 @@ async def test_any_range_over_half_dirty_buckets_equals_raw(edition_url: str) ->
     connection = await asyncpg.connect(edition_url)
     try:
         await insert(connection, ledger)
-        for unit in (await units(connection))[::2]:
+        for unit in (await dirty_units(connection))[::2]:
             await refresh_unit(connection, unit)
         await insert(connection, [moved(span, trace_id=f"late{span.trace_id}") for span in ledger[:40]])
         ledger += [moved(span, trace_id=f"late{span.trace_id}") for span in ledger[:40]]

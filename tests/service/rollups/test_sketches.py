@@ -15,7 +15,7 @@ import pytest
 from analytics_service.rollups import sketches
 from analytics_service.rollups.levels import LATENCIES, Level
 from analytics_service.rollups.query import requests
-from analytics_service.rollups.refresh import refresh, refresh_unit, units
+from analytics_service.rollups.refresh import dirty_units, refresh, refresh_unit
 from tests.support.service import T0, a_row, insert
 
 END = T0 + timedelta(days=2, minutes=290)
@@ -82,7 +82,7 @@ async def test_clean_and_dirty_sketches_are_the_same(edition_url: str, connectio
     ]
     await insert(edition_url, rows[:600])
     dirty = await sketched(connection, level)
-    for unit in (await units(connection))[::2]:
+    for unit in (await dirty_units(connection))[::2]:
         await refresh_unit(connection, unit)
     assert await sketched(connection, level) == dirty
     await insert(edition_url, rows[600:])

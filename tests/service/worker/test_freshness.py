@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analytics_service.worker.freshness import Reason, freshness
+from analytics_service.worker.freshness import FreshnessReason, freshness
 from analytics_service.worker.state import JobState
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -13,7 +13,7 @@ BEGAN = NOW - timedelta(hours=1)
 
 
 def done(ago: float = 1, **found: Any) -> JobState:
-    return JobState(succeeded_at=NOW - timedelta(seconds=ago), seconds=0.1, found=found)
+    return JobState(succeeded_at=NOW - timedelta(seconds=ago), seconds=0.1, details=found)
 
 
 def jobs(**changes: JobState) -> dict[str, JobState]:
@@ -26,14 +26,14 @@ def jobs(**changes: JobState) -> dict[str, JobState]:
     return {**usual, **changes}
 
 
-def said(since: datetime = BEGAN, **changes: JobState) -> tuple[bool, Reason] | None:
+def said(since: datetime = BEGAN, **changes: JobState) -> tuple[bool, FreshnessReason] | None:
     found = freshness(jobs(**changes), since=since, now=NOW)
     return None if found is None else (found.fresh, found.reason)
 
 
 def test_a_worker_whose_jobs_succeed_keeps_fresh() -> None:
-    assert said() == (True, Reason.FRESH)
-    assert said(partitions=done(made=0, runway_seconds=None)) == (True, Reason.FRESH)
+    assert said() == (True, FreshnessReason.FRESH)
+    assert said(partitions=done(made=0, runway_seconds=None)) == (True, FreshnessReason.FRESH)
 
 
 @pytest.mark.parametrize(
@@ -46,35 +46,36 @@ def test_a_worker_whose_jobs_succeed_keeps_fresh() -> None:
     ],
 )
 def test_rollups_that_are_late_are_not_fresh(refresh: JobState) -> None:
-    assert said(refresh=refresh) == (False, Reason.LAG)
+    assert said(refresh=refresh) == (False, FreshnessReason.LAG)
 
 
 def test_rollups_that_are_as_late_as_their_pause_are_fresh() -> None:
-    assert said(refresh=done(10, late_seconds=100, lag_seconds=400)) == (True, Reason.FRESH)
+    assert said(refresh=done(10, late_seconds=100, lag_seconds=400)) == (True, FreshnessReason.FRESH)
 
 
 def test_nothing_is_said_before_the_first_look_unless_it_takes_too_long() -> None:
     assert said(NOW - timedelta(seconds=5), refresh=JobState(), partitions=JobState()) is None
-    assert said(NOW - timedelta(seconds=121), refresh=JobState(), partitions=JobState()) == (False, Reason.LAG)
+    assert said(NOW - timedelta(seconds=121), refresh=JobState(), partitions=JobState()) == (False, FreshnessReason.LAG)
 
 
 @pytest.mark.parametrize(
-    ("failures", "expected"), [pytest.param(2, Reason.FRESH, id="twice"), pytest.param(3, Reason.FAILING, id="thrice")]
+    ("failures", "expected"),
+    [pytest.param(2, FreshnessReason.FRESH, id="twice"), pytest.param(3, FreshnessReason.FAILING, id="thrice")],
 )
-def test_a_job_that_fails_again_and_again_is_named(failures: int, expected: Reason) -> None:
+def test_a_job_that_fails_again_and_again_is_named(failures: int, expected: FreshnessReason) -> None:
     state = done(500)
     state.failures, state.error = failures, "the disk is full"
     found = freshness(jobs(retention=state), since=BEGAN, now=NOW)
     assert found is not None
     assert found.reason is expected
-    if expected is Reason.FAILING:
+    if expected is FreshnessReason.FAILING:
         assert found.message == "retention failed 3 times in a row: the disk is full"
 
 
 def test_partitions_that_end_soon_are_said_with_the_time_that_passed() -> None:
     day = 86_400
-    assert said(partitions=done(3600, runway_seconds=day + 3601)) == (True, Reason.FRESH)
-    assert said(partitions=done(3600, runway_seconds=day + 3599)) == (False, Reason.SHORT)
+    assert said(partitions=done(3600, runway_seconds=day + 3601)) == (True, FreshnessReason.FRESH)
+    assert said(partitions=done(3600, runway_seconds=day + 3599)) == (False, FreshnessReason.SHORT)
 
 
 def test_all_that_is_wrong_is_said_and_lag_is_the_first_reason() -> None:
@@ -82,5 +83,5 @@ def test_all_that_is_wrong_is_said_and_lag_is_the_first_reason() -> None:
     failing.failures, failing.error = 5, "no connection"
     found = freshness(jobs(refresh=failing, partitions=done(runway_seconds=60)), since=BEGAN, now=NOW)
     assert found is not None
-    assert (found.fresh, found.reason) == (False, Reason.LAG)
+    assert (found.fresh, found.reason) == (False, FreshnessReason.LAG)
     assert [part in found.message for part in ("s late", "partitions end", "refresh failed 5 times")] == [True] * 3

@@ -174,7 +174,7 @@ async def test_a_job_that_fails_is_said_and_holds_up_no_other(database_url: str)
     task.cancel()
     await asyncio.wait({task})
     assert "division by zero" in (report.jobs["fail"].error or "")
-    assert report.jobs["succeed"].found == {"made": 1}
+    assert report.jobs["succeed"].details == {"made": 1}
 
 
 async def test_open_buckets_are_left_and_late_rows_are_gathered(edition_url: str, connection: Any) -> None:

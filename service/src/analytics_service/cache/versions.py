@@ -41,7 +41,7 @@ class VersionCache:
     def place(self, organisation: str) -> int | None:
         """Returns the LSN of the newest version that `version` gave, or a later one."""
         found = self._known.get(organisation)
-        return found[1].place if found else None
+        return found[1].lsn if found else None
 
     async def renew(self, organisation: str) -> DayVersions:
         """Reads the version from the database, so that `version` covers all rows committed before the call."""

@@ -1,4 +1,4 @@
-"""What a subcommand is."""
+"""The type of a subcommand."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping

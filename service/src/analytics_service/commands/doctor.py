@@ -1,11 +1,10 @@
-"""doctor: says what is right and wrong with the database and Redis, and changes nothing."""
+"""doctor: diagnoses the database and Redis, and changes nothing."""
 
 import asyncio
 import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,7 +13,7 @@ from rich.table import Table
 from analytics_service import settings
 from analytics_service.commands.command import Command
 from analytics_service.database.connect import connect, database_url
-from analytics_service.database.diagnostics import Finding, Verdict, checkup
+from analytics_service.database.diagnostics import Finding, Verdict, diagnose
 from analytics_service.database.failures import FAILURES, classify
 from analytics_service.errors import DatabaseError
 from analytics_service.settings import LogFormat, LogLevel, Settings
@@ -30,10 +29,10 @@ def _configure(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
-    logging.configure(LogLevel.ERROR, LogFormat.TEXT)  # what is found is said once, in the table
-    findings = asyncio.run(_examined(loaded))
+    logging.configure(LogLevel.ERROR, LogFormat.TEXT)  # findings are in the table, and not logged as well
+    findings = asyncio.run(_diagnose(loaded))
     if arguments.output == "json":
-        sys.stdout.write(json.dumps([asdict(finding) for finding in findings]) + "\n")
+        sys.stdout.write(json.dumps([_as_dict(finding) for finding in findings]) + "\n")
     else:
         _show(findings)
     failed = [finding.check for finding in findings if finding.verdict is Verdict.FAILED]
@@ -42,8 +41,13 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     return 0
 
 
-async def _examined(loaded: Settings) -> list[Finding]:
+async def _diagnose(loaded: Settings) -> list[Finding]:
     return [*await _database(database_url(loaded)), await _redis(loaded)]
+
+
+def _as_dict(finding: Finding) -> dict[str, str]:
+    """With the names that released versions print."""
+    return {"check": finding.check, "verdict": finding.verdict, "said": finding.message}
 
 
 async def _database(url: str) -> list[Finding]:
@@ -52,7 +56,7 @@ async def _database(url: str) -> list[Finding]:
     except FAILURES as error:
         return [Finding("connection", Verdict.FAILED, classify(error, url).message)]
     try:
-        return [Finding("connection", Verdict.OK, "DATABASE_URL connects"), *await checkup(connection)]
+        return [Finding("connection", Verdict.OK, "DATABASE_URL connects"), *await diagnose(connection)]
     except FAILURES as error:
         return [Finding("connection", Verdict.FAILED, classify(error, url).message)]
     finally:
@@ -75,13 +79,11 @@ async def _redis(loaded: Settings) -> Finding:
 
 
 def _show(findings: list[Finding]) -> None:
-    table = Table("check", "verdict", "what was found", box=None, pad_edge=False)
+    table = Table("check", "verdict", "finding", box=None, pad_edge=False)
     for finding in findings:
         colour = _COLOURS[finding.verdict]
-        table.add_row(finding.check, f"[{colour}]{finding.verdict}[/]", escape(finding.said))
+        table.add_row(finding.check, f"[{colour}]{finding.verdict}[/]", escape(finding.message))
     Console().print(table)
 
 
-COMMAND = Command(
-    name="doctor", help="say what is right and wrong with the database and Redis", configure=_configure, run=_run
-)
+COMMAND = Command(name="doctor", help="diagnose the database and Redis", configure=_configure, run=_run)

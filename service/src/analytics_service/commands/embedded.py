@@ -24,7 +24,7 @@ _PORT = 5432
 
 @dataclass(frozen=True, kw_only=True)
 class _Account:
-    """Who PostgreSQL runs as: it refuses to run as root."""
+    """The account that PostgreSQL runs as: it refuses to run as root."""
 
     name: str | None
 

@@ -1,4 +1,4 @@
-"""`analytics-service import FILE...`: its arguments. What it does is in import_run.py, which is slow to import."""
+"""import: its arguments. It runs in import_run.py, which is slow to import."""
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
@@ -25,15 +25,19 @@ def _configure(parser: ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE", help="CSV or JSON lines, gzipped or not; - is standard input"
     )
     parser.add_argument("--format", choices=("auto", "csv", "jsonl"), default="auto")
-    for option, form, what in (
+    for option, form, text in (
         ("--map", "COLUMN=field", "the field that a column of the file fills"),
-        ("--set", "field=value", "the value for rows that have none"),
-        ("--ignore", "COLUMN", "a column to leave out; * for all that are unknown"),
+        ("--set", "field=value", "a field's value for rows that have none"),
+        ("--ignore", "COLUMN", "a column to leave out; * for all unknown ones"),
     ):
-        parser.add_argument(option, nargs="+", action="extend", default=[], metavar=form, help=what)
-    parser.add_argument("--source", metavar="NAME", help="what ids are made from; default: the name of the file")
-    parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="for a bad row")
-    parser.add_argument("--batch-size", type=_batch_size, default=8000, metavar="N", help="rows in a transaction: 8000")
+        parser.add_argument(option, nargs="+", action="extend", default=[], metavar=form, help=text)
+    parser.add_argument(
+        "--source", metavar="NAME", help="name that ids are derived from; default: the name of the file"
+    )
+    parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a row that cannot be stored")
+    parser.add_argument(
+        "--batch-size", type=_batch_size, default=8000, metavar="N", help="rows in a transaction; default: 8000"
+    )
     parser.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
 
 
@@ -52,7 +56,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
 
 COMMAND = Command(
     name="import",
-    help="read requests from CSV or JSON lines into the database",
+    help="import requests from CSV or JSON lines into the database",
     configure=_configure,
     run=_run,
 )

@@ -1,4 +1,4 @@
-"""How far an import is: a bar on a terminal, a line every few seconds elsewhere; always on standard error."""
+"""Progress of an import: a bar on a terminal, a line every few seconds elsewhere; always on standard error."""
 
 import time
 from pathlib import Path
@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 from analytics_service.ingest.batches import Tally
 from analytics_service.ingest.readers import Input
 
-_LINE_SECONDS = 5.0
+_LINE_INTERVAL_SECONDS = 5.0
 
 
 class Progress:
@@ -20,7 +20,7 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._started = self._said = time.monotonic()
+        self._started = self._printed_at = time.monotonic()
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -48,12 +48,12 @@ class Progress:
         self._show(Path(file.name).name, f"{stored:,} rows, {stored / seconds:,.0f} rows/s", file.position(), file.size)
 
     def refreshed(self, done: int, total: int) -> None:
-        """So many units of the rollups are refreshed."""
+        """`done` of `total` units of the rollups were refreshed."""
         self._show("refreshing rollups", f"{done} of {total}", done, total)
 
     def _show(self, what: str, detail: str, done: int, total: int | None) -> None:
         self._bar.update(self._task, description=what, detail=detail, completed=done, total=total)
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._said >= _LINE_SECONDS:
-            self._said = now
+        if not self._console.is_terminal and now - self._printed_at >= _LINE_INTERVAL_SECONDS:
+            self._printed_at = now
             self._console.print(f"{what}: {detail}", markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What an import did, for people and for programs. Pure but for printing."""
+"""The summary of an import, for people and for programs. Pure but for printing."""
 
 import json
 from dataclasses import asdict, dataclass

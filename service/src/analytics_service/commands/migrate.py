@@ -1,4 +1,4 @@
-"""`analytics-service migrate`: brings the database to this release's schema, or shows what it would do."""
+"""migrate: brings the database to this release's schema, or shows the migrations that it would apply."""
 
 import asyncio
 import signal
@@ -13,23 +13,23 @@ from rich.table import Table
 from analytics_service import settings
 from analytics_service.commands.command import Command
 from analytics_service.database.connect import database_url
-from analytics_service.database.failures import GIVEN
-from analytics_service.database.migrate.result import Result, as_json
+from analytics_service.database.failures import EXTERNAL_REASONS
+from analytics_service.database.migrate.migration import Migration, load
+from analytics_service.database.migrate.result import MigrationResult, as_json
 from analytics_service.database.migrate.runner import migrate
-from analytics_service.database.migrate.steps import Step, load
 from analytics_service.errors import DatabaseError, DatabaseUnfit, UsageError
 
-_EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: so too, but the cause is an
-argument, a setting or the database that was named: no connection, no right, a pooler, a replica, a lock, its licence,
-age or disk.
+_EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: it is not, and the cause is an
+argument, a setting or the database that was named: no connection, no privilege, a pooler, a replica, a lock, its
+licence, age or disk.
 Safe to run at any time, by any number of processes at once, and to stop: run it again to go on."""
 
 
 def _configure(parser: ArgumentParser) -> None:
     parser.epilog = _EPILOG
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print the pending migrations and change nothing")
     parser.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
-    parser.add_argument("--timeout-seconds", type=_seconds, metavar="N", help="give up after this long; default: never")
+    parser.add_argument("--timeout-seconds", type=_seconds, metavar="N", help="give up after N seconds; default: never")
     parser.add_argument("--result-file", type=Path, metavar="PATH", help="write the result there too, as JSON")
 
 
@@ -44,30 +44,30 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     try:
         url = database_url(settings.load(environment, require=("database_url",)))
     except UsageError as error:
-        _write(arguments.result_file, Result(succeeded=False, reason="InvalidSettings", message=str(error)))
+        _write(arguments.result_file, MigrationResult(succeeded=False, reason="InvalidSettings", message=str(error)))
         raise
-    steps = load()
-    result = asyncio.run(_until_signalled(url, steps, arguments))
+    migrations = load()
+    result = asyncio.run(_until_signalled(url, migrations, arguments))
     _write(arguments.result_file, result)
     if arguments.output == "json":
         Console(soft_wrap=True).out(as_json(result), highlight=False)
     else:
-        _show(result, steps)
+        _show(result, migrations)
     if not result.succeeded:
-        raise (DatabaseUnfit if result.reason in GIVEN else DatabaseError)(result.message)
+        raise (DatabaseUnfit if result.reason in EXTERNAL_REASONS else DatabaseError)(result.message)
     return 0
 
 
-async def _until_signalled(url: str, steps: Sequence[Step], arguments: Namespace) -> Result:
-    """A signal cancels the statement that runs; what was done stays, and is in the journal."""
+async def _until_signalled(url: str, migrations: Sequence[Migration], arguments: Namespace) -> MigrationResult:
+    """A signal cancels the statement that runs; migrations that were applied stay, and are in the journal."""
     console = Console(stderr=True, soft_wrap=True)
     task = asyncio.create_task(
         migrate(
             url,
-            steps,
+            migrations,
             dry_run=arguments.dry_run,
             timeout_seconds=arguments.timeout_seconds,
-            say=lambda line: console.out(line, highlight=False),
+            notify=lambda line: console.out(line, highlight=False),
         )
     )
     loop = asyncio.get_running_loop()
@@ -76,7 +76,7 @@ async def _until_signalled(url: str, steps: Sequence[Step], arguments: Namespace
     return await task
 
 
-def _write(path: Path | None, result: Result) -> None:
+def _write(path: Path | None, result: MigrationResult) -> None:
     if path is None:
         return
     try:
@@ -85,16 +85,16 @@ def _write(path: Path | None, result: Result) -> None:
         raise UsageError(f"--result-file: {path} cannot be written: {error.strerror}") from error
 
 
-def _show(result: Result, steps: Sequence[Step]) -> None:
-    table = Table("step", "phase", "state", title=None, box=None, pad_edge=False)
-    for step in steps:
-        if step.name in result.applied:
+def _show(result: MigrationResult, migrations: Sequence[Migration]) -> None:
+    table = Table("migration", "phase", "state", title=None, box=None, pad_edge=False)
+    for migration in migrations:
+        if migration.name in result.applied:
             state = "applied"
-        elif step.name in result.pending:
-            state = "pending" + ("" if step.transactional else ", outside a transaction")
+        elif migration.name in result.pending:
+            state = "pending" + ("" if migration.transactional else ", outside a transaction")
         else:
             continue
-        table.add_row(step.name, step.phase.value, state)
+        table.add_row(migration.name, migration.phase.value, state)
     console = Console(soft_wrap=True)
     if table.row_count:
         console.print(table)

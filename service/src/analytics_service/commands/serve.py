@@ -25,5 +25,5 @@ def _run(_arguments: Namespace, environment: Mapping[str, str]) -> int:
 
 
 COMMAND = Command(
-    name="serve", help="answer requests; the environment has its settings", configure=_configure, run=_run
+    name="serve", help="serve the API; its settings come from the environment", configure=_configure, run=_run
 )

@@ -10,25 +10,33 @@ from analytics_service.commands.command import Command
 from analytics_service.contract.principal import Permission, Role
 from analytics_service.errors import UsageError
 
-_LONGEST_MINUTES = 366 * 24 * 60
+_MAX_TTL_MINUTES = 366 * 24 * 60
 
 
 def _configure(parser: ArgumentParser) -> None:
-    parser.add_argument("--org", required=True, metavar="NAME", help="the organisation whose rows it may read")
+    parser.add_argument("--org", required=True, metavar="NAME", help="the organisation whose rows the token may read")
     parser.add_argument("--role", choices=[role.value for role in Role], default=Role.DEVELOPER.value)
     parser.add_argument(
-        "--project", action="append", default=[], metavar="NAME", help="only this project; may be repeated"
+        "--project",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="restrict the token to this project; may be repeated",
     )
-    parser.add_argument("--subject", default="developer", metavar="NAME", help="who asks (default: %(default)s)")
+    parser.add_argument(
+        "--subject", default="developer", metavar="NAME", help="subject of the token (default: %(default)s)"
+    )
     parser.add_argument(
         "--permission",
         action="append",
         default=[],
         choices=[permission.value for permission in Permission],
         metavar="P",
-        help="beside those of the role; may be repeated: " + " ".join(Permission),
+        help="in addition to those of the role; may be repeated: " + " ".join(Permission),
     )
-    parser.add_argument("--ttl-minutes", type=int, default=60, metavar="N", help="minutes (default: %(default)s)")
+    parser.add_argument(
+        "--ttl-minutes", type=int, default=60, metavar="N", help="lifetime in minutes (default: %(default)s)"
+    )
 
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
@@ -45,9 +53,9 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
 
 
 def claims(arguments: Namespace, *, now: datetime, identity: str) -> dict[str, object]:
-    """What the token says; UsageError for what no service would accept."""
-    if not 1 <= arguments.ttl_minutes <= _LONGEST_MINUTES:
-        raise UsageError(f"--ttl-minutes: must be between 1 and {_LONGEST_MINUTES}")
+    """The claims of the token; UsageError for those that no service would accept."""
+    if not 1 <= arguments.ttl_minutes <= _MAX_TTL_MINUTES:
+        raise UsageError(f"--ttl-minutes: must be between 1 and {_MAX_TTL_MINUTES}")
     named = (
         ("--org", arguments.org),
         ("--subject", arguments.subject),

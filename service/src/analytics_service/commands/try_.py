@@ -1,4 +1,4 @@
-"""try: the service alone on a PostgreSQL of its own, with real sample data and the tables that it answers."""
+"""try: the service on a PostgreSQL of its own, with real sample data, and its answers as tables."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from analytics_service.commands.command import Command
 from analytics_service.errors import UsageError
 
-_HIGHEST_PORT = 65_535
+_MAX_PORT = 65_535
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -22,8 +22,8 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
-    if not 0 <= arguments.port <= _HIGHEST_PORT:
-        raise UsageError(f"--port: must be between 0 (any free one) and {_HIGHEST_PORT}")
+    if not 0 <= arguments.port <= _MAX_PORT:
+        raise UsageError(f"--port: must be between 0 (any free one) and {_MAX_PORT}")
     from analytics_service.commands.try_run import run  # noqa: PLC0415 - the server and the price list take a second
 
     return run(arguments, environment)

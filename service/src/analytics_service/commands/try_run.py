@@ -1,4 +1,4 @@
-"""What `try` does: a database, its schema, the sample data, the service, and the tables that it answers."""
+"""Runs `try`: starts a database, migrates it, imports the sample data, serves it and prints answers as tables."""
 
 import asyncio
 import secrets
@@ -25,7 +25,7 @@ from analytics_service.server.service import running
 from analytics_service.settings import LogFormat, LogLevel, Settings
 from analytics_service.telemetry import logging
 
-_TOKEN_LIVES = timedelta(hours=12)
+_TOKEN_LIFETIME = timedelta(hours=12)
 
 
 def run(arguments: Namespace, _environment: Mapping[str, str]) -> int:
@@ -76,7 +76,7 @@ def _token(loaded: Settings) -> str:
         raise ServiceError("JWT_SECRET: is not set")
     now = datetime.now(UTC)
     claims = {"sub": "try", "org_id": ORGANISATION, "projects": [], "role": Role.DEVELOPER, "iat": now}
-    return Signer(secret=loaded.jwt_secret.get_secret_value()).sign({**claims, "exp": now + _TOKEN_LIVES})
+    return Signer(secret=loaded.jwt_secret.get_secret_value()).sign({**claims, "exp": now + _TOKEN_LIFETIME})
 
 
 def _example(url: str, token: str) -> str:

@@ -1,4 +1,4 @@
-"""work: keeps rollups and partitions in order until SIGTERM or SIGINT."""
+"""work: maintains rollups, partitions and policies until SIGTERM or SIGINT."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from analytics_service.commands.command import Command
 
 def _configure(parser: ArgumentParser) -> None:
     parser.epilog = (
-        "Any number may run: one leads, and another takes over within seconds of its end. "
-        "GET /status on API_METRICS_PORT says how it goes; DATABASE_URL must not name a pooler."
+        "Any number may run: one leads, and another takes over within seconds when it ends. "
+        "GET /status on API_METRICS_PORT reports its state; DATABASE_URL must not name a connection pooler."
     )
 
 
@@ -27,4 +27,4 @@ def _run(_arguments: Namespace, environment: Mapping[str, str]) -> int:
     return 0
 
 
-COMMAND = Command(name="work", help="keep rollups and partitions in order", configure=_configure, run=_run)
+COMMAND = Command(name="work", help="maintain rollups, partitions and policies", configure=_configure, run=_run)

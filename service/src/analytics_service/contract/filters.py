@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from analytics_service.contract.parameters import RangedParameters, Text, days
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.database.arguments import Arguments
+from analytics_service.database.tenancy import Arguments
 
 
 class FilteredParameters(RangedParameters):

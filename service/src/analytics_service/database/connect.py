@@ -1,10 +1,13 @@
-"""How commands connect, and the names of what a connection is."""
+"""Connections of commands, and the types of a connection and a pool."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Final, TypeAlias
 
 import asyncpg
 
-from analytics_service.database.migrate.steps import load
+from analytics_service.database.failures import FAILURES
+from analytics_service.database.migrate.migration import schema_version
 from analytics_service.errors import PoolerInTheWay
 from analytics_service.settings import Settings
 
@@ -13,16 +16,18 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 """Its own, or borrowed from a pool."""
 
 CONNECT_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 2.0
+"""Then the connection is dropped: its server has gone without a word."""
 SETTINGS: Final = {"jit": "off", "search_path": "public", "timezone": "UTC"}
 """Of every session. Compiling would be more than all of a short query."""
 
 
 def application_name(command: str) -> str:
-    """What the database shows of a session: the command, and the schema that its release knows.
+    """The name that the database shows for a session: the command, and the schema that its release knows.
 
-    By it a migration that older releases could not live with waits until they are gone.
+    A migration that older releases could not live with reads it, and waits until they are gone.
     """
-    return f"analytics-{command}/{load()[-1].number}"
+    return f"analytics-{command}/{schema_version()}"
 
 
 async def connect(url: str, *, command: str) -> "asyncpg.Connection[asyncpg.Record]":
@@ -35,7 +40,7 @@ async def connect(url: str, *, command: str) -> "asyncpg.Connection[asyncpg.Reco
 
 
 async def connect_directly(url: str, *, command: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """As `connect`; PoolerInTheWay where the session would not be ours alone: locks and settings belong to one."""
+    """As `connect`; PoolerInTheWay where other clients would share the session, and with it our locks and settings."""
     cure = f"DATABASE_URL: names a connection pooler; {command} needs the server's own address"
     try:
         connection = await connect(url, command=command)
@@ -54,11 +59,22 @@ async def connect_directly(url: str, *, command: str) -> "asyncpg.Connection[asy
     return connection
 
 
+@contextlib.asynccontextmanager
+async def session(url: str, *, command: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A session that is ours alone, from `connect_directly`, which ends with the block."""
+    connection = await connect_directly(url, command=command)
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(*FAILURES):  # a lost connection cannot be closed in order
+            await connection.close(timeout=_CLOSE_SECONDS)
+
+
 async def is_shared(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
-    """Whether the process that we connected to is not the one that works for us."""
-    # not prepared, since that takes two steps which a pooler may send to two servers
-    said = await connection.execute(f"SELECT FROM pg_backend_pid() AS p WHERE p = {connection.get_server_pid()}")
-    return said != "SELECT 1"
+    """Whether a pooler answers: then the process that we connected to is not the one that runs our statements."""
+    # not prepared: that takes two messages, which a pooler may send to two servers
+    status = await connection.execute(f"SELECT FROM pg_backend_pid() AS p WHERE p = {connection.get_server_pid()}")
+    return status != "SELECT 1"
 
 
 def database_url(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""What is right and wrong with a database, for whoever runs the service: one line with a cure each; changes nothing."""
+"""Diagnostics of a database for whoever runs the service: one finding a check, with its cure; changes nothing."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +9,8 @@ import asyncpg
 from analytics_service.database import edition, privileges
 from analytics_service.database.connect import Connection, is_shared
 from analytics_service.database.edition import Edition
-from analytics_service.database.migrate.steps import load
+from analytics_service.database.migrate.migration import schema_version
+from analytics_service.database.partitions import end_of_partitions, has_native_partitions
 from analytics_service.database.schema import problem, schema_of
 from analytics_service.errors import MigrationRefused
 
@@ -24,28 +25,28 @@ class Verdict(StrEnum):
 class Finding:
     check: str
     verdict: Verdict
-    said: str
+    message: str
 
 
-async def checkup(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Finding]:
+async def diagnose(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Finding]:
     """The findings of all checks, in their order; those that need the schema are left out where it is not there."""
-    found = [await check(connection) for check in (_server, _primary, _session, _schema)]
-    if found[-1].verdict is Verdict.OK:
-        found += [await check(connection) for check in (_rights, _log, _partitions)]
-    return found
+    findings = [await check(connection) for check in (_server, _primary, _session, _schema)]
+    if findings[-1].verdict is Verdict.OK:
+        findings += [await check(connection) for check in (_privileges, _dirty_log, _partitions)]
+    return findings
 
 
 async def _server(connection: Connection) -> Finding:
     server = await edition.inspect(connection)
     extension = f", TimescaleDB {server.extension} ({server.license} licence)" if server.extension else ""
-    said = f"{server.edition}: PostgreSQL {server.version}{extension}"
+    message = f"{server.edition}: PostgreSQL {server.version}{extension}"
     try:
         edition.check(server)
     except MigrationRefused as error:
         return Finding("server", Verdict.FAILED, str(error))
-    if server.edition is Edition.POSTGRESQL and server.can_extend:
-        said += "; migrate will create the extension timescaledb, which the server has loaded"
-    return Finding("server", Verdict.OK, said)
+    if server.edition is Edition.POSTGRESQL and server.can_create_extension:
+        message += "; migrate will create the extension timescaledb, which the server has loaded"
+    return Finding("server", Verdict.OK, message)
 
 
 async def _primary(connection: Connection) -> Finding:
@@ -62,33 +63,33 @@ async def _session(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
 
 
 async def _schema(connection: Connection) -> Finding:
-    schema, target = await schema_of(connection), load()[-1].number
-    if (wrong := problem(schema, target)) is not None:
-        return Finding("schema", Verdict.FAILED, wrong)
+    schema, target = await schema_of(connection), schema_version()
+    if (outdated := problem(schema, target)) is not None:
+        return Finding("schema", Verdict.FAILED, outdated)
     return Finding("schema", Verdict.OK, f"version {schema.version}; this release needs {target}")
 
 
-async def _rights(connection: Connection) -> Finding:
-    if (lacking := await privileges.missing(connection)) is not None:
-        return Finding("rights", Verdict.FAILED, lacking)
+async def _privileges(connection: Connection) -> Finding:
+    if (missing := await privileges.missing(connection)) is not None:
+        return Finding("rights", Verdict.FAILED, missing)
     return Finding("rights", Verdict.OK, "the user may read and write the tables")
 
 
-async def _log(connection: Connection) -> Finding:
+async def _dirty_log(connection: Connection) -> Finding:
     oldest = await connection.fetchval("SELECT min(bucket_start) FROM rollup_dirty WHERE level = '1day'")
     if oldest is None:
         return Finding("rollups", Verdict.OK, "all are equal to raw")
     waiting = await connection.fetchval(
         "SELECT count(DISTINCT (org_id, bucket_start)) FROM rollup_dirty WHERE level = '1day'"
     )
-    said = f"{waiting} days wait for a refresh, the oldest {oldest:%Y-%m-%d}: analytics-service work does it"
-    return Finding("rollups", Verdict.OK if oldest.date() >= datetime.now(UTC).date() else Verdict.WARNING, said)
+    message = f"{waiting} days wait for a refresh, the oldest {oldest:%Y-%m-%d}: analytics-service work does it"
+    return Finding("rollups", Verdict.OK if oldest.date() >= datetime.now(UTC).date() else Verdict.WARNING, message)
 
 
 async def _partitions(connection: Connection) -> Finding:
-    if not await connection.fetchval("SELECT to_regclass('public.traces_partitions') IS NOT NULL"):
+    if not await has_native_partitions(connection):
         return Finding("partitions", Verdict.OK, "the store makes its own")
-    end = await connection.fetchval("SELECT max(upper_bound) FROM traces_partitions")
+    end = await end_of_partitions(connection)
     if end is None or end <= datetime.now(UTC):
         cure = "writers make those that they need, and analytics-service work makes them a week ahead"
         return Finding("partitions", Verdict.WARNING, f"there is none for now: {cure}")

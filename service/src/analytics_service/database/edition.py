@@ -1,4 +1,4 @@
-"""Which of the three editions a database is, found out by what it can do and never by its version alone."""
+"""The edition of a database, one of three, told by what the server can do and never by its version alone."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,8 +6,8 @@ from enum import StrEnum
 from analytics_service.database.connect import Connection
 from analytics_service.errors import LicenceChanged, ServerTooOld
 
-OLDEST_POSTGRESQL = 150_000
-OLDEST_TIMESCALEDB = (2, 18)  # the first whose hypertables give triggers their transition tables
+MIN_POSTGRESQL = 150_000
+MIN_TIMESCALEDB = (2, 18)  # the first whose hypertables give triggers their transition tables
 
 
 class Edition(StrEnum):
@@ -17,7 +17,7 @@ class Edition(StrEnum):
 
     @property
     def requirement(self) -> str:
-        """What a migration's `requires` line calls it."""
+        """Its name in the `requires` line of a migration."""
         return _REQUIREMENTS[self]
 
 
@@ -25,8 +25,10 @@ _REQUIREMENTS = {Edition.POSTGRESQL: "postgres", Edition.APACHE: "apache", Editi
 
 
 @dataclass(frozen=True)
-class Lost:
-    problem: str
+class LicenceProblem:
+    """Rows that were stored under the community licence, which the server does not handle any more."""
+
+    message: str
     """With the cure."""
     hides_rows: bool
     """Answers would be wrong; else only writers are refused."""
@@ -34,27 +36,27 @@ class Lost:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """What a connection shows of the server and the database behind it."""
+    """The server and the database behind a connection."""
 
     version: str
     version_number: int
     extension: str | None
     """Version of TimescaleDB in this database."""
     license: str | None
-    """Before the extension is made: what the server's configuration says, if it does."""
-    can_extend: bool
-    """TimescaleDB is installed on the server and loaded at its start, but not made in this database yet."""
+    """Before the extension is created, the one of the server's configuration, if it names one."""
+    can_create_extension: bool
+    """TimescaleDB is installed on the server and loaded at its start, but not created in this database yet."""
     read_only: bool
-    lost: Lost | None = None
-    """What a change of the licence has made useless."""
+    licence_problem: LicenceProblem | None = None
+    """After a change of the licence."""
 
     @property
     def edition(self) -> Edition:
-        return Edition.POSTGRESQL if self.extension is None else self.extended
+        return Edition.POSTGRESQL if self.extension is None else self.edition_with_extension
 
     @property
-    def extended(self) -> Edition:
-        """What it is with the extension."""
+    def edition_with_extension(self) -> Edition:
+        """The edition that the database is once the extension is created."""
         return Edition.COMMUNITY if self.license == "timescale" else Edition.APACHE
 
 
@@ -70,7 +72,7 @@ SELECT current_setting('server_version') AS version,
 """
 
 
-_LOST = """
+_COMMUNITY_STORAGE = """
 SELECT (SELECT string_agg(quote_ident(view_name), ', ' ORDER BY view_name)
         FROM timescaledb_information.continuous_aggregates
         WHERE hypertable_schema = 'public' AND hypertable_name = 'traces') AS aggregates,
@@ -80,47 +82,47 @@ SELECT (SELECT string_agg(quote_ident(view_name), ', ' ORDER BY view_name)
 
 
 async def inspect(connection: Connection) -> Server:
-    """What the server is; changes nothing."""
+    """The server and its edition, and what its licence makes useless; changes nothing."""
     (row,) = await connection.fetch(_INSPECT)
-    lost = None
+    licence_problem = None
     if row["extension"] is not None and row["license"] != "timescale":
-        (stored,) = await connection.fetch(_LOST)
-        lost = _lost(stored["aggregates"], stored["compressed"])
+        (stored,) = await connection.fetch(_COMMUNITY_STORAGE)
+        licence_problem = _licence_problem(stored["aggregates"], stored["compressed"])
     return Server(
         version=row["version"].split(" ", 1)[0],
         version_number=row["version_number"],
         extension=row["extension"],
         license=row["license"],
-        can_extend=row["extension"] is None and row["available"] is not None and row["preloaded"],
+        can_create_extension=row["extension"] is None and row["available"] is not None and row["preloaded"],
         read_only=row["read_only"],
-        lost=lost,
+        licence_problem=licence_problem,
     )
 
 
-def _lost(aggregates: str | None, compressed: int) -> Lost | None:
+def _licence_problem(aggregates: str | None, compressed: int) -> LicenceProblem | None:
     cure = "set timescaledb.license = timescale again"
     if compressed:
         what = f"{compressed} compressed chunks of traces, which queries leave out without a word"
-        return Lost(
+        return LicenceProblem(
             f"the licence of TimescaleDB no longer reads {what}: {cure}, or decompress them under it first", True
         )
     if aggregates:
         what = f"rows of traces, on which the continuous aggregate {aggregates} is"
-        return Lost(f"the licence of TimescaleDB no longer takes {what}: {cure}, or drop it", False)
+        return LicenceProblem(f"the licence of TimescaleDB no longer takes {what}: {cure}, or drop it", False)
     return None
 
 
 def check(server: Server) -> None:
-    """Raises ServerTooOld for what was never tried and cannot work, LicenceChanged for what no longer does."""
-    if server.version_number < OLDEST_POSTGRESQL:
+    """Raises ServerTooOld for a server that is not supported, LicenceChanged for one whose licence took rows away."""
+    if server.version_number < MIN_POSTGRESQL:
         raise ServerTooOld(f"PostgreSQL {server.version} is too old: 15 or newer is needed")
-    if server.extension is not None and _numbers(server.extension) < OLDEST_TIMESCALEDB:
+    if server.extension is not None and _numbers(server.extension) < MIN_TIMESCALEDB:
         raise ServerTooOld(
             f"TimescaleDB {server.extension} is too old: 2.18 or newer is needed "
             "(triggers on hypertables have no transition tables before); run ALTER EXTENSION timescaledb UPDATE"
         )
-    if server.lost is not None:
-        raise LicenceChanged(server.lost.problem)
+    if server.licence_problem is not None:
+        raise LicenceChanged(server.licence_problem.message)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

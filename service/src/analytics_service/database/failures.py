@@ -1,4 +1,4 @@
-"""What went wrong between us and the database, in one line that holds no secret. Pure."""
+"""Failures of the database: a reason for programs, and one line for people that holds no secret. Pure."""
 
 import re
 import ssl
@@ -14,8 +14,8 @@ from asyncpg.exceptions._base import DataError  # an argument of ours; asyncpg.D
 from analytics_service.errors import DatabaseError, DatabaseUnavailable, DatabaseUnfit
 
 
-class Reason(StrEnum):
-    """Why the database did not do it; part of what migrate reports, so the values never change."""
+class FailureReason(StrEnum):
+    """Why the database did not do it. Part of the result of migrate, so the values never change."""
 
     UNREACHABLE = "DatabaseUnreachable"
     AUTHENTICATION = "AuthenticationFailed"
@@ -29,45 +29,49 @@ class Reason(StrEnum):
     OTHER = "MigrationFailed"
 
 
-GIVEN: Final = frozenset(set(Reason) - {Reason.OTHER})
-"""What lies in the database that was named, or in its surroundings: commands end with exit code 2."""
+EXTERNAL_REASONS: Final = frozenset(set(FailureReason) - {FailureReason.OTHER})
+"""Their cause lies in the database that was named, or around it, and not in this release: exit code 2."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """A cause for programs, and one line with the cure for people."""
 
-    reason: Reason
+    reason: FailureReason
     message: str
 
 
-_CAUSES: tuple[tuple[tuple[type[BaseException], ...], Reason, str], ...] = (
+_CAUSES: tuple[tuple[tuple[type[BaseException], ...], FailureReason, str], ...] = (
     (
         (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError),
-        Reason.AUTHENTICATION,
+        FailureReason.AUTHENTICATION,
         "the database refuses the user or password of {setting}",
     ),
-    ((asyncpg.InvalidCatalogNameError,), Reason.UNREACHABLE, "the database that {setting} names does not exist"),
-    ((asyncpg.InsufficientPrivilegeError,), Reason.PERMISSION, "the database user lacks a right"),
-    ((asyncpg.ReadOnlySQLTransactionError,), Reason.READ_ONLY, "the database is read-only: name the primary"),
-    ((asyncpg.LockNotAvailableError,), Reason.LOCK, "a lock on a table is held by someone else"),
-    ((asyncpg.TooManyConnectionsError,), Reason.UNREACHABLE, "the database accepts no more connections"),
-    ((asyncpg.DiskFullError,), Reason.FULL, "the disk of the database is full"),
+    ((asyncpg.InvalidCatalogNameError,), FailureReason.UNREACHABLE, "the database that {setting} names does not exist"),
+    ((asyncpg.InsufficientPrivilegeError,), FailureReason.PERMISSION, "the database user lacks a privilege"),
+    ((asyncpg.ReadOnlySQLTransactionError,), FailureReason.READ_ONLY, "the database is read-only: name the primary"),
+    ((asyncpg.LockNotAvailableError,), FailureReason.LOCK, "a lock on a table is held by someone else"),
+    ((asyncpg.TooManyConnectionsError,), FailureReason.UNREACHABLE, "the database accepts no more connections"),
+    ((asyncpg.DiskFullError,), FailureReason.FULL, "the disk of the database is full"),
     (
         (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, ssl.SSLError),
-        Reason.UNREACHABLE,
+        FailureReason.UNREACHABLE,
         "there is no connection to the database",
     ),
-    ((asyncpg.PostgresError,), Reason.OTHER, "the database refused a statement"),
+    ((asyncpg.PostgresError,), FailureReason.OTHER, "the database refused a statement"),
     (
         (asyncpg.ClientConfigurationError, asyncpg.InternalClientError),
-        Reason.UNREACHABLE,
+        FailureReason.UNREACHABLE,
         "{setting} cannot be used to connect",
     ),
-    ((asyncpg.InterfaceError, OSError, TimeoutError), Reason.UNREACHABLE, "there is no connection to the database"),
+    (
+        (asyncpg.InterfaceError, OSError, TimeoutError),
+        FailureReason.UNREACHABLE,
+        "there is no connection to the database",
+    ),
 )
 FAILURES = tuple(kind for kinds, _, _ in _CAUSES for kind in kinds)
-"""What `classify` knows; anything else is a defect of ours and must not be caught."""
+"""The errors that `classify` knows; any other is a defect of ours and must not be caught."""
 
 
 def classify(error: BaseException, url: str, *, setting: str = "DATABASE_URL") -> Failure:
@@ -75,32 +79,30 @@ def classify(error: BaseException, url: str, *, setting: str = "DATABASE_URL") -
     if isinstance(error, DataError):
         argument = re.search(r"\$\d+", str(error))  # alone: the rest repeats the value, which may be a client's text
         which = argument[0] if argument else "unknown"
-        return Failure(reason=Reason.OTHER, message=f"an argument does not fit its statement ({which})")
+        return Failure(reason=FailureReason.OTHER, message=f"an argument does not fit its statement ({which})")
     error = next((each for each in _chain(error) if isinstance(each, asyncpg.DiskFullError)), error)
     for kinds, reason, words in _CAUSES:
         if isinstance(error, kinds):
-            return Failure(
-                reason=reason, message=secretless(f"{words.format(setting=setting)} ({_detail(error)})", url)
-            )
-    return Failure(reason=Reason.OTHER, message=secretless(f"{type(error).__name__}: {_detail(error)}", url))
+            return Failure(reason=reason, message=redact(f"{words.format(setting=setting)} ({_detail(error)})", url))
+    return Failure(reason=FailureReason.OTHER, message=redact(f"{type(error).__name__}: {_detail(error)}", url))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """The error and what led to it: the last word of a server that cannot write its log is that the disk is full."""
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        found = found.__cause__ or found.__context__
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__
 
 
-def refusal(failure: Failure) -> DatabaseError:
-    """What a command ends with."""
-    if failure.reason is Reason.UNREACHABLE:
+def command_error(failure: Failure) -> DatabaseError:
+    """The error that a command ends with, whose exit code is 2 for EXTERNAL_REASONS."""
+    if failure.reason is FailureReason.UNREACHABLE:
         return DatabaseUnavailable(failure.message)
-    return (DatabaseUnfit if failure.reason in GIVEN else DatabaseError)(failure.message)
+    return (DatabaseUnfit if failure.reason in EXTERNAL_REASONS else DatabaseError)(failure.message)
 
 
-def secretless(text: str, url: str) -> str:
+def redact(text: str, url: str) -> str:
     """`text` in one line, with the password of `url` and `url` itself made unreadable."""
     line = " ".join(text.split())
     for secret in sorted(_secrets(url), key=len, reverse=True):

@@ -1,53 +1,42 @@
-"""The one door to the database for the service: admission, deadlines, and our own errors for whatever happens."""
+"""The service's access to the database: admission to a pool, deadlines, and a DatabaseError for every failure.
+
+A query waits for a connection at most as long as its own deadline, and is refused at once where so many wait already
+that it would be in vain. Its deadline holds on the server too: asyncpg cancels the statement when the time is over or
+the caller is gone. Beside the queries one task connects, and then checks again and again whether the schema is one that
+this release can serve from; `state` holds what it saw last, and any query that loses the server writes it as well.
+"""
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import asyncpg
 import structlog
 
 from analytics_service.database.connect import Pool, database_url
-from analytics_service.database.failures import FAILURES, Failure, Reason, classify
-from analytics_service.database.migrate.steps import load
+from analytics_service.database.failures import FAILURES, Failure, FailureReason, classify
+from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.query import Query
-from analytics_service.database.schema import Schema, problem, schema_of
-from analytics_service.database.sessions import Borrowed, Sessions, answering, open_sessions
+from analytics_service.database.schema import problem, schema_of
+from analytics_service.database.sessions import Borrowed, Sessions, open_sessions, response_timeout
+from analytics_service.database.state import DatabaseState
 from analytics_service.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable, QueryTimeout, SchemaIncompatible
 from analytics_service.settings import Settings
 
 _log = structlog.get_logger(__name__)
-_CHECK_SECONDS = 15.0
-_LOOK_SECONDS = 10.0
+_CHECK_INTERVAL_SECONDS = 15.0
+_CHECK_TIMEOUT_SECONDS = 10.0
 """A server that has gone without a word is not waited for."""
-_LONGEST_PAUSE_SECONDS = 10.0
-_PAUSES = (0.005, 0.02, 0.0)
-"""Seconds after which a condition is asked for again: what it waits for takes a moment, or long."""
-_CONDITION_SECONDS = 1.0
-"""To wait for a connection and to ask: whoever takes longer is not waited for, since another can answer."""
-_WAITING_PER_CONNECTION = 20
-"""Who would wait behind more than these is told so at once: the deadline would pass anyway."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """What readiness is decided by."""
-
-    connected_once: bool = False
-    reachable: bool = False
-    """As of the last attempt to connect or look at the schema."""
-    schema: Schema | None = None
-    problem: str | None = "not connected yet"
-    """One line for people, without secrets; None when queries can be answered."""
-
-    @property
-    def ready(self) -> bool:
-        """Was connected once, and the schema is one that this release can serve. A pause of the database keeps it."""
-        return self.connected_once and self.schema is not None and self.schema_problem is None
-
-    schema_problem: str | None = None
+_MIN_PAUSE_SECONDS = 0.25
+_MAX_PAUSE_SECONDS = 10.0
+_CONDITION_PAUSES_SECONDS = (0.005, 0.02, 0.0)
+"""Before a condition is asked for again: it becomes true within a moment, or not for long."""
+_CONDITION_TIMEOUT_SECONDS = 1.0
+"""To get a connection and to ask for the condition: another server can answer instead."""
+_MAX_WAITING_PER_CONNECTION = 20
+"""A query behind more than these is refused at once: its deadline would pass while it waits."""
 
 
 class Database:
@@ -60,30 +49,29 @@ class Database:
         waited: Callable[[float], None] = lambda _seconds: None,
         setting: str = "DATABASE_URL",
     ) -> None:
-        """`setting` is what people are told to look at."""
-        self.state = State()
+        """`setting` is the one that messages name; `waited` gets the seconds of each wait for a connection."""
+        self.state = DatabaseState()
         self._setting = setting
         self._acquire_seconds = acquire_seconds
-        self._target = load()[-1].number
         self._sessions: Sessions | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._maintenance: asyncio.Task[None] | None = None
         self._url = ""
         self._waited = waited
         self.waiting = 0
         """Queries that have no connection yet."""
-        self._most_waiting = 0
+        self._max_waiting = 0
 
     async def connect(self, settings: Settings) -> None:
         """Starts to connect and returns at once: `state` says when the database is there."""
         self._url = database_url(settings)
-        self._most_waiting = settings.database_pool_size * _WAITING_PER_CONNECTION
-        self._keeper = asyncio.create_task(self._keep(settings))
+        self._max_waiting = settings.database_pool_size * _MAX_WAITING_PER_CONNECTION
+        self._maintenance = asyncio.create_task(self._maintain(settings))
 
     async def close(self) -> None:
         """Ends the background work and the connections; queries that still run are cancelled."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait({self._keeper})
+        if self._maintenance is not None:
+            self._maintenance.cancel()
+            await asyncio.wait({self._maintenance})
         if self._sessions is not None:
             try:
                 await asyncio.wait_for(self._sessions.pool.close(), timeout=5)
@@ -98,28 +86,28 @@ class Database:
         async with self._connection(timeout, query) as (connection, left):
             return await connection.fetch(query.sql, *query.args, timeout=left)
 
-    async def fetch_once(
+    async def fetch_when(
         self,
         condition: Query,
         query: Query,
         *,
         timeout: float,  # noqa: ASYNC109 - as above
     ) -> list[asyncpg.Record] | None:
-        """The rows of `query`, asked once `condition` is true in the same session; None where it is not soon."""
+        """The rows of `query`, read once `condition` is true in the same session; None where it is not soon."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
-        met = False
+        is_met = False
         try:
-            async with self._connection(min(timeout, _CONDITION_SECONDS), query) as (connection, left):
-                async with answering(connection, left):
-                    met = await _becomes_true(connection, condition)
-                if not met:
+            async with self._connection(min(timeout, _CONDITION_TIMEOUT_SECONDS), query) as (connection, left):
+                async with response_timeout(connection, left):
+                    is_met = await _becomes_true(connection, condition)
+                if not is_met:
                     return None
                 return await connection.fetch(query.sql, *query.args, timeout=max(until - loop.time(), 0))
         except QueryTimeout as error:
-            if met:
+            if is_met:
                 raise
-            raise DatabaseUnavailable(f"no answer within {_CONDITION_SECONDS:g} s") from error
+            raise DatabaseUnavailable(f"no answer within {_CONDITION_TIMEOUT_SECONDS:g} s") from error
 
     async def fetch_value(self, query: Query, *, timeout: float | None = None) -> object:  # noqa: ASYNC109 - as above
         """The first column of the first row, or None."""
@@ -128,7 +116,7 @@ class Database:
             return value
 
     def connections(self) -> tuple[int, int]:
-        """How many are in use, and how many are idle."""
+        """The numbers of connections in use, and of idle ones."""
         if self._sessions is None:
             return 0, 0
         idle = self._sessions.pool.get_idle_size()
@@ -138,14 +126,14 @@ class Database:
     async def _connection(
         self, seconds: float | None, query: Query | None = None
     ) -> AsyncIterator[tuple[Borrowed, float | None]]:
-        """A connection, and what is left of the seconds. asyncpg itself repeats a statement whose plan went stale."""
+        """A connection, and the seconds that are left. asyncpg itself repeats a statement whose plan went stale."""
         loop = asyncio.get_running_loop()
         until = None if seconds is None else loop.time() + seconds
         sessions, connection = await self._acquire(seconds)
         try:
             async with contextlib.AsyncExitStack() as stack:
                 if (first := sessions.settings_for(query)) is not None:
-                    async with answering(connection, None if until is None else max(until - loop.time(), 0)):
+                    async with response_timeout(connection, None if until is None else max(until - loop.time(), 0)):
                         await stack.enter_async_context(sessions.session(connection, first))
                 yield connection, None if until is None else max(until - loop.time(), 0)
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
@@ -161,7 +149,7 @@ class Database:
     async def _acquire(self, seconds: float | None) -> tuple[Sessions, Borrowed]:
         if self._sessions is None:
             raise DatabaseUnavailable(self.state.problem or "not connected")
-        if self.waiting >= self._most_waiting:
+        if self.waiting >= self._max_waiting:
             raise DatabaseBusy(f"{self.waiting} queries wait for a connection already")
         self.waiting += 1
         started = time.perf_counter()
@@ -171,7 +159,7 @@ class Database:
         except TimeoutError as error:
             raise DatabaseBusy(f"no connection became free within {longest:g} s") from error
         except FAILURES as error:  # whatever the reason: there is no connection
-            raise self._lost(self._classified(error)) from error
+            raise self._disconnected(self._classified(error)) from error
         finally:
             self.waiting -= 1
             self._waited(time.perf_counter() - started)
@@ -184,12 +172,12 @@ class Database:
         failure = self._classified(error)
         if isinstance(error, asyncpg.SerializationError):  # of statements that only read: a replica's replay needs it
             return DatabaseBusy(failure.message)
-        if failure.reason in {Reason.UNREACHABLE, Reason.AUTHENTICATION}:
-            return self._lost(failure)
+        if failure.reason in {FailureReason.UNREACHABLE, FailureReason.AUTHENTICATION}:
+            return self._disconnected(failure)
         _log.error("DATABASE_QUERY_FAILED", reason=failure.reason.value, cause=failure.message)
         return DatabaseError(failure.message)
 
-    def _lost(self, failure: Failure) -> DatabaseUnavailable:
+    def _disconnected(self, failure: Failure) -> DatabaseUnavailable:
         self._note(failure)
         return DatabaseUnavailable(failure.message)
 
@@ -197,52 +185,54 @@ class Database:
         _log.warning("DATABASE_CONNECTION_FAILED", reason=failure.reason.value, cause=failure.message)
         self.state = replace(self.state, reachable=False, problem=failure.message)
 
-    async def _keep(self, settings: Settings) -> None:
-        """Connects with growing pauses, then looks again and again whether the schema can be served from."""
-        pause = 0.25
+    async def _maintain(self, settings: Settings) -> None:
+        """Connects with growing pauses, then checks again and again whether the schema can be served from."""
+        pause = _MIN_PAUSE_SECONDS
         while True:
             try:
                 if self._sessions is None:
                     self._sessions = await open_sessions(settings)
-                await self._look()
+                await self._check_schema()
             except FAILURES as error:
                 self._note(self._classified(error))
             if self.state.problem is None:
-                pause = 0.25
-                await asyncio.sleep(_CHECK_SECONDS)
+                pause = _MIN_PAUSE_SECONDS
+                await asyncio.sleep(_CHECK_INTERVAL_SECONDS)
             else:
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
-    async def _look(self) -> None:
+    async def _check_schema(self) -> None:
         sessions = self._sessions
-        if sessions is None or _all_work(sessions.pool):
-            return  # there is no doubt that the database is there
+        if sessions is None or _all_in_use(sessions.pool):
+            return  # queries run: the database is there, and a check would only wait behind them
         try:
             async with (
-                asyncio.timeout(_LOOK_SECONDS),
+                asyncio.timeout(_CHECK_TIMEOUT_SECONDS),
                 sessions.pool.acquire(timeout=self._acquire_seconds) as connection,
                 sessions.session(connection, sessions.settings_for(None)),
             ):
                 schema = await schema_of(connection)
         except TimeoutError:
-            if _all_work(sessions.pool):
+            if _all_in_use(sessions.pool):
                 return
             raise
-        wrong = problem(schema, self._target)
-        if wrong is not None and wrong != self.state.problem:
-            _log.warning("DATABASE_SCHEMA_INCOMPATIBLE", cause=wrong)
-        self.state = State(connected_once=True, reachable=True, schema=schema, problem=wrong, schema_problem=wrong)
+        outdated = problem(schema, schema_version())
+        if outdated is not None and outdated != self.state.problem:
+            _log.warning("DATABASE_SCHEMA_INCOMPATIBLE", cause=outdated)
+        self.state = DatabaseState(
+            connected_once=True, reachable=True, schema=schema, problem=outdated, schema_problem=outdated
+        )
 
 
 async def _becomes_true(connection: Borrowed, condition: Query) -> bool:
-    for pause in _PAUSES:
+    for pause in _CONDITION_PAUSES_SECONDS:
         if await connection.fetchval(condition.sql, *condition.args):
             return True
         await asyncio.sleep(pause)
     return False
 
 
-def _all_work(pool: Pool) -> bool:
+def _all_in_use(pool: Pool) -> bool:
     """Whether every connection that the pool may have is there and in use."""
     return pool.get_size() == pool.get_max_size() and pool.get_idle_size() == 0

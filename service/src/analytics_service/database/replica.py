@@ -1,8 +1,13 @@
 """Reads from a replica, where it can be proved that it has every row that the answer's version stands for.
 
-The version of an organisation's rows is read from the primary, with the place in its log (LSN) that it is of. Whatever
-is kept under that version may be computed wherever the log has been replayed up to there: asked in the same session,
-before the answer's statement, which then has one snapshot of the replica alone. Everything else is the primary's.
+The version of an organisation's rows is read from the primary together with the position in its log (LSN). An answer
+that is cached under that version may be computed on any server that has replayed the log up to that position. The
+replica is asked whether it has in the session of the answer's statement and before it, so that the statement's snapshot
+is never older than what was proved. Whatever cannot be proved is read from the primary.
+
+Beside that the replica is checked twice a second: whether it follows this primary, and how far behind it is. The lag is
+a time and not a number of bytes: the primary's position is sampled with the clock, and the lag counts from the first
+sample that the replica has not replayed yet.
 """
 
 import asyncio
@@ -15,112 +20,112 @@ from typing import Final
 import asyncpg
 import structlog
 
-from analytics_service.database.lsn import WRITTEN
+from analytics_service.database.lsn import WRITE_LSN
 from analytics_service.database.pool import Database
 from analytics_service.database.query import Query
 from analytics_service.errors import DatabaseBusy, DatabaseError, QueryTimeout
 from analytics_service.settings import Settings
 
-_LOOK_SECONDS: Final = 0.5
-_ANSWERS_SECONDS: Final = 2.0
-"""Within which a look is answered by a server that works."""
-_REMEMBERED: Final = 600
-"""Places of the primary's log, for how far back the replica's is looked up among them."""
+_CHECK_INTERVAL_SECONDS: Final = 0.5
+_CHECK_TIMEOUT_SECONDS: Final = 2.0
+"""A server that works answers sooner."""
+_MAX_SAMPLES: Final = 600
+"""Of the primary's LSN: a lag of up to five minutes is measured, a longer one is at least that long."""
 READONLY_URL: Final = "DATABASE_READONLY_URL"
-_TELLS: Final = "has_function_privilege('pg_control_system()', 'EXECUTE') AS tells"
-"""Whether we may ask for the server's identity; a statement that asks is refused as a whole where we may not."""
+_MAY_IDENTIFY: Final = "has_function_privilege('pg_control_system()', 'EXECUTE') AS may_identify"
+"""Whether our role may ask for the server's identity; without the privilege the whole statement would be refused."""
 _IDENTITY: Final = Query(sql="SELECT system_identifier FROM pg_control_system()")
-_WRITTEN: Final = Query(
+_PRIMARY: Final = Query(
     sql=f"""
-SELECT {WRITTEN} AS written, {_TELLS}
+SELECT {WRITE_LSN} AS written, {_MAY_IDENTIFY}
 WHERE NOT pg_is_in_recovery()"""
 )
-_REPLAYED: Final = Query(
+_STANDBY: Final = Query(
     sql=f"""
-SELECT pg_is_in_recovery() AS follows, (pg_last_wal_replay_lsn() - '0/0')::bigint AS replayed, {_TELLS}"""
+SELECT pg_is_in_recovery() AS in_recovery, (pg_last_wal_replay_lsn() - '0/0')::bigint AS replayed, {_MAY_IDENTIFY}"""
 )
-_HAS: Final = "SELECT pg_is_in_recovery() AND (pg_last_wal_replay_lsn() - '0/0')::bigint >= $1"
+_HAS_REPLAYED: Final = "SELECT pg_is_in_recovery() AND (pg_last_wal_replay_lsn() - '0/0')::bigint >= $1"
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass
 class Replica:
-    """Follows `primary`; `problem` says why it is not asked."""
+    """A standby of `primary`; `problem` says why it is not asked, None when it is."""
 
     primary: Database
     database: Database
     max_lag: float
     """Seconds."""
     clock: Callable[[], float] = time.monotonic
-    problem: str | None = "not looked at yet"
+    problem: str | None = "not checked yet"
     lag: float = float("inf")
-    """Seconds, by the primary's log: for how long it has had what the replica has not."""
+    """Seconds for which the primary has had rows that the replica has not replayed."""
 
     def __post_init__(self) -> None:
-        self._written: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
-        self._keeper: asyncio.Task[None] | None = None
+        self._samples: deque[tuple[float, int]] = deque(maxlen=_MAX_SAMPLES)
+        self._checks: asyncio.Task[None] | None = None
 
     async def connect(self, settings: Settings) -> None:
         await self.database.connect(settings)
-        self._keeper = asyncio.create_task(self._keep())
+        self._checks = asyncio.create_task(self._check_forever())
 
     async def close(self) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait({self._keeper})
+        if self._checks is not None:
+            self._checks.cancel()
+            await asyncio.wait({self._checks})
         await self.database.close()
 
-    async def fetch(self, query: Query, *, since: int, timeout: float) -> list[asyncpg.Record] | None:  # noqa: ASYNC109 - as Database.fetch
-        """The rows as of `since` in the primary's log, or later; None where the replica cannot give them."""
+    async def fetch(self, query: Query, *, lsn: int, timeout: float) -> list[asyncpg.Record] | None:  # noqa: ASYNC109 - as Database.fetch
+        """The rows as of `lsn` in the primary's log, or later; None where the replica cannot give them."""
         if self.problem is not None:
             return None
         try:
-            return await self.database.fetch_once(Query(sql=_HAS, args=(since,)), query, timeout=timeout)
+            return await self.database.fetch_when(Query(sql=_HAS_REPLAYED, args=(lsn,)), query, timeout=timeout)
         except DatabaseBusy:
-            return None  # which says nothing of the next one
+            return None  # a full pool says nothing of the next statement
         except QueryTimeout:
-            raise  # of the request's time nothing is left for another
+            raise  # no time is left for the primary
         except DatabaseError as error:
             self._judge(f"it failed: {error}")
             return None
 
-    async def _keep(self) -> None:
+    async def _check_forever(self) -> None:
         while True:
             try:
-                self._judge(await self._look())
+                self._judge(await self._check())
             except DatabaseError as error:
                 self._judge(str(error))
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_CHECK_INTERVAL_SECONDS)
 
-    async def _look(self) -> str | None:
-        """What is wrong with it."""
+    async def _check(self) -> str | None:
+        """The reason why the replica is not asked, as of now; None when it may be."""
         state = self.database.state
         if not state.ready:
             return state.problem or "not connected"
-        asked = self.clock()
+        sampled_at = self.clock()  # before the question, so that the lag is never understated
         try:
-            ours = await self.primary.fetch(_WRITTEN, timeout=_ANSWERS_SECONDS)
+            rows = await self.primary.fetch(_PRIMARY, timeout=_CHECK_TIMEOUT_SECONDS)
         except DatabaseBusy:
-            return self.problem  # each answer is proved by itself
-        if not ours:
+            return self.problem  # unchanged: each answer is proved by itself
+        if not rows:
             return "the primary is in recovery itself"
-        self._written.append((asked, ours[0]["written"]))
-        (theirs,) = await self.database.fetch(_REPLAYED, timeout=_ANSWERS_SECONDS)
-        if ours[0]["tells"] and theirs["tells"]:
-            identities = [
-                await each.fetch_value(_IDENTITY, timeout=_ANSWERS_SECONDS) for each in (self.primary, self.database)
-            ]
+        (primary,) = rows
+        self._samples.append((sampled_at, primary["written"]))
+        (standby,) = await self.database.fetch(_STANDBY, timeout=_CHECK_TIMEOUT_SECONDS)
+        if primary["may_identify"] and standby["may_identify"]:
+            servers = (self.primary, self.database)
+            identities = [await each.fetch_value(_IDENTITY, timeout=_CHECK_TIMEOUT_SECONDS) for each in servers]
             if len(set(identities)) > 1:
                 return f"{READONLY_URL} names a replica of another server"
-        if not theirs["follows"]:
+        if not standby["in_recovery"]:
             return f"{READONLY_URL} names a server that follows no other"
-        self.lag = self._behind(theirs["replayed"])
+        self.lag = self._lag(standby["replayed"])
         return None if self.lag <= self.max_lag else f"it is {self.lag:.1f} s behind"
 
-    def _behind(self, replayed: int) -> float:
-        """From when the primary first had more than was replayed."""
-        missing = next((at for at, written in self._written if written > replayed), None)
+    def _lag(self, replayed: int) -> float:
+        """Seconds since the first sample of the primary that is beyond `replayed`."""
+        missing = next((at for at, written in self._samples if written > replayed), None)
         return 0.0 if missing is None else self.clock() - missing
 
     def _judge(self, problem: str | None) -> None:
@@ -133,17 +138,17 @@ class Replica:
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """Where answers' statements go."""
+    """Sends answers' statements to the replica where it can be proved to have their rows, else to the primary."""
 
     primary: Database
     replica: Replica | None = None
     count: Callable[[str], None] = lambda _server: None
 
-    async def fetch(self, query: Query, *, since: int | None, timeout: float) -> list[asyncpg.Record]:  # noqa: ASYNC109 - as Database.fetch
-        """The rows as of `since`, or later; what the replica does not answer, the primary does in what time is left."""
-        if self.replica is not None and since is not None:
+    async def fetch(self, query: Query, *, lsn: int | None, timeout: float) -> list[asyncpg.Record]:  # noqa: ASYNC109 - as Database.fetch
+        """The rows as of `lsn`, or later: from the replica if it can, else from the primary in the time left."""
+        if self.replica is not None and lsn is not None:
             started = time.monotonic()
-            if (rows := await self.replica.fetch(query, since=since, timeout=timeout)) is not None:
+            if (rows := await self.replica.fetch(query, lsn=lsn, timeout=timeout)) is not None:
                 self.count("replica")
                 return rows
             timeout = max(timeout - (time.monotonic() - started), 0)

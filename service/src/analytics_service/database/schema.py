@@ -1,10 +1,10 @@
-"""Whether this release can serve from a schema. `problem` is pure."""
+"""Compatibility of this release with the schema of a database. `problem` is pure."""
 
 from dataclasses import dataclass
 
 from analytics_service.database import edition
 from analytics_service.database.connect import Connection
-from analytics_service.database.edition import Edition, Lost
+from analytics_service.database.edition import Edition, LicenceProblem
 from analytics_service.database.migrate import journal
 
 
@@ -15,7 +15,7 @@ class Schema:
     version: int
     min_compatible_schema: int
     edition: Edition = Edition.POSTGRESQL
-    lost: Lost | None = None
+    licence_problem: LicenceProblem | None = None
 
 
 async def schema_of(connection: Connection) -> Schema:
@@ -26,14 +26,14 @@ async def schema_of(connection: Connection) -> Schema:
         version=history.version,
         min_compatible_schema=history.min_compatible_schema,
         edition=server.edition,
-        lost=server.lost,
+        licence_problem=server.licence_problem,
     )
 
 
 def problem(schema: Schema, target: int, *, writes: bool = False) -> str | None:
-    """What keeps a release that knows schema `target` from serving, or from writing, with the cure."""
-    if schema.lost is not None and (writes or schema.lost.hides_rows):
-        return schema.lost.problem
+    """The reason, with its cure, why a release that knows schema `target` cannot serve or write; None when it can."""
+    if schema.licence_problem is not None and (writes or schema.licence_problem.hides_rows):
+        return schema.licence_problem.message
     if schema.version < target:
         return f"the database has schema {schema.version}, this release needs {target}: run analytics-service migrate"
     if target < schema.min_compatible_schema:

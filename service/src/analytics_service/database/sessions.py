@@ -1,4 +1,4 @@
-"""The pool of the service, and what holds in its sessions, also behind a pooler that shares them among clients.
+"""The pool of the service and the settings of its sessions, also behind a pooler that shares them among clients.
 
 PgBouncer in transaction mode gives a server's session to whoever has a transaction to run. So a statement that was
 prepared, and whatever was set, may belong to somebody else a moment later; and it refuses settings at the start of a
@@ -25,11 +25,11 @@ from analytics_service.database.query import Query
 from analytics_service.settings import Settings
 
 Borrowed: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-ONE_PLAN: Final = {"plan_cache_mode": "force_generic_plan"}
+GENERIC_PLAN: Final = {"plan_cache_mode": "force_generic_plan"}
 """A statement is planned once for all values. Planned for its values, one over rollups takes three times as long as it
 runs, and the more rows raw has, the more the server prefers that: it counts partitions that are hardly ever read."""
-_FOR_ITS_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
-_KEPT_STATEMENTS: Final = 32
+_CUSTOM_PLAN: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
+_STATEMENT_CACHE_SIZE: Final = 32
 """Of one connection: a plan over the partitions of three months takes 3 MB of the server's memory."""
 
 
@@ -41,10 +41,10 @@ class Sessions:
     settings: dict[str, str]
 
     def settings_for(self, query: Query | None) -> str | None:
-        """The statement that has to come first, in `session`; None where nothing has to."""
+        """The statement that `session` has to begin with; None where none is needed."""
         if self.shared:
             return "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in self.settings.items())
-        return _FOR_ITS_VALUES if query is not None and query.searches else None
+        return _CUSTOM_PLAN if query is not None and query.searches else None
 
     @contextlib.asynccontextmanager
     async def session(self, connection: Borrowed, first: str | None) -> AsyncIterator[Borrowed]:
@@ -60,8 +60,8 @@ class Sessions:
 
 
 @contextlib.asynccontextmanager
-async def answering(connection: Borrowed, seconds: float | None) -> AsyncIterator[None]:
-    """Gives up a connection whose server says nothing for so long: its release would wait for an answer as well."""
+async def response_timeout(connection: Borrowed, seconds: float | None) -> AsyncIterator[None]:
+    """Drops a connection whose server is silent for so long: to give it back to the pool would wait for it as well."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -74,20 +74,20 @@ async def open_sessions(settings: Settings) -> Sessions:
     """A pool whose sessions have a statement timeout from the start, and keep the plans of their statements."""
     set_to = SETTINGS | {"statement_timeout": str(settings.database_statement_timeout_seconds * 1000)}
     url, size = database_url(settings), settings.database_pool_size
-    shared = await _asks_a_pooler(url, set_to | ONE_PLAN)
+    shared = await _is_pooler(url, set_to | GENERIC_PLAN)
     pool = await asyncpg.create_pool(
         url,
         min_size=min(settings.database_min_connections, size),
         max_size=size,
         timeout=CONNECT_SECONDS,
-        reset=_as_it_is,
-        server_settings={"application_name": application_name("service"), **({} if shared else set_to | ONE_PLAN)},
-        statement_cache_size=0 if shared else _KEPT_STATEMENTS,
+        reset=_no_reset,
+        server_settings={"application_name": application_name("service"), **({} if shared else set_to | GENERIC_PLAN)},
+        statement_cache_size=0 if shared else _STATEMENT_CACHE_SIZE,
     )
     return Sessions(pool, shared, set_to)
 
 
-async def _asks_a_pooler(url: str, set_to: dict[str, str]) -> bool:
+async def _is_pooler(url: str, set_to: dict[str, str]) -> bool:
     """Whether a pooler answers: it refuses our settings, or gives us sessions of the server that it may share."""
     named = {"application_name": application_name("service"), **set_to}
     try:
@@ -100,5 +100,5 @@ async def _asks_a_pooler(url: str, set_to: dict[str, str]) -> bool:
         await connection.close(timeout=CONNECT_SECONDS)
 
 
-async def _as_it_is(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _no_reset(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Our statements leave nothing behind in a session, and to reset it would be one more question to the server."""

@@ -28,7 +28,7 @@ async def ask(session: aiohttp.ClientSession, question: Question) -> Any:
 
 
 async def show(base_url: str, token: str, console: Console) -> None:
-    """Prints a table for each question of the tour."""
+    """Prints a table for each question of the demonstration."""
     headers = {"Authorization": f"Bearer {token}"}
     timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(base_url, headers=headers, timeout=timeout) as session:
@@ -42,9 +42,9 @@ def table(question: Question, data: Any) -> Table:
     rows = question.rows(data)
     rendered = Table(title=question.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for number, column in enumerate(question.columns):
-        words = column.startswith(("model", "project"))
+        is_text = column.startswith(("model", "project"))
         cells = [*(row[number] for row in rows), *column.split()]
-        rendered.add_column(column, justify="left" if words else "right", width=max(map(len, cells)))
+        rendered.add_column(column, justify="left" if is_text else "right", width=max(map(len, cells)))
     for row in rows:
         rendered.add_row(*row)
     return rendered

@@ -1,4 +1,4 @@
-"""The questions of the tour, each a request and the table that its answer becomes. Pure.
+"""The questions of the demonstration, each a request and the table that its answer becomes. Pure.
 
 To ask another: write a function from the answer's `data` to rows, and add a Question to QUESTIONS.
 """
@@ -11,12 +11,12 @@ from typing import Any
 
 from analytics_service.demo.samples import END, START
 
-Row = tuple[str, ...]
+TableRow = tuple[str, ...]
 
 MODEL = "model (assumed)"
 COST = "cost USD (assumed)"
 RANGE = {"from": START.isoformat(), "to": END.isoformat()}
-BUSIEST = 12
+BUSIEST_MINUTES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Question:
     path: str
     parameters: Mapping[str, str]
     columns: tuple[str, ...]
-    rows: Callable[[Any], Sequence[Row]]
+    rows: Callable[[Any], Sequence[TableRow]]
 
 
 def number(value: Decimal | int) -> str:
@@ -35,21 +35,21 @@ def number(value: Decimal | int) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,f}"
 
 
-def _per_model(data: Any) -> list[Row]:
+def _per_model(data: Any) -> list[TableRow]:
     points = data["data"]
     rows = [(p["model"], *(number(p[name]) for name in _COUNTS), number(p["total_cost"])) for p in points]
     totals = [sum(p[name] for p in points) for name in (*_COUNTS, "total_cost")]
     return [*sorted(rows), ("all", *map(number, totals))]
 
 
-def _per_minute(data: Any) -> list[Row]:
+def _per_minute(data: Any) -> list[TableRow]:
     minutes: dict[str, dict[str, Any]] = defaultdict(lambda: {"requests": {}, "tokens": 0, "cost": Decimal(0)})
     for point in data["data"]:
         minute = minutes[point["timestamp"]]
         minute["requests"][point["model"]] = point["request_count"]
         minute["tokens"] += point["total_tokens"]
         minute["cost"] += point["total_cost"]
-    busiest = sorted(minutes.items(), key=lambda item: (-sum(item[1]["requests"].values()), item[0]))[:BUSIEST]
+    busiest = sorted(minutes.items(), key=lambda item: (-sum(item[1]["requests"].values()), item[0]))[:BUSIEST_MINUTES]
     return [
         (
             timestamp[11:16],
@@ -61,7 +61,7 @@ def _per_minute(data: Any) -> list[Row]:
     ]
 
 
-def _traces(data: Any) -> list[Row]:
+def _traces(data: Any) -> list[TableRow]:
     return [
         (
             trace["ts"][11:19],
@@ -75,7 +75,7 @@ def _traces(data: Any) -> list[Row]:
     ]
 
 
-def _costs(data: Any) -> list[Row]:
+def _costs(data: Any) -> list[TableRow]:
     overview = data["overview"]
     return [
         *((m["name"], number(m["requests"]), number(m["cost"]), f"{m['percentage']:.2f} %") for m in data["by_model"]),
@@ -88,7 +88,7 @@ _TRACE_COLUMNS = ("time UTC", "project", MODEL, "context tokens", "generated tok
 
 
 def _first(title: str, *, by: str) -> Question:
-    """The five requests that have most of something."""
+    """The five requests with the largest value of a field."""
     return Question(
         title=title,
         path="/api/v1/traces",
@@ -113,7 +113,7 @@ QUESTIONS = (
         rows=_per_model,
     ),
     Question(
-        title=f"Which were the {BUSIEST} busiest minutes?",
+        title=f"Which were the {BUSIEST_MINUTES} busiest minutes?",
         path="/api/v1/metrics",
         parameters={
             **RANGE,

@@ -1,4 +1,4 @@
-"""The real requests that ship with the service, and what is assumed of them."""
+"""The real requests that ship with the service, and the provider and model that are assumed for them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

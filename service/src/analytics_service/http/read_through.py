@@ -74,7 +74,7 @@ async def _compute(services: Services, context: RequestContext, question: Questi
     with context.timed("db"), services.metrics.queries.labels(endpoint.name).time():
         left = max(services.statement_seconds - context.elapsed, 0)
         place = services.versions.place(principal.organisation)
-        rows = await services.reader.fetch(endpoint.query(principal, params), since=place, timeout=left)
+        rows = await services.reader.fetch(endpoint.query(principal, params), lsn=place, timeout=left)
     answer = endpoint.answer(params, rows)
     now = datetime.now(UTC)
     page = envelope.pagination(services.cursors, principal, endpoint.path, params, answer.page)

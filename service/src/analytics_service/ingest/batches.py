@@ -9,11 +9,11 @@ from analytics_service.errors import UsageError
 from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.readers import Input, records
-from analytics_service.ingest.rows import BadRow, Origin, Row, row
+from analytics_service.ingest.rows import BadRow, Origin, SpanRow, row
 
-_SHOWN = 20
-_MOST_CHARACTERS = 16 * 2**20
-"""Of long texts in a batch: what keeps memory bounded when every row has megabytes."""
+_MAX_REPORTED = 20
+_MAX_BATCH_CHARACTERS = 16 * 2**20
+"""Of long texts in a batch: memory stays bounded when every row has megabytes."""
 _TEXTS = ("input_text", "output_text", "error_message", "attributes")
 
 
@@ -23,7 +23,7 @@ class OnError(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bad:
+class BadRecord:
     """A record that was not stored."""
 
     file: str
@@ -33,32 +33,32 @@ class Bad:
 
 @dataclass
 class Tally:
-    """What an import did so far."""
+    """The numbers of rows that an import has read and stored so far."""
 
     read: int = 0
     inserted: int = 0
     present: int = 0
     """Rows whose id was there already."""
     bad: int = 0
-    first_bad: list[Bad] = field(default_factory=list)
+    first_bad: list[BadRecord] = field(default_factory=list)
     prices: Prices = field(default_factory=Prices)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How files are read."""
+    """Options of reading files."""
 
     columns: Columns
     file_format: str = "auto"
     on_error: OnError = OnError.STOP
     batch_size: int = 8000
-    floor: datetime | None = None
-    """Rows before it are refused: their hour was added up for good."""
+    horizon: datetime | None = None
+    """Rows before it are refused: rollups of that time are not computed again."""
 
 
-def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[Row]]:
+def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[SpanRow]]:
     """The good rows of a file. A bad one is counted, or raises UsageError with file, line and reason."""
-    batch: list[Row] = []
+    batch: list[SpanRow] = []
     characters = 0
     for ordinal, record in enumerate(records(file, options.file_format, options.columns), start=1):
         tally.read += 1
@@ -66,25 +66,25 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
             if isinstance(record.fields, BadRow):
                 raise record.fields
             origin = Origin(name, ordinal)
-            made = row(record.fields, options.columns.base, origin, options.floor)
-            tally.prices.add(made)
+            span = row(record.fields, options.columns.base, origin, options.horizon)
+            tally.prices.add(span)
         except BadRow as error:
-            _note(Bad(file=file.name, line=record.line, reason=str(error)), options, tally)
+            _note(BadRecord(file=file.name, line=record.line, reason=str(error)), options, tally)
             continue
-        batch.append(made)
+        batch.append(span)
         for text in _TEXTS:
-            if text in made:
-                characters += len(made[text])
-        if len(batch) >= options.batch_size or characters > _MOST_CHARACTERS:
+            if text in span:
+                characters += len(span[text])
+        if len(batch) >= options.batch_size or characters > _MAX_BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
     if batch:
         yield batch
 
 
-def _note(bad: Bad, options: Options, tally: Tally) -> None:
+def _note(bad: BadRecord, options: Options, tally: Tally) -> None:
     tally.bad += 1
-    if len(tally.first_bad) < _SHOWN:
+    if len(tally.first_bad) < _MAX_REPORTED:
         tally.first_bad.append(bad)
     if options.on_error is OnError.STOP:
         raise UsageError(f"{bad.file}:{bad.line}: {bad.reason}")

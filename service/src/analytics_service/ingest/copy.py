@@ -12,7 +12,7 @@ from analytics_service.database.connect import Connection
 from analytics_service.ingest.text import Text
 
 _ENSURE = "SELECT ensure_partitions($1, $2)"
-_MOST_DAYS = 16  # of one hour each, these are 384 partitions: a call makes at most 400
+_MAX_DAYS_PER_CALL = 16  # of one hour each, these are 384 partitions: a call makes at most 400
 _MICROSECOND = timedelta(microseconds=1)
 _STAGING = """
 CREATE TEMP TABLE IF NOT EXISTS traces_staging ON COMMIT DELETE ROWS AS SELECT * FROM traces WITH NO DATA
@@ -26,7 +26,7 @@ SELECT {columns} FROM pg_temp.traces_staging ORDER BY ctid ON CONFLICT DO NOTHIN
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What became of a batch."""
+    """The numbers of rows of a batch that were inserted, and that were present already."""
 
     inserted: int
     present: int
@@ -61,11 +61,11 @@ class Writer:
         return int(status.rsplit(" ", 1)[1])
 
     async def _copy(self, text: Text, schema: str, table: str) -> None:
-        async def whole() -> AsyncIterator[bytes]:
+        async def data() -> AsyncIterator[bytes]:
             yield text.data
 
         await self._connection.copy_to_table(
-            table, schema_name=schema, source=whole(), columns=text.columns, format="text"
+            table, schema_name=schema, source=data(), columns=text.columns, format="text"
         )
 
     async def _ensure(self, days: AbstractSet[date]) -> None:
@@ -77,14 +77,14 @@ class Writer:
 
 
 def runs(days: Iterable[date]) -> list[tuple[date, date]]:
-    """The days as first and last of each run of days that follow one another, at most _MOST_DAYS of them."""
-    found: list[tuple[date, date]] = []
+    """The days as first and last of each run of days that follow one another, at most _MAX_DAYS_PER_CALL of them."""
+    ranges: list[tuple[date, date]] = []
     for day in sorted(days):
-        if found and day - found[-1][1] == timedelta(days=1) and (day - found[-1][0]).days < _MOST_DAYS:
-            found[-1] = (found[-1][0], day)
+        if ranges and day - ranges[-1][1] == timedelta(days=1) and (day - ranges[-1][0]).days < _MAX_DAYS_PER_CALL:
+            ranges[-1] = (ranges[-1][0], day)
         else:
-            found.append((day, day))
-    return found
+            ranges.append((day, day))
+    return ranges
 
 
 def _midnight(day: date) -> datetime:

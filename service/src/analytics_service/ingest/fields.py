@@ -23,14 +23,14 @@ class Field:
 
 
 _NAME = values.text(256)
-_KEY = values.text(256, least=1)
-_WORD = values.repeated(_NAME)
-_COUNT = values.repeated(values.count)
+_KEY = values.text(256, min_bytes=1)
+_WORD = values.cached(_NAME)
+_COUNT = values.cached(values.count)
 _LONG = values.text(4 * 2**20)
 _MS, _SECOND, _NS = Decimal(1000), Decimal(1_000_000), Decimal("0.001")
 
 _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
-    "org_id": (values.repeated(_KEY), ("organisation", "organization", "org", "tenant", "tenant_id")),
+    "org_id": (values.cached(_KEY), ("organisation", "organization", "org", "tenant", "tenant_id")),
     "project_id": (_WORD, ("project",)),
     "trace_id": (_KEY, ("trace",)),
     "span_id": (_KEY, ("span",)),
@@ -42,9 +42,9 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "provider": (_WORD, ()),
     "model": (_WORD, ("model_name",)),
     "environment": (_WORD, ("env",)),
-    "status_code": (values.repeated(values.status), ("status",)),
+    "status_code": (values.cached(values.status), ("status",)),
     "error_message": (values.text(65_536), ("error",)),
-    "is_request": (values.repeated(values.truth), ()),
+    "is_request": (values.cached(values.boolean), ()),
     "input_text": (_LONG, ("input", "prompt")),
     "output_text": (_LONG, ("output", "completion")),
     "prompt_tokens": (_COUNT, ("input_tokens", "context_tokens")),
@@ -95,10 +95,10 @@ def _all() -> Mapping[str, Field]:
 FIELDS: Final = _all()
 
 
-def field(name: str, *, asked_by: str) -> Field:
+def field(name: str, *, option: str) -> Field:
     """The field of that name, in any case of letters; UsageError lists all of them."""
-    found = FIELDS.get(name.strip().lower())
-    if found is None:
+    known = FIELDS.get(name.strip().lower())
+    if known is None:
         units = "; durations also in _ms, _s and _ns"
-        raise UsageError(f"{asked_by}: there is no field {name!r}; fields are {', '.join(COLUMNS)}{units}")
-    return found
+        raise UsageError(f"{option}: there is no field {name!r}; fields are {', '.join(COLUMNS)}{units}")
+    return known

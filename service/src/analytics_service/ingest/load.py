@@ -10,8 +10,8 @@ from analytics_service.database.connect import Connection
 from analytics_service.errors import UsageError
 from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.copy import Writer
-from analytics_service.ingest.readers import STDIN, Input, opened, source_name
-from analytics_service.ingest.text import encoded
+from analytics_service.ingest.readers import STDIN, Input, open_input, source_name
+from analytics_service.ingest.text import encode
 
 Report: TypeAlias = Callable[[Input, Tally], None]
 """Called after every batch."""
@@ -40,10 +40,10 @@ def sources(paths: Sequence[str], name: str | None) -> list[Source]:
     return [Source(path=path, name=each) for path, each in zip(paths, names, strict=True)]
 
 
-async def floor_of(connection: Connection) -> datetime | None:
-    """The moment before which rows are refused, if there is one."""
-    floor: datetime | None = await connection.fetchval("SELECT floor FROM rollup_floor WHERE isfinite(floor)")
-    return floor
+async def retention_horizon(connection: Connection) -> datetime | None:
+    """The moment before which rows are refused: the retention horizon of raw. None where no row has ended yet."""
+    horizon: datetime | None = await connection.fetchval("SELECT floor FROM rollup_floor WHERE isfinite(floor)")
+    return horizon
 
 
 async def load(connection: Connection, files: Sequence[Source], options: Options, tally: Tally, report: Report) -> None:
@@ -54,8 +54,8 @@ async def load(connection: Connection, files: Sequence[Source], options: Options
     """
     writer = Writer(connection)
     for source in files:
-        with opened(source.path) as file:
-            following = map(encoded, batches(file, source.name, options, tally))
+        with open_input(source.path) as file:
+            following = map(encode, batches(file, source.name, options, tally))
             batch = await asyncio.to_thread(next, following, None)
             while batch is not None:
                 reading = asyncio.create_task(asyncio.to_thread(next, following, None))
@@ -63,7 +63,7 @@ async def load(connection: Connection, files: Sequence[Source], options: Options
                     written = await writer.write(batch)
                 except BaseException:
                     await asyncio.wait({reading})  # the thread reads the file, which is closed on the way out
-                    reading.exception()  # of the two failures the database's is the one to tell
+                    reading.exception()  # of the two failures the database's is the one to report
                     raise
                 await asyncio.wait({reading})
                 tally.inserted += written.inserted

@@ -1,4 +1,4 @@
-"""How the columns of a file become fields: what --map, --set and --ignore say, and what a header leaves open. Pure."""
+"""The mapping of a file's columns to fields: by --map, --set and --ignore, else by the names in its header. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ALL = "*"
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """What is done with the columns of a file."""
+    """The mapping of the columns of a file, and the values of fields that it does not have."""
 
     mapped: Mapping[str, Field]
     """Column of the file to field."""
@@ -22,29 +22,29 @@ class Columns:
 
     def of(self, name: str) -> Field | None:
         """The field that a column fills, or None when it is to be ignored; KeyError when nothing says so."""
-        found = self.mapped.get(name)
-        if found is not None:
-            return found
+        field = self.mapped.get(name)
+        if field is not None:
+            return field
         if name in self.ignored:
             return None
-        found = FIELDS.get(name.strip().lower())
-        if found is None and ALL not in self.ignored:
+        field = FIELDS.get(name.strip().lower())
+        if field is None and ALL not in self.ignored:
             raise KeyError(name)
-        return found
+        return field
 
 
 def columns(maps: Iterable[str], sets: Iterable[str], ignored: Iterable[str]) -> Columns:
-    """What the arguments say; UsageError names the one that cannot be used."""
+    """The mapping that the arguments ask for; UsageError names the one that cannot be used."""
     mapped: dict[str, Field] = {}
     for argument in maps:
         column, name = _pair("--map", argument, "COLUMN=field")
         if column in mapped:
             raise UsageError(f"--map: column {column!r} is mapped twice")
-        mapped[column] = fields.field(name, asked_by="--map")
+        mapped[column] = fields.field(name, option="--map")
     base: dict[str, object] = {}
     for argument in sets:
         name, value = _pair("--set", argument, "field=value")
-        field = fields.field(name, asked_by="--set")
+        field = fields.field(name, option="--set")
         if field.column in base:
             raise UsageError(f"--set: {field.column} is set twice")
         try:
@@ -70,7 +70,7 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
     missing = [column for column in how.mapped if column not in header]
     if missing:
         raise UsageError(f"{file}: has no column {missing[0]!r}, which --map names; it has {', '.join(header)}")
-    found: dict[str, tuple[int, Field]] = {}
+    filled: dict[str, tuple[int, Field]] = {}
     for position, name in enumerate(header):
         try:
             field = how.of(name)
@@ -80,10 +80,10 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
             ) from None
         if field is None:
             continue
-        if field.column in found:
-            raise UsageError(f"{file}: two columns fill {field.column}: {header[found[field.column][0]]} and {name}")
-        found[field.column] = (position, field)
+        if field.column in filled:
+            raise UsageError(f"{file}: two columns fill {field.column}: {header[filled[field.column][0]]} and {name}")
+        filled[field.column] = (position, field)
     for needed, cure in (("org_id", "--set organisation=NAME"), ("ts", "--map COLUMN=ts")):
-        if needed not in found and needed not in how.base:
+        if needed not in filled and needed not in how.base:
             raise UsageError(f"{file}: no column gives {needed}: give {cure}")
-    return tuple(found.values())
+    return tuple(filled.values())

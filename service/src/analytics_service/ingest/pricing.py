@@ -1,4 +1,4 @@
-"""What a request cost, by the price list of the `genai-prices` package, in exact decimals. No network, no guess.
+"""The cost of a request by the price list of the `genai-prices` package, in exact decimals. No network, no guess.
 
 A model that the list does not know has no cost, and is counted. A request that came with its cost keeps it.
 """
@@ -13,7 +13,7 @@ import genai_prices
 from genai_prices import Usage
 from genai_prices.types import ModelInfo, ModelPrice, PriceCalculation, Provider
 
-from analytics_service.ingest.rows import BadRow, Row
+from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.ingest.values import COST_LIMIT
 
 VERSION: Final = f"genai-prices {genai_prices.__version__}"
@@ -30,7 +30,7 @@ class _Rates:
     prompt: Decimal
     completion: Decimal
     exact: bool
-    """What they are multiplied to has no more places than are kept."""
+    """Their products have no more decimal places than are stored."""
 
 
 @dataclass
@@ -43,14 +43,14 @@ class Prices:
     _models: dict[tuple[str, str], tuple[Provider, ModelInfo] | None] = field(default_factory=dict)
     _rates: dict[int, tuple[ModelPrice, _Rates | None]] = field(default_factory=dict)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: SpanRow) -> None:
         """Fills in the costs of a request that has tokens and a model and no cost of its own."""
         if not (row["is_request"] and row["model"] and "prompt_tokens" in row and "completion_tokens" in row):
             return
         if "total_cost_usd" in row or "prompt_cost_usd" in row or "completion_cost_usd" in row:
             return
-        found = self._model(row["provider"], row["model"], row["ts"])
-        costs = self._costs(found, row) if found is not None else None
+        priced = self._model(row["provider"], row["model"], row["ts"])
+        costs = self._costs(priced, row) if priced is not None else None
         if costs is None:
             self.unpriced[row["provider"], row["model"]] += 1
             return
@@ -74,8 +74,8 @@ class Prices:
                 self._models[key] = (found.provider, found.model)
         return self._models[key]
 
-    def _costs(self, found: tuple[Provider, ModelInfo], row: Row) -> tuple[Decimal, Decimal, Decimal] | None:
-        provider, model = found
+    def _costs(self, priced: tuple[Provider, ModelInfo], row: SpanRow) -> tuple[Decimal, Decimal, Decimal] | None:
+        provider, model = priced
         price = model.get_prices(row["ts"])
         rates = self._rates_of(price, provider, model, row["ts"]) if not row.get("cached_tokens") else None
         if rates is not None:
@@ -114,7 +114,7 @@ def _rates(price: ModelPrice, provider: Provider, model: ModelInfo, moment: date
     return _Rates(*each, exact=all(one == one.quantize(_PLACES, context=_CONTEXT) for one in each))
 
 
-def _computed(provider: Provider, model: ModelInfo, row: Row) -> PriceCalculation:
+def _computed(provider: Provider, model: ModelInfo, row: SpanRow) -> PriceCalculation:
     usage = Usage(
         input_tokens=row["prompt_tokens"],
         output_tokens=row["completion_tokens"],

@@ -1,6 +1,6 @@
 """Files as records: CSV and JSON lines, plain or gzipped, from a path or standard input, in bounded memory.
 
-What makes one record unusable is a BadRow in its place; what makes the rest of the file unusable is a UsageError.
+A record that cannot be used is a BadRow in its place; a UsageError ends a file that cannot be read any further.
 """
 
 import csv
@@ -20,7 +20,7 @@ from analytics_service.ingest.rows import BadRow, of_object
 from analytics_service.ingest.values import load_json
 
 STDIN = "-"
-_LONGEST_LINE = 16 * 2**20
+_MAX_LINE_BYTES = 16 * 2**20
 _BUFFER = 2**18
 _GZIP = b"\x1f\x8b"
 
@@ -42,15 +42,15 @@ class Input:
     stream: "io.BufferedReader[Any]"
     stored: "io.BufferedReader[Any]"
     size: int | None
-    """Of what is stored; None when it is not known, as for standard input."""
+    """Bytes of the stored file; None when it is not known, as for standard input."""
 
     def position(self) -> int:
-        """Bytes of what is stored that were read."""
+        """Bytes of the stored file that were read."""
         return self.stored.tell() if self.size is not None else 0
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Input]:
+def open_input(path: str) -> Iterator[Input]:
     """The file, or standard input for `-`; gzip is known by its first bytes, whatever the name says."""
     try:
         descriptor = io.FileIO(0, closefd=False) if path == STDIN else io.FileIO(path)
@@ -75,7 +75,7 @@ def _readable(name: str) -> Iterator[None]:
 
 
 def source_name(path: str) -> str:
-    """What ids are made from: the name of the file without its folder and `.gz`, so that both are the same source."""
+    """The name that ids are made from: the file's without folder and `.gz`, so that both forms are the same source."""
     return Path(path).name.removesuffix(".gz")
 
 
@@ -89,7 +89,7 @@ def records(file: Input, file_format: str, how: Columns) -> Iterator[Record]:
 
 
 def _csv(file: Input, how: Columns) -> Iterator[Record]:
-    csv.field_size_limit(_LONGEST_LINE)
+    csv.field_size_limit(_MAX_LINE_BYTES)
     reader = csv.reader(_texts(file), strict=True)
     try:
         header = next(reader, None)
@@ -110,28 +110,28 @@ def _csv(file: Input, how: Columns) -> Iterator[Record]:
 
 
 def _texts(file: Input) -> Iterator[str]:
-    """Lines as text. What is no UTF-8 becomes surrogates, which the value that holds them is refused for."""
+    """Lines as text. Bytes that are no UTF-8 become surrogates, for which the value that holds them is refused."""
     for number, line in enumerate(_lines(file), start=1):
-        if len(line) > _LONGEST_LINE:
-            raise UsageError(f"{file.name}:{number}: the line is longer than {_LONGEST_LINE} bytes")
+        if len(line) > _MAX_LINE_BYTES:
+            raise UsageError(f"{file.name}:{number}: the line is longer than {_MAX_LINE_BYTES} bytes")
         yield line.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape")
 
 
 def _lines(file: Input) -> Iterator[bytes]:
     """Lines; of one that is too long only its beginning, which is one byte too long."""
     with _readable(file.name):
-        while line := file.stream.readline(_LONGEST_LINE + 1):
+        while line := file.stream.readline(_MAX_LINE_BYTES + 1):
             yield line
-            while len(line) > _LONGEST_LINE and not line.endswith(b"\n"):
-                line = file.stream.readline(_LONGEST_LINE + 1)
+            while len(line) > _MAX_LINE_BYTES and not line.endswith(b"\n"):
+                line = file.stream.readline(_MAX_LINE_BYTES + 1)
 
 
 def _jsonl(file: Input, how: Columns) -> Iterator[Record]:
     for number, line in enumerate(_lines(file), start=1):
         if not line.strip():
             continue
-        if len(line) > _LONGEST_LINE:
-            yield Record(line=number, fields=BadRow(f"the line is longer than {_LONGEST_LINE} bytes"))
+        if len(line) > _MAX_LINE_BYTES:
+            yield Record(line=number, fields=BadRow(f"the line is longer than {_MAX_LINE_BYTES} bytes"))
             continue
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from analytics_service.ingest.fields import COLUMNS
-from analytics_service.ingest.rows import Row
+from analytics_service.ingest.rows import SpanRow
 
 _NULL: Final = "\\N"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -21,7 +21,7 @@ class Text(NamedTuple):
     data: bytes
 
 
-def encoded(rows: Sequence[Row]) -> Text:
+def encode(rows: Sequence[SpanRow]) -> Text:
     """The rows, in their order."""
     known = set().union(*{tuple(row) for row in rows})
     columns = tuple(name for name in COLUMNS if name in known)
@@ -33,7 +33,7 @@ def encoded(rows: Sequence[Row]) -> Text:
     )
 
 
-def _line(row: Row, columns: tuple[str, ...]) -> str:
+def _line(row: SpanRow, columns: tuple[str, ...]) -> str:
     """Most rows have nothing to escape, which the whole line tells at once."""
     if "tags" in row:
         row = row | {"tags": _array(row["tags"])}

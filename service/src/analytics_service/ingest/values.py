@@ -1,4 +1,4 @@
-"""What one value of a file means: each function takes text (CSV) or a JSON value and returns what is stored. Pure.
+"""Values of a file: each function takes text (CSV) or a JSON value and returns the value to store. Pure.
 
 Every limit is the twin of a CHECK of the table `traces`: what passes here passes there. ValueError says the reason.
 """
@@ -18,7 +18,7 @@ LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 LARGEST: Final = 2**63 - 1
 COST_LIMIT: Final = Decimal(10**9)
 COST_PLACES: Final = 12
-_REMEMBERED: Final = 10_000
+_CACHED_TEXTS: Final = 10_000
 _STATUSES = {
     "OK": "OK",
     "ERROR": "ERROR",
@@ -28,11 +28,11 @@ _STATUSES = {
     "STATUS_CODE_UNSET": "UNSET",
     "SUCCESS": "OK",
 }
-_TRUTHS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
+_BOOLEANS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
 
 
-def text(limit: int, *, least: int = 0) -> Parse:
-    """Text of `least` to `limit` bytes in UTF-8, without NUL."""
+def text(limit: int, *, min_bytes: int = 0) -> Parse:
+    """Text of `min_bytes` to `limit` bytes in UTF-8, without NUL."""
 
     def parse(value: Any) -> str:
         if not isinstance(value, str):
@@ -40,7 +40,7 @@ def text(limit: int, *, least: int = 0) -> Parse:
         size = len(value) if value.isascii() else _utf8_size(value)
         if size > limit:
             raise ValueError(f"has {size} bytes, and at most {limit} are kept")
-        if size < least:
+        if size < min_bytes:
             raise ValueError("is empty")
         if "\0" in value:
             raise ValueError("has a NUL character, which PostgreSQL cannot store")
@@ -49,14 +49,14 @@ def text(limit: int, *, least: int = 0) -> Parse:
     return parse
 
 
-def repeated(parse: Parse) -> Parse:
-    """The same, and quicker for texts that come again and again."""
-    remembered = lru_cache(maxsize=_REMEMBERED)(parse)
+def cached(parse: Parse) -> Parse:
+    """The same, with a cache for texts that come again and again."""
+    parse_text = lru_cache(maxsize=_CACHED_TEXTS)(parse)
 
-    def again(value: Any) -> object:
-        return remembered(value) if type(value) is str else parse(value)
+    def parse_any(value: Any) -> object:
+        return parse_text(value) if type(value) is str else parse(value)
 
-    return again
+    return parse_any
 
 
 def _utf8_size(value: str) -> int:
@@ -93,11 +93,11 @@ def count(value: Any) -> int:
 
 def duration(microseconds: Decimal) -> Parse:
     """A duration given in a unit of so many microseconds, rounded half to even to whole microseconds."""
-    whole = int(microseconds)
+    factor = int(microseconds)
 
     def parse(value: Any) -> int:
-        if whole and isinstance(value, str) and len(value) < 13 and value.isascii() and value.isdigit():
-            return int(value) * whole
+        if factor and isinstance(value, str) and len(value) < 13 and value.isascii() and value.isdigit():
+            return int(value) * factor
         number = _decimal(value)
         if not 0 <= number <= LARGEST:
             raise ValueError(f"{str(value)[:40]!r} is not a duration")
@@ -138,20 +138,20 @@ def _decimal(value: Any) -> Decimal:
     return number
 
 
-def truth(value: Any) -> bool:
-    """True or false, in the words that files use."""
-    found = value if isinstance(value, bool) else _TRUTHS.get(str(value).strip().lower())
-    if found is None:
+def boolean(value: Any) -> bool:
+    """True or false, in any of the spellings that files use."""
+    known = value if isinstance(value, bool) else _BOOLEANS.get(str(value).strip().lower())
+    if known is None:
         raise ValueError(f"{str(value)[:40]!r} is neither true nor false")
-    return bool(found)
+    return bool(known)
 
 
 def status(value: Any) -> str:
     """OK, ERROR or UNSET, as OpenTelemetry names them."""
-    found = _STATUSES.get(str(value).strip().upper())
-    if found is None:
+    known = _STATUSES.get(str(value).strip().upper())
+    if known is None:
         raise ValueError(f"{str(value)[:40]!r} is not one of OK, ERROR, UNSET")
-    return found
+    return known
 
 
 def tags(value: Any) -> list[str]:

@@ -1,6 +1,6 @@
 """Retention, compression and chunk interval as desired state.
 
-`desired` and `plan` are pure: what is wanted, and what that would change and lose. `observe` reads the store, `apply`
-brings it there. What was applied is kept in the table `policy`; the store itself is held to that, and not to what is
-wanted but was held back.
+`desired` and `plan` are pure: the values that the settings ask for, and the changes and losses that they mean.
+`observe` reads the store, `apply` changes it. Values that were applied are in the table `policy`; the store is held to
+these, and not to desired ones that are pending approval.
 """

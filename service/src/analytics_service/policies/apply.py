@@ -1,4 +1,4 @@
-"""Brings the store to the wanted policies: at once where nothing is lost, else only with the plan's hash."""
+"""Brings the store to the desired policies: at once where nothing is lost, else only with the plan's hash."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,20 +8,20 @@ from typing import Final
 import asyncpg
 
 from analytics_service.database.connect import Connection
-from analytics_service.policies.desired import Policy, Values, broken
-from analytics_service.policies.observe import now_of, observe, pieces
-from analytics_service.policies.outcome import Done, Outcome, summed_up
-from analytics_service.policies.plan import Change, Drift, Found, Plan, drift, plan, shortened
-from analytics_service.rollups.retention import raise_floor
+from analytics_service.policies.desired import Policy, Values, violations
+from analytics_service.policies.observe import database_time, observe, observe_partitions
+from analytics_service.policies.outcome import Actions, Outcome, summarize
+from analytics_service.policies.plan import Drift, ObservedStore, PolicyChange, PolicyPlan, drift, plan, shortened
+from analytics_service.rollups.retention.horizon import raise_horizon
 
-_PATIENCE: Final = "SET LOCAL lock_timeout = '500ms'"  # whoever writes waits behind us meanwhile
+_LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = '500ms'"  # whoever writes waits behind us meanwhile
 _ACCEPT: Final = """
 INSERT INTO policy AS p (name, value, revision) VALUES ($1, $2, $3::bigint + 1)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, revision = excluded.revision, accepted_at = now()
 WHERE p.revision = $3
 """
 # Where no row was dropped, rows may be written again as soon as they are kept.
-_LOWER_FLOOR: Final = "UPDATE rollup_floor SET floor = dropped_until WHERE floor > dropped_until"
+_LOWER_HORIZON: Final = "UPDATE rollup_floor SET floor = dropped_until WHERE floor > dropped_until"
 COMPRESSIBLE: Final = """
 ALTER TABLE traces SET (
     timescaledb.compress, timescaledb.compress_segmentby = 'org_id, model', timescaledb.compress_orderby = 'ts DESC'
@@ -35,15 +35,15 @@ WHERE hypertable_schema = 'public' AND hypertable_name = 'traces'
 
 @dataclass
 class _Run:
-    applied: list[Change] = field(default_factory=list)
-    healed: list[Drift] = field(default_factory=list)
+    applied: list[PolicyChange] = field(default_factory=list)
+    drift_corrected: list[Drift] = field(default_factory=list)
     failures: dict[Policy, str] = field(default_factory=dict)
 
 
-async def look(connection: Connection, values: Values, *, now: datetime | None = None) -> Outcome:
-    """What `reconcile` would say if nothing were approved; changes nothing."""
-    found = await observe(connection)
-    return summed_up(values, found, await _planned(connection, values, found, now), Done(wrong=broken(values)))
+async def preview(connection: Connection, values: Values, *, now: datetime | None = None) -> Outcome:
+    """The outcome of `reconcile` if nothing were approved; changes nothing."""
+    store = await observe(connection)
+    return summarize(values, store, await _plan(connection, values, store, now), Actions(violations=violations(values)))
 
 
 async def reconcile(
@@ -51,72 +51,74 @@ async def reconcile(
 ) -> Outcome:
     """Applies what loses nothing, and what `allow` approves; puts back what others changed. Any number may run at once.
 
-    Values that break a rule change nothing; the store is held to what was applied before.
+    Values that break a rule change nothing; the store is held to those that were applied before.
     """
-    found, run, wrong = await observe(connection), _Run(), broken(values)
-    todo = await _planned(connection, values, found, now)
-    for change in todo.changes if wrong is None else ():
+    store, run, violated = await observe(connection), _Run(), violations(values)
+    todo = await _plan(connection, values, store, now)
+    for change in todo.changes if violated is None else ():
         if change.loss is None or todo.hash == allow:
             await _accept(connection, change, run)
     if run.applied:
-        found = await observe(connection)
-    for each in drift(found, {policy: accepted.value for policy, accepted in found.accepted.items()}):
-        await _put_right(connection, each, found, run)
-    if run.healed:
-        found = await observe(connection)
-    held = replace(todo, changes=tuple(change for change in todo.changes if change not in run.applied))
+        store = await observe(connection)
+    for each in drift(store, {policy: accepted.value for policy, accepted in store.accepted.items()}):
+        await _correct_drift(connection, each, store, run)
+    if run.drift_corrected:
+        store = await observe(connection)
+    pending = replace(todo, changes=tuple(change for change in todo.changes if change not in run.applied))
     changed = {change.policy for change in run.applied}
-    return summed_up(
+    return summarize(
         values,
-        found,
-        replace(held, hash=held.hash if held.destructive else None),
-        Done(
-            wrong=wrong,
+        store,
+        replace(pending, hash=pending.hash if pending.destructive else None),
+        Actions(
+            violations=violated,
             applied=tuple(run.applied),
-            healed=tuple(each for each in run.healed if each.policy not in changed or each.policy is Policy.RAW),
+            drift_corrected=tuple(
+                each for each in run.drift_corrected if each.policy not in changed or each.policy is Policy.RAW
+            ),
             failures=run.failures,
         ),
     )
 
 
-async def _planned(connection: Connection, values: Values, found: Found, now: datetime | None) -> Plan:
-    held = await pieces(connection, shortened(values, found.accepted))
-    return plan(values, found, held, now=now or await now_of(connection))
+async def _plan(connection: Connection, values: Values, store: ObservedStore, now: datetime | None) -> PolicyPlan:
+    partitions = await observe_partitions(connection, shortened(values, store.accepted))
+    return plan(values, store, partitions, now=now or await database_time(connection))
 
 
-async def _accept(connection: Connection, change: Change, run: _Run) -> None:
-    """Nothing when somebody else changed the policy since it was read: the next look sees theirs."""
+async def _accept(connection: Connection, change: PolicyChange, run: _Run) -> None:
+    """Changes nothing when somebody else changed the policy since it was read: the next run sees their value."""
     revision = 0 if change.before is None else change.before.revision
     try:
         async with connection.transaction():
-            await connection.execute(_PATIENCE)
+            await connection.execute(_LOCK_TIMEOUT)
             status = await connection.execute(_ACCEPT, change.policy.value, change.after, revision)
             if status == "INSERT 0 0":
                 return
             if change.policy is Policy.RAW and change.loss is None:
-                await connection.execute(_LOWER_FLOOR)
+                await connection.execute(_LOWER_HORIZON)
     except asyncpg.PostgresError as error:
-        run.failures[change.policy] = _said(error)
+        run.failures[change.policy] = _one_line(error)
     else:
         run.applied.append(change)
 
 
-async def _put_right(connection: Connection, each: Drift, found: Found, run: _Run) -> None:
-    value = accepted.value if (accepted := found.accepted.get(each.policy)) is not None else None
+async def _correct_drift(connection: Connection, each: Drift, store: ObservedStore, run: _Run) -> None:
+    value = accepted.value if (accepted := store.accepted.get(each.policy)) is not None else None
     try:
         async with connection.transaction():
-            await connection.execute(_PATIENCE)
+            await connection.execute(_LOCK_TIMEOUT)
             if each.policy is Policy.CHUNK and value is not None:
-                await _set_chunk(connection, value, hypertable=found.chunk_interval is not None)
+                await _set_chunk(connection, value, hypertable=store.chunk_interval is not None)
             elif each.policy is Policy.COMPRESSION:
                 await _set_compression(connection, value)
             await _delete_jobs(connection, each.jobs)
-            if each.gone_until is not None:
-                await raise_floor(connection)
+            if each.externally_dropped_until is not None:
+                await raise_horizon(connection)
     except asyncpg.PostgresError as error:
-        run.failures[each.policy] = _said(error)
+        run.failures[each.policy] = _one_line(error)
     else:
-        run.healed.append(each)
+        run.drift_corrected.append(each)
 
 
 async def _set_chunk(connection: Connection, hours: int, *, hypertable: bool) -> None:
@@ -141,5 +143,5 @@ async def _delete_jobs(connection: Connection, numbers: Sequence[int]) -> None:
         await connection.execute("SELECT delete_job($1)", number)
 
 
-def _said(error: asyncpg.PostgresError) -> str:
+def _one_line(error: asyncpg.PostgresError) -> str:
     return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""The policies that the settings ask for, and the rules that they alone must keep. Pure."""
+"""The policies that the settings ask for, and the rules that their values have to keep. Pure."""
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -36,7 +36,7 @@ GOVERNED: Final[Mapping[Policy, tuple[Level, ...]]] = MappingProxyType(
 )
 """The levels whose rows each retention ends."""
 
-LEAST: Final[Mapping[Policy, tuple[int, str]]] = MappingProxyType(
+MIN_DAYS: Final[Mapping[Policy, tuple[int, str]]] = MappingProxyType(
     {
         Policy.RAW: (8, "lists, traces and percentiles of 7 days are read from it"),
         Policy.MIN1: (8, "7 days of minutes are answered from it"),
@@ -44,10 +44,11 @@ LEAST: Final[Mapping[Policy, tuple[int, str]]] = MappingProxyType(
         Policy.DAY1: (366, "365 days of days are answered from it"),
     }
 )
-"""Days: the longest range that is answered from a level, and one bucket."""
+"""The longest range that is answered from a level, and one bucket; with the reason, for people."""
 
 
-def wanted(settings: Settings) -> Values:
+def desired_values(settings: Settings) -> Values:
+    """The value of every policy, as the settings have it."""
     return {
         Policy.RAW: settings.retention_raw_days,
         Policy.MIN1: settings.retention_1min_days,
@@ -58,28 +59,28 @@ def wanted(settings: Settings) -> Values:
     }
 
 
-def shown(policy: Policy, value: int | None) -> str:
+def format_value(policy: Policy, value: int | None) -> str:
     """The value for people: `92 d`, `keep`, `never`, `24 h`."""
     if value is None:
         return "never" if policy is Policy.COMPRESSION else "keep"
     return f"{value} h" if policy is Policy.CHUNK else f"{value} d"
 
 
-def broken(values: Values) -> str | None:
-    """The rules that do not hold, with the numbers; None when all do."""
-    return "; ".join(_broken(values)) or None
+def violations(values: Values) -> str | None:
+    """The rules that the values violate, with the numbers; None when they keep all of them."""
+    return "; ".join(_violations(values)) or None
 
 
-def _broken(values: Values) -> Iterator[str]:
-    for policy, (least, reason) in LEAST.items():
+def _violations(values: Values) -> Iterator[str]:
+    for policy, (min_days, reason) in MIN_DAYS.items():
         days = values[policy]
-        if days is not None and days < least:
-            yield f"{policy} is {days} d, and must be at least {least} d: {reason}"
+        if days is not None and days < min_days:
+            yield f"{policy} is {days} d, and must be at least {min_days} d: {reason}"
     for fine, coarse in ((Policy.MIN1, Policy.HOUR1), (Policy.HOUR1, Policy.DAY1)):
         if _longer(values[fine], values[coarse]):
             yield (
-                f"{fine} ({shown(fine, values[fine])}) must not be longer than "
-                f"{coarse} ({shown(coarse, values[coarse])})"
+                f"{fine} ({format_value(fine, values[fine])}) must not be longer than "
+                f"{coarse} ({format_value(coarse, values[coarse])})"
             )
     raw, hours, compression = values[Policy.RAW], values[Policy.CHUNK], values[Policy.COMPRESSION]
     if hours is None or (24 % hours and hours % 24):

@@ -1,4 +1,4 @@
-"""Reads what the store says of its policies, and of what a shorter retention would take; changes nothing."""
+"""Reads the policies of a store, and the partitions that a shorter retention would end; changes nothing."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -8,10 +8,11 @@ import asyncpg
 
 from analytics_service.database.connect import Connection
 from analytics_service.database.edition import Edition
+from analytics_service.database.partitions import has_native_partitions
 from analytics_service.policies.desired import GOVERNED, Policy
-from analytics_service.policies.plan import Accepted, ForeignJob, Found, Piece
+from analytics_service.policies.plan import Accepted, ForeignJob, ObservedStore, Partition
 from analytics_service.rollups.levels import Level
-from analytics_service.rollups.retention import gone_until
+from analytics_service.rollups.retention.horizon import externally_dropped_until
 
 _STORE: Final = """
 SELECT policy_seed::text AS seed, chunk_hours, made_for <> 'postgres' AS hypertable,
@@ -28,7 +29,7 @@ _COMPRESSION: Final = """
 SELECT (config ->> 'compress_after')::interval FROM timescaledb_information.jobs
 WHERE hypertable_schema = 'public' AND hypertable_name = 'traces' AND proc_name = 'policy_compression' AND scheduled
 """
-_FOREIGN: Final = """
+_FOREIGN_JOBS: Final = """
 SELECT job_id, coalesce(config ->> 'drop_after', config ->> 'drop_created_before', 'some time') AS drop_after
 FROM timescaledb_information.jobs
 WHERE hypertable_schema = 'public' AND hypertable_name = 'traces' AND proc_name = 'policy_retention' ORDER BY job_id
@@ -59,21 +60,21 @@ CROSS JOIN LATERAL (SELECT bucket FROM {table} WHERE org_id = o.org_id ORDER BY 
 """
 
 
-async def now_of(connection: Connection) -> datetime:
+async def database_time(connection: Connection) -> datetime:
     """The moment by the database's clock: that of a machine that is wrong must not end anything."""
     moment: datetime = await connection.fetchval("SELECT now()")
     return moment
 
 
-async def edition_of(connection: Connection) -> Edition:
-    """What the store is: tables that were made for plain PostgreSQL stay so."""
+async def store_edition(connection: Connection) -> Edition:
+    """The edition of the store: tables that were made for plain PostgreSQL stay so."""
     (row,) = await connection.fetch(_STORE)
     if not row["hypertable"]:
         return Edition.POSTGRESQL
     return Edition.COMMUNITY if row["compresses"] else Edition.APACHE
 
 
-async def observe(connection: Connection) -> Found:
+async def observe(connection: Connection) -> ObservedStore:
     (store,) = await connection.fetch(_STORE)
     rows = await connection.fetch(_ACCEPTED)
     known = {policy.value: policy for policy in Policy}
@@ -81,10 +82,10 @@ async def observe(connection: Connection) -> Found:
     compress_after, foreign = None, []
     if store["compresses"]:
         compress_after = await connection.fetchval(_COMPRESSION)
-        foreign = await connection.fetch(_FOREIGN)
-    return Found(
+        foreign = await connection.fetch(_FOREIGN_JOBS)
+    return ObservedStore(
         seed=store["seed"],
-        floor=store["floor"],
+        retention_horizon=store["floor"],
         accepted={
             known[row["name"]]: Accepted(value=row["value"], revision=row["revision"])
             for row in rows
@@ -94,39 +95,40 @@ async def observe(connection: Connection) -> Found:
         chunk_interval=interval,
         compresses=store["compresses"],
         compress_after=compress_after,
-        gone_until=await gone_until(connection),
-        foreign=tuple(ForeignJob(number=row["job_id"], drop_after=row["drop_after"]) for row in foreign),
+        externally_dropped_until=await externally_dropped_until(connection),
+        foreign_jobs=tuple(ForeignJob(number=row["job_id"], drop_after=row["drop_after"]) for row in foreign),
     )
 
 
-async def pieces(connection: Connection, policies: Iterable[Policy]) -> dict[Policy, Sequence[Piece]]:
-    """What the levels of each of these retentions hold."""
+async def observe_partitions(connection: Connection, policies: Iterable[Policy]) -> dict[Policy, Sequence[Partition]]:
+    """The partitions of the levels of each of these retentions."""
     return {
-        policy: [piece for level in GOVERNED[policy] for piece in await _held(connection, level)] for policy in policies
+        policy: [each for level in GOVERNED[policy] for each in await _partitions_of(connection, level)]
+        for policy in policies
     }
 
 
-async def _held(connection: Connection, level: Level) -> list[Piece]:
+async def _partitions_of(connection: Connection, level: Level) -> list[Partition]:
     if level is Level.RAW:
-        plain = await connection.fetchval("SELECT to_regclass('public.traces_partitions') IS NOT NULL")
+        native = await has_native_partitions(connection)
         return [
-            await _piece(connection, level, row["name"], row)
-            for row in await connection.fetch(_PARTITIONS if plain else _CHUNKS)
+            await _partition(connection, level, row["name"], row)
+            for row in await connection.fetch(_PARTITIONS if native else _CHUNKS)
         ]
     (row,) = await connection.fetch(_ROLLUP.format(table=level.table), level.code)
     if row["start"] is None:
         return []
-    return [await _piece(connection, level, level.table, row)]
+    return [await _partition(connection, level, level.table, row)]
 
 
-async def _piece(connection: Connection, level: Level, name: str, row: asyncpg.Record) -> Piece:
-    """What was never analysed has no estimate: its rows are counted."""
+async def _partition(connection: Connection, level: Level, name: str, row: asyncpg.Record) -> Partition:
+    """The rows of a table that was never analysed have no estimate, and are counted."""
     rows = row["rows"] if row["rows"] > 0 else await connection.fetchval(f"SELECT count(*) FROM {name}")
-    return Piece(
+    return Partition(
         level=level.code,
         start=row["start"],
         end=row["end"] + level.step,
         rows=rows,
         size=row["size"] or 0,
-        whole=level is Level.RAW,
+        dropped_whole=level is Level.RAW,
     )

@@ -1,4 +1,4 @@
-"""What the wanted policies would change in a store, what that would lose, and the hash that approves the loss. Pure."""
+"""The changes from a store's policies to the desired ones, the rows they lose, and the hash that approves it. Pure."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from typing_extensions import override
 
-from analytics_service.policies.desired import GOVERNED, Policy, Values, shown
+from analytics_service.policies.desired import GOVERNED, Policy, Values, format_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,12 @@ class ForeignJob:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """What the store says of itself."""
+class ObservedStore:
+    """The policies that a store was brought to, and those that hold in it."""
 
     seed: str
-    floor: datetime
-    """Before it raw rows are gone."""
+    retention_horizon: datetime
+    """Before it raw rows are gone, or are about to be."""
     accepted: Mapping[Policy, Accepted]
     chunk_hours: int
     """Of partitions that are made from now on."""
@@ -42,14 +42,14 @@ class Found:
     compresses: bool
     """Whether the edition can."""
     compress_after: timedelta | None = None
-    foreign: tuple[ForeignJob, ...] = ()
-    gone_until: datetime | None = None
+    foreign_jobs: tuple[ForeignJob, ...] = ()
+    externally_dropped_until: datetime | None = None
     """Raw rows before it were dropped by others, while rollups know them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
-    """Rows that lie together: a partition of raw, which goes whole, or a rollup, of which a part goes."""
+class Partition:
+    """A partition of raw, which is dropped whole, or a rollup, of which a part is deleted."""
 
     level: str
     start: datetime
@@ -58,12 +58,12 @@ class Piece:
     """Estimated, as the planner does it."""
     size: int
     """Bytes, indexes included."""
-    whole: bool
+    dropped_whole: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """What a change of a policy would take away at once."""
+    """The rows that a change of a policy ends at once."""
 
     chunks: int
     rows: int
@@ -81,8 +81,8 @@ class Loss:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """From what is accepted to what is wanted."""
+class PolicyChange:
+    """A policy from its accepted value to the desired one."""
 
     policy: Policy
     before: Accepted | None
@@ -92,18 +92,18 @@ class Change:
 
     @override
     def __str__(self) -> str:
-        before = "none" if self.before is None else shown(self.policy, self.before.value)
-        return f"{self.policy} {before} -> {shown(self.policy, self.after)}"
+        before = "none" if self.before is None else format_value(self.policy, self.before.value)
+        return f"{self.policy} {before} -> {format_value(self.policy, self.after)}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    changes: tuple[Change, ...] = ()
+class PolicyPlan:
+    changes: tuple[PolicyChange, ...] = ()
     hash: str | None = None
     """16 hex digits; None when nothing would be lost."""
 
     @property
-    def destructive(self) -> tuple[Change, ...]:
+    def destructive(self) -> tuple[PolicyChange, ...]:
         return tuple(change for change in self.changes if change.loss is not None)
 
 
@@ -115,32 +115,36 @@ class Drift:
     message: str
     jobs: tuple[int, ...] = field(default=())
     """Of TimescaleDB, that must go."""
-    gone_until: datetime | None = None
-    """Where the floor must be."""
+    externally_dropped_until: datetime | None = None
+    """Where the retention horizon must be."""
 
 
-def shortened(wanted: Values, accepted: Mapping[Policy, Accepted]) -> tuple[Policy, ...]:
-    """Retentions of which it must be known what they hold, before they may become what is wanted."""
+def shortened(desired: Values, accepted: Mapping[Policy, Accepted]) -> tuple[Policy, ...]:
+    """Retentions that become shorter, or are the first: of these the partitions have to be known, to tell the loss."""
     return tuple(
         policy
         for policy in GOVERNED
-        if (value := wanted[policy]) is not None
+        if (value := desired[policy]) is not None
         and ((before := accepted.get(policy)) is None or before.value is None or value < before.value)
     )
 
 
-def plan(wanted: Values, found: Found, pieces: Mapping[Policy, Sequence[Piece]], *, now: datetime) -> Plan:
-    """The changes in the order of Policy; `pieces` holds those of each policy that `shortened` names."""
+def plan(
+    desired: Values, store: ObservedStore, partitions: Mapping[Policy, Sequence[Partition]], *, now: datetime
+) -> PolicyPlan:
+    """The changes in the order of Policy; `partitions` holds those of each policy that `shortened` names."""
     changes = []
-    for policy, after in wanted.items():
-        before = found.accepted.get(policy)
+    for policy, after in desired.items():
+        before = store.accepted.get(policy)
         if before is None or before.value != after:
-            end = None if after is None or policy not in pieces else cutoff(after, now)
+            end = None if after is None or policy not in partitions else cutoff(after, now)
             if end is not None and before is None and policy is not Policy.RAW:
-                end = min(end, found.floor)  # what raw still has is no loss: answers read it there
-            loss = None if end is None else _loss(pieces[policy], end, first=before is None)
-            changes.append(Change(policy=policy, before=before, after=after, loss=loss))
-    return Plan(changes=tuple(changes), hash=_hash(found.seed, [each for each in changes if each.loss is not None]))
+                end = min(end, store.retention_horizon)  # rows that raw still has are no loss: answers read them there
+            loss = None if end is None else _loss(partitions[policy], end, first=before is None)
+            changes.append(PolicyChange(policy=policy, before=before, after=after, loss=loss))
+    return PolicyPlan(
+        changes=tuple(changes), hash=_hash(store.seed, [each for each in changes if each.loss is not None])
+    )
 
 
 def cutoff(days: int, now: datetime) -> datetime:
@@ -148,53 +152,54 @@ def cutoff(days: int, now: datetime) -> datetime:
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
 
 
-def drift(found: Found, accepted: Values) -> tuple[Drift, ...]:
-    """What in the store is not as the accepted policies have it."""
+def drift(store: ObservedStore, accepted: Values) -> tuple[Drift, ...]:
+    """The differences between the store and the accepted policies."""
     drifts = [
         Drift(
             policy=Policy.RAW,
             message=f"removed job {job.number}, which dropped chunks after {job.drop_after} and left rollups unaware",
             jobs=(job.number,),
         )
-        for job in found.foreign
+        for job in store.foreign_jobs
     ]
-    if found.gone_until is not None:
-        said = f"raw rows before {found.gone_until:%Y-%m-%d} were dropped by others: what was added up of them stays"
-        drifts.append(Drift(policy=Policy.RAW, message=said, gone_until=found.gone_until))
-    hours, interval = accepted.get(Policy.CHUNK), found.chunk_interval
+    if store.externally_dropped_until is not None:
+        until = store.externally_dropped_until
+        message = f"raw rows before {until:%Y-%m-%d} were dropped by others: rollups keep their sums"
+        drifts.append(Drift(policy=Policy.RAW, message=message, externally_dropped_until=until))
+    hours, interval = accepted.get(Policy.CHUNK), store.chunk_interval
     if hours is not None:
-        if found.chunk_hours != hours:
-            drifts.append(Drift(policy=Policy.CHUNK, message=f"put back from {found.chunk_hours} h"))
+        if store.chunk_hours != hours:
+            drifts.append(Drift(policy=Policy.CHUNK, message=f"corrected from {store.chunk_hours} h"))
         elif interval is not None and interval != timedelta(hours=hours):
-            drifts.append(Drift(policy=Policy.CHUNK, message=f"put back from {_length(interval)}"))
-    if found.compresses and Policy.COMPRESSION in accepted:
+            drifts.append(Drift(policy=Policy.CHUNK, message=f"corrected from {_length(interval)}"))
+    if store.compresses and Policy.COMPRESSION in accepted:
         days = accepted[Policy.COMPRESSION]
-        if found.compress_after != (None if days is None else timedelta(days=days)):
-            drifts.append(Drift(policy=Policy.COMPRESSION, message=f"put back from {_length(found.compress_after)}"))
+        if store.compress_after != (None if days is None else timedelta(days=days)):
+            drifts.append(Drift(policy=Policy.COMPRESSION, message=f"corrected from {_length(store.compress_after)}"))
     return tuple(drifts)
 
 
-def _loss(held: Sequence[Piece], end: datetime, *, first: bool) -> Loss | None:
-    """None when the store holds nothing; for a first retention, when nothing of it is old enough."""
-    gone = [piece for piece in held if (piece.end <= end if piece.whole else piece.start < end)]
-    if not held or (first and not gone):
+def _loss(partitions: Sequence[Partition], end: datetime, *, first: bool) -> Loss | None:
+    """None when the store has no such rows; for a first retention, when nothing of it is old enough."""
+    ended = [each for each in partitions if (each.end <= end if each.dropped_whole else each.start < end)]
+    if not partitions or (first and not ended):
         return None
-    shares = [(piece, _share(piece, end)) for piece in gone]
+    fractions = [(each, _fraction(each, end)) for each in ended]
     return Loss(
-        chunks=sum(piece.whole for piece in gone),
-        rows=round(sum(piece.rows * share for piece, share in shares)),
-        size=round(sum(piece.size * share for piece, share in shares)),
-        start=min((piece.start for piece in gone), default=None),
-        end=max((min(piece.end, end) for piece in gone), default=None),
+        chunks=sum(each.dropped_whole for each in ended),
+        rows=round(sum(each.rows * fraction for each, fraction in fractions)),
+        size=round(sum(each.size * fraction for each, fraction in fractions)),
+        start=min((each.start for each in ended), default=None),
+        end=max((min(each.end, end) for each in ended), default=None),
     )
 
 
-def _share(piece: Piece, end: datetime) -> float:
-    return 1.0 if piece.end <= end else (end - piece.start) / (piece.end - piece.start)
+def _fraction(each: Partition, end: datetime) -> float:
+    return 1.0 if each.end <= end else (end - each.start) / (each.end - each.start)
 
 
-def _hash(seed: str, changes: Sequence[Change]) -> str | None:
-    """Of the changes, and of how often each policy was changed before: what was approved once, is so once only."""
+def _hash(seed: str, changes: Sequence[PolicyChange]) -> str | None:
+    """Over the changes and the revision of each policy, so that an approval holds for one time only."""
     if not changes:
         return None
     facts = [

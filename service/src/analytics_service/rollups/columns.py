@@ -9,7 +9,7 @@ from analytics_service.rollups import sketches
 from analytics_service.rollups.levels import Level
 
 DIMENSIONS: Final = ("org_id", "project_id", "environment", "provider", "model", "operation_type", "status_code")
-"""What every rollup groups by; never null in raw."""
+"""The columns that every rollup is grouped by; never null in raw."""
 
 MEASURES: Final = (
     "prompt_tokens",
@@ -21,19 +21,19 @@ MEASURES: Final = (
     "duration_us",
     "ttft_us",
 )
-"""What a rollup adds up. Sums are numeric: they never overflow, and never depend on the order of the rows."""
+"""The columns that a rollup adds up. Sums are numeric: they never overflow, nor depend on the order of the rows."""
 
 DETAILS: Final = ("user_id", "session_id", "team_id", "tags", "trace_id", "span_id", "error_message")
-"""What only raw knows."""
+"""The columns that only raw has."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
     name: str
     raw: str
-    """What one row of raw has."""
+    """SQL: its value for one row of raw."""
     folded: str | None = None
-    """What many rows have; None groups by `raw`."""
+    """SQL: its value for many rows of raw; None where the rows are grouped by `raw`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Shape:
 
     columns: tuple[Column, ...]
     joined: str = ""
-    """What each row of raw is multiplied by."""
+    """SQL: the join that makes several rows of one row of raw, or none."""
 
 
 def _key(name: str, raw: str | None = None) -> Column:

@@ -1,4 +1,4 @@
-"""The levels of detail that a question can be answered from, and which one answers it cheapest."""
+"""The levels of detail that a question can be answered from, and the selection of the cheapest one. Pure."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -55,14 +55,14 @@ TOTALS = (Level.MIN1, Level.MIN15, Level.HOUR, Level.DAY)
 LATENCIES = (Level.LATENCY, Level.DAY_LATENCY)
 """Histograms by the dimensions, from fine to coarse."""
 ROLLUPS = (*TOTALS, *LATENCIES, Level.USERS, Level.DAY_USER, Level.DAY_TEAM, Level.DAY_TAG)
-"""All that is computed from raw."""
+"""All levels that are computed from raw."""
 
 
 def choose(*, start: datetime, end: datetime, zone: tzinfo = UTC, width: timedelta | None = None) -> Level:
     """The coarsest of TOTALS whose buckets never cross a boundary of the answer's buckets.
 
-    Those are counted from local midnight. No `width` asks for one total, whose ends may lie anywhere: what does not
-    fill a bucket is read from raw.
+    Those are counted from local midnight. No `width` asks for one total, whose ends may lie anywhere: parts that do not
+    fill a bucket are read from a finer level.
     """
     offsets = _offsets(start, end, zone) if width is not None else frozenset()
     return next((level for level in reversed(TOTALS) if _fits(level.step, width, end - start, offsets)), Level.RAW)

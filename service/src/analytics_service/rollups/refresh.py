@@ -1,9 +1,13 @@
 """Makes dirty buckets of the rollups equal to raw again.
 
-A unit is what one organisation dirtied at one level on one UTC day; it is one transaction, under one advisory lock,
-so any number of refreshes may run beside any number of writers. The order inside is what makes it right: entries that
-are visible are deleted first, and the buckets are computed by a later statement, whose newer snapshot (READ COMMITTED)
-holds every row that those entries stand for. A row that commits in between leaves its own entry for the next refresh.
+Every statement that changes `traces` appends the buckets that it touches to `rollup_dirty`, in its own transaction. A
+unit is the dirty buckets of one organisation at one level on one UTC day. It is refreshed in one transaction under one
+advisory lock, so any number of refreshes may run beside any number of writers.
+
+The order inside makes it right: the entries that are visible are deleted first, and the buckets are computed by a later
+statement, whose newer snapshot (READ COMMITTED) holds every row that those entries stand for. A row that commits in
+between leaves an entry of its own, which the deletion did not see, for the next refresh. With one snapshot for both, a
+row could be missed whose entry was deleted.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +27,7 @@ WHERE d.bucket_start + levels.step <= $1
 ORDER BY day, d.org_id
 """
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
-_HOLD_FLOOR = "SELECT FROM rollup_floor FOR SHARE"  # raw is not dropped while it is read
+_SHARE_HORIZON = "SELECT FROM rollup_floor FOR SHARE"  # raw rows are not dropped while they are read
 _CONSUME = """
 WITH consumed AS (
     DELETE FROM rollup_dirty
@@ -41,12 +45,12 @@ ON CONFLICT (org_id, day) DO UPDATE SET version = v.version + 1
 """
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the number of units that are done, and of all that were found."""
+"""Called with the number of units that are done, and with that of all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """What one transaction refreshes."""
+    """The dirty buckets that one transaction refreshes."""
 
     level: Level
     organisation: str
@@ -65,31 +69,31 @@ class Segment:
     end: datetime
 
 
-EVERYTHING: Final = datetime(9999, 1, 1, tzinfo=UTC)
-"""No bucket ends later."""
+UNBOUNDED: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""The default of `until`: no bucket ends later."""
 
 
 async def refresh(connection: Connection, progress: Progress | None = None) -> int:
     """Refreshes all that was dirty when it began; returns the number of buckets."""
-    found = await units(connection)
+    due = await dirty_units(connection)
     buckets = 0
-    for number, unit in enumerate(found):
+    for number, unit in enumerate(due):
         if progress is not None:
-            progress(number, len(found))
+            progress(number, len(due))
         buckets += await refresh_unit(connection, unit)
     if progress is not None:
-        progress(len(found), len(found))
+        progress(len(due), len(due))
     return buckets
 
 
-async def refresh_unit(connection: Connection, unit: Unit, *, until: datetime = EVERYTHING) -> int:
+async def refresh_unit(connection: Connection, unit: Unit, *, until: datetime = UNBOUNDED) -> int:
     """Refreshes the buckets of one unit that end by `until`; returns how many were dirty.
 
     Another refresh of the unit is waited for.
     """
     async with connection.transaction(isolation="read_committed"):
         await connection.execute(_LOCK, unit.lock)
-        await connection.execute(_HOLD_FLOOR)
+        await connection.execute(_SHARE_HORIZON)
         rows = await connection.fetch(_CONSUME, unit.level.code, unit.organisation, unit.day, unit.level.step, until)
         if not rows:
             return 0
@@ -105,17 +109,17 @@ async def refresh_unit(connection: Connection, unit: Unit, *, until: datetime = 
 
 def segments(starts: Sequence[datetime], step: timedelta) -> list[Segment]:
     """The contiguous ranges that sorted, distinct bucket starts cover."""
-    found: list[Segment] = []
+    ranges: list[Segment] = []
     for start in starts:
-        if found and found[-1].end == start:
-            found[-1] = Segment(start=found[-1].start, end=start + step)
+        if ranges and ranges[-1].end == start:
+            ranges[-1] = Segment(start=ranges[-1].start, end=start + step)
         else:
-            found.append(Segment(start=start, end=start + step))
-    return found
+            ranges.append(Segment(start=start, end=start + step))
+    return ranges
 
 
-async def units(connection: Connection, *, until: datetime = EVERYTHING) -> list[Unit]:
-    """What is dirty now, of buckets that end by `until`."""
+async def dirty_units(connection: Connection, *, until: datetime = UNBOUNDED) -> list[Unit]:
+    """The units that are dirty now, of buckets that end by `until`; the oldest day first."""
     levels = {level.code: level for level in ROLLUPS}
     rows = await connection.fetch(_UNITS, until, list(levels), [level.step for level in ROLLUPS])
     return [Unit(level=levels[row["level"]], organisation=row["org_id"], day=row["day"]) for row in rows]
@@ -126,7 +130,10 @@ def _delete(level: Level) -> str:
 
 
 def _insert(level: Level) -> str:
-    """OFFSET 0 keeps the segments outside: each is one range of an index. $4 and $5 leave other days' chunks out."""
+    """OFFSET 0 keeps the planner from pulling the subquery up: each segment is one range of an index.
+
+    $4 and $5 bound all segments, so that the chunks of other days are left out.
+    """
     bucket = f"date_bin({interval(level.step)}, t.ts, {EPOCH})"
     return f"""
 INSERT INTO {level.table} ({", ".join(names(level))})

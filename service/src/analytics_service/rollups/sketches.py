@@ -1,4 +1,4 @@
-"""Sketches as rows: what merges by SUM and MAX, and how near it comes. Pure.
+"""Sketches as rows, which merge by SUM and MAX, and the error of their estimates. Pure.
 
 Latency: a histogram with bins that grow by GAMMA. A value v in microseconds lies in bin ceil(log(v) / log(GAMMA)), zero
 in a bin of its own, and a bin stands for 2 * GAMMA^bin / (GAMMA + 1), which is at most LATENCY_ERROR from each of its
@@ -31,7 +31,7 @@ def bin_of(value: str) -> str:
 
 
 def value_of(bin_: str) -> str:
-    """SQL: what a bin stands for, in whole microseconds as numeric; NULL stays NULL."""
+    """SQL: the value that a bin stands for, in whole microseconds as numeric; NULL stays NULL."""
     middle = f"round(2 * power({GAMMA}::double precision, {bin_}) / {GAMMA + 1})"
     return f"CASE WHEN {bin_} = {ZERO_BIN} THEN 0 ELSE {middle} END::numeric"
 

@@ -1,4 +1,4 @@
-"""What tells two states of an organisation's rows apart, for the keys of cached answers."""
+"""Versions of an organisation's rows by day, which tell two states of a range apart in the keys of cached answers."""
 
 from array import array
 from bisect import bisect_left
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
-from analytics_service.database.lsn import WRITTEN
+from analytics_service.database.lsn import WRITE_LSN
 from analytics_service.database.query import Query
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,27 +26,27 @@ FROM (
   GROUP BY 1
 ) AS days
 """
-_PLACED = f"""
-SELECT v.*, CASE WHEN NOT pg_is_in_recovery() THEN {WRITTEN} END AS place
+_SQL_WITH_LSN = f"""
+SELECT v.*, CASE WHEN NOT pg_is_in_recovery() THEN {WRITE_LSN} END AS lsn
 FROM ({_SQL}) AS v
 """
 
 
-def query(organisation: str, *, placed: bool = False) -> Query:
-    """One row, for `of_row`; `placed` asks for the place in the log, which a replica has to have reached."""
-    return Query(sql=_PLACED if placed else _SQL, args=(organisation,))
+def query(organisation: str, *, with_lsn: bool = False) -> Query:
+    """One row, for `of_row`; `with_lsn` also asks for the position in the log that a replica has to have replayed."""
+    return Query(sql=_SQL_WITH_LSN if with_lsn else _SQL, args=(organisation,))
 
 
 @dataclass(frozen=True)
 class DayVersions:
-    """Of one organisation; what lies before each of its days, in their order."""
+    """Running totals of one organisation: at each index, the sums over all earlier days."""
 
     days: Sequence[int]
     """Since 1970, in UTC."""
     versions: Sequence[int]
     dirty: Sequence[int]
-    place: int | None = None
-    """In the primary's log: whoever has replayed it up to there has every row that this knows of."""
+    lsn: int | None = None
+    """In the primary's log: a replica that has replayed it up to there has every row that these versions stand for."""
 
     def of(self, start: datetime, end: datetime) -> str:
         """One text that changes whenever a row in [start, end) changes, and never comes back.
@@ -63,8 +63,8 @@ def of_row(
     days: Iterable[int] | None,
     versions: Iterable[int] | None,
     dirty: Iterable[int] | None,
-    place: int | None = None,
+    lsn: int | None = None,
 ) -> DayVersions:
-    """An organisation without rows has no days."""
+    """The versions from the row that `query` returns; an organisation without rows has no days."""
     known, changed = (array("q", accumulate(column or (), initial=0)) for column in (versions, dirty))
-    return DayVersions(array("q", days or ()), known, changed, place)
+    return DayVersions(array("q", days or ()), known, changed, lsn)

@@ -46,8 +46,8 @@ def services(settings: Settings, database: Database, replica: Replica | None, me
 
     async def ask(organisation: str) -> DayVersions:
         timeout = settings.database_statement_timeout_seconds
-        placed = replica is not None
-        (row,) = await database.fetch(versions.query(organisation, placed=placed), timeout=timeout)
+        query = versions.query(organisation, with_lsn=replica is not None)
+        (row,) = await database.fetch(query, timeout=timeout)
         return versions.of_row(*row)
 
     return Services(

@@ -1,1 +1,1 @@
-"""The worker: what has to be done for the store beside answering, by one process at a time."""
+"""The worker: the upkeep of the store, by one process at a time."""

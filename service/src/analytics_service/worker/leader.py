@@ -1,27 +1,23 @@
-"""One of several workers leads, by a lock of its database session: who loses that loses the lead and its work."""
+"""Leader election of the workers by an advisory lock: whoever loses its session loses the lead and its open work."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-import asyncpg
 import structlog
 
-from analytics_service.database import privileges
-from analytics_service.database.connect import Connection, connect_directly
-from analytics_service.database.failures import FAILURES, Reason, classify
-from analytics_service.database.migrate.steps import load
-from analytics_service.database.schema import problem, schema_of
-from analytics_service.policies.observe import edition_of
+from analytics_service.database.connect import Connection, session
+from analytics_service.database.failures import FAILURES, FailureReason, classify
+from analytics_service.database.writers import writing_blocker
+from analytics_service.policies.observe import store_edition
 from analytics_service.worker.jobs import Job
 from analytics_service.worker.report import Report
 
 STANDBY_SECONDS: Final = 2.0
-"""How often one that stands by tries the lock: it leads so long after the leader's session has ended."""
-_LONGEST_PAUSE: Final = 10.0
+"""Between two attempts of a standby to get the lock: it leads at most so long after the leader's session has ended."""
+_MAX_PAUSE_SECONDS: Final = 10.0
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('analytics.work', 0))"
 
 _log = structlog.get_logger(__name__)
@@ -33,7 +29,6 @@ class Worker:
         self._jobs = jobs
         self._report = report
         self._standby = standby
-        self._target = load()[-1].number
 
     async def run(self) -> None:
         """Until it is cancelled; a lost database is tried again with growing pauses.
@@ -43,7 +38,7 @@ class Worker:
         pause = 0.25
         while True:
             try:
-                async with _session(self._url) as connection:
+                async with session(self._url, command="work") as connection:
                     pause = 0.25
                     await self._stand_by(connection)
                     await self._lead(connection)
@@ -53,15 +48,15 @@ class Worker:
             finally:
                 self._report.leads_no_more()
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
     async def _stand_by(self, connection: Connection) -> None:
         """Returns as the leader."""
         while True:
-            schema = await schema_of(connection)
-            self._report.problem = problem(schema, self._target, writes=True) or await privileges.missing(connection)
-            if self._report.problem is None:
-                self._report.edition = await edition_of(connection)
+            blocker = await writing_blocker(connection)
+            self._report.problem = None if blocker is None else str(blocker)
+            if blocker is None:
+                self._report.edition = await store_edition(connection)
                 if await connection.fetchval(_TRY_LOCK):
                     break
             await asyncio.sleep(self._standby)
@@ -69,37 +64,27 @@ class Worker:
         _log.info("leading")
 
     async def _lead(self, connection: Connection) -> None:
-        """Does what is due, one after another; FAILURES when the session is lost."""
+        """Runs the jobs that are due, one after another; FAILURES when the session is lost."""
         due = {job.name: 0.0 for job in self._jobs}
         while True:
             for job in self._jobs:
                 if time.monotonic() >= due[job.name]:
-                    await self._do(connection, job)
+                    await self._run_job(connection, job)
                     due[job.name] = time.monotonic() + job.every.total_seconds()
             await asyncio.sleep(max(min(due.values()) - time.monotonic(), 0))
 
-    async def _do(self, connection: Connection, job: Job) -> None:
-        """What the database refuses is the job's failure, and others go on."""
+    async def _run_job(self, connection: Connection, job: Job) -> None:
+        """A failure of the job is reported, and the other jobs go on; FAILURES when the session is lost."""
         started = time.perf_counter()
         try:
-            found = await job.run(connection)
+            details = await job.run(connection)
         except FAILURES as error:
             failure = classify(error, self._url)
             self._report.failed(job.name, failure.message)
             _log.error("a job failed", job=job.name, reason=failure.reason.value, cause=failure.message)
-            if failure.reason is Reason.UNREACHABLE or connection.is_closed():
+            if failure.reason is FailureReason.UNREACHABLE or connection.is_closed():
                 raise
         else:
             spent = time.perf_counter() - started
-            self._report.succeeded(job.name, at=datetime.now(UTC), seconds=spent, found=found)
-            _log.debug("a job is done", job=job.name, seconds=round(spent, 3), **found)
-
-
-@contextlib.asynccontextmanager
-async def _session(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await connect_directly(url, command="work")
-    try:
-        yield connection
-    finally:
-        with contextlib.suppress(*FAILURES, TimeoutError):
-            await connection.close(timeout=2)
+            self._report.succeeded(job.name, at=datetime.now(UTC), seconds=spent, details=details)
+            _log.debug("a job is done", job=job.name, seconds=round(spent, 3), **details)

@@ -1,4 +1,4 @@
-"""What the worker says of itself: as JSON at /status, and as metrics."""
+"""The worker's report of itself: as JSON at /status, and as metrics."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -36,15 +36,17 @@ class Report:
         )
         self._dropped = Counter("retention_dropped_chunks_total", "Chunks of raw that ended", registry=self.registry)
         self._deleted = Counter("retention_deleted_rows_total", "Rows of rollups that ended", registry=self.registry)
-        self._healed = Counter("policy_drifts_healed_total", "Changes by others put back", registry=self.registry)
-        self._applied = Gauge("policy_applied", "1 where the policy is as wanted", ("policy",), registry=self.registry)
+        self._drift_corrected = Counter(
+            "policy_drifts_healed_total", "Changes by others that were corrected", registry=self.registry
+        )
+        self._applied = Gauge("policy_applied", "1 where the policy is as desired", ("policy",), registry=self.registry)
         self._watermarks = Gauge(
             "rollup_watermark_lag_seconds",
             "From now back to the first ended bucket that is read from raw",
             ("level",),
             registry=self.registry,
         )
-        self._found = {
+        self._gauges = {
             "lag_seconds": Gauge(
                 "rollup_lag_seconds", "How long a bucket that has ended waits for its rollup", registry=self.registry
             ),
@@ -57,14 +59,14 @@ class Report:
         fresh = Gauge(
             "data_fresh", "0 where the leader sees that rollups, partitions or jobs are not", registry=self.registry
         )
-        fresh.set_function(lambda: (said := self.fresh()) is None or said.fresh)
+        fresh.set_function(lambda: (freshness_ := self.fresh()) is None or freshness_.fresh)
 
     @property
     def leading(self) -> bool:
         return self._leading_since is not None
 
     def leads(self, *, since: datetime) -> None:
-        """What another leader did since this process last led is not known here."""
+        """Forgets the states of jobs: another leader may have run them since this process last led."""
         self._leading_since = since
         self._policies = None
         self.jobs = {name: JobState() for name in self.jobs}
@@ -72,22 +74,22 @@ class Report:
     def leads_no_more(self) -> None:
         self._leading_since = None
 
-    def succeeded(self, job: str, *, at: datetime, seconds: float, found: dict[str, Any]) -> None:
-        self._policies = found.pop("policies", self._policies)
-        self.jobs[job] = JobState(succeeded_at=at, seconds=round(seconds, 3), found=found)
+    def succeeded(self, job: str, *, at: datetime, seconds: float, details: dict[str, Any]) -> None:
+        self._policies = details.pop("policies", self._policies)
+        self.jobs[job] = JobState(succeeded_at=at, seconds=round(seconds, 3), details=details)
         self._seconds.labels(job).observe(seconds)
         self._success.labels(job).set(at.timestamp())
-        self._buckets.inc(found.get("buckets", 0))
-        self._dropped.inc(found.get("dropped_chunks", 0))
-        self._deleted.inc(found.get("deleted_rows", 0))
-        self._healed.inc(found.get("healed", 0))
-        for level, lag in found.get("watermark_lag_seconds", {}).items():
+        self._buckets.inc(details.get("buckets", 0))
+        self._dropped.inc(details.get("dropped_chunks", 0))
+        self._deleted.inc(details.get("deleted_rows", 0))
+        self._drift_corrected.inc(details.get("healed", 0))
+        for level, lag in details.get("watermark_lag_seconds", {}).items():
             self._watermarks.labels(level).set(lag)
         for row in (self._policies or {}).get("table", ()):
             self._applied.labels(row["name"]).set(row["state"] in {"Applied", "Unavailable"})
-        for name, gauge in self._found.items():
-            if found.get(name) is not None:
-                gauge.set(found[name])
+        for name, gauge in self._gauges.items():
+            if details.get(name) is not None:
+                gauge.set(details[name])
 
     def failed(self, job: str, error: str) -> None:
         state = self.jobs[job]
@@ -99,7 +101,7 @@ class Report:
             self._policies = {"reason": "Failed", "message": error, "plan": None, "table": table}
 
     def fresh(self) -> Freshness | None:
-        """None where this process does not lead, or has not looked yet."""
+        """None where this process does not lead, or has not refreshed yet."""
         if self._leading_since is None:
             return None
         return freshness(self.jobs, since=self._leading_since, now=datetime.now(UTC))
@@ -110,7 +112,7 @@ class Report:
             "role": "leader" if self.leading else "standby",
             "problem": self.problem,
             "edition": self.edition,
-            "jobs": {name: asdict(state) for name, state in self.jobs.items()},
+            "jobs": {name: state.as_dict() for name, state in self.jobs.items()},
             "policies": self._policies if self.leading else None,
             "fresh": None if fresh is None else asdict(fresh),
         }

@@ -1,4 +1,4 @@
-"""The worker as a process: it works until it is told to stop, and says meanwhile how it goes."""
+"""The worker as a process: it works until it is stopped, and serves its report meanwhile."""
 
 import asyncio
 import signal
@@ -67,7 +67,7 @@ def _application(report: Report) -> web.Application:
 
 
 async def run(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT; what is under way then is taken back by the database, and done by the next leader."""
+    """Runs until SIGTERM or SIGINT; the database rolls back a job that is under way, and the next leader runs it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,1 +1,1 @@
-"""Brings a database to this release's schema. `steps`, `plan` and `result` are pure; `runner` sequences them."""
+"""Brings a database to this release's schema. `migration`, `plan` and `result` are pure; `runner` sequences them."""

@@ -1,4 +1,4 @@
-"""Who holds the lock that a migration waits for, without the values of their statements."""
+"""The transaction that a migration waits for, described without the values of its statement."""
 
 import re
 
@@ -6,7 +6,7 @@ import asyncpg
 
 from analytics_service.database.connect import Connection
 
-_LONGEST = 120
+_MAX_CHARACTERS = 120
 _BLOCKERS = """
 SELECT a.pid, a.usename, a.application_name, a.state, a.query,
     round(extract(epoch FROM clock_timestamp() - a.xact_start))::bigint AS seconds
@@ -25,17 +25,17 @@ async def blocker_of(watcher: Connection, pid: int) -> str | None:
     Whoever is not of the same role shows its statement only to members of pg_read_all_stats.
     """
     row = await watcher.fetchrow(_BLOCKERS, pid)
-    return None if row is None else described(row)
+    return None if row is None else describe(row)
 
 
-def described(row: asyncpg.Record) -> str:
+def describe(row: asyncpg.Record) -> str:
     name = f" ({row['application_name']})" if row["application_name"] else ""
     since = "" if row["seconds"] is None else f" for {row['seconds']} s"
-    statement = without_values(row["query"] or "")
+    statement = redact_values(row["query"] or "")
     return f"process {row['pid']} of {row['usename']}{name}, {row['state']}{since}: {statement}"
 
 
-def without_values(statement: str) -> str:
+def redact_values(statement: str) -> str:
     """The statement in one line, with ? for every value, cut: its texts may be what clients wrote."""
     line = " ".join(_VALUES.sub("?", statement).split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    return line if len(line) <= _MAX_CHARACTERS else line[: _MAX_CHARACTERS - 1] + "…"

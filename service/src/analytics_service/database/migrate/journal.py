@@ -3,8 +3,8 @@
 import json
 
 from analytics_service.database.connect import Connection
+from analytics_service.database.migrate.migration import Migration
 from analytics_service.database.migrate.plan import Entry, History
-from analytics_service.database.migrate.steps import Step
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS schema_meta (
@@ -68,21 +68,21 @@ async def read(connection: Connection) -> History:
     )
 
 
-async def begin(connection: Connection, step: Step) -> None:
-    """Notes that a step runs; what stays `running` was killed."""
-    await connection.execute(_BEGIN, step.name, step.number, step.sha256)
+async def mark_running(connection: Connection, migration: Migration) -> None:
+    """Notes that a migration runs; one that stays `running` was killed."""
+    await connection.execute(_BEGIN, migration.name, migration.number, migration.sha256)
 
 
-async def interrupted(connection: Connection, step: Step) -> None:
-    """Notes that a step was stopped in the middle; the next run repeats it."""
-    await connection.execute(_STATE, step.name, "interrupted")
+async def mark_interrupted(connection: Connection, migration: Migration) -> None:
+    """Notes that a migration was stopped in the middle; the next run repeats it."""
+    await connection.execute(_STATE, migration.name, "interrupted")
 
 
-async def done(connection: Connection, step: Step) -> None:
-    """Notes that a step is complete."""
-    await connection.execute(_STATE, step.name, "done")
+async def mark_done(connection: Connection, migration: Migration) -> None:
+    """Notes that a migration is complete."""
+    await connection.execute(_STATE, migration.name, "done")
 
 
-async def moved(connection: Connection, version: int, min_compatible_schema: int = 1) -> None:
-    """Notes the schema's version, which never goes back."""
+async def set_version(connection: Connection, version: int, min_compatible_schema: int = 1) -> None:
+    """Notes the version of the schema, which never goes back."""
     await connection.execute(_VERSION, version, min_compatible_schema)

@@ -1,15 +1,15 @@
-"""What is to be done to a database: from this release's steps and the database's journal. Pure."""
+"""The plan of a run of migrate, from this release's migrations and the database's journal. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analytics_service.database.migrate.steps import Step
+from analytics_service.database.migrate.migration import Migration
 from analytics_service.errors import DatabaseNewer, HistoryEdited
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A step in the journal of the database."""
+    """A migration in the journal of the database."""
 
     number: int
     sha256: str
@@ -18,7 +18,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What the database says of itself; the default is one that was never migrated."""
+    """The journal of a database, with its schema's version; the default is a database that was never migrated."""
 
     version: int = 0
     min_compatible_schema: int = 1
@@ -28,38 +28,40 @@ class History:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Steps in order; `newer` says that a later release made the schema, and that this one can live with it."""
+class MigrationPlan:
+    """Migrations in order; `newer` says that a later release made the schema, and that this one can live with it."""
 
-    steps: tuple[Step, ...] = ()
-    skipped: tuple[Step, ...] = ()
+    pending: tuple[Migration, ...] = ()
+    skipped: tuple[Migration, ...] = ()
     """Steps of other editions that come after the version: the version moves over them."""
     target: int
     newer: bool = False
 
 
-def plan(steps: Sequence[Step], history: History, requirement: str) -> Plan:
-    """The pending steps for an edition.
+def plan(migrations: Sequence[Migration], history: History, requirement: str) -> MigrationPlan:
+    """The pending migrations for an edition.
 
-    Raises HistoryEdited when a step that was run has another text now, DatabaseNewer when the schema is of a later
+    Raises HistoryEdited when a migration that was run has another text now, DatabaseNewer when the schema is of a later
     release that no longer supports this one.
     """
-    target = steps[-1].number if steps else 0
-    for step in steps:
-        entry = history.journal.get(step.name)
-        if entry is not None and entry.done and entry.sha256 != step.sha256:
+    target = migrations[-1].number if migrations else 0
+    for migration in migrations:
+        entry = history.journal.get(migration.name)
+        if entry is not None and entry.done and entry.sha256 != migration.sha256:
             raise HistoryEdited(
-                f"migration {step.name} was changed after it was applied: restore its file, add a new one"
+                f"migration {migration.name} was changed after it was applied: restore its file, add a new one"
             )
     if history.version > target:
         _check_newer(history, target)
-        return Plan(target=target, newer=True)
-    _check_known(steps, history)
+        return MigrationPlan(target=target, newer=True)
+    _check_unknown(migrations, history)
     made_for = history.requirement or requirement
-    pending = [step for step in steps if not (entry := history.journal.get(step.name)) or not entry.done]
-    return Plan(
-        steps=tuple(step for step in pending if made_for in step.requires),
-        skipped=tuple(step for step in pending if made_for not in step.requires),
+    pending = [
+        migration for migration in migrations if not (entry := history.journal.get(migration.name)) or not entry.done
+    ]
+    return MigrationPlan(
+        pending=tuple(migration for migration in pending if made_for in migration.requires),
+        skipped=tuple(migration for migration in pending if made_for not in migration.requires),
         target=target,
     )
 
@@ -72,7 +74,7 @@ def _check_newer(history: History, target: int) -> None:
         )
 
 
-def _check_known(steps: Sequence[Step], history: History) -> None:
-    unknown = sorted(set(history.journal) - {step.name for step in steps})
+def _check_unknown(migrations: Sequence[Migration], history: History) -> None:
+    unknown = sorted(set(history.journal) - {migration.name for migration in migrations})
     if unknown:
         raise HistoryEdited(f"the database has migration {unknown[0]}, which this release does not know")

@@ -1,14 +1,14 @@
-"""What has to hold before a step begins, so that nothing is half done: rights, and nobody whom it would break."""
+"""Preconditions of a migration, so that nothing is left half done: privileges, and no release that it would break."""
 
 from typing import Final
 
 from analytics_service.database.connect import Connection
-from analytics_service.database.migrate.steps import Step
-from analytics_service.errors import RightMissing
+from analytics_service.database.migrate.migration import Migration
+from analytics_service.errors import PrivilegeMissing
 
 _MISSING: Final = """
-SELECT current_user AS name, what FROM (
-    SELECT 'CREATE on schema public' AS what WHERE NOT has_schema_privilege('public', 'CREATE')
+SELECT current_user AS name, privilege FROM (
+    SELECT 'CREATE on schema public' AS privilege WHERE NOT has_schema_privilege('public', 'CREATE')
     UNION ALL
     SELECT format('CREATE on database %I, for the extension timescaledb', current_database())
     WHERE $1 AND NOT has_database_privilege(current_database(), 'CREATE')
@@ -26,15 +26,18 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 
 
-async def check_rights(connection: Connection, *, extends: bool) -> None:
-    """Raises RightMissing that names each right and its object."""
-    missing = await connection.fetch(_MISSING, extends)
+async def check_privileges(connection: Connection, *, creates_extension: bool) -> None:
+    """Raises PrivilegeMissing, which names each missing privilege and its object."""
+    missing = await connection.fetch(_MISSING, creates_extension)
     if missing:
-        listed = ", ".join(row["what"] for row in missing)
-        raise RightMissing(f"user {missing[0]['name']} lacks {listed}: GRANT it, or migrate as the owner")
+        listed = ", ".join(row["privilege"] for row in missing)
+        raise PrivilegeMissing(f"user {missing[0]['name']} lacks {listed}: GRANT it, or migrate as the owner")
 
 
-async def old_sessions(connection: Connection, step: Step) -> int:
-    """How many sessions of releases are connected that could not live with the step; see connect.application_name."""
-    count: int = await connection.fetchval(_OLD, step.min_compatible_schema)
+async def count_old_sessions(connection: Connection, migration: Migration) -> int:
+    """The number of connected sessions whose release could not live with the migration.
+
+    Each session says in its application_name which schema its release knows; see connect.application_name.
+    """
+    count: int = await connection.fetchval(_OLD, migration.min_compatible_schema)
     return count

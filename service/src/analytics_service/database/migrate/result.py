@@ -1,14 +1,14 @@
-"""What a run of migrate says to programs, within what a container's termination message can hold. Pure."""
+"""The result of a run of migrate for programs, as short as a container's termination message has to be. Pure."""
 
 import dataclasses
 import json
 from dataclasses import dataclass
 
-MOST_BYTES = 3584
+MAX_BYTES = 3584
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class MigrationResult:
     """The outcome of a run. `reason` is one of the reasons of database/failures.py or of migrate/runner.py."""
 
     succeeded: bool
@@ -25,12 +25,12 @@ class Result:
     pending: tuple[str, ...] = ()
 
 
-def as_json(result: Result) -> str:
-    """One JSON object of at most MOST_BYTES; `truncated` says that its message or lists were cut."""
+def as_json(result: MigrationResult) -> str:
+    """One JSON object of at most MAX_BYTES; `truncated` says that its message or lists were cut."""
     fields = dataclasses.asdict(result)
     body = {"outcome": "succeeded" if fields.pop("succeeded") else "failed", **fields, "truncated": False}
     text = json.dumps(body)
-    while len(text) > MOST_BYTES:
+    while len(text) > MAX_BYTES:
         body["truncated"] = True
         longest = max(("message", "applied", "pending"), key=lambda name: len(json.dumps(body[name])))
         body[longest] = body[longest][: max(len(body[longest]) * 3 // 4, 1)]

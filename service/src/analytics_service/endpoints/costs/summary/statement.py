@@ -5,8 +5,9 @@ from typing import Final
 
 from analytics_service.contract.filters import conditions
 from analytics_service.contract.principal import Principal
-from analytics_service.database.arguments import Arguments
+from analytics_service.database import tenancy
 from analytics_service.database.query import Query
+from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import WATERMARK, requests
@@ -71,8 +72,7 @@ SELECT * FROM (
     sum(t.total_cost_usd) AS cost, sum(t.prompt_cost_usd) AS prompt_cost, sum(t.completion_cost_usd) AS completion_cost,
     sum(t.total_tokens)::numeric AS tokens, min(t.ts) AS ts
   FROM traces AS t
-  WHERE t.org_id = $1 AND ($2::text[] IS NULL OR t.project_id = ANY($2::text[]))
-    AND t.ts >= $3::timestamptz AND t.ts < $4::timestamptz AND t.is_request
+  WHERE {tenancy.predicate_in_range("t")} AND t.is_request
     AND {conditions(params, arguments, alias="t")}
   GROUP BY t.trace_id
   HAVING sum(t.total_cost_usd) IS NOT NULL

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from analytics_service.contract.filters import conditions
 from analytics_service.contract.principal import Principal
-from analytics_service.database.arguments import Arguments
 from analytics_service.database.query import Query
+from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.metrics.series import sketched
 from analytics_service.endpoints.metrics.series.names import (
     DISTINCT_COUNTS,

@@ -3,8 +3,9 @@
 from typing import Final
 
 from analytics_service.contract.principal import Principal
-from analytics_service.database.arguments import Arguments
+from analytics_service.database import tenancy
 from analytics_service.database.query import Query
+from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.traces.detail.parameters import DetailParameters
 from analytics_service.endpoints.traces.fields import column, selected_fields
 
@@ -23,8 +24,7 @@ def query(principal: Principal, params: DetailParameters) -> Query:
         sql=f"""
 SELECT {", ".join(f"t.{name}" for name in columns)}
 FROM traces AS t
-WHERE t.org_id = $1 AND ($2::text[] IS NULL OR t.project_id = ANY($2::text[]))
-    AND t.ts >= $3::timestamptz AND t.ts < $4::timestamptz AND t.trace_id = {arguments.add(params.trace_id)}
+WHERE {tenancy.predicate_in_range("t")} AND t.trace_id = {arguments.add(params.trace_id)}
 ORDER BY t.ts, t.span_id
 LIMIT {arguments.add(params.max_spans + 1)}""",
         args=arguments.values,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from analytics_service.contract.endpoint import Row
+from analytics_service.database import tenancy
 
 MAX_CHILDREN: Final = 100
 """Per span; `more_children` is set where there are more."""
@@ -30,8 +31,7 @@ SELECT {shown}, {nothing}, p.place AS child_of, c.number AS place
 FROM page AS p CROSS JOIN LATERAL (
   SELECT {wanted}, row_number() OVER (ORDER BY t.ts, t.span_id) AS number
   FROM traces AS t
-  WHERE t.org_id = $1 AND ($2::text[] IS NULL OR t.project_id = ANY($2::text[]))
-    AND t.ts >= $3::timestamptz AND t.ts < $4::timestamptz
+  WHERE {tenancy.predicate_in_range("t")}
     AND t.trace_id = p.key_trace AND t.parent_span_id = p.key_span
   ORDER BY t.ts, t.span_id
   LIMIT {MAX_CHILDREN + 1}

@@ -10,12 +10,13 @@ from decimal import Decimal
 from analytics_service.contract.endpoint import Row
 from analytics_service.contract.parameters import Keyset
 from analytics_service.contract.principal import Principal
-from analytics_service.database.arguments import Arguments
+from analytics_service.database import tenancy
 from analytics_service.database.query import Query
+from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.traces.fields import SORT_TYPES, Sort, column
 from analytics_service.endpoints.traces.list.children import CHILDREN_LAST, with_children
 from analytics_service.endpoints.traces.list.parameters import Include, Order, TraceParameters
-from analytics_service.rollups.query import KEPT
+from analytics_service.rollups.query import RETENTION_HORIZON
 
 _DIRECTIONS = {Order.ASC: ("ASC", ">"), Order.DESC: ("DESC", "<")}
 _ORDERED = ("key_value", "key_ts", "key_trace", "key_span")
@@ -54,7 +55,7 @@ LIMIT {arguments.add(params.limit + 1)}"""
     again = _order(params, *(f"p.{name}" for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
         page, again = with_children(page, columns, [name for name in keys if name != "place"]), CHILDREN_LAST
-    sql = f"SELECT k.since, p.* FROM ({KEPT}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
+    sql = f"SELECT k.since, p.* FROM ({RETENTION_HORIZON}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
     return Query(sql=sql, args=arguments.values, searches=_scans_range(params))
 
 
@@ -76,12 +77,7 @@ def _keys(sort: Sort) -> dict[str, str]:
 
 
 def _filters(params: TraceParameters, arguments: Arguments) -> list[str]:
-    said = [
-        "t.org_id = $1",
-        "($2::text[] IS NULL OR t.project_id = ANY($2::text[]))",
-        "t.ts >= $3::timestamptz",
-        "t.ts < $4::timestamptz",
-    ]
+    said = [tenancy.predicate_in_range("t")]
     equal = ((name, getattr(params, name)) for name in _EQUAL)
     said += [f"t.{name} = {arguments.add(wanted)}" for name, wanted in equal if wanted is not None]
     if params.status is not None:

@@ -1,8 +1,8 @@
 """A migration as a value, read from a file `NNNN_name.sql`. Pure but for `load`.
 
 Header lines: `-- tx: none` runs the statements one by one outside a transaction (each must be repeatable: after a kill
-the step runs again from its first), `-- requires: apache, tsl` runs it on these editions only, `-- phase: expand` or
-`contract` (older pods cannot live with it: `-- min_compatible_schema: N` says since which schema they can),
+the migration runs again from its first), `-- requires: apache, tsl` runs it on these editions only, `-- phase: expand`
+or `contract` (older pods cannot live with it: `-- min_compatible_schema: N` says since which schema they can),
 `-- lock_timeout: 5s`.
 """
 
@@ -10,6 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -24,7 +25,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class Migration:
     """One file of the history. Its text must never change once it was released."""
 
     number: int
@@ -42,13 +43,13 @@ class Step:
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """The statements of a step outside a transaction, which end with a semicolon at the end of a line."""
+        """The statements of a migration outside a transaction, which end with a semicolon at the end of a line."""
         parts = re.split(r";[ \t]*(?:\n|$)", self.sql)
         return tuple(part.strip() for part in parts if re.sub(r"--[^\n]*", "", part).strip())
 
 
-def parse(file_name: str, sql: str) -> Step:
-    """The step that a file holds; ValueError names the file and what is wrong in it."""
+def parse(file_name: str, sql: str) -> Migration:
+    """The migration that a file holds; ValueError names the file and what is wrong in it."""
     match = _NAME.fullmatch(file_name)
     if match is None:
         raise ValueError(f"{file_name}: a migration is called NNNN_name.sql")
@@ -68,7 +69,7 @@ def parse(file_name: str, sql: str) -> Step:
         raise ValueError(f"{file_name}: a contract, and nothing else, says min_compatible_schema")
     if headers.get("tx", "none") != "none":
         raise ValueError(f"{file_name}: tx can only be none")
-    return Step(
+    return Migration(
         number=int(match[1]),
         name=file_name.removesuffix(".sql"),
         sql=sql,
@@ -80,14 +81,20 @@ def parse(file_name: str, sql: str) -> Step:
     )
 
 
-def load(folder: Traversable | None = None) -> tuple[Step, ...]:
+def load(folder: Traversable | None = None) -> tuple[Migration, ...]:
     """The history of this release, in order."""
     source = folder or files("analytics_service.database").joinpath("migrations")
-    steps = tuple(
+    migrations = tuple(
         parse(file.name, file.read_text(encoding="utf-8"))
         for file in sorted(source.iterdir(), key=lambda each: each.name)
         if file.name.endswith(".sql")
     )
-    if [step.number for step in steps] != list(range(1, len(steps) + 1)):
+    if [migration.number for migration in migrations] != list(range(1, len(migrations) + 1)):
         raise ValueError("migrations must be numbered from 1 without a gap")
-    return steps
+    return migrations
+
+
+@cache
+def schema_version() -> int:
+    """The newest schema that this release knows: the number of its last migration."""
+    return load()[-1].number

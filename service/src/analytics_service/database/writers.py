@@ -1,0 +1,41 @@
+"""Sessions of processes that write: the checks before the first write, and the errors that commands end with.
+
+`import` and `policies` use `writer_session`; the worker, which waits instead of failing, asks `writing_blocker` again
+and again; `doctor` reports each of the same checks as a line of its own.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+
+from analytics_service.database import privileges
+from analytics_service.database.connect import Connection, session
+from analytics_service.database.failures import FAILURES, classify, command_error
+from analytics_service.database.migrate.migration import schema_version
+from analytics_service.database.schema import problem, schema_of
+from analytics_service.errors import DatabaseError, DatabaseUnfit, SchemaIncompatible
+
+
+async def writing_blocker(connection: Connection) -> DatabaseError | None:
+    """The first reason why this release, or this user, cannot write to the database; None when both can."""
+    outdated = problem(await schema_of(connection), schema_version(), writes=True)
+    if outdated is not None:
+        return SchemaIncompatible(outdated)
+    missing = await privileges.missing(connection)
+    return None if missing is None else DatabaseUnfit(missing)
+
+
+@contextlib.asynccontextmanager
+async def writer_session(url: str, *, command: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection that may write; every failure, also inside the block, is the DatabaseError that a command ends with.
+
+    PoolerInTheWay, SchemaIncompatible and DatabaseUnfit are raised before the block begins.
+    """
+    try:
+        async with session(url, command=command) as connection:
+            if (blocker := await writing_blocker(connection)) is not None:
+                raise blocker
+            yield connection
+    except FAILURES as error:
+        raise command_error(classify(error, url)) from error
