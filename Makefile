@@ -39,6 +39,10 @@ type: setup ## Check types
 	$(RUN) mypy
 	$(RUN) mypy tests e2e bench
 
+.PHONY: hooks
+hooks: setup ## Have git run `make lint type` before each commit
+	$(RUN) pre-commit install
+
 .PHONY: format
 format: setup ## Format the code
 	$(RUN) ruff format
@@ -55,8 +59,8 @@ redis-server pgbouncer:
 	  else echo "make: $@ is not installed: install your system's package of that name, or run with INSTALL=1 as root" >&2; exit 2; fi; }
 
 .PHONY: test
-test: setup redis-server pgbouncer tools ## Run the tests that need no Docker (ARGS="-k word" chooses)
-	$(RUN) pytest -n 3 --dist loadfile $(ARGS)  # three files at a time, each with servers of its own: most of them wait
+test: setup redis-server pgbouncer tools ## Run the tests that need no Docker, with coverage (ARGS="-k word" chooses, without)
+	$(RUN) pytest -n 3 --dist loadfile $(or $(ARGS),--cov)  # three files at a time, each with servers of its own: most of them wait
 
 .PHONY: golden
 golden: setup ## Rewrite the golden files from what the builders give now
@@ -98,7 +102,7 @@ try: setup ## The service alone, on an embedded PostgreSQL: no Docker, no root (
 
 .PHONY: clean
 clean: ## Remove what was made inside the clone (caches outside it stay)
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 
 .PHONY: bench
 bench: ## The short form of bench-service, without latency

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.operator.play import Play
+from tests.support.environment import program_environment
 from tests.support.kube import TOP, KubeApi, Object, api_server, eventually, helm
 
 OPERATOR = "system:serviceaccount:default:analytics-operator"
@@ -97,7 +98,7 @@ def running(api: KubeApi, folder: Path, *arguments: str) -> Iterator[Operator]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "analytics_operator", "run", f"--http-port={port}", *arguments]
     with log.open("wb") as output:
-        environment = {"KUBECONFIG": str(kubeconfig), "PATH": "", "PYTHONUNBUFFERED": "1"}
+        environment = program_environment(KUBECONFIG=str(kubeconfig), PATH="", PYTHONUNBUFFERED="1")
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
             yield Operator(process=process, log=log, port=port)

@@ -1,7 +1,6 @@
 """A database that cannot be used as it is: one line that names what is wrong, exit code 2, and nothing half done."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from analytics_service.database.edition import Server as Inspected
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.database.migrate.steps import load, parse
 from analytics_service.errors import ServerTooOld
+from tests.support.environment import program_environment
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD, Server, a_standby
 from tests.support.service import execute
@@ -30,7 +30,7 @@ def called(url: str, *arguments: str) -> tuple[int, str]:
     """Exit code, and what was said on standard error, which is one line beside the progress."""
     done = subprocess.run(
         [sys.executable, "-m", "analytics_service", *arguments],
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": url},
+        env=program_environment(DATABASE_URL=url),
         capture_output=True,
         text=True,
         check=False,
