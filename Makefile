@@ -37,7 +37,7 @@ lint: setup ## Check style and the layers
 .PHONY: type
 type: setup ## Check types
 	$(RUN) mypy
-	$(RUN) mypy tests e2e bench
+	$(RUN) mypy tests e2e bench release
 
 .PHONY: hooks
 hooks: setup ## Have git run `make lint type` before each commit
@@ -99,6 +99,11 @@ demo: cluster images ## One resource becomes a running service that answers ques
 .PHONY: try
 try: setup ## The service alone, on an embedded PostgreSQL: no Docker, no root (ARGS=--once stops after the tables)
 	@$(RUN) analytics-service try $(ARGS)
+
+.PHONY: release
+release: setup ## Make a release of what is committed (VERSION=x.y.z; IMAGES=1 builds the images too): docs/releases.md
+	@test -n "$(VERSION)" || { echo "make: name the release: make release VERSION=x.y.z" >&2; exit 2; }
+	@$(RUN) python -m release $(VERSION) $(if $(filter 1,$(IMAGES)),--images)
 
 .PHONY: clean
 clean: ## Remove what was made inside the clone (caches outside it stay)
