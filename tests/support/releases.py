@@ -31,7 +31,7 @@ def _check_out(release: Release, clone: Path, folder: Path) -> None:
     subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
 
 
-def released_environment(release: Release, **variables: str) -> dict[str, str]:
-    """Returns what has `python -m` run that release's packages, on today's dependencies, unmeasured."""
+def packages_of(release: Release) -> dict[str, str]:
+    """Returns the variables that have `python -m` run that release's packages, on today's dependencies, unmeasured."""
     sources = [str(tree(release) / half / "src") for half in ("operator", "service")]
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sources), **variables}
+    return {"PYTHONPATH": os.pathsep.join(sources), "COVERAGE_PROCESS_CONFIG": ""}
