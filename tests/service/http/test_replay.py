@@ -10,7 +10,7 @@ import pytest
 
 from analytics_service.cache.stale import STALE_SECONDS
 from analytics_service.cache.versions import REMEMBERED_SECONDS
-from analytics_service.http.replay.replays import is_one_request
+from analytics_service.http.replay.store import is_one_request
 from tests.support.redis import RedisServer
 from tests.support.service import Client, a_row, a_service, a_token, insert
 
