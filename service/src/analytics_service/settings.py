@@ -31,6 +31,11 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
+class Switch(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
 def _level(value: str) -> str:
     """The first level that a RUST_LOG directive list names: `analytics_api=debug,tower_http=info` is debug."""
     directive = value.split(",", 1)[0].rsplit("=", 1)[-1].strip().lower()
@@ -95,6 +100,8 @@ class Settings(BaseModel):
     app_host: str = "0.0.0.0"  # noqa: S104 - a container listens on all of its addresses
     cache_default_ttl: Annotated[int, Field(ge=1, le=86_400)] = 3600
     """Seconds."""
+    answer_replay: Switch = Switch.ON
+    """The same bytes within a second get the same answer without being read; see http/replay/."""
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_csv)] = ("*",)
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
     database_min_connections: Annotated[int, Field(ge=0, le=1000)] = 5
