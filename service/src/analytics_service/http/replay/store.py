@@ -78,7 +78,7 @@ class ReplayStore:
         if stored is None or self._draining():
             return None
         # Past `fresh_until` the rows may have changed. One request in `stale_probe_seconds` goes through the pipeline,
-        # whose answer replaces this one; until it is there, and while the cache holds the entry, the others get this one.
+        # whose answer replaces this one; until then, and while the cache holds the entry, the others get this one.
         fresh = now < stored.fresh_until
         if not fresh and now >= stored.next_probe:
             stored.next_probe = now + FRESHNESS.stale_probe_seconds
