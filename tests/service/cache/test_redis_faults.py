@@ -82,13 +82,13 @@ async def test_redis_never_changes_an_answer(database_url: str, redis: RedisServ
         assert await walk(client) == expected
         assert await walk(client) == expected
         intervals = (asyncio.get_running_loop().time() - began) / CIRCUIT_OPEN_SECONDS
-        tried = await client.metric("redis_exchange_duration_seconds_count", result="failed")
+        tried = await client.metric("analytics_redis_exchange_duration_seconds_count", result="failed")
         assert tried <= 2 + intervals, "once in an interval, and another may be under way when the first one fails"
         assert (await client.request("GET", "/health")).json["status"] in {"healthy", "degraded"}
         if fault in {"gone", "silent"}:
-            assert await client.metric("redis_up") == 0
+            assert await client.metric("analytics_redis_up") == 0
         if fault in {"full", "read-only"}:
-            assert await client.metric("redis_exchange_duration_seconds_count", result="refused") > 0
+            assert await client.metric("analytics_redis_exchange_duration_seconds_count", result="refused") > 0
 
 
 async def test_a_replica_gives_what_another_one_computed(database_url: str, redis: RedisServer) -> None:

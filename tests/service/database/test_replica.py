@@ -48,7 +48,7 @@ async def count(client: Client) -> int:
 
 
 async def reads(client: Client, server: str) -> float:
-    return await client.metric("db_reads_total", server=server)
+    return await client.metric("analytics_db_reads_total", server=server)
 
 
 @asynccontextmanager
@@ -59,7 +59,7 @@ async def serving(url: str, replica: str, **environment: Any) -> AsyncIterator[C
 
 async def used(client: Client, *, up: bool = True) -> None:
     async def known() -> bool:
-        return bool(await client.metric("db_replica_up") == up)
+        return bool(await client.metric("analytics_db_replica_up") == up)
 
     await eventually(known, seconds=60)
 
@@ -72,7 +72,7 @@ async def test_every_row_is_there_the_moment_it_was_written(url: str, standby: S
             await insert(url, [a_row(number)])
             assert await count(client) == number + 1
         assert await reads(client, "replica") > 20
-        assert await client.metric("db_replica_lag_seconds") < 5
+        assert await client.metric("analytics_db_replica_lag_seconds") < 5
 
 
 async def test_a_replica_that_stands_still_is_not_believed(url: str, standby: Server) -> None:
@@ -85,7 +85,7 @@ async def test_a_replica_that_stands_still_is_not_believed(url: str, standby: Se
         assert await count(client) == 2
         assert await reads(client, "replica") == before
         await used(client, up=False)
-        assert await client.metric("db_replica_lag_seconds") > 1
+        assert await client.metric("analytics_db_replica_lag_seconds") > 1
         standby.sql("SELECT pg_wal_replay_resume()")
         await used(client)
         await insert(url, [a_row(2)])

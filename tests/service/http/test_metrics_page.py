@@ -39,15 +39,15 @@ async def test_the_page_lists_every_metric_with_its_labels(database_url: str, re
                 break
         assert answer.status == 429
         found = await exposed(client)
-        assert await client.metric("db_up") == await client.metric("redis_up") == 1
-        assert await client.metric("http_problems_total", error_code="RATE_LIMIT_EXCEEDED") == 1
-        assert await client.metric("db_query_duration_seconds_count", endpoint="list_traces") >= 1
-        assert await client.metric("redis_exchange_duration_seconds_count", result="answered") >= 1
-        assert await client.metric("cache_memory_bytes") > 0
+        assert await client.metric("analytics_db_up") == await client.metric("analytics_redis_up") == 1
+        assert await client.metric("analytics_http_problems_total", error_code="RATE_LIMIT_EXCEEDED") == 1
+        assert await client.metric("analytics_db_query_duration_seconds_count", endpoint="list_traces") >= 1
+        assert await client.metric("analytics_redis_exchange_duration_seconds_count", result="answered") >= 1
+        assert await client.metric("analytics_cache_memory_bytes") > 0
         redis.stop()
         await client.get("/api/v1/traces", from_=T0, to=T0 + HOUR)
-        assert await client.metric("redis_up") == 0
-        assert await client.metric("redis_exchange_duration_seconds_count", result="failed") >= 1
+        assert await client.metric("analytics_redis_up") == 0
+        assert await client.metric("analytics_redis_exchange_duration_seconds_count", result="failed") >= 1
     listed = {row[0].strip("`"): set(re.findall(r"\w+", re.sub(r"\(.*?\)", "", row[1]))) for row in rows(0)}
     assert listed == found
 

@@ -87,8 +87,8 @@ async def test_late_rows_reach_the_rollups_and_answers_stay_equal(edition_url: s
         assert (before["meta"]["watermark"], after["meta"]["watermark"]) == ("2024-03-04T12:00:00Z", None)
         assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 30
         _, metrics = await told(worker, "/metrics")
-    assert f"rollup_buckets_refreshed_total {len(ROLLUPS)}.0" in metrics
-    assert "worker_leading 1.0" in metrics
+    assert f"analytics_rollup_buckets_refreshed_total {len(ROLLUPS)}.0" in metrics
+    assert "analytics_worker_leading 1.0" in metrics
 
 
 async def test_one_leads_and_another_takes_over_when_its_session_ends(database_url: str) -> None:
@@ -278,7 +278,7 @@ async def test_a_loss_waits_for_its_hash_and_then_raw_ends(edition_url: str, con
         await eventually(gone, seconds=60)
 
         async def counted() -> bool:
-            return "retention_dropped_chunks_total 1.0" in (await told(worker, "/metrics"))[1]
+            return "analytics_retention_dropped_chunks_total 1.0" in (await told(worker, "/metrics"))[1]
 
         await eventually(counted)
         assert (await status(worker))["policies"]["reason"] == "Applied"

@@ -1,4 +1,4 @@
-"""The whole service as one block: database, Redis, both listeners; and how it ends."""
+"""The service as one async context: database, Redis, both listeners; and its shutdown."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ from analytics_service.server.listen import Site, drain, listening
 from analytics_service.settings import Settings, Switch
 from analytics_service.telemetry.metrics import Metrics, metrics_application
 
-_TURN_SECONDS: Final = 0.5
+_SAMPLE_SECONDS: Final = 0.5
 
 _log = structlog.get_logger(__name__)
 
@@ -74,8 +74,8 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
             setting="API_METRICS_PORT",
         )
         ours, theirs = await stack.enter_async_context(listening(api, exposed))
-        _watch(wired, lifecycle, settings, ours.connections)
-        late = asyncio.create_task(_watch_turns(metrics.delay.observe))
+        _register_gauges(wired, lifecycle, settings, ours.connections)
+        late = asyncio.create_task(_measure_loop_delay(metrics.delay.observe))
         stack.callback(late.cancel)
         yield Running(
             port=ours.port,
@@ -108,30 +108,30 @@ def _replica(settings: Settings, database: Database) -> Replica | None:
     )
 
 
-def _watch(wired: Services, lifecycle: Lifecycle, settings: Settings, connections: Callable[[], int]) -> None:
-    """What is read when somebody asks for the metrics."""
-    watch, database, redis = wired.metrics.gauge, wired.database, wired.redis
-    watch("http_requests_in_flight", "Requests that are being answered", lambda: lifecycle.in_flight)
-    watch("http_connections", "Open connections of clients", connections)
+def _register_gauges(wired: Services, lifecycle: Lifecycle, settings: Settings, connections: Callable[[], int]) -> None:
+    """Registers the gauges whose values are read at each scrape."""
+    gauge, database, redis = wired.metrics.gauge, wired.database, wired.redis
+    gauge("analytics_http_requests_in_flight", "Requests in flight", lambda: lifecycle.in_flight)
+    gauge("analytics_http_connections", "Open connections of clients", connections)
     pool = ("db_pool_connections", "Database connections by state (active, idle)")
-    watch(*pool, lambda: database.connections()[0], state="active")
-    watch(*pool, lambda: database.connections()[1], state="idle")
-    watch("db_pool_connections_max", "DATABASE_POOL_SIZE", lambda: settings.database_pool_size)
-    watch("db_pool_waiting", "Queries that have no connection yet", lambda: database.waiting)
-    watch("db_up", "1 while the database answers", lambda: database.state.reachable)
+    gauge(*pool, lambda: database.connections()[0], state="active")
+    gauge(*pool, lambda: database.connections()[1], state="idle")
+    gauge("analytics_db_pool_connections_max", "DATABASE_POOL_SIZE", lambda: settings.database_pool_size)
+    gauge("analytics_db_pool_waiting", "Queries that wait for a connection", lambda: database.waiting)
+    gauge("analytics_db_up", "1 while the database answers", lambda: database.state.reachable)
     if (replica := wired.reader.replica) is not None:
-        watch("db_replica_up", "1 while the replica answers", lambda: replica.problem is None)
-        watch("db_replica_lag_seconds", "How far it is behind the primary", lambda: replica.lag)
+        gauge("analytics_db_replica_up", "1 while the replica answers", lambda: replica.problem is None)
+        gauge("analytics_db_replica_lag_seconds", "Replication lag behind the primary", lambda: replica.lag)
     if redis is not None:
-        watch("redis_up", "1 while Redis answers", lambda: redis.available)
-    watch("cache_memory_bytes", "Answers in this process", lambda: wired.answers.size)
+        gauge("analytics_redis_up", "1 while Redis answers", lambda: redis.available)
+    gauge("analytics_cache_memory_bytes", "Approximate size of the answers in memory", lambda: wired.answers.size)
 
 
-async def _watch_turns(observe: Callable[[float], None]) -> None:
+async def _measure_loop_delay(observe: Callable[[float], None]) -> None:
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + _TURN_SECONDS
-        await asyncio.sleep(_TURN_SECONDS)
+        due = loop.time() + _SAMPLE_SECONDS
+        await asyncio.sleep(_SAMPLE_SECONDS)
         observe(max(loop.time() - due, 0))
 
 

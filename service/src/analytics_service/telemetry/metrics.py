@@ -28,18 +28,26 @@ class Metrics:
         self.duration = self._histogram(
             "http_request_duration_seconds", "HTTP request duration", *_ROUTE, buckets=_REQUEST
         )
-        self.problems = self._counter("http_problems_total", "Problems told to clients", "error_code")
-        self.delay = self._histogram("event_loop_delay_seconds", "What a task waits that is due", buckets=_WAIT)
+        self.problems = self._counter("analytics_http_problems_total", "Error answers", "error_code")
+        self.delay = self._histogram("analytics_event_loop_delay_seconds", "Delay of tasks that are due", buckets=_WAIT)
         self.waits = self._histogram(
-            "db_pool_wait_seconds", "From asking for a connection to having one", buckets=_WAIT
+            "analytics_db_pool_wait_seconds", "Time that queries waited for a connection", buckets=_WAIT
         )
-        self.queries = self._histogram("db_query_duration_seconds", "Wait included", "endpoint", buckets=_REQUEST)
-        self.reads = self._counter("db_reads_total", "Statements of answers, by who answered", "server")
+        self.queries = self._histogram(
+            "analytics_db_query_duration_seconds",
+            "Statements of answers, waiting for a connection included",
+            "endpoint",
+            buckets=_REQUEST,
+        )
+        self.reads = self._counter("analytics_db_reads_total", "Statements of answers, by server", "server")
         self.exchanges = self._histogram(
-            "redis_exchange_duration_seconds", "Commands that travelled together", "result", buckets=_WAIT
+            "analytics_redis_exchange_duration_seconds",
+            "Round trips; concurrent commands share one",
+            "result",
+            buckets=_WAIT,
         )
         self.cache_hits = self._counter("cache_hits_total", "Answers from a cache", "tier")
-        self.cache_misses = self._counter("cache_misses_total", "Answers that were computed")
+        self.cache_misses = self._counter("cache_misses_total", "Computed answers")
         self.limited = self._counter("rate_limit_exceeded_total", "Requests refused with 429", "role")
 
     def _counter(self, name: str, description: str, *labels: str) -> Counter:

@@ -27,37 +27,53 @@ class Report:
         ProcessCollector(registry=self.registry)
         job = ("job",)
         self._seconds = Histogram(
-            "worker_job_duration_seconds", "Jobs that succeeded", job, registry=self.registry, buckets=_SECONDS
+            "analytics_worker_job_duration_seconds",
+            "Jobs that succeeded",
+            job,
+            registry=self.registry,
+            buckets=_SECONDS,
         )
-        self._failures = Counter("worker_job_failures_total", "Jobs that failed", job, registry=self.registry)
-        self._buckets = Counter("rollup_buckets_refreshed_total", "Buckets made equal to raw", registry=self.registry)
+        self._failures = Counter("analytics_worker_job_failures_total", "Jobs that failed", job, registry=self.registry)
+        self._buckets = Counter(
+            "analytics_rollup_buckets_refreshed_total", "Buckets made equal to raw", registry=self.registry
+        )
         self._success = Gauge(
-            "worker_job_succeeded_timestamp_seconds", "When a job last succeeded", job, registry=self.registry
+            "analytics_worker_job_succeeded_timestamp_seconds", "When a job last succeeded", job, registry=self.registry
         )
-        self._dropped = Counter("retention_dropped_chunks_total", "Chunks of raw that ended", registry=self.registry)
-        self._deleted = Counter("retention_deleted_rows_total", "Rows of rollups that ended", registry=self.registry)
+        self._dropped = Counter(
+            "analytics_retention_dropped_chunks_total", "Chunks of raw that ended", registry=self.registry
+        )
+        self._deleted = Counter(
+            "analytics_retention_deleted_rows_total", "Rows of rollups that ended", registry=self.registry
+        )
         self._drift_corrected = Counter(
-            "policy_drifts_healed_total", "Changes by others that were corrected", registry=self.registry
+            "analytics_policy_drift_corrected_total", "Changes by others that were corrected", registry=self.registry
         )
-        self._applied = Gauge("policy_applied", "1 where the policy is as desired", ("policy",), registry=self.registry)
+        self._applied = Gauge(
+            "analytics_policy_applied", "1 where the policy is as desired", ("policy",), registry=self.registry
+        )
         self._watermarks = Gauge(
-            "rollup_watermark_lag_seconds",
+            "analytics_rollup_watermark_lag_seconds",
             "From now back to the first ended bucket that is read from raw",
             ("level",),
             registry=self.registry,
         )
         self._gauges = {
             "lag_seconds": Gauge(
-                "rollup_lag_seconds", "How long a bucket that has ended waits for its rollup", registry=self.registry
+                "analytics_rollup_lag_seconds",
+                "How long a bucket that has ended waits for its rollup",
+                registry=self.registry,
             ),
             "runway_seconds": Gauge(
-                "partition_runway_seconds", "From now to where partitions end", registry=self.registry
+                "analytics_partition_runway_seconds", "From now to where partitions end", registry=self.registry
             ),
         }
-        leading = Gauge("worker_leading", "1 in the process that does the work", registry=self.registry)
+        leading = Gauge("analytics_worker_leading", "1 in the process that does the work", registry=self.registry)
         leading.set_function(lambda: self.leading)
         fresh = Gauge(
-            "data_fresh", "0 where the leader sees that rollups, partitions or jobs are not", registry=self.registry
+            "analytics_data_fresh",
+            "0 where the leader sees that rollups, partitions or jobs are not",
+            registry=self.registry,
         )
         fresh.set_function(lambda: (freshness_ := self.fresh()) is None or freshness_.fresh)
 
