@@ -16,7 +16,7 @@ from analytics_service.database.partitions import has_native_partitions
 from analytics_service.database.query import Query
 from analytics_service.endpoints.metrics.series import statement
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
-from analytics_service.endpoints.metrics.series.selection import Route
+from analytics_service.endpoints.metrics.series.selection import RollupSelection
 from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.fields import COLUMNS
 from analytics_service.ingest.load import load, sources
@@ -96,7 +96,7 @@ async def _load(connection: Any, path: Path, options: Options, _parsed: list[lis
 
 
 async def dashboard(connection: Any, count: int, *, rounds: int) -> DashboardTimes:
-    by_rollup, by_raw = _statement(DASHBOARD), _statement(DASHBOARD, Route(level=Level.RAW))
+    by_rollup, by_raw = _statement(DASHBOARD), _statement(DASHBOARD, RollupSelection(level=Level.RAW))
     await answered(connection, by_rollup)
     rollup = [await timed(partial(answered, connection, by_rollup)) for _ in range(rounds * 20)]
     long = {}
@@ -110,7 +110,7 @@ async def dashboard(connection: Any, count: int, *, rounds: int) -> DashboardTim
     )
 
 
-def _statement(parameters: Sequence[tuple[str, str]], route: Route | None = None) -> Query:
+def _statement(parameters: Sequence[tuple[str, str]], route: RollupSelection | None = None) -> Query:
     params = parse(MetricParameters, list(parameters), now=END)
     if route is not None:
         params.__dict__["route"] = route

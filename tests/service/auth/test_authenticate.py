@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analytics_service.auth.authenticate import LONGEST, Authenticator
+from analytics_service.auth.authenticate import MAX_CREDENTIAL_CHARACTERS, Authenticator
 from analytics_service.auth.tokens import Signer, Verified
 from analytics_service.contract.problems import Problem, RequestError
 from tests.support.service import HOUR, SECRET, T0, a_row, a_service, a_token, insert
@@ -42,7 +42,7 @@ async def test_headers_without_a_token_are_refused(headers: dict[str, str], said
 
 async def test_a_long_token_is_refused_unread() -> None:
     refused = await refusal(Authenticator(SIGNER), bearing(a_token(projects=["x" * 200] * 60)))
-    assert str(LONGEST) in refused.detail
+    assert str(MAX_CREDENTIAL_CHARACTERS) in refused.detail
 
 
 async def test_a_remembered_token_expires_too() -> None:

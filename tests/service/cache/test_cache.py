@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.cache.answers import Answers, Tier, key, stored
-from analytics_service.cache.memory import OVERHEAD, Memory, Stored
+from analytics_service.cache.answers import AnswerCache, Tier, key, stored
+from analytics_service.cache.memory import OVERHEAD, ByteBoundedLru, Stored
 from analytics_service.cache.redis import Redis, RedisUnavailable
-from analytics_service.cache.single_flight import Flights
-from analytics_service.cache.versions import REMEMBERED_SECONDS, Versions
+from analytics_service.cache.single_flight import SingleFlight
+from analytics_service.cache.versions import VersionCache
 from analytics_service.contract.principal import Principal, Role
 from analytics_service.rollups.versions import DayVersions, of_row
+from analytics_service.units.freshness import FRESHNESS
 from tests.support.redis import RedisServer
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
@@ -55,7 +56,7 @@ def a_principal(organisation: str = "acme", *projects: str) -> Principal:
 
 async def test_an_answer_is_computed_once_and_kept_for_its_time() -> None:
     clock, compute = Clock(), Computation()
-    answers = Answers(None, clock=clock)
+    answers = AnswerCache(None, clock=clock)
     first = await answers.get_or("k", compute, seconds=10)
     assert (first.stored.body, first.tier) == (b"answer 1", Tier.NONE)
     assert (await answers.get_or("k", compute, seconds=10)).tier is Tier.MEMORY
@@ -64,7 +65,7 @@ async def test_an_answer_is_computed_once_and_kept_for_its_time() -> None:
 
 
 async def test_who_asks_meanwhile_waits_for_the_same_computation() -> None:
-    compute, answers = Computation(), Answers(None)
+    compute, answers = Computation(), AnswerCache(None)
     compute.go.clear()
     waiting = [asyncio.create_task(answers.get_or("k", compute, seconds=10)) for _ in range(20)]
     await asyncio.sleep(0)
@@ -75,7 +76,7 @@ async def test_who_asks_meanwhile_waits_for_the_same_computation() -> None:
 
 
 async def test_a_client_that_leaves_does_not_end_what_another_waits_for() -> None:
-    compute, flights = Computation(), Flights[bytes]()
+    compute, flights = Computation(), SingleFlight[bytes]()
     compute.go.clear()
     leaves, stays = (asyncio.create_task(flights.join("k", compute)) for _ in range(2))
     await asyncio.sleep(0)
@@ -86,7 +87,7 @@ async def test_a_client_that_leaves_does_not_end_what_another_waits_for() -> Non
 
 
 async def test_when_all_have_left_the_computation_ends_and_the_next_one_starts_anew() -> None:
-    compute, flights = Computation(), Flights[bytes]()
+    compute, flights = Computation(), SingleFlight[bytes]()
     compute.go.clear()
     leaves = asyncio.create_task(flights.join("k", compute))
     await asyncio.sleep(0)
@@ -102,7 +103,7 @@ async def test_an_error_reaches_all_who_wait_and_is_not_kept() -> None:
         await asyncio.sleep(0)
         raise RuntimeError("no")
 
-    answers = Answers(None)
+    answers = AnswerCache(None)
     found = await asyncio.gather(*(answers.get_or("k", fail, seconds=9) for _ in range(3)), return_exceptions=True)
     assert [type(one) for one in found] == [RuntimeError] * 3
     assert (await answers.get_or("k", Computation(), seconds=9)).stored.body == b"answer 1"
@@ -113,14 +114,14 @@ async def test_an_error_reaches_all_who_wait_and_is_not_kept() -> None:
     most=st.integers(OVERHEAD, 5000),
 )
 def test_memory_never_holds_more_than_its_bound(sizes: list[tuple[int, int]], most: int) -> None:
-    memory: Memory[str, Stored] = Memory(most_bytes=most)
+    memory: ByteBoundedLru[str, Stored] = ByteBoundedLru(max_bytes=most)
     for name, size in sizes:
         memory.put(str(name), stored(b"x" * size), until=1)
         assert memory.size == sum(len(one.body) + OVERHEAD for _, one in memory._entries.values()) <= most
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    memory: Memory[str, Stored] = Memory(most_bytes=2 * (OVERHEAD + 10))
+    memory: ByteBoundedLru[str, Stored] = ByteBoundedLru(max_bytes=2 * (OVERHEAD + 10))
     for name in "ab":
         memory.put(name, stored(b"x" * 10), until=9)
     memory.get("a", 1)
@@ -147,24 +148,24 @@ def test_two_questions_share_a_key_only_when_they_are_one(
 
 async def test_replicas_share_answers_through_redis(redis: RedisServer) -> None:
     shared, compute = Redis(redis.url), Computation()
-    assert (await Answers(shared).get_or("k", compute, seconds=60)).tier is Tier.NONE
-    found = await Answers(shared).get_or("k", compute, seconds=60)
+    assert (await AnswerCache(shared).get_or("k", compute, seconds=60)).tier is Tier.NONE
+    found = await AnswerCache(shared).get_or("k", compute, seconds=60)
     assert (found.tier, found.stored.body) == (Tier.REDIS, b"answer 1")
     await shared.close()
 
 
 async def test_what_redis_lost_or_cut_short_is_computed_again(redis: RedisServer) -> None:
     shared, compute = Redis(redis.url), Computation()
-    await Answers(shared).get_or("k", compute, seconds=60)
+    await AnswerCache(shared).get_or("k", compute, seconds=60)
     await shared._ask("SETRANGE", "k", 33, "X")
-    assert (await Answers(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 2"
+    assert (await AnswerCache(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 2"
     await shared._ask("FLUSHALL")
-    assert (await Answers(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 3"
+    assert (await AnswerCache(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 3"
     await shared.close()
 
 
 async def test_a_redis_that_does_not_answer_costs_its_timeout_once(redis: RedisServer) -> None:
-    shared = Redis(redis.url, timeout=0.05, open_for=3600)
+    shared = Redis(redis.url, timeout=0.05, circuit_open_seconds=3600)
     shared.put("k", b"v", seconds=9)
     redis.pause()
     with pytest.raises(RedisUnavailable, match=r"did not answer$"):
@@ -177,7 +178,7 @@ async def test_a_redis_that_does_not_answer_costs_its_timeout_once(redis: RedisS
 
 
 async def test_an_answer_that_came_too_late_is_nobody_elses(redis: RedisServer) -> None:
-    shared = Redis(redis.url, timeout=0.2, open_for=0)
+    shared = Redis(redis.url, timeout=0.2, circuit_open_seconds=0)
     for name in "ab":
         shared.put(name, name.encode(), seconds=60)
     assert await shared.ping()
@@ -201,7 +202,7 @@ async def test_many_commands_at_once_open_no_circuit(redis: RedisServer) -> None
 
 
 async def test_redis_is_used_again_once_it_is_back(redis: RedisServer) -> None:
-    shared = Redis(redis.url, timeout=1, open_for=0)
+    shared = Redis(redis.url, timeout=1, circuit_open_seconds=0)
     shared.put("k", b"v", seconds=60)
     redis.stop()
     with pytest.raises(RedisUnavailable):
@@ -220,11 +221,11 @@ async def test_versions_are_asked_for_at_most_once_a_second() -> None:
         await asyncio.sleep(0)
         return of_row([START.toordinal() - EPOCH], [len(asked)], [0])
 
-    versions = Versions(ask, clock=clock, capacity=2)
+    versions = VersionCache(ask, clock=clock, capacity=2)
     assert await asyncio.gather(*(versions.version("acme", START, END) for _ in range(3))) == ["1.0"] * 3
     assert await versions.version("acme", END, END + (END - START)) == "0.0", "no other range is asked for"
     assert await versions.version("globex", START, END) == "2.0"
-    clock.now += REMEMBERED_SECONDS
+    clock.now += FRESHNESS.version_seconds
     assert versions.known("acme", START, END) is None
     assert await versions.version("acme", START, END) == "3.0"
     await versions.renew("acme")
@@ -242,7 +243,7 @@ async def test_an_older_version_never_takes_the_place_of_a_newer_one() -> None:
             await slow.wait()
         return of_row([START.toordinal() - EPOCH], [1 if first else 2], [0])
 
-    versions = Versions(ask, clock=clock)
+    versions = VersionCache(ask, clock=clock)
     older = asyncio.create_task(versions.renew("acme"))
     await asyncio.sleep(0)
     clock.now += 0.5
@@ -253,7 +254,7 @@ async def test_an_older_version_never_takes_the_place_of_a_newer_one() -> None:
 
 
 async def test_a_computation_that_is_over_is_not_joined() -> None:
-    flights: Flights[int] = Flights()
+    flights: SingleFlight[int] = SingleFlight()
     numbers = iter((1, 2))
 
     async def compute() -> int:

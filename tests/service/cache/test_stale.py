@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 from analytics_service.cache.answers import stored
-from analytics_service.cache.stale import STALE_SECONDS, Stale
-from analytics_service.cache.versions import REMEMBERED_SECONDS
+from analytics_service.cache.stale import StaleAnswers
 from analytics_service.errors import DatabaseUnavailable
+from analytics_service.units.freshness import FRESHNESS
 from tests.service.cache.test_cache import Clock
 from tests.support.service import HOUR, T0, Client, Response, a_row, a_service, a_token, execute, insert
 
@@ -25,9 +25,9 @@ async def ask(client: Client, **headers: str) -> Response:
 
 def test_an_answer_is_stale_for_a_bounded_time() -> None:
     clock = Clock()
-    stale = Stale(clock=clock)
-    stale.keep("q", stored(b"a"), fresh_until=clock.now + 1)
-    clock.now += 1 + STALE_SECONDS - 0.001
+    stale = StaleAnswers(clock=clock)
+    stale.put("q", stored(b"a"), fresh_until=clock.now + 1)
+    clock.now += 1 + FRESHNESS.stale_seconds - 0.001
     assert stale.get("q") == stored(b"a")
     assert stale.get("another") is None
     clock.now += 0.001
@@ -35,7 +35,7 @@ def test_an_answer_is_stale_for_a_bounded_time() -> None:
 
 
 async def test_a_question_is_made_anew_once_at_a_time() -> None:
-    stale, runs, go = Stale(), list[str](), asyncio.Event()
+    stale, runs, go = StaleAnswers(), list[str](), asyncio.Event()
 
     async def make() -> None:
         runs.append("began")
@@ -43,12 +43,12 @@ async def test_a_question_is_made_anew_once_at_a_time() -> None:
         raise DatabaseUnavailable("gone")
 
     for _ in range(3):
-        stale.make("q", make)
+        stale.refresh("q", make)
         await asyncio.sleep(0)
     go.set()
-    while stale._making:  # noqa: ASYNC110 - nothing tells
+    while stale._refreshing:  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0)
-    stale.make("q", make)
+    stale.refresh("q", make)
     await asyncio.sleep(0)
     await stale.close()
     assert runs == ["began", "began"]
@@ -59,7 +59,7 @@ async def test_a_row_that_comes_late_is_in_the_answer_after_the_next(database_ur
     async with a_service(database_url) as client:
         assert count(await ask(client)) == 1
         await insert(database_url, [a_row(2)])
-        await asyncio.sleep(REMEMBERED_SECONDS + 0.05)
+        await asyncio.sleep(FRESHNESS.version_seconds + 0.05)
         meanwhile = await ask(client)
         assert (count(meanwhile), meanwhile.headers["Cache-Status"]) == (1, REVALIDATED)
         async with asyncio.timeout(20):
@@ -74,7 +74,7 @@ async def test_what_was_not_asked_lately_is_waited_for(database_url: str) -> Non
     async with a_service(database_url) as client:
         assert count(await ask(client)) == 0
         await insert(database_url, [a_row(1)])
-        await asyncio.sleep(REMEMBERED_SECONDS + STALE_SECONDS + 0.05)
+        await asyncio.sleep(FRESHNESS.version_seconds + FRESHNESS.stale_seconds + 0.05)
         assert count(await ask(client)) == 1
 
 
@@ -95,14 +95,14 @@ async def test_what_is_stale_for_one_is_nothing_to_others(database_url: str) -> 
         for _ in range(3):
             counts = [count(await client.get("/api/v1/metrics", token=token, **COUNT)) for token in tokens]
             assert counts == [1, 2, 1, 0]
-            await asyncio.sleep(REMEMBERED_SECONDS + 0.05)
+            await asyncio.sleep(FRESHNESS.version_seconds + 0.05)
 
 
 async def test_an_answer_that_cannot_be_made_anew_is_an_error_in_time(database_url: str) -> None:
     async with a_service(database_url) as client:
         assert (await ask(client)).status == 200
         await execute(database_url, "ALTER TABLE traces RENAME TO elsewhere")
-        await asyncio.sleep(REMEMBERED_SECONDS + 0.05)
+        await asyncio.sleep(FRESHNESS.version_seconds + 0.05)
         await execute(database_url, "DELETE FROM rollup_version")
         await execute(database_url, "INSERT INTO rollup_version VALUES ('acme', $1, 7)", T0.replace(hour=0))
         statuses = [(await ask(client)).status]

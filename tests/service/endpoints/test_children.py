@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from analytics_service.endpoints.traces.list.children import MOST_CHILDREN, MOST_PARENTS
+from analytics_service.endpoints.traces.list.children import MAX_CHILDREN, MAX_PARENTS
 from tests.support.service import HOUR, T0, a_row, a_service, a_token, insert
 
 SPAN: dict[str, Any] = {"from_": T0, "to": T0 + HOUR, "fields": "span_id", "include": "children"}
@@ -66,11 +66,11 @@ async def test_children_of_others_are_not_shown(database_url: str) -> None:
 
 
 async def test_more_children_than_are_shown_are_said(database_url: str) -> None:
-    children = [a_span(number, f"c{number}", "root") for number in range(1, MOST_CHILDREN + 2)]
+    children = [a_span(number, f"c{number}", "root") for number in range(1, MAX_CHILDREN + 2)]
     await insert(database_url, [a_span(0, "root"), *children])
     async with a_service(database_url) as client:
         (root, *_) = (await client.get("/api/v1/traces", **SPAN, sort_order="asc", limit=1)).data
-        refused = await client.get("/api/v1/traces", **SPAN, limit=MOST_PARENTS + 1)
-    assert [child["span_id"] for child in root["children"]] == [f"c{n}" for n in range(1, MOST_CHILDREN + 1)]
+        refused = await client.get("/api/v1/traces", **SPAN, limit=MAX_PARENTS + 1)
+    assert [child["span_id"] for child in root["children"]] == [f"c{n}" for n in range(1, MAX_CHILDREN + 1)]
     assert root["more_children"] is True
     assert (refused.status, refused.json["field"]) == (400, "limit")

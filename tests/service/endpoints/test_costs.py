@@ -137,7 +137,7 @@ def test_a_week_is_whole_when_all_of_its_days_are() -> None:
     days = [
         Day(
             day=date(2024, 3, 1) + timedelta(days=n),
-            whole=n != 5,
+            complete=n != 5,
             cost=Decimal(1),
             requests=Decimal(1),
             tokens=Decimal(0),
@@ -145,7 +145,7 @@ def test_a_week_is_whole_when_all_of_its_days_are() -> None:
         for n in range(17)
     ]
     weeks = trends.weeks(days)
-    assert [(week.start.day, week.whole, int(week.cost)) for week in weeks] == [
+    assert [(week.start.day, week.complete, int(week.cost)) for week in weeks] == [
         (26, False, 3),
         (4, False, 7),
         (11, True, 7),

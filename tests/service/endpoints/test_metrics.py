@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics_service.endpoints.metrics.series.names import MEASURED, Aggregation, Dimension, Metric
+from analytics_service.endpoints.metrics.series.names import VALUE_METRICS, Aggregation, Dimension, Metric
 from tests.support import reference
 from tests.support.service import HOUR, T0, a_row, a_service, insert
 
@@ -48,7 +48,7 @@ async def test_sums_averages_and_counts_equal_the_rows(
         for aggregation in (Aggregation.SUM, Aggregation.AVG, Aggregation.MIN, Aggregation.MAX, Aggregation.COUNT):
             answer = await client.get(
                 "/api/v1/metrics",
-                metrics=[*MEASURED, "request_count", "error_count", "success_rate"],
+                metrics=[*VALUE_METRICS, "request_count", "error_count", "success_rate"],
                 aggregation=aggregation,
                 interval=interval,
                 tz=tz,
@@ -65,7 +65,7 @@ async def test_sums_averages_and_counts_equal_the_rows(
             }
             assert found.keys() == groups.keys()
             for key, group in groups.items():
-                for metric in MEASURED:
+                for metric in VALUE_METRICS:
                     assert number(found[key][metric]) == reference.aggregate(metric, aggregation, group), (key, metric)
                 errors = sum(row["status_code"] == "ERROR" for row in group)
                 assert (found[key]["request_count"], found[key]["error_count"]) == (len(group), errors)
@@ -79,7 +79,7 @@ async def test_percentiles_and_unique_counts_equal_the_rows(database_url: str) -
     async with a_service(database_url) as client:
         answer = await client.get(
             "/api/v1/metrics",
-            metrics=[*MEASURED, "unique_users", "unique_sessions"],
+            metrics=[*VALUE_METRICS, "unique_users", "unique_sessions"],
             include_percentiles=True,
             interval="1day",
             group_by="model",
@@ -90,7 +90,7 @@ async def test_percentiles_and_unique_counts_equal_the_rows(database_url: str) -
     groups = reference.grouped(reference.requests(rows, START, END), "1day", ZoneInfo("UTC"), ["model"])
     for point in answer.data["data"]:
         group = groups.pop((datetime.fromisoformat(point["timestamp"]), point["model"]))
-        for metric in MEASURED:
+        for metric in VALUE_METRICS:
             for share in reference.SHARES:
                 assert number(point[f"{metric}_{share}"]) == reference.aggregate(metric, share, group), (metric, share)
         assert point["unique_users"] == len({row["user_id"] for row in group} - {None})

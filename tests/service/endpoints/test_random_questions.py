@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics_service.endpoints.metrics.series.names import MEASURED, PERCENTILES, Aggregation, Dimension, Metric
+from analytics_service.endpoints.metrics.series.names import PERCENTILES, VALUE_METRICS, Aggregation, Dimension, Metric
 from tests.support import reference
 from tests.support.reference import Row
 from tests.support.service import Client, a_service, a_token, insert
@@ -19,7 +19,7 @@ from tests.support.service import Client, a_service, a_token, insert
 START, END = datetime(2024, 3, 29, 5, tzinfo=UTC), datetime(2024, 4, 8, 3, tzinfo=UTC)
 """Clocks change in Berlin on 31 March and on Lord Howe Island, by half an hour, on 7 April."""
 ZONES = ("UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "Asia/Kathmandu", "Pacific/Chatham")
-METRICS = (*MEASURED, *(metric for metric in Metric if metric not in MEASURED))
+METRICS = (*VALUE_METRICS, *(metric for metric in Metric if metric not in VALUE_METRICS))
 
 
 def random_rows() -> list[dict[str, Any]]:
@@ -124,7 +124,7 @@ async def test_metrics(client: Client) -> None:
             for metric in metrics:
                 wanted = expected(metric, aggregation, group, seconds)
                 assert (None if found[key][metric] is None else Fraction(found[key][metric])) == wanted, (asked, metric)
-                if "include_percentiles" in asked and metric in MEASURED:
+                if "include_percentiles" in asked and metric in VALUE_METRICS:
                     for share in PERCENTILES:
                         value = found[key].get(f"{metric}_{share}", found[key][metric])
                         assert value == reference.aggregate(metric, share, group), (asked, metric, share)

@@ -9,8 +9,8 @@ from analytics_service import settings
 from analytics_service.contract.parameters import P, parse
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
-from analytics_service.endpoints.costs.summary.parameters import TOP_RANGE, SummaryParameters
-from analytics_service.endpoints.metrics.series.parameters import FINE_RANGE, MetricParameters
+from analytics_service.endpoints.costs.summary.parameters import MAX_TOP_TRACES_RANGE, SummaryParameters
+from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MetricParameters
 from analytics_service.endpoints.traces.detail.parameters import DetailParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
 from analytics_service.rollups.levels import Level
@@ -55,29 +55,29 @@ def reaches(level: Level, longest: timedelta) -> bool:
     ids=lambda asked: "&".join(f"{key}={value}" for key, value in asked.items()),
 )
 def test_metrics(asked: dict[str, str], interval: Interval, zone: str) -> None:
-    longest = FINE_RANGE if interval.width < timedelta(hours=1) else MetricParameters.longest_range
+    longest = MAX_FINE_RANGE if interval.width < timedelta(hours=1) else MetricParameters.max_range
     params, reached = longest_that_is_taken(MetricParameters, longest, asked | {"interval": interval, "tz": zone})
-    for level in (params.route.level, *params.route.sketches):
+    for level in (params.selection.level, *params.selection.sketches):
         assert reaches(level, reached), (level, reached)
 
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("asked", [{}, {"user_id": "u"}])
 def test_costs(asked: dict[str, str], zone: str) -> None:
-    params, reached = longest_that_is_taken(SummaryParameters, SummaryParameters.longest_range, asked | {"tz": zone})
+    params, reached = longest_that_is_taken(SummaryParameters, SummaryParameters.max_range, asked | {"tz": zone})
     assert reaches(params.level, reached)
-    assert reaches(Level.RAW, TOP_RANGE)
+    assert reaches(Level.RAW, MAX_TOP_TRACES_RANGE)
 
 
 def test_every_other_route_reads_raw() -> None:
     models = {endpoint.params for endpoint in ENDPOINTS} - {MetricParameters, SummaryParameters}
     assert models == {TraceParameters, DetailParameters}
-    assert reaches(Level.RAW, TraceParameters.longest_range)  # one trace is found wherever it is: it asks for no range
+    assert reaches(Level.RAW, TraceParameters.max_range)  # one trace is found wherever it is: it asks for no range
 
 
 def longest_that_is_taken(model: type[P], longest: timedelta, asked: dict[str, str]) -> tuple[P, timedelta]:
     """The range of all that is allowed; where that is refused, the week that single requests are read of."""
-    for length in (longest, SummaryParameters.exact_range):
+    for length in (longest, SummaryParameters.max_raw_range):
         given = [*asked.items(), ("from", (NOW - length).isoformat()), ("to", NOW.isoformat())]
         try:
             return parse(model, given, now=NOW), length

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.endpoints.traces.detail.parameters import MOST_SPANS, MOST_WITH_TEXT
-from analytics_service.endpoints.traces.detail.tree import MOST_LEVELS, Node, grown
+from analytics_service.endpoints.traces.detail.parameters import MAX_SPANS, MAX_SPANS_WITH_TEXT
+from analytics_service.endpoints.traces.detail.tree import MAX_DEPTH, Node, build_tree
 from analytics_service.units import decimals
 from tests.support.service import HOUR, T0, a_row, a_service, a_token, insert
 
@@ -46,28 +46,28 @@ def levels(spans: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
     ],
 )
 def test_spans_stand_below_their_parents(spans: list[Node], tree: Shape) -> None:
-    assert shape(grown(spans)) == tree
+    assert shape(build_tree(spans)) == tree
 
 
 def test_spans_of_one_id_are_all_there() -> None:
-    found = grown([node("a"), node("a"), node("b", "a")])
+    found = build_tree([node("a"), node("a"), node("b", "a")])
     assert found == [{"span_id": "a", "children": [{"span_id": "b"}]}, {"span_id": "a"}]
 
 
 @given(st.lists(st.integers(-1, 29), min_size=1, max_size=30))
 def test_every_span_is_there_once_whatever_its_parent_is(parents: list[int]) -> None:
     spans = [node(str(number), None if parent < 0 else str(parent)) for number, parent in enumerate(parents)]
-    found = [name for _, name in levels(grown(spans))]
+    found = [name for _, name in levels(build_tree(spans))]
     assert sorted(found) == sorted(str(number) for number in range(len(parents)))
 
 
 def test_deep_spans_stand_on_the_last_level_and_can_be_written() -> None:
     spans = [node("0"), *(node(str(number), str(number - 1)) for number in range(1, 1000))]
-    tree = grown(spans)
+    tree = build_tree(spans)
     found = list(levels(tree))
     assert len({name for _, name in found}) == 1000
-    assert max(level for level, _ in found) == MOST_LEVELS
-    assert [name for level, name in found if level == MOST_LEVELS] == [str(n) for n in range(MOST_LEVELS - 1, 1000)]
+    assert max(level for level, _ in found) == MAX_DEPTH
+    assert [name for level, name in found if level == MAX_DEPTH] == [str(n) for n in range(MAX_DEPTH - 1, 1000)]
     assert decimals.dumps({"data": {"spans": tree}})
 
 
@@ -119,11 +119,13 @@ async def test_what_another_organisation_or_project_has_is_not_there(database_ur
 
 
 async def test_a_trace_of_too_many_spans_is_refused_with_the_way_out(database_url: str) -> None:
-    await insert(database_url, [a_row(0, trace_id="t", span_id=f"s{number}") for number in range(MOST_WITH_TEXT + 1)])
+    await insert(
+        database_url, [a_row(0, trace_id="t", span_id=f"s{number}") for number in range(MAX_SPANS_WITH_TEXT + 1)]
+    )
     async with a_service(database_url) as client:
         assert (await client.get("/api/v1/traces/t")).status == 200
         refused = await client.get("/api/v1/traces/t", include="io")
-        await insert(database_url, [a_row(1, trace_id="t", span_id=f"m{number}") for number in range(MOST_SPANS)])
+        await insert(database_url, [a_row(1, trace_id="t", span_id=f"m{number}") for number in range(MAX_SPANS)])
         many = await client.get("/api/v1/traces/t", to="now+2h")
     for answer in (refused, many):
         assert (answer.status, answer.json["error_code"]) == (400, "RANGE_TOO_LARGE")

@@ -171,8 +171,8 @@ async def test_fields_are_exact_and_the_unknown_are_left_out(database_url: str) 
         assert not usual.keys() & {"provider", "ttft_ms", "user_id", "input_text", "attributes", "org_id", "is_request"}
         (included,) = (await client.get("/api/v1/traces", **SPAN, include="io,attributes")).data
         assert (included["input_text"], included["attributes"]) == ("in", {"n": 1, "nested": {"text": "ü"}})
-        (chosen,) = (await client.get("/api/v1/traces", **SPAN, fields="attributes,model,ttft_ms")).data
-        assert list(chosen) == ["model", "attributes"]
+        (resolved_interval,) = (await client.get("/api/v1/traces", **SPAN, fields="attributes,model,ttft_ms")).data
+        assert list(resolved_interval) == ["model", "attributes"]
 
 
 async def test_total_counts_all_rows_of_the_question(database_url: str) -> None:

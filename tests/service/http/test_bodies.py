@@ -13,8 +13,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from analytics_service.contract.endpoint import Answer, Endpoint, Method, Row, default_ttl
-from analytics_service.contract.parameters import Parameters
+from analytics_service.contract.endpoint import Answer, Method, Read, Row, default_ttl
+from analytics_service.contract.parameters import RangedParameters
 from analytics_service.contract.principal import Permission, Principal
 from analytics_service.database.query import Query
 from analytics_service.http import bodies
@@ -32,9 +32,9 @@ class Having(BaseModel):
     value: int
 
 
-class Asked(Parameters):
-    usual_range: ClassVar[timedelta] = timedelta(days=1)
-    longest_range: ClassVar[timedelta] = timedelta(days=7)
+class Asked(RangedParameters):
+    default_range: ClassVar[timedelta] = timedelta(days=1)
+    max_range: ClassVar[timedelta] = timedelta(days=7)
 
     word: Annotated[str, Field(max_length=10)]
     having: tuple[Having, ...] = ()
@@ -56,8 +56,8 @@ def answer(_params: Asked, rows: Sequence[Row]) -> Answer:
     return Answer(data=Echo(organisation=rows[0]["organisation"], word=rows[0]["word"]), source=Level.RAW)
 
 
-def endpoint(path: str = PATH) -> Endpoint[Asked]:
-    return Endpoint(
+def endpoint(path: str = PATH) -> Read[Asked]:
+    return Read(
         path=path,
         name="echo",
         summary="Says it again",
@@ -114,7 +114,7 @@ async def test_equal_bodies_have_one_answer_that_is_cached_by_what_they_mean(cli
         pytest.param(b'{"word": "a",\n }', 422, None, "see line", id="broken"),
         pytest.param(b'{"word": "\xff"}', 422, None, "not JSON", id="no UTF-8"),
         pytest.param(b"[" * 100_000, 422, None, "not JSON", id="deep"),
-        pytest.param(b" " * bodies.MOST_BYTES + b"{}", 413, None, "1048576 bytes", id="too large"),
+        pytest.param(b" " * bodies.MAX_BODY_BYTES + b"{}", 413, None, "1048576 bytes", id="too large"),
     ],
 )
 async def test_a_body_that_cannot_be_used_is_said(
@@ -136,7 +136,7 @@ async def test_other_media_types_are_refused(client: Client) -> None:
 
 async def test_compressed_bodies_are_read_within_the_same_bound(client: Client) -> None:
     assert (await post(client, gzip.compress(b'{"word": "a"}'), Content_Encoding="gzip")).status == 200
-    bomb = gzip.compress(b" " * 64 * bodies.MOST_BYTES)
+    bomb = gzip.compress(b" " * 64 * bodies.MAX_BODY_BYTES)
     assert (await post(client, bomb, Content_Encoding="gzip")).status == 413
     assert (await post(client, b'{"word": "a"}', Content_Encoding="gzip")).status in {400, 422}
 
@@ -156,7 +156,7 @@ async def test_who_may_not_ask_is_told_before_the_body_is_read(client: Client) -
 
 
 async def test_a_body_that_does_not_come_is_408(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(bodies, "READ_TIMEOUT_SECONDS", 0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", client.running.port)
     head = f"POST {PATH} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {client.token}\r\nContent-Length: 100\r\n"
     writer.write(f'{head}Content-Type: application/json\r\n\r\n{{"word"'.encode())

@@ -8,9 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from analytics_service.cache.stale import STALE_SECONDS
-from analytics_service.cache.versions import REMEMBERED_SECONDS
 from analytics_service.http.replay.replays import is_one_request
+from analytics_service.units.freshness import FRESHNESS
 from tests.support.redis import RedisServer
 from tests.support.service import Client, a_row, a_service, a_token, insert
 
@@ -102,7 +101,7 @@ async def test_a_new_row_is_seen_after_two_seconds(client: Client, database_url:
         await connection.ask(raw)
         _, _, before = await connection.ask(raw)
         await insert(database_url, [a_row(3)])
-        await asyncio.sleep(REMEMBERED_SECONDS + STALE_SECONDS + 0.05)
+        await asyncio.sleep(FRESHNESS.version_seconds + FRESHNESS.stale_seconds + 0.05)
         _, headers, after = await connection.ask(raw)
     assert not given_again(headers)
     assert after != before

@@ -97,8 +97,8 @@ def test_gzip_and_standard_input_are_the_same_source(import_: Import, database_u
 def test_a_file_that_grew_adds_only_what_is_new(import_: Import, write: Any) -> None:
     rows = [line(n) for n in range(30)]
     assert import_(write("a.csv", HEADER + "".join(rows[:20])), "--batch-size", 7)["inserted"] == 20
-    grown = import_(write("a.csv", HEADER + "".join(rows)), "--batch-size", 7)
-    assert (grown["inserted"], grown["already_there"]) == (10, 20)
+    build_tree = import_(write("a.csv", HEADER + "".join(rows)), "--batch-size", 7)
+    assert (build_tree["inserted"], build_tree["already_there"]) == (10, 20)
 
 
 def test_rows_that_look_alike_all_count(import_: Import, write: Any) -> None:

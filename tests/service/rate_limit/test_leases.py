@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from analytics_service.cache.redis import Redis
 from analytics_service.contract.principal import Role
 from analytics_service.rate_limit.gcra import MICROSECONDS, Limit, admit
-from analytics_service.rate_limit.leases import LIFE, Leases, largest
+from analytics_service.rate_limit.leases import LEASE_MICROSECONDS, Leases, max_lease
 from analytics_service.rate_limit.limiter import Limiter
 from tests.service.rate_limit.test_limits import a_principal
 from tests.support.redis import RedisServer
@@ -41,8 +41,8 @@ def test_replicas_together_admit_no_more_than_the_limit_and_lose_no_more_than_st
         if leases.take(KEY, FAST, now=now) is not None:
             admitted += 1
             continue
-        wanted = leases.wanted(KEY, FAST, now=now)
-        assert 1 <= wanted <= largest(FAST)
+        wanted = leases.next_size(KEY, FAST, now=now)
+        assert 1 <= wanted <= max_lease(FAST)
         granted, ahead_until = shared_grant(FAST, ahead_until, wanted=wanted, now=now)
         if granted:
             leases.grant(KEY, granted=granted, ahead=max(ahead_until - now, 0), now=now)
@@ -53,24 +53,24 @@ def test_replicas_together_admit_no_more_than_the_limit_and_lose_no_more_than_st
     seconds = now // MICROSECONDS
     assert admitted <= FAST.burst + now // FAST.interval + 1
     if refused:
-        assert admitted >= FAST.burst - 3 * largest(FAST) * (seconds + 1)
+        assert admitted >= FAST.burst - 3 * max_lease(FAST) * (seconds + 1)
 
 
 def test_who_asks_seldom_leases_one_at_a_time() -> None:
     leases, now = Leases(capacity=10), 0
     for _ in range(20):
         assert leases.take(KEY, FAST, now=now) is None
-        assert leases.wanted(KEY, FAST, now=now) == 1
+        assert leases.next_size(KEY, FAST, now=now) == 1
         leases.grant(KEY, granted=1, ahead=0, now=now)
         assert leases.take(KEY, FAST, now=now) is not None
-        now += 2 * LIFE
+        now += 2 * LEASE_MICROSECONDS
 
 
 def test_who_asks_often_leases_more_up_to_a_quarter_of_a_seconds_rate() -> None:
     leases, asked = Leases(capacity=10), []
     for now in range(0, 1_000_000, 1_000):
         if leases.take(KEY, FAST, now=now) is None:
-            wanted = leases.wanted(KEY, FAST, now=now)
+            wanted = leases.next_size(KEY, FAST, now=now)
             asked.append(wanted)
             leases.grant(KEY, granted=wanted, ahead=0, now=now)
             assert leases.take(KEY, FAST, now=now) is not None
@@ -82,7 +82,7 @@ def test_a_lease_that_was_used_slowly_grows_slowly() -> None:
     leases, asked = Leases(capacity=10), []
     for now in range(0, 4_000_000, 300_000):
         if leases.take(KEY, FAST, now=now) is None:
-            wanted = leases.wanted(KEY, FAST, now=now)
+            wanted = leases.next_size(KEY, FAST, now=now)
             asked.append(wanted)
             leases.grant(KEY, granted=wanted, ahead=0, now=now)
             assert leases.take(KEY, FAST, now=now) is not None
@@ -95,8 +95,8 @@ def test_a_lease_that_was_not_used_up_shrinks_to_what_was() -> None:
     leases.grant(KEY, granted=20, ahead=0, now=0)
     for _ in range(5):
         assert leases.take(KEY, FAST, now=1) is not None
-    assert leases.take(KEY, FAST, now=LIFE) is None, "its time is over"
-    assert leases.wanted(KEY, FAST, now=LIFE) == 5
+    assert leases.take(KEY, FAST, now=LEASE_MICROSECONDS) is None, "its time is over"
+    assert leases.next_size(KEY, FAST, now=LEASE_MICROSECONDS) == 5
 
 
 async def test_replicas_are_confined_by_redis_and_ask_it_seldom(redis: RedisServer) -> None:
@@ -107,7 +107,7 @@ async def test_replicas_are_confined_by_redis_and_ask_it_seldom(redis: RedisServ
     elapsed = time.monotonic() - start
     admitted = sum(one.admitted for one in admissions)
     assert admitted <= FAST.burst + elapsed * FAST.per_minute / 60 + 1
-    assert admitted >= FAST.burst - 3 * largest(FAST)
+    assert admitted >= FAST.burst - 3 * max_lease(FAST)
     assert all(a.remaining >= b.remaining for a, b in zip(admissions[:3], admissions[3:6], strict=True))
     scripts = redis.client.info("commandstats")["cmdstat_evalsha"]["calls"]
     refused = 600 - admitted
@@ -134,7 +134,7 @@ async def test_who_ask_at_once_share_one_lease(redis: RedisServer) -> None:
     found = await asyncio.gather(*(limiter.admit(a_principal()) for _ in range(150)))
     assert all(one.admitted for one in found)
     assert sorted(one.remaining for one in found) == list(range(50, 200))
-    assert redis.client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 150 / largest(FAST) + 2
+    assert redis.client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 150 / max_lease(FAST) + 2
     refused = await asyncio.gather(*(limiter.admit(a_principal()) for _ in range(150)))
     assert sum(not one.admitted for one in refused) >= 90
     assert all(one.retry_after > 0 for one in refused if not one.admitted)
@@ -152,5 +152,5 @@ async def test_a_lease_is_asked_for_before_it_is_used_up(redis: RedisServer) -> 
             await limiter.admit(a_principal())
         if number % 10 == 0:
             await asyncio.sleep(0.001)
-    assert waited < 4_000 / largest(fast), "the leases alone are more"
+    assert waited < 4_000 / max_lease(fast), "the leases alone are more"
     await client.close()

@@ -22,8 +22,8 @@ def test_a_range_has_the_sums_of_the_days_that_it_touches(
     days: dict[int, tuple[int, int]], ends: tuple[datetime, datetime]
 ) -> None:
     known = [(day, *days[day]) for day in sorted(days)]
-    dates, grown, changed = ([row[column] for row in known] or None for column in range(3))
-    found = versions.of_row(dates, grown, changed)
+    dates, build_tree, changed = ([row[column] for row in known] or None for column in range(3))
+    found = versions.of_row(dates, build_tree, changed)
     touched = [row for row in known if ends[0] < EPOCH + (row[0] + 1) * DAY and EPOCH + row[0] * DAY < ends[1]]
     assert found.of(*ends) == f"{sum(row[1] for row in touched)}.{sum(row[2] for row in touched)}"
 

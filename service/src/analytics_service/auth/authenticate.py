@@ -1,4 +1,4 @@
-"""From the headers of a request to its principal, remembering credentials that were checked before."""
+"""Authenticates requests by their headers, with a cache of verified credentials."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -7,30 +7,30 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Protocol
 
-from analytics_service.auth.tokens import Verified, refused
+from analytics_service.auth.tokens import Verified, unauthorized
 from analytics_service.contract.principal import Permission, Principal
 from analytics_service.contract.problems import Problem, RequestError
 
-LONGEST = 8 * 1024
-"""Characters of a credential that is looked at: hashing it and checking it cost time for every one of them."""
+MAX_CREDENTIAL_CHARACTERS = 8 * 1024
+"""Longer credentials are refused unread: hashing and checking cost time for each character."""
 
 
 class Scheme(StrEnum):
-    """How a credential is presented."""
+    """Scheme of a credential."""
 
     TOKEN = "token"  # noqa: S105 - no secret
     API_KEY = "api_key"
 
 
 class Verifier(Protocol):
-    """Checks the credentials of one scheme; it may have to ask for keys that it does not know yet."""
+    """Verifies the credentials of one scheme; may have to fetch keys."""
 
     async def identify(self, credential: str, /) -> Verified:
-        """RequestError with status 401 for one that proves nothing."""
+        """Returns the verified principal; RequestError with status 401 where the credential is invalid."""
 
 
 class Authenticator:
-    """Remembers the last `capacity` credentials by their hash; what was refused is checked anew each time.
+    """Caches the last `capacity` verified credentials by their hash; refused ones are checked each time.
 
     `is_revoked` is asked with the identity of every credential at every request, remembered or not.
     """
@@ -49,22 +49,24 @@ class Authenticator:
         self._verified: OrderedDict[bytes, Verified] = OrderedDict()
 
     async def authenticate(self, headers: Mapping[str, str], now: datetime) -> Verified:
-        """The principal and how long it is one; RequestError with status 401 when the headers prove none."""
-        scheme, credential = presented(headers)
+        """Returns the principal and its expiry; RequestError with status 401 without a valid credential."""
+        scheme, credential = read_credential(headers)
         verified = await self._identified(scheme, credential, now)
         if verified.identity is not None and self._is_revoked(verified.identity):
-            raise refused(Problem.INVALID_TOKEN, "the credential was revoked; get a new one")
+            raise unauthorized(Problem.INVALID_TOKEN, "the credential was revoked; get a new one")
         return verified
 
     async def _identified(self, scheme: Scheme, credential: str, now: datetime) -> Verified:
         verifier = self._verifiers.get(scheme)
         if verifier is None:
-            raise refused(
+            raise unauthorized(
                 Problem.AUTHENTICATION_REQUIRED,
                 "this version takes no X-API-Key; send a token as `Authorization: Bearer <token>`",
             )
-        if len(credential) > LONGEST:
-            raise refused(Problem.INVALID_TOKEN, f"the {scheme} is longer than {LONGEST} characters")
+        if len(credential) > MAX_CREDENTIAL_CHARACTERS:
+            raise unauthorized(
+                Problem.INVALID_TOKEN, f"the {scheme} is longer than {MAX_CREDENTIAL_CHARACTERS} characters"
+            )
         key = sha256(f"{scheme} {credential}".encode()).digest()
         known = self._verified.get(key)
         if known is not None and now < known.expires:
@@ -77,20 +79,20 @@ class Authenticator:
         return verified
 
 
-def presented(headers: Mapping[str, str]) -> tuple[Scheme, str]:
-    """The token of an Authorization header of the scheme Bearer, else the API key."""
+def read_credential(headers: Mapping[str, str]) -> tuple[Scheme, str]:
+    """Returns the token of `Authorization: Bearer`, else the API key."""
     authorization, key = headers.get("Authorization"), headers.get("X-API-Key")
     if authorization is None and key is None:
-        raise refused(Problem.AUTHENTICATION_REQUIRED, "send a token as `Authorization: Bearer <token>`")
+        raise unauthorized(Problem.AUTHENTICATION_REQUIRED, "send a token as `Authorization: Bearer <token>`")
     if authorization is None:
         scheme, credential = Scheme.API_KEY, (key or "").strip()
     else:
         kind, _, token = authorization.partition(" ")
         if kind.lower() != "bearer" or not token.strip():
-            raise refused(Problem.AUTHENTICATION_REQUIRED, "the Authorization header must be `Bearer <token>`")
+            raise unauthorized(Problem.AUTHENTICATION_REQUIRED, "the Authorization header must be `Bearer <token>`")
         scheme, credential = Scheme.TOKEN, token.strip()
     if not credential.isascii():  # nor can it be hashed: bytes that are no UTF-8 arrive as lone surrogates
-        raise refused(Problem.INVALID_TOKEN, f"the {scheme} is not one that this service accepts")
+        raise unauthorized(Problem.INVALID_TOKEN, f"the {scheme} is not one that this service accepts")
     return scheme, credential
 
 

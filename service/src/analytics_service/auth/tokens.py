@@ -18,14 +18,14 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Claims(BaseModel):
-    """What a token says; claims that are not listed here are other people's and are left alone."""
+    """Claims of a token; others are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     sub: Name
     org_id: Name
     projects: Annotated[list[Name], Field(max_length=1000)]
-    """Required, so that forgetting it does not mean everything; [] is every project of the organisation."""
+    """Required, so that a forgotten claim does not grant everything; [] is every project of the organisation."""
     role: Annotated[Role, Field(strict=False)]
     permissions: Annotated[list[Annotated[Permission, Field(strict=False)]], Field(max_length=100)] = []
     exp: int | float
@@ -69,24 +69,24 @@ class Signer:
         )
 
     async def identify(self, credential: str) -> Verified:
-        """`verify`, as what the headers are checked with."""
+        """Implements authenticate.Verifier."""
         return self.verify(credential)
 
     def verify(self, token: str) -> Verified:
-        """The principal of a token that is ours, whole and in time; else RequestError with status 401."""
+        """Returns the principal of a valid token; else RequestError with status 401."""
         try:
             claims = Claims.model_validate(self._decoded(token))
             expires = datetime.fromtimestamp(claims.exp + LEEWAY_SECONDS, UTC)
         except jwt.ExpiredSignatureError:
-            raise refused(Problem.TOKEN_EXPIRED, "the token has expired; get a new one") from None
+            raise unauthorized(Problem.TOKEN_EXPIRED, "the token has expired; get a new one") from None
         except jwt.MissingRequiredClaimError as error:
-            raise refused(Problem.INVALID_TOKEN, f"the token lacks the claim `{error.claim}`") from None
+            raise unauthorized(Problem.INVALID_TOKEN, f"the token lacks the claim `{error.claim}`") from None
         except ValidationError as error:
             claim = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-            raise refused(Problem.INVALID_TOKEN, f"the claim `{claim}` is missing or not of its kind") from None
+            raise unauthorized(Problem.INVALID_TOKEN, f"the claim `{claim}` is missing or not of its kind") from None
         except (jwt.InvalidTokenError, OverflowError, ValueError, OSError):
             # one text for every forgery: which check failed is nobody's business
-            raise refused(Problem.INVALID_TOKEN, "the token is not one that this service accepts") from None
+            raise unauthorized(Problem.INVALID_TOKEN, "the token is not one that this service accepts") from None
         return Verified(principal=claims.principal(), expires=expires, identity=claims.jti)
 
     def _decoded(self, token: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Signer:
         )
 
 
-def refused(problem: Problem, detail: str) -> RequestError:
+def unauthorized(problem: Problem, detail: str) -> RequestError:
     challenge = 'Bearer realm="analytics"'
     if problem is not Problem.AUTHENTICATION_REQUIRED:
         challenge += ', error="invalid_token"'

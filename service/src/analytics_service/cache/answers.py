@@ -1,4 +1,4 @@
-"""The cache of finished answers: this process over Redis, with one computation at a time for each key.
+"""Cache of finished answers: memory over Redis, with one computation at a time for each key.
 
 A key holds everything that an answer depends on, the state of the data included, so an entry is never wrong; its time
 to live only bounds how long nobody's answers take up room.
@@ -12,9 +12,9 @@ from hashlib import sha256
 from typing import Any, Final
 
 from analytics_service import __version__
-from analytics_service.cache.memory import Memory, Stored
+from analytics_service.cache.memory import ByteBoundedLru, Stored
 from analytics_service.cache.redis import Redis, RedisUnavailable
-from analytics_service.cache.single_flight import Flights
+from analytics_service.cache.single_flight import SingleFlight
 from analytics_service.contract.principal import Principal
 
 _PREFIX: Final = "analytics:answer:"
@@ -25,20 +25,20 @@ class Tier(StrEnum):
     MEMORY = "memory"
     REDIS = "redis"
     STALE = "stale"
-    """Of this process too, and right a moment ago."""
+    """From memory, of an expired version."""
     NONE = "none"
 
 
 @dataclass(frozen=True)
-class Found:
+class CacheResult:
     stored: Stored
     tier: Tier
     shared: bool
-    """Somebody else's computation, which was under way."""
+    """Whether another request computed it."""
 
 
 def key(path: str, principal: Principal, identity: bytes, version: str) -> str:
-    """Different whenever anything that the answer depends on is; the parts' lengths keep them apart.
+    """Returns a key that differs whenever anything differs that the answer depends on; lengths delimit its parts.
 
     The release is one of them: two of them share a Redis while the pods are replaced, and may write bodies differently.
     """
@@ -55,31 +55,33 @@ def stored(body: bytes) -> Stored:
     return Stored(tag=sha256(body).hexdigest()[:_TAG_BYTES], body=body)
 
 
-class Answers:
+class AnswerCache:
     def __init__(
-        self, redis: Redis | None, *, most_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.monotonic
+        self, redis: Redis | None, *, max_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._redis = redis
-        self._memory: Memory[str, Stored] = Memory(most_bytes=most_bytes)
+        self._memory: ByteBoundedLru[str, Stored] = ByteBoundedLru(max_bytes=max_bytes)
         self._clock = clock
-        self._flights: Flights[tuple[Stored, Tier]] = Flights()
+        self._calls: SingleFlight[tuple[Stored, Tier]] = SingleFlight()
 
     @property
     def size(self) -> int:
-        """Bytes, about, of what this process holds."""
+        """Approximate size of the entries in memory, in bytes."""
         return self._memory.size
 
-    def held(self, name: str) -> Found | None:
-        """What this process knows."""
+    def in_memory(self, name: str) -> CacheResult | None:
+        """Returns the entry in memory; None where there is none."""
         hit = self._memory.get(name, self._clock())
-        return None if hit is None else Found(hit, Tier.MEMORY, shared=False)
+        return None if hit is None else CacheResult(hit, Tier.MEMORY, shared=False)
 
-    async def get_or(self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], *, seconds: int) -> Found:
-        """What is stored under `name`, or what `compute` says, which is then stored for `seconds`."""
-        if (held := self.held(name)) is not None:
+    async def get_or(
+        self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], *, seconds: int
+    ) -> CacheResult:
+        """Returns the entry `name`, else the result of `compute`, which is stored for `seconds`."""
+        if (held := self.in_memory(name)) is not None:
             return held
-        (answer, tier), first = await self._flights.join(name, lambda: self._fill(name, compute, seconds))
-        return Found(answer, tier, shared=not first)
+        (answer, tier), first = await self._calls.join(name, lambda: self._fill(name, compute, seconds))
+        return CacheResult(answer, tier, shared=not first)
 
     async def _fill(
         self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], seconds: int

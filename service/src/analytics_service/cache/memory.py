@@ -1,4 +1,4 @@
-"""Finished bytes in this process: the least recently used go first when they hold more than a bound."""
+"""An LRU cache that is bounded by the bytes of its entries."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ K = TypeVar("K", str, bytes)
 V = TypeVar("V", bound=Weighed)
 
 
-class Memory(Generic[K, V]):
-    """Entries are found until their time is over or their room is needed; one too large for all of it is not kept."""
+class ByteBoundedLru(Generic[K, V]):
+    """Holds entries until they expire or are evicted; an entry larger than the bound is not stored."""
 
-    def __init__(self, *, most_bytes: int) -> None:
-        self._most = most_bytes
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
         self.size = 0
 
@@ -51,11 +51,11 @@ class Memory(Generic[K, V]):
 
     def put(self, key: K, kept: V, *, until: float) -> None:
         self._drop(key)
-        if _weight(kept) > self._most:
+        if _weight(kept) > self._max_bytes:
             return
         self._entries[key] = (until, kept)
         self.size += _weight(kept)
-        while self.size > self._most:
+        while self.size > self._max_bytes:
             self._drop(next(iter(self._entries)))
 
     def _drop(self, key: K) -> None:

@@ -23,40 +23,40 @@ from redis.exceptions import NoScriptError, ResponseError
 from analytics_service.errors import ServiceError
 
 TIMEOUT_SECONDS: Final = 0.25
-"""The longest that one command, with its connection, may hold up a request."""
-OPEN_SECONDS: Final = 2.0
-"""After a failure nobody asks Redis for so long; then one command tries."""
-LATER_SECONDS: Final = 0.005
-"""What nobody waits for travels with other commands, or alone after this time."""
-_MOST_CONNECTIONS: Final = 32
+"""Timeout of one exchange, its connection included."""
+CIRCUIT_OPEN_SECONDS: Final = 2.0
+"""How long the circuit stays open after a failure; then one command probes."""
+PUT_DELAY_SECONDS: Final = 0.005
+"""A write that nobody awaits is sent with other commands, or alone after this time."""
+_MAX_CONNECTIONS: Final = 32
 
 _log = structlog.get_logger(__name__)
 _Word = str | bytes | int
 _Command = tuple[_Word, ...]
 
 
-class Result(StrEnum):
-    """How an exchange ended."""
+class ExchangeResult(StrEnum):
+    """Outcome of an exchange."""
 
     ANSWERED = "answered"
     REFUSED = "refused"
-    """Redis would not do one of the commands: it is full, read-only or not ours."""
+    """Redis refused a command: out of memory, read-only, or no permission."""
     FAILED = "failed"
 
 
-class Exchanged(Protocol):
-    """Told how long each exchange took."""
+class ObserveExchange(Protocol):
+    """Called with the duration and outcome of each exchange."""
 
-    def __call__(self, seconds: float, result: Result, /) -> None: ...
+    def __call__(self, seconds: float, result: ExchangeResult, /) -> None: ...
 
 
 class RedisUnavailable(ServiceError):  # noqa: N818 - reads as the state that it reports
-    """Redis did not answer in time, or did not lately, or would not do what it was asked."""
+    """Redis timed out, refused a command, or the circuit is open."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script, which Redis keeps by its hash."""
+    """A Lua script, cached by Redis under its hash."""
 
     text: str
 
@@ -66,10 +66,10 @@ class Script:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Pending:
     command: _Command
     answer: asyncio.Future[Any] | None
-    """None: nobody waits for it."""
+    """None where nobody awaits the reply."""
 
 
 class Redis:
@@ -83,36 +83,36 @@ class Redis:
         url: str,
         *,
         timeout: float = TIMEOUT_SECONDS,
-        open_for: float = OPEN_SECONDS,
-        exchanged: Exchanged = lambda _seconds, _result: None,
+        circuit_open_seconds: float = CIRCUIT_OPEN_SECONDS,
+        observe_exchange: ObserveExchange = lambda _seconds, _result: None,
     ) -> None:
         # one clock for a whole exchange: no other timeouts, and no repetitions
         once = Retry(NoBackoff(), 0)
         self._pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=None, retry=once)
         self._idle: list[Connection] = []
-        self._places = asyncio.Semaphore(_MOST_CONNECTIONS)  # who finds them all in use waits, within the timeout
-        self._exchanged = exchanged
+        self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)  # who finds them all in use waits, within the timeout
+        self._observe_exchange = observe_exchange
         self._timeout = timeout
-        self._open_for = open_for
-        self._closed_again_at = 0.0
-        self._asked: list[_Asked] = []
-        self._soon = False
-        self._later: asyncio.TimerHandle | None = None
+        self._circuit_open_seconds = circuit_open_seconds
+        self._retry_at = 0.0
+        self._pending: list[_Pending] = []
+        self._send_scheduled = False
+        self._send_timer: asyncio.TimerHandle | None = None
         self._exchanges: set[asyncio.Task[None]] = set()
         self.available = True
-        """What the last exchange that was tried said."""
+        """Whether the last exchange succeeded."""
 
     async def get(self, key: str) -> bytes | None:
         value: bytes | None = await self._ask("GET", key)
         return value
 
     def put(self, key: str, value: bytes, *, seconds: int) -> None:
-        """Soon, where Redis is there and will; nobody waits for it."""
+        """Schedules the write; best effort."""
         with contextlib.suppress(RedisUnavailable):
             self._admit()
-            self._asked.append(_Asked(("SET", key, value, "EX", seconds), None))
-            if self._later is None and not self._soon:
-                self._later = asyncio.get_running_loop().call_later(LATER_SECONDS, self._send)
+            self._pending.append(_Pending(("SET", key, value, "EX", seconds), None))
+            if self._send_timer is None and not self._send_scheduled:
+                self._send_timer = asyncio.get_running_loop().call_later(PUT_DELAY_SECONDS, self._send)
 
     async def run(self, script: Script, keys: list[str], args: list[int]) -> list[int]:
         words: _Command = (len(keys), *keys, *args)
@@ -130,8 +130,8 @@ class Redis:
         return True
 
     async def close(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
+        if self._send_timer is not None:
+            self._send_timer.cancel()
         for connection in self._idle:
             await connection.disconnect()
 
@@ -139,9 +139,9 @@ class Redis:
         self._admit()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        self._asked.append(_Asked(command, answer))
-        if not self._soon:
-            self._soon = True
+        self._pending.append(_Pending(command, answer))
+        if not self._send_scheduled:
+            self._send_scheduled = True
             loop.call_soon(self._send)  # after everybody who is about to ask in this turn of the loop
         try:
             return await answer
@@ -152,34 +152,34 @@ class Redis:
 
     def _admit(self) -> None:
         now = time.monotonic()
-        if now < self._closed_again_at:
+        if now < self._retry_at:
             raise RedisUnavailable("Redis did not answer lately")
         if not self.available:
-            self._closed_again_at = now + self._open_for  # this command tries for all others
+            self._retry_at = now + self._circuit_open_seconds  # this command tries for all others
 
     def _send(self) -> None:
-        batch, self._asked, self._soon = self._asked, [], False
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
+        batch, self._pending, self._send_scheduled = self._pending, [], False
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
         exchange = asyncio.create_task(self._exchange(batch))
         self._exchanges.add(exchange)
         exchange.add_done_callback(self._exchanges.discard)
 
-    async def _exchange(self, batch: Sequence[_Asked]) -> None:
-        started, result = time.perf_counter(), Result.ANSWERED
+    async def _exchange(self, batch: Sequence[_Pending]) -> None:
+        started, result = time.perf_counter(), ExchangeResult.ANSWERED
         answers: list[Any]
         try:
-            async with asyncio.timeout(self._timeout), self._places:
-                answers = await self._answered([asked.command for asked in batch])
+            async with asyncio.timeout(self._timeout), self._slots:
+                answers = await self._replies([asked.command for asked in batch])
         except Exception as error:  # noqa: BLE001 - whatever it was, whoever waits must be told
             self._fail(error)
-            answers, result = [RedisUnavailable("Redis did not answer")] * len(batch), Result.FAILED
+            answers, result = [RedisUnavailable("Redis did not answer")] * len(batch), ExchangeResult.FAILED
         else:
             self._recover()
             if any(isinstance(answer, ResponseError) and not isinstance(answer, NoScriptError) for answer in answers):
-                result = Result.REFUSED
-        self._exchanged(time.perf_counter() - started, result)
+                result = ExchangeResult.REFUSED
+        self._observe_exchange(time.perf_counter() - started, result)
         for asked, answer in zip(batch, answers, strict=True):
             if asked.answer is None or asked.answer.done():
                 continue  # nobody waits, or who asked has left
@@ -188,14 +188,14 @@ class Redis:
             else:
                 asked.answer.set_result(answer)
 
-    async def _answered(self, commands: Sequence[_Command]) -> list[Any]:
-        """The answers, in order; a refusal is one too."""
+    async def _replies(self, commands: Sequence[_Command]) -> list[Any]:
+        """Returns the replies in order; a refusal is one of them."""
         if self._idle:
             with contextlib.suppress(Disconnected):  # it was closed while nobody used it
-                return await self._over(self._idle.pop(), commands)
-        return await self._over(self._pool.make_connection(), commands)  # type: ignore[no-untyped-call]
+                return await self._exchange_on(self._idle.pop(), commands)
+        return await self._exchange_on(self._pool.make_connection(), commands)  # type: ignore[no-untyped-call]
 
-    async def _over(self, connection: Connection, commands: Sequence[_Command]) -> list[Any]:
+    async def _exchange_on(self, connection: Connection, commands: Sequence[_Command]) -> list[Any]:
         try:
             if not connection.is_connected:
                 await connection.connect()  # type: ignore[no-untyped-call]
@@ -211,13 +211,13 @@ class Redis:
         if self.available:
             _log.warning("redis is not available", error=type(error).__name__)
         self.available = False
-        self._closed_again_at = time.monotonic() + self._open_for
+        self._retry_at = time.monotonic() + self._circuit_open_seconds
 
     def _recover(self) -> None:
         if not self.available:
             _log.info("redis is available again")
         self.available = True
-        self._closed_again_at = 0.0
+        self._retry_at = 0.0
 
 
 async def _reply(connection: Connection) -> Any:

@@ -1,48 +1,46 @@
-"""Answers that were right a moment ago, given once more while they are made anew, so that nobody waits for them."""
+"""Stale-while-revalidate: an expired answer is served once more while a background task recomputes it."""
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
-from analytics_service.cache.memory import Memory, Stored
+from analytics_service.cache.memory import ByteBoundedLru, Stored
 from analytics_service.errors import ServiceError
-
-STALE_SECONDS: Final = 1.0
-"""How long an answer is still given after what it was made from has to be looked at again."""
+from analytics_service.units.freshness import FRESHNESS
 
 _log = structlog.get_logger(__name__)
 
 
-class Stale:
-    def __init__(self, *, most_bytes: int = 16 * 1024 * 1024, clock: Callable[[], float] = time.monotonic) -> None:
+class StaleAnswers:
+    def __init__(self, *, max_bytes: int = 16 * 1024 * 1024, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._last: Memory[str, Stored] = Memory(most_bytes=most_bytes)
-        self._making: dict[str, asyncio.Task[None]] = {}
+        self._last: ByteBoundedLru[str, Stored] = ByteBoundedLru(max_bytes=max_bytes)
+        self._refreshing: dict[str, asyncio.Task[None]] = {}
 
-    def keep(self, question: str, answer: Stored, *, fresh_until: float) -> None:
-        self._last.put(question, answer, until=fresh_until + STALE_SECONDS)
+    def put(self, question: str, answer: Stored, *, fresh_until: float) -> None:
+        self._last.put(question, answer, until=fresh_until + FRESHNESS.stale_seconds)
 
     def get(self, question: str) -> Stored | None:
         return self._last.get(question, self._clock())
 
-    def make(self, question: str, make: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """In the background, once at a time for each question; what fails is left to whoever waits for it next."""
-        if question not in self._making:
-            task = self._making[question] = asyncio.create_task(_quietly(make))
-            task.add_done_callback(lambda _done: self._making.pop(question))
+    def refresh(self, question: str, make: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Recomputes in the background, one task per key; an error is logged and left to the next request."""
+        if question not in self._refreshing:
+            task = self._refreshing[question] = asyncio.create_task(_log_failure(make))
+            task.add_done_callback(lambda _done: self._refreshing.pop(question))
 
     async def close(self) -> None:
-        """Ends what is under way."""
-        under_way = list(self._making.values())
+        """Cancels the tasks."""
+        under_way = list(self._refreshing.values())
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
 
-async def _quietly(make: Callable[[], Coroutine[Any, Any, object]]) -> None:
+async def _log_failure(make: Callable[[], Coroutine[Any, Any, object]]) -> None:
     try:
         await make()
     except ServiceError as error:

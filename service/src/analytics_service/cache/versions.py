@@ -1,52 +1,50 @@
-"""The versions of an organisation's rows, asked of the database at most once a second, whatever the ranges are."""
+"""Versions of organisations' rows, read from the database at most once in FRESHNESS.version_seconds each."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from analytics_service.cache.single_flight import Flights
+from analytics_service.cache.single_flight import SingleFlight
 from analytics_service.rollups.versions import DayVersions
-
-REMEMBERED_SECONDS: Final = 1.0
-"""How old an answer may be, at most, when rows change."""
+from analytics_service.units.freshness import FRESHNESS
 
 Ask = Callable[[str], Coroutine[Any, Any, DayVersions]]
 
 
-class Versions:
+class VersionCache:
     def __init__(self, ask: Ask, *, clock: Callable[[], float] = time.monotonic, capacity: int = 1_000) -> None:
         self._ask = ask
         self._clock = clock
         self._capacity = capacity
-        self._flights: Flights[DayVersions] = Flights()
+        self._calls: SingleFlight[DayVersions] = SingleFlight()
         self._known: OrderedDict[str, tuple[float, DayVersions]] = OrderedDict()
 
     async def version(self, organisation: str, start: datetime, end: datetime) -> str:
-        """The version as of a moment between one second ago and now."""
+        """Returns the version of a range's rows, at most FRESHNESS.version_seconds old."""
         if (known := self.known(organisation, start, end)) is not None:
             return known
-        found, _ = await self._flights.join(organisation, lambda: self.renew(organisation))
+        found, _ = await self._calls.join(organisation, lambda: self.renew(organisation))
         return found.of(start, end)
 
     def known(self, organisation: str, start: datetime, end: datetime) -> str | None:
-        """The version where nobody has to be asked for it."""
+        """Returns the cached version; None where it has to be read."""
         found = self._known.get(organisation)
-        return found[1].of(start, end) if found and self._clock() < found[0] + REMEMBERED_SECONDS else None
+        return found[1].of(start, end) if found and self._clock() < found[0] + FRESHNESS.version_seconds else None
 
     def known_until(self, organisation: str) -> float:
-        """Until when, by the clock, `version` says again what it said last."""
+        """Returns when the cached version expires, by the clock."""
         found = self._known.get(organisation)
-        return found[0] + REMEMBERED_SECONDS if found else float("-inf")
+        return found[0] + FRESHNESS.version_seconds if found else float("-inf")
 
     def place(self, organisation: str) -> int | None:
-        """In the primary's log: of the newest version that `version` gave, or a later one."""
+        """Returns the LSN of the newest version that `version` gave, or a later one."""
         found = self._known.get(organisation)
         return found[1].lsn if found else None
 
     async def renew(self, organisation: str) -> DayVersions:
-        """Asks in any case, so that `version` knows of all that was there before."""
+        """Reads the version from the database, so that `version` covers all rows committed before the call."""
         asked = self._clock()  # the answer may be as old as the question
         found = await self._ask(organisation)
         if asked < self._known.get(organisation, (float("-inf"), found))[0]:

@@ -1,42 +1,20 @@
-"""Cursors: where a list went on, signed for one organisation, its projects and one set of filters."""
+"""Cursors: the position in a list, signed for one organisation, its projects and one set of filters."""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Final
+from typing import Final
 
 import orjson
-from pydantic import Field, PrivateAttr
 
-from analytics_service.contract.parameters import P, Parameters
+from analytics_service.contract.parameters import Keyset, P, PagedParameters, Parameters
 from analytics_service.contract.principal import Principal
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.units.times import Range
 
 _MAC_BYTES: Final = 16
-Keyset = tuple[str | None, ...]
-
-
-class PagedParameters(Parameters):
-    """Parameters of a list; `after` comes from a cursor whose signature was checked, and from nowhere else."""
-
-    limit: Annotated[int, Field(ge=1, le=1000)] = 50
-    """Rows in a page."""
-    cursor: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
-    """`pagination.cursor` of the page before; the other parameters must be those of that page."""
-
-    _after: Keyset | None = PrivateAttr(default=None)
-
-    @property
-    def after(self) -> Keyset | None:
-        return self._after
-
-    def resumed(self, span: Range, after: Keyset) -> None:
-        """Goes on after a row, in the range of the first page."""
-        self._range = span
-        self._after = after
 
 
 class Cursors:
@@ -51,10 +29,10 @@ class Cursors:
         return urlsafe_b64encode(payload + _mac(self._keys[0], payload, _context(principal, path, params))).decode()
 
     def resume(self, principal: Principal, path: str, params: P) -> P:
-        """The parameters, set to go on where their cursor says."""
+        """Returns the parameters, positioned after the row that their cursor names."""
         if isinstance(params, PagedParameters) and params.cursor is not None:
             start, end, *after = self._opened(principal, path, params, params.cursor)
-            params.resumed(Range(datetime.fromisoformat(str(start)), datetime.fromisoformat(str(end))), tuple(after))
+            params.resume(Range(datetime.fromisoformat(str(start)), datetime.fromisoformat(str(end))), tuple(after))
         return params
 
     def _opened(self, principal: Principal, path: str, params: Parameters, cursor: str) -> Sequence[str | None]:
@@ -76,7 +54,7 @@ class Cursors:
 
 
 def _context(principal: Principal, path: str, params: Parameters) -> bytes:
-    """What a cursor is bound to. The range is bound as it was written, since `now-24h` means another one later."""
+    """Returns the bytes that a cursor is bound to. Ranges are bound as written, since `now-24h` moves."""
     filters = params.model_dump(mode="json", exclude={"cursor", "limit", "fields", "include"})
     return orjson.dumps([path, principal.organisation, principal.project_list, filters], option=orjson.OPT_SORT_KEYS)
 

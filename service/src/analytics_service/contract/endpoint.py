@@ -1,4 +1,8 @@
-"""What an endpoint is: a value. See `endpoints/` for the ones that there are."""
+"""An endpoint as a value; `endpoints/` holds them all.
+
+`Endpoint` is what every kind declares, and all that admission and the OpenAPI document of a request need. A kind adds
+what happens to a request that was admitted: `Read` asks the store and changes nothing.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Protocol
 
-from analytics_service.contract.parameters import P
+from analytics_service.contract.parameters import P, PagedParameters
 from analytics_service.contract.principal import Permission, Principal
 from analytics_service.database.query import Query
 from analytics_service.rollups.levels import Level
@@ -20,7 +24,7 @@ class Row(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Where a list stands; `after` is the key of its last row when there is more."""
+    """Position in a list; `after` is the key of its last row when there is more."""
 
     limit: int
     after: tuple[str | None, ...] | None
@@ -29,20 +33,20 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What rows mean to a client, before it is JSON."""
+    """Data for a client, before it is JSON."""
 
     data: object
     source: Level
     watermark: datetime | None = None
     """Start of the oldest bucket that had to be read from raw; None when there was none."""
     since: datetime | None = None
-    """From where on all rows are kept that it was asked of; None when no row was ever dropped."""
+    """From where on all rows are retained that were asked for; None when no row was ever dropped."""
     page: Page | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """What decides, beside the parameters, how long an answer may be kept."""
+    """Decides, beside the parameters, how long an answer may be cached."""
 
     now: datetime
     default_ttl: int
@@ -50,7 +54,7 @@ class Moment:
 
 
 class Method(StrEnum):
-    """How an endpoint is asked; its parameters are those of the query string, or the members of a JSON body."""
+    """Of HTTP. The parameters of a GET are in its query string, those of any other method in a JSON body."""
 
     GET = "GET"
     POST = "POST"
@@ -58,23 +62,39 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint(Generic[P]):
-    """`query` and `answer` are pure; the organisation is `$1` of every query and its projects are `$2`."""
+    """Name, permission and parameters of a route."""
 
     path: str
     """May hold `{parameters}`, which are fields of `params` as the others are."""
     name: str
-    """Unique; OpenAPI's operationId and the route's name in metrics of caches."""
+    """Unique; OpenAPI's operationId and the label `endpoint` of metrics."""
     summary: str
     permission: Permission
     params: type[P]
+    method: Method = Method.GET
+    data: Any
+    """The type of the answer's data, for OpenAPI."""
+
+    @property
+    def paged(self) -> bool:
+        return issubclass(self.params, PagedParameters)
+
+    def in_path(self, name: str) -> bool:
+        """Whether the parameter is part of the path."""
+        return f"{{{name}}}" in self.path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read(Endpoint[P]):
+    """A read of the store: its answer is cached under everything that it depends on.
+
+    `query` and `answer` are pure; the organisation is `$1` of every query and its projects are `$2`.
+    """
+
     query: Callable[[Principal, P], Query]
     answer: Callable[[P, Sequence[Row]], Answer]
-    data: Any
-    """The type of `Answer.data`, for OpenAPI."""
     cache_for: Callable[[P, Moment], int]
     """Seconds."""
-    paged: bool = False
-    method: Method = Method.GET
 
 
 def default_ttl(_params: object, moment: Moment) -> int:

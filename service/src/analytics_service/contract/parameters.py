@@ -1,4 +1,4 @@
-"""Query parameters as frozen models. Whatever a model does not declare is refused by its name.
+"""Parameters of requests as frozen models. A parameter that a model does not declare is refused by name.
 
 Refusals are RequestError, which pydantic passes through; so a validator can name the field and the catalogue's code.
 """
@@ -21,10 +21,11 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from typing_extensions import override
 
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.units import times
-from analytics_service.units.times import Range
+from analytics_service.units.times import ALL_TIME, Range
 
 
 def _split(value: object) -> object:
@@ -58,15 +59,31 @@ _TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
 
 
 class Parameters(BaseModel):
-    """Base of every endpoint's parameters: all have a range of time."""
+    """Base of every endpoint's parameters; used as it is by routes without a range of time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    usual_range: ClassVar[timedelta]
-    """From `to` backwards, when `from` is not given."""
-    ahead: ClassVar[timedelta] = timedelta(0)
-    """How far after now the range ends, when `to` is not given."""
-    longest_range: ClassVar[timedelta]
+    @property
+    def range(self) -> Range:
+        """Bounds the rows that the answer depends on."""
+        return ALL_TIME
+
+    def wording(self) -> bytes:
+        """Serializes the parameters as written: `now-1h` stays the same over time."""
+        return orjson.dumps(self.model_dump(mode="json"))
+
+    def identity(self) -> bytes:
+        """Serializes the parameters as parsed, with the range as instants: equal where the answer is."""
+        return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), *self.range])
+
+
+class RangedParameters(Parameters):
+    """Parameters of a route that answers for a range of time."""
+
+    default_range: ClassVar[timedelta | None]
+    """From `to` backwards, when `from` is not given; None: all time, unless `from` or `to` bounds it."""
+    max_range: ClassVar[timedelta | None]
+    """None: as long as time."""
 
     from_: Annotated[str | None, Field(validation_alias=AliasChoices("from", "start_time"), **_TIME)] = None
     """Start of the range: RFC 3339, or relative as now-24h, now-7d/d. Alias: start_time."""
@@ -78,6 +95,7 @@ class Parameters(BaseModel):
     _range: Range = PrivateAttr()
 
     @property
+    @override
     def range(self) -> Range:
         return self._range
 
@@ -87,14 +105,14 @@ class Parameters(BaseModel):
 
     @model_validator(mode="after")
     def _resolve(self, info: ValidationInfo[datetime]) -> Self:
-        now = info.context
-        end = self._instant("to", self.to, now) or now + self.ahead
-        start = self._instant("from", self.from_, now) or end - self.usual_range
+        now, length = info.context, self.default_range
+        end = self._instant("to", self.to, now) or (ALL_TIME.end if length is None else now)
+        start = self._instant("from", self.from_, now) or (ALL_TIME.start if length is None else end - length)
         if start >= end:
             raise RequestError(Problem.INVALID_TIME_RANGE, "from must be before to", field="from")
-        if end - start > self.longest_range:
+        if self.max_range is not None and end - start > self.max_range:
             raise RequestError(
-                Problem.INVALID_TIME_RANGE, f"the range may be at most {days(self.longest_range)} long", field="from"
+                Problem.INVALID_TIME_RANGE, f"the range may be at most {days(self.max_range)} long", field="from"
             )
         self._range = Range(start, end)
         return self
@@ -105,13 +123,29 @@ class Parameters(BaseModel):
         except ValueError as error:
             raise RequestError(Problem.INVALID_TIME_RANGE, f"{field} {error}", field=field) from None
 
-    def asked(self) -> bytes:
-        """Equal for parameters in equal words: `now-1h` is one question, whenever it is asked."""
-        return orjson.dumps(self.model_dump(mode="json"))
 
-    def identity(self) -> bytes:
-        """Equal for parameters that ask the same: what was parsed, with the range as instants."""
-        return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), *self._range])
+Keyset = tuple[str | None, ...]
+"""Identifies the last row of a page, by the values that the list is ordered by."""
+
+
+class PagedParameters(RangedParameters):
+    """Parameters of a list; `after` comes from a cursor whose signature was checked, and from nowhere else."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Rows in a page."""
+    cursor: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """`pagination.cursor` of the page before; the other parameters must be those of that page."""
+
+    _after: Keyset | None = PrivateAttr(default=None)
+
+    @property
+    def after(self) -> Keyset | None:
+        return self._after
+
+    def resume(self, span: Range, after: Keyset) -> None:
+        """Positions the page after a row, in the range of the first page."""
+        self._range = span
+        self._after = after
 
 
 def days(length: timedelta) -> str:
@@ -122,11 +156,11 @@ P = TypeVar("P", bound=Parameters)
 
 
 def parse(model: type[P], given: Iterable[tuple[str, object]], *, now: datetime) -> P:
-    """The parameters of a path and its query string or body; RequestError that names the first one that is wrong."""
+    """Returns the parameters of a path and its query string or body; RequestError names the first invalid one."""
     values: dict[str, object] = {}
     for name, value in given:
         if name in values:
-            raise RequestError(Problem.INVALID_PARAMETER, f"{shown(name)} is given twice", field=shown(name))
+            raise RequestError(Problem.INVALID_PARAMETER, f"{printable(name)} is given twice", field=printable(name))
         values[name] = value
     try:
         return model.model_validate(values, context=times.floored(now.astimezone(UTC)))
@@ -140,7 +174,7 @@ def _refusal(error: ValidationError, model: type[Parameters], values: Mapping[st
     place = [str(part) for part in first["loc"]]
     if place and isinstance(values.get(place[0]), str):
         del place[1:]  # a list in a query string is one value
-    field = shown(".".join(place)) if place else None
+    field = printable(".".join(place)) if place else None
     if first["type"] == "extra_forbidden" and len(place) == 1:
         known = ", ".join(sorted(names(model)))
         return RequestError(
@@ -159,6 +193,6 @@ def wire_name(name: str, alias: object) -> str:
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias or name)
 
 
-def shown(name: str) -> str:
-    """A client's own word, short and harmless enough for an error text."""
+def printable(name: str) -> str:
+    """Returns a client's own word, cut and made printable for an error message."""
     return "".join(char if char.isprintable() else "?" for char in name[:64])

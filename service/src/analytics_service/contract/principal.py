@@ -1,4 +1,4 @@
-"""Who asks: organisation, projects and permissions of a verified token. Roles bring permissions by the table below."""
+"""The authenticated caller: organisation, projects and permissions. Roles grant permissions by the table below."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The catalogue of what a client can be told: RFC 9457 problems with the numbers of the contract.
+"""The catalogue of errors that clients see: RFC 9457 problems with the numbers of the contract.
 
 To add one: one line in `Problem`. Raise it as `RequestError(Problem.X, "what and how to mend it")`.
 """
@@ -21,7 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProblemType:
     code: int
     status: int
     category: str
@@ -31,29 +31,29 @@ class Kind:
 class Problem(Enum):
     """The name is the `error_code` that clients see."""
 
-    AUTHENTICATION_REQUIRED = Kind(1000, 401, "authentication", "Authentication is required")
-    INVALID_TOKEN = Kind(1001, 401, "authentication", "The token is not valid")
-    TOKEN_EXPIRED = Kind(1002, 401, "authentication", "The token has expired")
-    INSUFFICIENT_PERMISSIONS = Kind(1100, 403, "authorization", "The permission is missing")
-    VALIDATION_ERROR = Kind(1200, 400, "validation", "The request is not valid")
-    INVALID_PARAMETER = Kind(1201, 400, "validation", "A parameter is not valid")
-    UNKNOWN_PARAMETER = Kind(1202, 400, "validation", "A parameter is not known")
-    INVALID_TIME_RANGE = Kind(1203, 400, "validation", "The time range cannot be used")
-    INVALID_CURSOR = Kind(1204, 400, "validation", "The cursor cannot be used")
-    RANGE_TOO_LARGE = Kind(1205, 400, "validation", "The request asks for more than one answer may hold")
-    PAYLOAD_TOO_LARGE = Kind(1200, 413, "validation", "The request body is too large")
-    UNSUPPORTED_MEDIA_TYPE = Kind(1200, 415, "validation", "The media type is not supported")
-    ROUTE_NOT_FOUND = Kind(1300, 404, "not_found", "There is nothing at this path")
-    METHOD_NOT_ALLOWED = Kind(1301, 405, "not_found", "The path does not know this method")
-    TRACE_NOT_FOUND = Kind(1302, 404, "not_found", "There is no such trace")
-    RATE_LIMIT_EXCEEDED = Kind(1500, 429, "rate_limit", "Too many requests")
-    DATABASE_CONNECTION_FAILED = Kind(1600, 503, "database", "The database cannot be reached")
-    DATABASE_BUSY = Kind(1601, 503, "database", "The database has no free connection")
-    SCHEMA_INCOMPATIBLE = Kind(1602, 503, "database", "The database schema does not fit this release")
-    DATABASE_ERROR = Kind(1603, 503, "database", "The database did not answer as it should")
-    REQUEST_TIMEOUT = Kind(1800, 408, "timeout", "The request took too long to arrive")
-    QUERY_TIMEOUT = Kind(1801, 504, "timeout", "The query took too long")
-    INTERNAL_ERROR = Kind(1900, 500, "internal", "Something went wrong on our side")
+    AUTHENTICATION_REQUIRED = ProblemType(1000, 401, "authentication", "Authentication is required")
+    INVALID_TOKEN = ProblemType(1001, 401, "authentication", "The token is not valid")
+    TOKEN_EXPIRED = ProblemType(1002, 401, "authentication", "The token has expired")
+    INSUFFICIENT_PERMISSIONS = ProblemType(1100, 403, "authorization", "The permission is missing")
+    VALIDATION_ERROR = ProblemType(1200, 400, "validation", "The request is not valid")
+    INVALID_PARAMETER = ProblemType(1201, 400, "validation", "A parameter is not valid")
+    UNKNOWN_PARAMETER = ProblemType(1202, 400, "validation", "A parameter is not known")
+    INVALID_TIME_RANGE = ProblemType(1203, 400, "validation", "The time range cannot be used")
+    INVALID_CURSOR = ProblemType(1204, 400, "validation", "The cursor cannot be used")
+    RANGE_TOO_LARGE = ProblemType(1205, 400, "validation", "The request asks for more than one answer may hold")
+    PAYLOAD_TOO_LARGE = ProblemType(1200, 413, "validation", "The request body is too large")
+    UNSUPPORTED_MEDIA_TYPE = ProblemType(1200, 415, "validation", "The media type is not supported")
+    ROUTE_NOT_FOUND = ProblemType(1300, 404, "not_found", "There is nothing at this path")
+    METHOD_NOT_ALLOWED = ProblemType(1301, 405, "not_found", "The path does not know this method")
+    TRACE_NOT_FOUND = ProblemType(1302, 404, "not_found", "There is no such trace")
+    RATE_LIMIT_EXCEEDED = ProblemType(1500, 429, "rate_limit", "Too many requests")
+    DATABASE_CONNECTION_FAILED = ProblemType(1600, 503, "database", "The database cannot be reached")
+    DATABASE_BUSY = ProblemType(1601, 503, "database", "The database has no free connection")
+    SCHEMA_INCOMPATIBLE = ProblemType(1602, 503, "database", "The database schema does not fit this release")
+    DATABASE_ERROR = ProblemType(1603, 503, "database", "The database did not answer as it should")
+    REQUEST_TIMEOUT = ProblemType(1800, 408, "timeout", "The request took too long to arrive")
+    QUERY_TIMEOUT = ProblemType(1801, 504, "timeout", "The query took too long")
+    INTERNAL_ERROR = ProblemType(1900, 500, "internal", "Something went wrong on our side")
 
 
 class RequestError(ServiceError):
@@ -75,8 +75,8 @@ class RequestError(ServiceError):
         self.field = field
         self.headers = headers or {}
 
-    def of_body(self) -> "RequestError":
-        """The same, as it is said of a request with a body: 422 where one without is told 400."""
+    def for_body(self) -> "RequestError":
+        """Returns the same error for a request with a body: 422 in place of 400."""
         return RequestError(
             self.problem,
             self.detail,
@@ -105,7 +105,7 @@ def body(error: RequestError, *, instance: str, request_id: str) -> dict[str, st
     return members
 
 
-_OF_DATABASE: Mapping[type[DatabaseError], RequestError] = MappingProxyType(
+_DATABASE_ERRORS: Mapping[type[DatabaseError], RequestError] = MappingProxyType(
     {
         DatabaseUnavailable: RequestError(
             Problem.DATABASE_CONNECTION_FAILED,
@@ -128,21 +128,21 @@ _OF_DATABASE: Mapping[type[DatabaseError], RequestError] = MappingProxyType(
 )
 
 
-def of_database(error: DatabaseError) -> RequestError:
-    """What a client is told of it: never the database's own words."""
-    for kind, told in _OF_DATABASE.items():
+def from_database_error(error: DatabaseError) -> RequestError:
+    """Returns the client's error; it never repeats the database's message."""
+    for kind, told in _DATABASE_ERRORS.items():
         if isinstance(error, kind):
             return RequestError(told.problem, told.detail, headers=told.headers)
     return RequestError(Problem.DATABASE_ERROR, "the query failed; the log has the cause under this request id")
 
 
-def of_library(status: int) -> RequestError:
-    """What a client is told of a refusal that the HTTP library made itself."""
-    problem = _OF_STATUS.get(status, Problem.INTERNAL_ERROR if status >= 500 else Problem.VALIDATION_ERROR)
+def from_http_status(status: int) -> RequestError:
+    """Returns the client's error for a refusal by the HTTP library itself."""
+    problem = _HTTP_STATUSES.get(status, Problem.INTERNAL_ERROR if status >= 500 else Problem.VALIDATION_ERROR)
     return RequestError(problem, problem.value.title, status=status)
 
 
-_OF_STATUS = MappingProxyType(
+_HTTP_STATUSES = MappingProxyType(
     {
         404: Problem.ROUTE_NOT_FOUND,
         405: Problem.METHOD_NOT_ALLOWED,

@@ -8,18 +8,18 @@ from aiohttp import web
 
 from analytics_service.contract.problems import Problem, RequestError
 
-MOST_BYTES: Final = 1024 * 1024
+MAX_BODY_BYTES: Final = 1024 * 1024
 """After decompression."""
-READ_SECONDS: Final = 15.0
-"""What a client may take to send a body, after its headers."""
+READ_TIMEOUT_SECONDS: Final = 15.0
+"""Timeout of receiving a body, after its headers."""
 _MEDIA_TYPE: Final = "application/json"
 
 
 async def read(request: web.Request) -> dict[str, Any]:
-    """The members of the body; RequestError when it is no JSON object."""
+    """Returns the members of the body; RequestError where it is no JSON object."""
     if request.content_type != _MEDIA_TYPE or (request.charset or "utf-8").lower() != "utf-8":
         raise RequestError(Problem.UNSUPPORTED_MEDIA_TYPE, f"send the body as {_MEDIA_TYPE}, in UTF-8")
-    raw = await _whole(request, READ_SECONDS)
+    raw = await _whole(request, READ_TIMEOUT_SECONDS)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -40,7 +40,7 @@ async def _whole(request: web.Request, seconds: float) -> bytes:
             Problem.REQUEST_TIMEOUT, f"the body did not arrive within {seconds:g} s of its headers"
         ) from None
     except web.HTTPRequestEntityTooLarge:
-        raise RequestError(Problem.PAYLOAD_TOO_LARGE, f"the body may have at most {MOST_BYTES} bytes") from None
+        raise RequestError(Problem.PAYLOAD_TOO_LARGE, f"the body may have at most {MAX_BODY_BYTES} bytes") from None
     except web.RequestPayloadError:
         raise RequestError(
             Problem.VALIDATION_ERROR, "the body is not encoded as its headers say; send it again"

@@ -1,4 +1,4 @@
-"""What is known of one request while it is handled: its id, and what its response will say beside the answer."""
+"""State of one request while it is handled: its id, and headers and timings of its response."""
 
 import re
 import time
@@ -18,14 +18,14 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-
 
 @dataclass(frozen=True)
 class Repeatable:
-    """The same request has the same answer, but for what counts and times it."""
+    """The same request bytes have the same answer, apart from limits, ids and timings."""
 
     until: float
     """By the monotonic clock."""
     stale_until: float
-    """It is right no longer, and may be given while somebody makes it anew."""
+    """Until then the answer is stale: it may be served while it is recomputed."""
     admit: Callable[[], Admission | None]
-    """None: the whole request has to be looked at again."""
+    """Admits one more request; None where the whole request has to be processed."""
 
 
 @dataclass(kw_only=True)
@@ -65,8 +65,8 @@ class RequestContext:
 CONTEXT: Final = web.RequestKey("context", RequestContext)
 
 
-def new(request: web.Request) -> RequestContext:
-    """A client's own request id is kept when it is harmless; anything else gets one of ours."""
+def from_request(request: web.Request) -> RequestContext:
+    """Returns the context of a new request. A client's request id is used where it is well-formed."""
     given = request.headers.get("X-Request-ID", "")
     parent = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
     return RequestContext(

@@ -69,7 +69,7 @@ def _parameter(parameter: Mapping[str, Any]) -> str:
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """What may be written, in a few words."""
+    """Describes the values that a schema allows, in a few words."""
     if "enum" in schema:
         return _listed(schema["enum"])
     if schema.get("type") == "array":

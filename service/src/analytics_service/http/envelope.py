@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from analytics_service.contract.cursor import Cursors, PagedParameters
+from analytics_service.contract.cursor import Cursors
 from analytics_service.contract.endpoint import Answer, Page
-from analytics_service.contract.parameters import Parameters
+from analytics_service.contract.parameters import PagedParameters, Parameters
 from analytics_service.contract.principal import Principal
 from analytics_service.units import decimals
 

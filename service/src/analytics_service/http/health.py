@@ -12,9 +12,9 @@ from analytics_service.errors import DatabaseError
 from analytics_service.http.services import Services
 from analytics_service.units import decimals
 
-_REMEMBERED_SECONDS = 1.0
-"""Whoever asks /health without a token cannot make the database work more often than this."""
-_PING_SECONDS = 2.0
+_CACHE_SECONDS = 1.0
+"""Unauthenticated /health requests cannot query the database more often than this."""
+_PING_TIMEOUT_SECONDS = 2.0
 _PING = Query(sql="SELECT 1")
 
 
@@ -22,47 +22,47 @@ _PING = Query(sql="SELECT 1")
 class Health:
     services: Services
     draining: Callable[[], bool]
-    _seen: tuple[float, dict[str, str]] = field(default=(float("-inf"), {}), init=False)
+    _cached: tuple[float, dict[str, str]] = field(default=(float("-inf"), {}), init=False)
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/health", self.whole),
+            web.get("/health", self.health),
             web.get("/health/live", self.live),
             web.get("/health/startup", self.live),
             web.get("/health/ready", self.ready),
         ]
 
-    async def whole(self, _request: web.Request) -> web.Response:
+    async def health(self, _request: web.Request) -> web.Response:
         """200 while requests can be answered; a Redis that is down only makes them slower."""
-        asked, parts = self._seen
-        if time.monotonic() >= asked + _REMEMBERED_SECONDS:
+        asked, parts = self._cached
+        if time.monotonic() >= asked + _CACHE_SECONDS:
             parts = {"database": await self._database(), "redis": await self._redis()}
             if (schema := self.services.database.state.schema) is not None:
                 parts["edition"] = schema.edition.value
-            self._seen = (time.monotonic(), parts)
+            self._cached = (time.monotonic(), parts)
         status = "healthy"
         if parts["redis"] == "unhealthy":
             status = "degraded"
         if parts["database"] == "unhealthy" or self.draining():
             status = "unhealthy"
-        return _answer(200 if status != "unhealthy" else 503, {"status": status, **parts})
+        return _response(200 if status != "unhealthy" else 503, {"status": status, **parts})
 
     async def live(self, _request: web.Request) -> web.Response:
-        """The process runs its loop; whatever else is wrong, a restart would not mend it."""
-        return _answer(200, {"status": "healthy"})
+        """200 while the event loop runs: a restart mends nothing else."""
+        return _response(200, {"status": "healthy"})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """A database that is lost later is said in each answer: without pods behind it, a Service says nothing."""
+        """200 from the first connection on. A database lost later is a 503 in each answer, not an empty Service."""
         if self.draining():
-            return _answer(503, {"status": "draining"})
+            return _response(503, {"status": "draining"})
         state = self.services.database.state
         if not state.ready:
-            return _answer(503, {"status": "starting", "detail": state.schema_problem or "waiting for the database"})
-        return _answer(200, {"status": "healthy"})
+            return _response(503, {"status": "starting", "detail": state.schema_problem or "waiting for the database"})
+        return _response(200, {"status": "healthy"})
 
     async def _database(self) -> str:
         try:
-            await self.services.database.fetch_value(_PING, timeout=_PING_SECONDS)
+            await self.services.database.fetch_value(_PING, timeout=_PING_TIMEOUT_SECONDS)
         except DatabaseError:
             return "unhealthy"
         return "healthy"
@@ -73,7 +73,7 @@ class Health:
         return "healthy" if await self.services.redis.ping() else "unhealthy"
 
 
-def _answer(status: int, members: dict[str, str]) -> web.Response:
+def _response(status: int, members: dict[str, str]) -> web.Response:
     timestamp = datetime.now(UTC).replace(microsecond=0)
     return web.Response(
         status=status,

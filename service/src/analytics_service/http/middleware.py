@@ -1,4 +1,4 @@
-"""What every request gets: an id, security headers, CORS, timings, metrics, a log line, and errors as problems."""
+"""Middleware of every request: id, security headers, timings, metrics, access log, and errors as problems."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -26,21 +26,21 @@ RESPONSE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 _HSTS: Final = "max-age=31536000; includeSubDomains"
-_QUIET: Final = frozenset({"/health", "/health/live", "/health/ready", "/health/startup"})
+_PROBE_PATHS: Final = frozenset({"/health", "/health/live", "/health/ready", "/health/startup"})
 """Asked every few seconds by the kubelet: logged only at level debug."""
 
-_UNREAD: Final = frozenset({408, 413})
-"""The rest of such a request is not waited for."""
+_UNREAD_BODY_STATUSES: Final = frozenset({408, 413})
+"""The rest of such a request is not read: the connection is closed."""
 
 _log = structlog.get_logger(__name__)
 
 
-def everything(metrics: Metrics) -> Middleware:
-    """The outermost: what it adds is on every response, whoever made it."""
+def instrument(metrics: Metrics) -> Middleware:
+    """Adds the request id, security headers and timings to every response, counts it and logs it."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        known = request[CONTEXT] = context.new(request)
+        known = request[CONTEXT] = context.from_request(request)
         with structlog.contextvars.bound_contextvars(**known.log_fields()):
             response = await handler(request)
             response.headers.update(known.headers)
@@ -50,8 +50,10 @@ def everything(metrics: Metrics) -> Middleware:
             response.headers["Server-Timing"] = known.server_timing()
             if request.headers.get("X-Forwarded-Proto") == "https":
                 response.headers["Strict-Transport-Security"] = _HSTS
-            metrics.answered(request.method, route(request), response.status, known.elapsed)
-            report(request.method, route(request), response.status, known.elapsed, quiet=request.path in _QUIET)
+            metrics.observe_request(request.method, route(request), response.status, known.elapsed)
+            log_request(
+                request.method, route(request), response.status, known.elapsed, probe=request.path in _PROBE_PATHS
+            )
         return response
 
     return middleware
@@ -62,7 +64,7 @@ def errors(metrics: Metrics) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        told = await _refused(request, handler)
+        told = await _response_or_error(request, handler)
         if isinstance(told, RequestError):
             metrics.problems.labels(told.problem.name).inc()
             return _problem(request, request[CONTEXT], told)
@@ -71,25 +73,25 @@ def errors(metrics: Metrics) -> Middleware:
     return middleware
 
 
-async def _refused(request: web.Request, handler: Handler) -> web.StreamResponse | RequestError:
-    """The response, or what the client is told instead."""
+async def _response_or_error(request: web.Request, handler: Handler) -> web.StreamResponse | RequestError:
+    """Returns the response, or the error that the client gets instead."""
     try:
         return await handler(request)
     except RequestError as error:
         return error
     except DatabaseError as error:
-        told = problems.of_database(error)
+        told = problems.from_database_error(error)
         _log.error("the database failed", error_code=told.problem.name, cause=str(error))
         return told
     except web.HTTPException as error:
-        return _refused_by_library(error)
+        return _from_http_exception(error)
     except Exception:  # noqa: BLE001 - the outermost boundary: a client gets a body for defects too
         _log.exception("a request failed unexpectedly", route=route(request))
         return RequestError(Problem.INTERNAL_ERROR, "the log has the cause under this request id")
 
 
-def _refused_by_library(error: web.HTTPException) -> RequestError:
-    told = problems.of_library(error.status)
+def _from_http_exception(error: web.HTTPException) -> RequestError:
+    told = problems.from_http_status(error.status)
     detail = {
         Problem.ROUTE_NOT_FOUND: "there is nothing at this path; GET /openapi.json lists what there is",
         Problem.METHOD_NOT_ALLOWED: f"this path answers to {error.headers.get(hdrs.ALLOW, 'other methods')}",
@@ -106,18 +108,18 @@ def _problem(request: web.Request, known: RequestContext, error: RequestError) -
         headers={**error.headers, hdrs.CACHE_CONTROL: "no-store"},
         content_type=problems.MEDIA_TYPE,
     )
-    if error.status in _UNREAD:
+    if error.status in _UNREAD_BODY_STATUSES:
         response.force_close()
     return response
 
 
 def route(request: web.Request) -> str:
-    """The template of the path: never the path itself, of which there are as many as clients like."""
+    """Returns the template of the path: clients could make any number of label values of the path itself."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unmatched"
 
 
-def report(method: str, route_: str, status: int, seconds: float, *, quiet: bool = False, **fields: str) -> None:
-    """The line of the log that every request has."""
-    write = _log.debug if quiet else _log.info
+def log_request(method: str, route_: str, status: int, seconds: float, *, probe: bool = False, **fields: str) -> None:
+    """Writes the access log's line; of probes at level debug."""
+    write = _log.debug if probe else _log.info
     write("request", method=method, route=route_, status=status, duration_ms=round(seconds * 1000, 3), **fields)

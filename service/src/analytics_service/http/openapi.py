@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 of the endpoint values: what a document says of a route is what its value declares."""
+"""OpenAPI 3.1, generated from the endpoint values."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from analytics_service import __version__
 from analytics_service.contract import problems
-from analytics_service.contract.endpoint import Endpoint, Method
+from analytics_service.contract.endpoint import Endpoint, Method, Read
 from analytics_service.contract.parameters import Parameters, wire_name
 from analytics_service.contract.problems import Problem
 from analytics_service.rollups.levels import TOTALS, Level
@@ -61,7 +61,7 @@ def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, An
         **_body(endpoint, schemas),
         "responses": {
             "200": _response("The answer", "application/json", _answer(endpoint, schemas)),
-            "304": {"description": "The client has this answer already"},
+            **({"304": {"description": "The client has this answer already"}} if isinstance(endpoint, Read) else {}),
             **{str(status): _problem(text) for status, text in sorted(_statuses(endpoint).items())},
         },
     }
@@ -84,18 +84,14 @@ def _shared(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _body(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """What is in the path is no member of the body."""
+    """Returns the request body's schema, without the parameters that are in the path."""
     if endpoint.method is Method.GET:
         return {}
     schema = _shared(endpoint.params.model_json_schema(mode="validation", ref_template=_REF), schemas)
-    for name in [name for name in schema["properties"] if _is_in_path(endpoint, name)]:
+    for name in [name for name in schema["properties"] if endpoint.in_path(name)]:
         del schema["properties"][name]
         schema["required"].remove(name)
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-def _is_in_path(endpoint: Endpoint[Any], name: str) -> bool:
-    return f"{{{name}}}" in endpoint.path
 
 
 def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
@@ -104,14 +100,14 @@ def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": wire_name(name, info.validation_alias),
-            "in": "path" if _is_in_path(endpoint, name) else "query",
+            "in": "path" if endpoint.in_path(name) else "query",
             "required": info.is_required(),
             "description": info.description or "",
             "schema": _inlined(_as_written(schema["properties"][name]), schema.get("$defs", {})),
             **_CSV_STYLE.get(schema["properties"][name].get("type", ""), {}),
         }
         for name, info in model.model_fields.items()
-        if endpoint.method is Method.GET or _is_in_path(endpoint, name)
+        if endpoint.method is Method.GET or endpoint.in_path(name)
     ]
 
 
@@ -142,7 +138,7 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
-    """What an endpoint may answer beside 200."""
+    """Returns the error statuses of an endpoint, each with its codes."""
     told = {404: "not_found"} if "{" in endpoint.path else {}
     if endpoint.method is Method.GET:
         told |= {400: "validation"}

@@ -1,4 +1,4 @@
-"""Where an answer comes from: this process, Redis, or the database; at once where it is known, or was a moment ago."""
+"""Looks an answer up in memory, Redis and the database, in this order; serves stale while it revalidates."""
 
 import time
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Generic
 
 from analytics_service import __version__
 from analytics_service.cache import answers
-from analytics_service.cache.answers import Found, Tier
-from analytics_service.contract.endpoint import Endpoint
+from analytics_service.cache.answers import CacheResult, Tier
+from analytics_service.contract.endpoint import Read
 from analytics_service.contract.parameters import P
 from analytics_service.contract.principal import Principal
 from analytics_service.http import envelope
@@ -19,42 +19,42 @@ from analytics_service.http.services import Services
 
 @dataclass(frozen=True, kw_only=True)
 class Question(Generic[P]):
-    """What is asked, and by whom."""
+    """A read and its caller."""
 
-    endpoint: Endpoint[P]
+    endpoint: Read[P]
     principal: Principal
     params: P
     seconds: int
-    """How long its answer may be kept."""
+    """TTL of its answer."""
 
     def key(self, version: str) -> str:
-        """Of the answer from rows of one version."""
+        """Returns the cache key of the answer at one version of the rows."""
         return answers.key(self.endpoint.path, self.principal, self.params.identity(), version)
 
     @property
-    def asked(self) -> str:
-        """Equal for questions in equal words, though `now` has moved on and rows have changed."""
-        return answers.key(self.endpoint.path, self.principal, self.params.asked(), "")
+    def wording_key(self) -> str:
+        """Cache key that stays the same while `now` moves on and rows change."""
+        return answers.key(self.endpoint.path, self.principal, self.params.wording(), "")
 
 
-async def look_up(services: Services, context: RequestContext, question: Question[P], *, anew: bool) -> Found:
-    """The answer as of a moment between REMEMBERED_SECONDS + STALE_SECONDS ago and now; with `anew` as of now."""
+async def look_up(services: Services, context: RequestContext, question: Question[P], *, no_cache: bool) -> CacheResult:
+    """Returns an answer that is at most FRESHNESS.max_age_seconds old; with `no_cache` as of now."""
     organisation, span = question.principal.organisation, question.params.range
-    if anew:
+    if no_cache:
         with context.timed("version"):
             await services.versions.renew(organisation)
         return await _fresh(services, context, question)
     version = services.versions.known(organisation, *span)
-    if version is not None and (held := services.answers.held(question.key(version))) is not None:
+    if version is not None and (held := services.answers.in_memory(question.key(version))) is not None:
         return held
-    asked = question.asked
+    asked = question.wording_key
     if (stale := services.stale.get(asked)) is not None:
-        services.stale.make(asked, partial(_fresh, services, context, question))
-        return Found(stale, Tier.STALE, shared=False)
+        services.stale.refresh(asked, partial(_fresh, services, context, question))
+        return CacheResult(stale, Tier.STALE, shared=False)
     return await _fresh(services, context, question)
 
 
-async def _fresh(services: Services, context: RequestContext, question: Question[P]) -> Found:
+async def _fresh(services: Services, context: RequestContext, question: Question[P]) -> CacheResult:
     organisation, span = question.principal.organisation, question.params.range
     with context.timed("version"):
         version = await services.versions.version(organisation, *span)
@@ -63,12 +63,12 @@ async def _fresh(services: Services, context: RequestContext, question: Question
         found = await services.answers.get_or(
             question.key(version), partial(_compute, services, context, question), seconds=question.seconds
         )
-    services.stale.keep(question.asked, found.stored, fresh_until=fresh_until)
+    services.stale.put(question.wording_key, found.stored, fresh_until=fresh_until)
     return found
 
 
 async def _compute(services: Services, context: RequestContext, question: Question[P]) -> bytes:
-    """The finished body, which says nothing of who asked beyond what the cache's key holds."""
+    """Computes the finished body, which depends on nothing that the cache key lacks."""
     endpoint, principal, params = question.endpoint, question.principal, question.params
     started = time.perf_counter()
     with context.timed("db"), services.metrics.queries.labels(endpoint.name).time():

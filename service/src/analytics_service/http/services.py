@@ -1,12 +1,12 @@
-"""What the pipeline works with, made once in `app.py`."""
+"""Collaborators of the pipeline, made once in server/app.py."""
 
 from dataclasses import dataclass
 
 from analytics_service.auth.authenticate import Authenticator
-from analytics_service.cache.answers import Answers
+from analytics_service.cache.answers import AnswerCache
 from analytics_service.cache.redis import Redis
-from analytics_service.cache.stale import Stale
-from analytics_service.cache.versions import Versions
+from analytics_service.cache.stale import StaleAnswers
+from analytics_service.cache.versions import VersionCache
 from analytics_service.contract.cursor import Cursors
 from analytics_service.database.pool import Database
 from analytics_service.database.replica import Reader
@@ -21,9 +21,9 @@ class Services:
     redis: Redis | None
     authenticator: Authenticator
     limiter: Limiter
-    answers: Answers
-    versions: Versions
-    stale: Stale
+    answers: AnswerCache
+    versions: VersionCache
+    stale: StaleAnswers
     cursors: Cursors
     metrics: Metrics
     default_ttl: int

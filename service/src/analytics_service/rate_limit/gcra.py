@@ -1,4 +1,4 @@
-"""The generic cell rate algorithm: one number a principal says how far its requests are ahead of its rate.
+"""The generic cell rate algorithm: one number per principal says how far its requests are ahead of its rate.
 
 Times are whole microseconds. `Admission` carries what the response headers say; the same arithmetic runs in Redis as
 `LUA`, and a test holds the two together.
@@ -44,7 +44,7 @@ class Admission(NamedTuple):
     admitted: bool
     limit: Limit
     remaining: int
-    """Requests that would be admitted at once."""
+    """Requests that would be admitted right now."""
     reset: int
     """Microseconds until the whole burst is there again."""
     retry_after: int
@@ -83,7 +83,7 @@ local after = before + granted * interval
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
 return {after - now, 0, granted}
 """
-"""As many of the wanted requests as there is room for: how far ahead it is then, how long to wait, how many.
+"""Grants up to ARGV[3] requests; returns how far ahead the principal is then, how long to wait, and the number granted.
 
 One clock for all replicas: Redis' own. Microseconds since 1970 are exact in Lua's numbers until the year 2255.
 """

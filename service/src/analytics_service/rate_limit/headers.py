@@ -1,4 +1,4 @@
-"""What a response says of the limit: the IETF draft's RateLimit fields and the older X-RateLimit ones."""
+"""Rate limit headers of a response: the IETF draft's RateLimit fields and the older X-RateLimit ones."""
 
 from datetime import datetime
 

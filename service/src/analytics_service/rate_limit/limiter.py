@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 from analytics_service.cache.redis import Redis, RedisUnavailable, Script
-from analytics_service.cache.single_flight import Flights
+from analytics_service.cache.single_flight import SingleFlight
 from analytics_service.contract.principal import Principal, Role
 from analytics_service.rate_limit.gcra import LIMITS, LUA, Admission, Limit, admission, admit
-from analytics_service.rate_limit.leases import Key, Leases, largest
+from analytics_service.rate_limit.leases import Key, Leases, max_lease
 
 
 def _microseconds() -> int:
@@ -19,7 +19,7 @@ def _microseconds() -> int:
 
 
 class Limiter:
-    """Never raises for a Redis that is down: each process counts alone then, so a principal has the rate of each."""
+    """Fails open to local counting where Redis is down: a principal then has its rate in each process."""
 
     def __init__(
         self,
@@ -35,8 +35,8 @@ class Limiter:
         self._capacity = capacity
         self._script = Script(LUA)
         self._leases = Leases(capacity=capacity)
-        self._flights: Flights[Admission | None] = Flights()
-        self._ahead: dict[Key, asyncio.Task[None]] = {}
+        self._calls: SingleFlight[Admission | None] = SingleFlight()
+        self._prefetching: dict[Key, asyncio.Task[None]] = {}
         self._ahead_until: OrderedDict[Key, int] = OrderedDict()
 
     async def admit(self, principal: Principal) -> Admission:
@@ -45,7 +45,7 @@ class Limiter:
             return self._admit_here(key, limit)
         while (known := self._take(key, limit)) is None:
             try:
-                refused, _ = await self._flights.join(_name(key), lambda: self._lease(key, limit))
+                refused, _ = await self._calls.join(_name(key), lambda: self._lease(key, limit))
             except RedisUnavailable:
                 return self._admit_here(key, limit)  # counted in this process until Redis is back
             if refused is not None:
@@ -53,10 +53,10 @@ class Limiter:
         return known
 
     async def _lease(self, key: Key, limit: Limit) -> Admission | None:
-        """One lease for all who wait for it; the refusal of them all when there is none."""
+        """Takes one lease for all that wait for it; returns the refusal where none is granted."""
         assert self._redis is not None  # noqa: S101 - who has none leases nothing
-        waiting, now = self._flights.waiting(_name(key)), self._clock()
-        wanted = min(max(self._leases.wanted(key, limit, now=now), waiting), largest(limit))
+        waiting, now = self._calls.waiting(_name(key)), self._clock()
+        wanted = min(max(self._leases.next_size(key, limit, now=now), waiting), max_lease(limit))
         ahead, wait, granted = await self._redis.run(
             self._script, [_name(key)], [limit.interval, limit.tolerance, wanted]
         )
@@ -66,19 +66,19 @@ class Limiter:
         return None
 
     def _take(self, key: Key, limit: Limit) -> Admission | None:
-        """One of the lease, which is asked for anew before it is used up, so that nobody waits for the next."""
+        """Admits from the lease, and prefetches the next one before this one is used up."""
         found = self._leases.take(key, limit, now=self._clock())
-        if found is not None and self._leases.is_low(key) and key not in self._ahead:
-            self._ahead[key] = task = asyncio.create_task(self._lease_ahead(key, limit))
-            task.add_done_callback(lambda _done: self._ahead.pop(key))
+        if found is not None and self._leases.is_low(key) and key not in self._prefetching:
+            self._prefetching[key] = task = asyncio.create_task(self._prefetch(key, limit))
+            task.add_done_callback(lambda _done: self._prefetching.pop(key))
         return found
 
-    async def _lease_ahead(self, key: Key, limit: Limit) -> None:
+    async def _prefetch(self, key: Key, limit: Limit) -> None:
         with contextlib.suppress(RedisUnavailable):
-            await self._flights.join(_name(key), lambda: self._lease(key, limit))
+            await self._calls.join(_name(key), lambda: self._lease(key, limit))
 
     def take(self, principal: Principal) -> Admission | None:
-        """Admits one request where nobody has to be asked for it; None where `admit` has to decide."""
+        """Admits one request without I/O; None where `admit` has to decide."""
         limit, key = self._limits[principal.role], _key(principal)
         if self._redis is not None:
             return self._take(key, limit)
@@ -98,5 +98,5 @@ def _key(principal: Principal) -> Key:
 
 
 def _name(key: Key) -> str:
-    """Hashed, since names may hold any character."""
+    """Returns the Redis key; hashed, since names may hold any character."""
     return f"analytics:limit:{sha256(chr(0).join(key).encode()).hexdigest()}"

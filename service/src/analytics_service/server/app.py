@@ -7,10 +7,10 @@ from aiohttp import web
 
 from analytics_service.auth.authenticate import Authenticator
 from analytics_service.auth.tokens import Signer
-from analytics_service.cache.answers import Answers
+from analytics_service.cache.answers import AnswerCache
 from analytics_service.cache.redis import Redis
-from analytics_service.cache.stale import Stale
-from analytics_service.cache.versions import Versions
+from analytics_service.cache.stale import StaleAnswers
+from analytics_service.cache.versions import VersionCache
 from analytics_service.contract.cursor import Cursors
 from analytics_service.contract.endpoint import Endpoint, Method
 from analytics_service.database.pool import Database
@@ -34,7 +34,7 @@ from analytics_service.telemetry.metrics import Metrics
 
 
 def services(settings: Settings, database: Database, replica: Replica | None, metrics: Metrics) -> Services:
-    """What requests are answered with; its Redis connects when it is first used."""
+    """Returns the pipeline's collaborators; Redis connects on first use."""
     if settings.jwt_secret is None:
         raise UsageError("JWT_SECRET: is not set")
     secret = settings.jwt_secret.get_secret_value()
@@ -42,7 +42,7 @@ def services(settings: Settings, database: Database, replica: Replica | None, me
     signer = Signer(secret=secret, previous=previous, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
     redis = None
     if settings.redis_url is not None:
-        redis = Redis(settings.redis_url.get_secret_value(), exchanged=metrics.exchanged)
+        redis = Redis(settings.redis_url.get_secret_value(), observe_exchange=metrics.observe_exchange)
 
     async def ask(organisation: str) -> DayVersions:
         timeout = settings.database_statement_timeout_seconds
@@ -52,13 +52,13 @@ def services(settings: Settings, database: Database, replica: Replica | None, me
 
     return Services(
         database=database,
-        reader=Reader(primary=database, replica=replica, count=metrics.read),
+        reader=Reader(primary=database, replica=replica, count=metrics.count_read),
         redis=redis,
         authenticator=Authenticator(signer),
         limiter=Limiter(redis),
-        answers=Answers(redis),
-        versions=Versions(ask),
-        stale=Stale(),
+        answers=AnswerCache(redis),
+        versions=VersionCache(ask),
+        stale=StaleAnswers(),
         cursors=Cursors(secret, *([previous] if previous else [])),
         metrics=metrics,
         default_ttl=settings.cache_default_ttl,
@@ -78,11 +78,11 @@ def application(
         middlewares=[
             lifecycle.middleware(),
             replays.middleware(),
-            middleware.everything(services.metrics),
+            middleware.instrument(services.metrics),
             cors(settings.cors_origins),
             middleware.errors(services.metrics),
         ],
-        client_max_size=bodies.MOST_BYTES,
+        client_max_size=bodies.MAX_BODY_BYTES,
     )
     app[REPLAYS] = replays
     app.add_routes(Health(services, lambda: lifecycle.draining).routes())

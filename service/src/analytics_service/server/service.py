@@ -93,7 +93,7 @@ def _replica(settings: Settings, database: Database) -> Replica | None:
 
 def _watch(wired: Services, lifecycle: Lifecycle, settings: Settings, connections: Callable[[], int]) -> None:
     """What is read when somebody asks for the metrics."""
-    watch, database, redis = wired.metrics.watch, wired.database, wired.redis
+    watch, database, redis = wired.metrics.gauge, wired.database, wired.redis
     watch("http_requests_in_flight", "Requests that are being answered", lambda: lifecycle.in_flight)
     watch("http_connections", "Open connections of clients", connections)
     pool = ("db_pool_connections", "Database connections by state (active, idle)")

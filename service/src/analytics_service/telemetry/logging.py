@@ -22,7 +22,7 @@ _SHARED: tuple[Processor, ...] = (
 
 
 def configure(level: LogLevel, format_: LogFormat) -> None:
-    """For the whole process. Our own lines are written directly, without the detour over the standard library."""
+    """Configures logging of the process. Own lines are written directly, without the standard library's handlers."""
     last: list[Processor]
     factory: structlog.BytesLoggerFactory | structlog.WriteLoggerFactory
     match format_:
@@ -42,7 +42,7 @@ def configure(level: LogLevel, format_: LogFormat) -> None:
 
 
 def _configure_libraries(level: LogLevel, last: list[Processor]) -> None:
-    """What libraries log through the standard library comes out the same way."""
+    """Renders what libraries log through the standard library in the same format."""
 
     def as_text(_logger: object, _method: str, rendered: Any) -> str:
         return rendered.decode() if isinstance(rendered, bytes) else str(rendered)

@@ -1,4 +1,4 @@
-"""The metrics by the names of the deployment guide; every label has few values, whatever clients send."""
+"""Metrics of the service; every label has a bounded number of values, whatever clients send."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -16,41 +16,45 @@ _ROUTE: Final = ("method", "route")
 
 
 class Metrics:
-    """A set of its own for every application, so that two in a process do not mix; docs/metrics.md lists them."""
+    """Metrics of one application, in a registry of their own; docs/metrics.md lists them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._gauges: dict[str, Gauge] = {}
-        self.watch("analytics_service_info", "1; the release", lambda: 1, version=__version__)
+        self.gauge("analytics_service_info", "1; the release", lambda: 1, version=__version__)
 
-        self.requests = self._counted("http_requests_total", "HTTP requests", *_ROUTE, "status")
-        self.duration = self._spent("http_request_duration_seconds", "HTTP request duration", *_ROUTE, buckets=_REQUEST)
-        self.problems = self._counted("http_problems_total", "Problems told to clients", "error_code")
-        self.delay = self._spent("event_loop_delay_seconds", "What a task waits that is due", buckets=_WAIT)
-        self.waits = self._spent("db_pool_wait_seconds", "From asking for a connection to having one", buckets=_WAIT)
-        self.queries = self._spent("db_query_duration_seconds", "Wait included", "endpoint", buckets=_REQUEST)
-        self.reads = self._counted("db_reads_total", "Statements of answers, by who answered", "server")
-        self.exchanges = self._spent(
+        self.requests = self._counter("http_requests_total", "HTTP requests", *_ROUTE, "status")
+        self.duration = self._histogram(
+            "http_request_duration_seconds", "HTTP request duration", *_ROUTE, buckets=_REQUEST
+        )
+        self.problems = self._counter("http_problems_total", "Problems told to clients", "error_code")
+        self.delay = self._histogram("event_loop_delay_seconds", "What a task waits that is due", buckets=_WAIT)
+        self.waits = self._histogram(
+            "db_pool_wait_seconds", "From asking for a connection to having one", buckets=_WAIT
+        )
+        self.queries = self._histogram("db_query_duration_seconds", "Wait included", "endpoint", buckets=_REQUEST)
+        self.reads = self._counter("db_reads_total", "Statements of answers, by who answered", "server")
+        self.exchanges = self._histogram(
             "redis_exchange_duration_seconds", "Commands that travelled together", "result", buckets=_WAIT
         )
-        self.cache_hits = self._counted("cache_hits_total", "Answers from a cache", "tier")
-        self.cache_misses = self._counted("cache_misses_total", "Answers that were computed")
-        self.limited = self._counted("rate_limit_exceeded_total", "Requests refused with 429", "role")
+        self.cache_hits = self._counter("cache_hits_total", "Answers from a cache", "tier")
+        self.cache_misses = self._counter("cache_misses_total", "Answers that were computed")
+        self.limited = self._counter("rate_limit_exceeded_total", "Requests refused with 429", "role")
 
-    def _counted(self, name: str, said: str, *labels: str) -> Counter:
-        return Counter(name, said, labels, registry=self.registry)
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(name, description, labels, registry=self.registry)
 
-    def _spent(self, name: str, said: str, *labels: str, buckets: Sequence[float]) -> Histogram:
-        return Histogram(name, said, labels, registry=self.registry, buckets=buckets)
+    def _histogram(self, name: str, description: str, *labels: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, description, labels, registry=self.registry, buckets=buckets)
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         method = method if method in _METHODS else "other"
         self.requests.labels(method, route, str(status)).inc()
         self.duration.labels(method, route).observe(seconds)
 
-    def again(self, route: str, status: int, tiers: Iterable[str]) -> Callable[[float, str], None]:
-        """What counts a GET like `answered`, and as a hit of a tier: labels are looked up once for many of them."""
+    def request_observer(self, route: str, status: int, tiers: Iterable[str]) -> Callable[[float, str], None]:
+        """Returns a function that observes GETs of one route and status as cache hits; labels are resolved once."""
         requests, duration = self.requests.labels("GET", route, str(status)), self.duration.labels("GET", route)
         hits = {tier: self.cache_hits.labels(tier) for tier in tiers}
 
@@ -61,15 +65,15 @@ class Metrics:
 
         return count
 
-    def read(self, server: str) -> None:
+    def count_read(self, server: str) -> None:
         self.reads.labels(server).inc()
 
-    def exchanged(self, seconds: float, result: str) -> None:
+    def observe_exchange(self, seconds: float, result: str) -> None:
         self.exchanges.labels(result).observe(seconds)
 
-    def watch(self, name: str, said: str, value: Callable[[], float], **labels: str) -> None:
-        """A gauge that says `value()` whenever it is asked."""
-        gauge = self._gauges.get(name) or Gauge(name, said, tuple(labels), registry=self.registry)
+    def gauge(self, name: str, description: str, value: Callable[[], float], **labels: str) -> None:
+        """Registers a gauge whose value is `value()` at each scrape."""
+        gauge = self._gauges.get(name) or Gauge(name, description, tuple(labels), registry=self.registry)
         self._gauges[name] = gauge
         (gauge.labels(**labels) if labels else gauge).set_function(value)
 

@@ -24,7 +24,7 @@ def quotient(dividend: Decimal | int, divisor: Decimal | int) -> Decimal | None:
 
 
 def total(values: Iterable[Decimal]) -> Decimal:
-    """Exact, which `sum` is not beyond the 28 digits of the usual context."""
+    """Exact sum; the built-in one rounds to the 28 digits of the default context."""
     return reduce(_WIDE.add, values, Decimal(0))
 
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-OPEN_BUCKET: Final = timedelta(minutes=1)
-_STEP: Final = timedelta(seconds=15)
-_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+from analytics_service.units.freshness import FRESHNESS
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 """No row is outside; and calendars, zones and the database all know what is inside."""
 
 _RELATIVE = re.compile(r"now(?:(?P<sign>[+-])(?P<count>\d{1,6})(?P<unit>[smhdw]))?(?:/(?P<floor>[mhdw]))?")
@@ -17,7 +17,7 @@ SHAPE: Final = (
     r"^(now([+-]\d{1,6}[smhdw])?(/[mhdw])?"
     r"|\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d))$"
 )
-"""What both forms look like, for the document."""
+"""Pattern of both forms, for the OpenAPI document."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -32,26 +32,29 @@ class Range(NamedTuple):
         return self.end - self.start
 
 
+ALL_TIME: Final = Range(EARLIEST, LATEST)
+
+
 def floored(now: datetime) -> datetime:
-    """`now` as relative times see it: the same for 15 seconds, so that equal questions have equal answers."""
-    return now - (now - datetime.min.replace(tzinfo=UTC)) % _STEP
+    """`now` as relative times see it: the same for a whole step."""
+    return now - (now - datetime.min.replace(tzinfo=UTC)) % FRESHNESS.relative_step
 
 
 def next_step(now: datetime) -> datetime:
-    """When relative times move on."""
-    return floored(now) + _STEP
+    """Returns when relative times move on."""
+    return floored(now) + FRESHNESS.relative_step
 
 
 def parse(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
-    """The instant in UTC; ValueError with the forms that are understood."""
+    """Returns the instant in UTC; ValueError names the supported forms."""
     try:
         instant = _instant(text, now=now, zone=zone)
     except (ValueError, OverflowError):
         instant = None  # a day that no calendar has, or a year that none reaches
     if instant is None:
         raise ValueError("must be a time as 2026-01-31T12:00:00Z, or relative as now, now-24h or now-7d/d")
-    if not _EARLIEST <= instant < _LATEST:
-        raise ValueError(f"must lie between the years {_EARLIEST.year} and {_LATEST.year}")
+    if not EARLIEST <= instant < LATEST:
+        raise ValueError(f"must lie between the years {EARLIEST.year} and {LATEST.year}")
     return instant
 
 

@@ -1,4 +1,4 @@
-"""The fields of a Trace: which column each is read from, and what sorts it. The order here is that of an answer."""
+"""Fields of a Trace, in the order of an answer: their columns, sort types and formats."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -65,18 +65,18 @@ class Listed(Trace, total=False):
 
 Field = StrEnum("Field", {name.upper(): name for name in Trace.__annotations__})  # type: ignore[misc]  # from the one list
 COLUMNS: Mapping[str, str] = MappingProxyType({"duration_ms": "duration_us", "ttft_ms": "ttft_us"})
-"""Where a field's column has another name."""
+"""Columns that are named otherwise than their field."""
 
-ON_REQUEST: Final = MappingProxyType(
+OPT_IN_FIELDS: Final = MappingProxyType(
     {"io": frozenset({"input_text", "output_text"}), "attributes": frozenset({"attributes"})}
 )
-"""Long fields, which an answer has only when `include` or `fields` asks for them."""
+"""Long fields, left out unless `include` or `fields` names them."""
 
 
-def shown(chosen: Iterable[str] | None, include: Iterable[str]) -> tuple[str, ...]:
-    """The fields of an answer in the order of Trace: the chosen ones, else all but the long ones, and the included."""
-    long = frozenset[str]().union(*ON_REQUEST.values())
-    included = frozenset[str]().union(*(ON_REQUEST.get(one, frozenset()) for one in include))
+def selected_fields(chosen: Iterable[str] | None, include: Iterable[str]) -> tuple[str, ...]:
+    """Returns fields in the order of Trace: the chosen ones, else all but the long ones; and the included."""
+    long = frozenset[str]().union(*OPT_IN_FIELDS.values())
+    included = frozenset[str]().union(*(OPT_IN_FIELDS.get(one, frozenset()) for one in include))
     wanted = included | (frozenset(Trace.__annotations__) - long if chosen is None else frozenset(chosen))
     return tuple(name for name in Trace.__annotations__ if name in wanted)
 
@@ -95,28 +95,28 @@ class Sort(StrEnum):
     ENVIRONMENT = "environment"
 
 
-KINDS: Final[Mapping[Sort, type[int] | type[Decimal]]] = MappingProxyType(
+SORT_TYPES: Final[Mapping[Sort, type[int] | type[Decimal]]] = MappingProxyType(
     {Sort.DURATION_MS: int, Sort.TTFT_MS: int, Sort.TOTAL_TOKENS: int, Sort.TOTAL_COST_USD: Decimal}
 )
-"""What a sorted column holds when it is not text; `ts` is the key of every order anyway."""
+"""Types of sort columns that are not text; `ts` is part of every sort key anyway."""
 
 
 def column(field: str) -> str:
-    """The column of a field or sort, both of which are names of ours."""
+    """Returns the column of a field or sort, which are both enumerated."""
     return COLUMNS.get(field, field)
 
 
 def trace(row: Row, fields: Sequence[str]) -> dict[str, Any]:
-    """The fields that have a value; an empty dimension is one that nobody gave."""
+    """Returns the fields that have a value; an empty dimension counts as absent."""
     values = ((name, row[column(name)]) for name in fields)
     return {
-        name: _SHOWN[name](value) if name in _SHOWN else value
+        name: _FORMATTERS[name](value) if name in _FORMATTERS else value
         for name, value in values
         if value is not None and value != ""
     }
 
 
-_SHOWN: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(
+_FORMATTERS: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "duration_ms": decimals.milliseconds,
         "ttft_ms": decimals.milliseconds,

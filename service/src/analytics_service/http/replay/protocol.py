@@ -143,7 +143,7 @@ class _Handler(RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the response was sent already")
-        told = problems.of_library(status)
+        told = problems.from_http_status(status)
         request_id = str(uuid4())
         _log.info("a request could not be read", request_id=request_id, status=status, error=type(exc).__name__)
         body = problems.body(told, instance="/", request_id=request_id)

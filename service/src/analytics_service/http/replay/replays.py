@@ -19,7 +19,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from analytics_service.cache.answers import Tier
-from analytics_service.cache.memory import Memory
+from analytics_service.cache.memory import ByteBoundedLru
 from analytics_service.http import middleware
 from analytics_service.http.context import CONTEXT, RequestContext
 from analytics_service.rate_limit.gcra import Admission
@@ -56,20 +56,20 @@ class _Replay:
 
 
 class Replays:
-    """Of one application. What is kept weighs at most `most_bytes`."""
+    """Of one application. What is kept weighs at most `max_bytes`."""
 
     def __init__(
         self,
         metrics: Metrics,
         draining: Callable[[], bool],
         *,
-        most_bytes: int = 16 * 1024 * 1024,
+        max_bytes: int = 16 * 1024 * 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._metrics = metrics
         self._draining = draining
         self._clock = clock
-        self._known: Memory[bytes, _Replay] = Memory(most_bytes=most_bytes)
+        self._known: ByteBoundedLru[bytes, _Replay] = ByteBoundedLru(max_bytes=max_bytes)
 
     def answer(self, raw: bytes) -> bytes | None:
         """The whole response to a request of these bytes, counted as one; None where it has to be read."""
@@ -94,7 +94,7 @@ class Replays:
         spent = time.perf_counter() - started
         lines = "".join([f"{name}: {value}\r\n" for name, value in said.items()])
         found.count(spent, Tier.MEMORY if fresh else Tier.STALE)
-        middleware.report("GET", found.route, found.status, spent, request_id=request_id)
+        middleware.log_request("GET", found.route, found.status, spent, request_id=request_id)
         return f"{found.head}{lines}Server-Timing: total;dur={spent * 1000:.3f}\r\n\r\n".encode() + found.body
 
     def middleware(self) -> Middleware:
@@ -125,7 +125,7 @@ class Replays:
             route=route,
             status=response.status,
             admit=known.repeatable.admit,
-            count=self._metrics.again(route, response.status, (Tier.MEMORY, Tier.STALE)),
+            count=self._metrics.request_observer(route, response.status, (Tier.MEMORY, Tier.STALE)),
             fresh_until=known.repeatable.until,
         )
         self._known.put(_key(raw), replay, until=known.repeatable.stale_until)

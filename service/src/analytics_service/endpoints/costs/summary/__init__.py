@@ -1,11 +1,11 @@
 """GET /api/v1/costs/summary: what was spent, on what, and how it moves."""
 
-from analytics_service.contract.endpoint import Endpoint, default_ttl
+from analytics_service.contract.endpoint import Read, default_ttl
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.costs.summary import answer, statement
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 
-ENDPOINT = Endpoint(
+ENDPOINT = Read(
     path="/api/v1/costs/summary",
     name="get_costs_summary",
     summary="What was spent, on what, and how it moves",

@@ -1,4 +1,4 @@
-"""From the parts of the statement to the summary; percentages are of the whole, and money keeps every digit."""
+"""Makes the summary from the parts of the statement; percentages are of the total, and money keeps every digit."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from analytics_service.contract.endpoint import Answer, Row
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.costs.summary import trends
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
-from analytics_service.endpoints.costs.summary.statement import MOST_ROWS, Part
+from analytics_service.endpoints.costs.summary.statement import MAX_GROUPS, Part
 from analytics_service.endpoints.costs.summary.trends import Day
 from analytics_service.units import decimals, intervals
 from analytics_service.units.decimals import Number
@@ -97,8 +97,8 @@ Parts = Mapping[str, list[Row]]
 
 
 def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
-    if len(rows) > MOST_ROWS:
-        raise RequestError(Problem.RANGE_TOO_LARGE, f"more than {MOST_ROWS} groups: ask with a filter", field="model")
+    if len(rows) > MAX_GROUPS:
+        raise RequestError(Problem.RANGE_TOO_LARGE, f"more than {MAX_GROUPS} groups: ask with a filter", field="model")
     parts: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         parts[row["part"]].append(row)
@@ -120,7 +120,7 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
 
 
 def _sum(row: Row, column: str) -> Decimal:
-    """Nothing adds up to zero."""
+    """NULL is zero."""
     return Decimal(row[column] or 0)
 
 
@@ -143,7 +143,7 @@ def _overview(total: Row, days: Sequence[Day]) -> Overview:
 
 
 def _shares(rows: Sequence[Row], whole: Decimal) -> list[Share]:
-    """Dearest first."""
+    """Most expensive first."""
     shares = [
         Share(
             name=row["name"],
@@ -167,7 +167,7 @@ def _days(params: SummaryParameters, rows: Sequence[Row]) -> list[Day]:
     return [
         Day(
             day=start.astimezone(params.zone).date(),
-            whole=params.range.start <= start and end <= params.range.end,
+            complete=params.range.start <= start and end <= params.range.end,
             cost=_sum(found[number], "cost") if number in found else zero,
             requests=_sum(found[number], "requests") if number in found else zero,
             tokens=_sum(found[number], "tokens") if number in found else zero,
@@ -178,8 +178,8 @@ def _days(params: SummaryParameters, rows: Sequence[Row]) -> list[Day]:
 
 def _trends(days: Sequence[Day]) -> Trends:
     weeks = trends.weeks(days)
-    daily = trends.growth([day.cost for day in days if day.whole])
-    weekly = trends.growth([week.cost for week in weeks if week.whole])
+    daily = trends.growth([day.cost for day in days if day.complete])
+    weekly = trends.growth([week.cost for week in weeks if week.complete])
     return Trends(
         daily=[DayPoint(date=day.day, cost=day.cost, requests=day.requests, tokens=day.tokens) for day in days],
         weekly=[

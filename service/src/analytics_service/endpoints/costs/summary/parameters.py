@@ -12,13 +12,13 @@ from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.rollups.levels import Level, choose, fits
 
 _DAY: Final = timedelta(days=1)
-TOP_RANGE: Final = timedelta(days=31)
-"""Of the dearest traces, which are found among all requests of the range."""
+MAX_TOP_TRACES_RANGE: Final = timedelta(days=31)
+"""For the most expensive traces, which are searched among all requests of the range."""
 
 
 class SummaryParameters(FilteredParameters):
-    usual_range: ClassVar[timedelta] = timedelta(days=30)
-    longest_range: ClassVar[timedelta] = timedelta(days=365)
+    default_range: ClassVar[timedelta] = timedelta(days=30)
+    max_range: ClassVar[timedelta] = timedelta(days=365)
 
     include_trends: bool = True
     """Costs by local day and week, and how fast they grow."""
@@ -28,13 +28,13 @@ class SummaryParameters(FilteredParameters):
     """Of `include_top_traces`."""
 
     @model_validator(mode="after")
-    def _ranges_that_can_be_read(self) -> Self:
+    def _check_ranges(self) -> Self:
         if self.user_id is not None and self.level is Level.RAW:
-            self.must_be_short("user_id", "for a tz other than UTC a filter by user")
-        if self.include_top_traces and self.range.length > TOP_RANGE:
+            self.require_raw_range("user_id", "for a tz other than UTC a filter by user")
+        if self.include_top_traces and self.range.length > MAX_TOP_TRACES_RANGE:
             raise RequestError(
                 Problem.RANGE_TOO_LARGE,
-                f"include_top_traces takes a range of at most {days(TOP_RANGE)}",
+                f"include_top_traces takes a range of at most {days(MAX_TOP_TRACES_RANGE)}",
                 field="include_top_traces",
             )
         return self
@@ -44,4 +44,4 @@ class SummaryParameters(FilteredParameters):
         wanted: dict[str, Any] = {"start": self.range.start, "end": self.range.end, "zone": self.zone, "width": _DAY}
         if self.user_id is None:
             return choose(**wanted)
-        return Level.DAY_USER if not self.is_short and fits(Level.DAY_USER, **wanted) else Level.RAW
+        return Level.DAY_USER if not self.within_raw_range and fits(Level.DAY_USER, **wanted) else Level.RAW

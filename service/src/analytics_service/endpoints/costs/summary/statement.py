@@ -14,8 +14,8 @@ from analytics_service.rollups.query import WATERMARK, requests
 from analytics_service.units import intervals
 from analytics_service.units.intervals import Interval
 
-MOST_ROWS: Final = 10_000
-"""Groups of an answer."""
+MAX_GROUPS: Final = 10_000
+"""Groups in one answer."""
 
 
 class Part(StrEnum):
@@ -47,7 +47,7 @@ def query(principal: Principal, params: SummaryParameters) -> Query:
 wanted AS (SELECT r.*, {day} AS day FROM requests AS r WHERE {narrowed})
 SELECT parts.*, w.*
 FROM ({" UNION ALL ".join(parts)}) AS parts CROSS JOIN ({WATERMARK}) AS w
-LIMIT {arguments.add(MOST_ROWS + 1)}""",
+LIMIT {arguments.add(MAX_GROUPS + 1)}""",
         args=arguments.values,
         searches=params.include_top_traces or params.level is Level.RAW,
     )
@@ -65,7 +65,7 @@ FROM wanted AS r GROUP BY GROUPING SETS ({", ".join(sets)})"""
 
 
 def _top_traces(params: SummaryParameters, arguments: Arguments) -> str:
-    """Straight from the spans, whatever level the rest is from: it is the same snapshot."""
+    """Reads the spans themselves, whatever level the rest is read from; the snapshot is the same."""
     return f"""
 SELECT * FROM (
   SELECT 'trace' AS part, t.trace_id AS name, NULL::integer AS day, count(*)::numeric AS requests,

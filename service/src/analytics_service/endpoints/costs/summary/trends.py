@@ -1,4 +1,4 @@
-"""How costs move from day to day and from week to week. Only whole local days are compared with one another. Pure."""
+"""Trends of costs by day and week. Only complete local days are compared with one another. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Day:
     """A local day of the range; one without requests is there too, with zeros."""
 
     day: date
-    whole: bool
+    complete: bool
     """The range holds all of it."""
     cost: Decimal
     requests: Decimal
@@ -23,37 +23,37 @@ class Day:
 
 
 @dataclass(frozen=True)
-class Change:
-    """Per cent, or why there is none."""
+class PercentChange:
+    """A change in per cent, or the reason why there is none."""
 
     value: Decimal | None
     reason: str | None = None
 
 
-def last_change(days: Sequence[Day], *, length: int) -> Change:
+def last_change(days: Sequence[Day], *, length: int) -> PercentChange:
     """From the `length` whole days before the last `length` whole days to those."""
-    costs = [day.cost for day in days if day.whole]
+    costs = [day.cost for day in days if day.complete]
     if len(costs) < 2 * length:
-        return Change(None, f"the range holds {len(costs)} whole days, and {2 * length} are compared")
+        return PercentChange(None, f"the range holds {len(costs)} whole days, and {2 * length} are compared")
     return _change(decimals.total(costs[-2 * length : -length]), decimals.total(costs[-length:]))
 
 
-def _change(before: Decimal, after: Decimal) -> Change:
+def _change(before: Decimal, after: Decimal) -> PercentChange:
     if before == 0:
-        return Change(None, "there were no costs before")
-    return Change(decimals.change(before, after))
+        return PercentChange(None, "there were no costs before")
+    return PercentChange(decimals.change(before, after))
 
 
-def growth(costs: Sequence[Decimal]) -> Change:
+def growth(costs: Sequence[Decimal]) -> PercentChange:
     """The slope of the least-squares line through the costs of whole periods, in per cent of their mean."""
     count, total = len(costs), decimals.total(costs)
     if count < 2:
-        return Change(None, "the range holds fewer than two whole periods")
+        return PercentChange(None, "the range holds fewer than two whole periods")
     if total == 0:
-        return Change(None, "there were no costs")
+        return PercentChange(None, "there were no costs")
     # slope = 12 * sum((2i - (n - 1)) * y) / 2 / (n * (n^2 - 1)), in whole numbers until the one division
     moment = decimals.total(decimals.product(2 * index - (count - 1), cost) for index, cost in enumerate(costs))
-    return Change(decimals.per_cent(decimals.product(6, moment), decimals.product(count * count - 1, total)))
+    return PercentChange(decimals.per_cent(decimals.product(6, moment), decimals.product(count * count - 1, total)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,21 +61,21 @@ class Week:
     """Begins on a Monday."""
 
     start: date
-    whole: bool
+    complete: bool
     cost: Decimal
     requests: Decimal
     tokens: Decimal
 
 
 def weeks(days: Sequence[Day]) -> list[Week]:
-    """The weeks that the days are of, in order."""
+    """Returns the weeks of the days, in order."""
     found: dict[date, list[Day]] = {}
     for day in days:
         found.setdefault(day.day - timedelta(days=day.day.weekday()), []).append(day)
     return [
         Week(
             start=start,
-            whole=len(held) == WEEK and all(day.whole for day in held),
+            complete=len(held) == WEEK and all(day.complete for day in held),
             cost=decimals.total(day.cost for day in held),
             requests=decimals.total(day.requests for day in held),
             tokens=decimals.total(day.tokens for day in held),

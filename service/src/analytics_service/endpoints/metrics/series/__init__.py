@@ -1,11 +1,11 @@
 """GET /api/v1/metrics: counts, costs, tokens and times over time, by group."""
 
-from analytics_service.contract.endpoint import Endpoint, default_ttl
+from analytics_service.contract.endpoint import Read, default_ttl
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.metrics.series import answer, statement
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 
-ENDPOINT = Endpoint(
+ENDPOINT = Read(
     path="/api/v1/metrics",
     name="get_metrics",
     summary="Metrics over time",

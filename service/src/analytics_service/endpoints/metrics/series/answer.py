@@ -1,4 +1,4 @@
-"""From sums and counts to the points of an answer: averages are weighted, shares are of all requests of the bucket."""
+"""Makes points from sums and counts; averages are weighted, rates are of all requests of the bucket."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -8,9 +8,15 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from analytics_service.contract.endpoint import Answer, Row
-from analytics_service.endpoints.metrics.series.names import MEASURED, UNIQUE, Aggregation, Metric, column_name
+from analytics_service.endpoints.metrics.series.names import (
+    DISTINCT_COUNTS,
+    VALUE_METRICS,
+    Aggregation,
+    Metric,
+    column_name,
+)
 from analytics_service.endpoints.metrics.series.parameters import Fill, MetricParameters
-from analytics_service.endpoints.metrics.series.statement import MOST_ROWS
+from analytics_service.endpoints.metrics.series.statement import MAX_POINTS
 from analytics_service.rollups import sketches
 from analytics_service.units import decimals, intervals
 from analytics_service.units.intervals import Interval
@@ -55,38 +61,38 @@ class Series(TypedDict):
 def answer(params: MetricParameters, rows: Sequence[Row]) -> Answer:
     starts = params.starts
     found = [row for row in rows if row["number"] is not None]
-    points = list(_points(params, found[:MOST_ROWS], starts))
-    truncated = len(found) > MOST_ROWS or len(points) > MOST_ROWS
-    points = points[:MOST_ROWS]
+    points = list(_points(params, found[:MAX_POINTS], starts))
+    truncated = len(found) > MAX_POINTS or len(points) > MAX_POINTS
+    points = points[:MAX_POINTS]
     series = Series(metadata=_metadata(params, points=len(points), truncated=truncated), data=points)
-    return Answer(data=series, source=params.route.level, watermark=rows[0]["watermark"], since=rows[0]["since"])
+    return Answer(data=series, source=params.selection.level, watermark=rows[0]["watermark"], since=rows[0]["since"])
 
 
 def _metadata(params: MetricParameters, *, points: int, truncated: bool) -> SeriesMetadata:
-    measured = {metric: params.aggregations(metric) for metric in params.metrics if metric in MEASURED}
+    measured = {metric: params.aggregations(metric) for metric in params.metrics if metric in VALUE_METRICS}
     return SeriesMetadata(
-        interval=params.chosen,
+        interval=params.resolved_interval,
         start_time=params.range.start,
         end_time=params.range.end,
         metrics=list(params.metrics),
         aggregations={metric.value: taken[0] for metric, taken in measured.items()},
         group_by=list(params.group_by),
-        data_source=params.route.level,
+        data_source=params.selection.level,
         total_points=points,
         truncated=truncated,
-        percentiles=_percentiles(params) if params.beyond.percentiles else None,
-        unique_counts=_counts(params) if params.beyond.counts else None,
+        percentiles=_percentiles(params) if params.requirements.percentiles else None,
+        unique_counts=_counts(params) if params.requirements.counts else None,
     )
 
 
 def _percentiles(params: MetricParameters) -> Percentiles:
-    if params.route.latency is not None:
+    if params.selection.latency is not None:
         return Percentiles(method="log_histogram", error_bound=sketches.LATENCY_ERROR)
     return Percentiles(method="percentile_disc", error_bound=0)
 
 
 def _counts(params: MetricParameters) -> Counts:
-    if params.route.users is not None:
+    if params.selection.users is not None:
         return Counts(method="hyperloglog", standard_error=sketches.USERS_ERROR)
     return Counts(method="exact", standard_error=0)
 
@@ -94,22 +100,22 @@ def _counts(params: MetricParameters) -> Counts:
 def _points(params: MetricParameters, rows: Sequence[Row], starts: list[datetime]) -> Iterator[dict[str, Any]]:
     groups = {(row["number"], _group(params, row)): row for row in rows}
     dimensions = [dimension.value for dimension in params.group_by]
-    keys = groups.keys() if params.fill is Fill.NONE else _every(params, rows, len(starts))
+    keys = groups.keys() if params.fill is Fill.NONE else _all_buckets(params, rows, len(starts))
     for number, group in keys:
         start = starts[number - 1]
         shown = {"timestamp": start.astimezone(params.zone), **dict(zip(dimensions, group, strict=True))}
         row = groups.get((number, group))
         if row is None:
-            yield shown | nothing(params)
+            yield shown | empty_values(params)
         else:
-            yield shown | _values(params, row, intervals.inside(starts, number - 1, params.range))
+            yield shown | _values(params, row, intervals.overlap(starts, number - 1, params.range))
 
 
-def _every(params: MetricParameters, rows: Sequence[Row], buckets: int) -> Iterator[tuple[int, Group]]:
-    """Each bucket with each group that has a request somewhere in the range."""
+def _all_buckets(params: MetricParameters, rows: Sequence[Row], buckets: int) -> Iterator[tuple[int, Group]]:
+    """Yields each bucket with each group that has a request anywhere in the range."""
     groups = list(dict.fromkeys(_group(params, row) for row in rows)) if params.group_by else [()]
     for number in range(1, buckets + 1):
-        if (number - 1) * len(groups) > MOST_ROWS:
+        if (number - 1) * len(groups) > MAX_POINTS:
             return
         yield from ((number, group) for group in groups)
 
@@ -121,11 +127,11 @@ def _group(params: MetricParameters, row: Row) -> Group:
 def _values(params: MetricParameters, row: Row, length: timedelta) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for metric in params.metrics:
-        if metric in MEASURED:
+        if metric in VALUE_METRICS:
             first, *more = params.aggregations(metric)
-            values[metric.value] = measured(metric, first, row)
-            values |= {column_name(metric, one): measured(metric, one, row) for one in more}
-        elif metric in UNIQUE:
+            values[metric.value] = aggregate_value(metric, first, row)
+            values |= {column_name(metric, one): aggregate_value(metric, one, row) for one in more}
+        elif metric in DISTINCT_COUNTS:
             values[metric.value] = _unique(params, metric, row)
         else:
             values[metric.value] = _counted(metric, row["requests"], row["errors"], length)
@@ -133,13 +139,13 @@ def _values(params: MetricParameters, row: Row, length: timedelta) -> dict[str, 
 
 
 def _unique(params: MetricParameters, metric: Metric, row: Row) -> int:
-    if params.route.users is not None:
+    if params.selection.users is not None:
         return sketches.users(dict(zip(row["ranks"] or (), row["registers"] or (), strict=True)))
     counted: int = row[metric]
     return counted
 
 
-def measured(metric: Metric, aggregation: Aggregation, row: Row) -> Value:
+def aggregate_value(metric: Metric, aggregation: Aggregation, row: Row) -> Value:
     """Milliseconds for durations; None when no request of the group has a value."""
     if aggregation is Aggregation.AVG:
         total, count = (row[column_name(metric, one)] for one in (Aggregation.SUM, Aggregation.COUNT))
@@ -151,11 +157,11 @@ def measured(metric: Metric, aggregation: Aggregation, row: Row) -> Value:
 
 
 def _scaled(metric: Metric, value: Decimal | int) -> Decimal | int:
-    return decimals.milliseconds(value) if MEASURED[metric].milliseconds else value
+    return decimals.milliseconds(value) if VALUE_METRICS[metric].milliseconds else value
 
 
 def _counted(metric: Metric, requests: Decimal, errors: Decimal, length: timedelta) -> Value:
-    """A status that nobody set is no error, as OpenTelemetry says of UNSET."""
+    """UNSET is no error, as in OpenTelemetry."""
     match metric:
         case Metric.ERROR_COUNT:
             return errors
@@ -174,11 +180,11 @@ def _counted(metric: Metric, requests: Decimal, errors: Decimal, length: timedel
 _SHARES = frozenset({Metric.ERROR_RATE, Metric.SUCCESS_RATE})
 
 
-def nothing(params: MetricParameters) -> dict[str, Value]:
-    """The values of a bucket without requests: what adds up is 0, what would divide by their number is unknown."""
+def empty_values(params: MetricParameters) -> dict[str, Value]:
+    """Returns the values of a bucket without requests: sums and counts are 0, averages and rates are null."""
     values: dict[str, Value] = {}
     for metric in params.metrics:
-        if metric not in MEASURED:
+        if metric not in VALUE_METRICS:
             values[metric.value] = None if metric in _SHARES else 0
             continue
         first, *more = params.aggregations(metric)

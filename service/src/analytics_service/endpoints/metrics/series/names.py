@@ -1,4 +1,4 @@
-"""The metrics, what each is computed from, and which aggregation it has when none is asked for. Pure tables."""
+"""Tables of the metrics: the column that each is computed from, and its default aggregation. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,35 +56,35 @@ class Dimension(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """A metric of values, which any aggregation may be taken of."""
+class ValueMetric:
+    """A metric that any aggregation can be taken of."""
 
     column: str
-    usual: Aggregation
+    default: Aggregation
     milliseconds: bool = False
     """The column holds microseconds."""
 
 
-MEASURED: Final[Mapping[Metric, Measured]] = MappingProxyType(
+VALUE_METRICS: Final[Mapping[Metric, ValueMetric]] = MappingProxyType(
     {
-        Metric.DURATION: Measured(column="duration_us", usual=Aggregation.AVG, milliseconds=True),
-        Metric.TIME_TO_FIRST_TOKEN: Measured(column="ttft_us", usual=Aggregation.AVG, milliseconds=True),
-        Metric.TOTAL_COST: Measured(column="total_cost_usd", usual=Aggregation.SUM),
-        Metric.PROMPT_COST: Measured(column="prompt_cost_usd", usual=Aggregation.SUM),
-        Metric.COMPLETION_COST: Measured(column="completion_cost_usd", usual=Aggregation.SUM),
-        Metric.TOTAL_TOKENS: Measured(column="total_tokens", usual=Aggregation.SUM),
-        Metric.PROMPT_TOKENS: Measured(column="prompt_tokens", usual=Aggregation.SUM),
-        Metric.COMPLETION_TOKENS: Measured(column="completion_tokens", usual=Aggregation.SUM),
+        Metric.DURATION: ValueMetric(column="duration_us", default=Aggregation.AVG, milliseconds=True),
+        Metric.TIME_TO_FIRST_TOKEN: ValueMetric(column="ttft_us", default=Aggregation.AVG, milliseconds=True),
+        Metric.TOTAL_COST: ValueMetric(column="total_cost_usd", default=Aggregation.SUM),
+        Metric.PROMPT_COST: ValueMetric(column="prompt_cost_usd", default=Aggregation.SUM),
+        Metric.COMPLETION_COST: ValueMetric(column="completion_cost_usd", default=Aggregation.SUM),
+        Metric.TOTAL_TOKENS: ValueMetric(column="total_tokens", default=Aggregation.SUM),
+        Metric.PROMPT_TOKENS: ValueMetric(column="prompt_tokens", default=Aggregation.SUM),
+        Metric.COMPLETION_TOKENS: ValueMetric(column="completion_tokens", default=Aggregation.SUM),
     }
 )
 LATENCIES: Final = frozenset({Metric.DURATION, Metric.TIME_TO_FIRST_TOKEN})
-"""Those that there are sketches of."""
-UNIQUE: Final[Mapping[Metric, str]] = MappingProxyType(
+"""Metrics with sketches."""
+DISTINCT_COUNTS: Final[Mapping[Metric, str]] = MappingProxyType(
     {Metric.UNIQUE_USERS: "user_id", Metric.UNIQUE_SESSIONS: "session_id"}
 )
-"""Different values of a column that only single requests have."""
+"""Counts of distinct values, which only raw holds exactly."""
 
 
 def column_name(metric: Metric, aggregation: Aggregation) -> str:
-    """The column of a statement that holds it."""
+    """Returns the statement's column of the aggregation."""
     return f"{metric}_{aggregation}"

@@ -10,13 +10,13 @@ from pydantic import Field, model_validator
 from analytics_service.contract.filters import FilteredParameters
 from analytics_service.contract.parameters import CSV, days
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.endpoints.metrics.series.names import MEASURED, PERCENTILES, Aggregation, Dimension, Metric
-from analytics_service.endpoints.metrics.series.selection import Beyond, Route, beyond, route
+from analytics_service.endpoints.metrics.series.names import PERCENTILES, VALUE_METRICS, Aggregation, Dimension, Metric
+from analytics_service.endpoints.metrics.series.selection import Requirements, RollupSelection, required, select_rollups
 from analytics_service.units import intervals
 from analytics_service.units.intervals import Interval
 
-FINE_RANGE: Final = timedelta(days=7)
-"""Of intervals below an hour."""
+MAX_FINE_RANGE: Final = timedelta(days=7)
+"""For intervals below an hour."""
 
 
 class Fill(StrEnum):
@@ -25,8 +25,8 @@ class Fill(StrEnum):
 
 
 class MetricParameters(FilteredParameters):
-    usual_range: ClassVar[timedelta] = timedelta(hours=24)
-    longest_range: ClassVar[timedelta] = timedelta(days=90)
+    default_range: ClassVar[timedelta] = timedelta(hours=24)
+    max_range: ClassVar[timedelta] = timedelta(days=90)
 
     metrics: Annotated[tuple[Metric, ...], *CSV, Field(min_length=1, max_length=20)]
     interval: Interval | Literal["auto"] = Interval.HOUR
@@ -40,40 +40,40 @@ class MetricParameters(FilteredParameters):
     """`zero` shows buckets without requests too, for each group that has some: counts and sums are 0 there."""
 
     @model_validator(mode="after")
-    def _ranges_that_can_be_read(self) -> Self:
-        if self.step < Interval.HOUR.width and self.range.length > FINE_RANGE:
+    def _check_ranges(self) -> Self:
+        if self.step < Interval.HOUR.width and self.range.length > MAX_FINE_RANGE:
             raise RequestError(
                 Problem.RANGE_TOO_LARGE,
-                f"the interval {self.interval} takes a range of at most {days(FINE_RANGE)}",
+                f"the interval {self.interval} takes a range of at most {days(MAX_FINE_RANGE)}",
                 field="interval",
             )
-        if not self.is_short and self.beyond:
-            _ = self.route  # refuses what no level knows
+        if not self.within_raw_range and self.requirements:
+            _ = self.selection  # refuses what no level knows
         return self
 
     @cached_property
-    def chosen(self) -> Interval:
+    def resolved_interval(self) -> Interval:
         return intervals.automatic(self.range.length) if self.interval == "auto" else Interval(self.interval)
 
     @cached_property
     def starts(self) -> list[datetime]:
         """Where each bucket of the range begins, in UTC; the first may begin before the range."""
-        return intervals.starts(self.range, self.chosen, self.zone)
+        return intervals.starts(self.range, self.resolved_interval, self.zone)
 
     @property
     def step(self) -> timedelta:
-        return self.chosen.width
+        return self.resolved_interval.width
 
     @cached_property
-    def beyond(self) -> Beyond:
-        return beyond(self)
+    def requirements(self) -> Requirements:
+        return required(self)
 
     @cached_property
-    def route(self) -> Route:
-        return route(self, self.beyond)
+    def selection(self) -> RollupSelection:
+        return select_rollups(self, self.requirements)
 
     def aggregations(self, metric: Metric) -> tuple[Aggregation, ...]:
-        """What is taken of a metric of values: first the one that goes by the metric's own name."""
-        first = self.aggregation or MEASURED[metric].usual
+        """Returns the aggregations of a metric; the first goes by the metric's own name."""
+        first = self.aggregation or VALUE_METRICS[metric].default
         more = PERCENTILES if self.include_percentiles else ()
         return (first, *(one for one in more if one is not first))

@@ -1,11 +1,18 @@
-"""Which levels answer a question about metrics; and which questions none of them can answer."""
+"""Rollup selection: the levels that answer a query of metrics, and the queries that no level can answer."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analytics_service.contract.parameters import days
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.endpoints.metrics.series.names import LATENCIES, MEASURED, PERCENTILES, UNIQUE, Dimension, Metric
+from analytics_service.endpoints.metrics.series.names import (
+    DISTINCT_COUNTS,
+    LATENCIES,
+    PERCENTILES,
+    VALUE_METRICS,
+    Dimension,
+    Metric,
+)
 from analytics_service.rollups import levels
 from analytics_service.rollups.levels import Level, choose
 
@@ -13,16 +20,16 @@ if TYPE_CHECKING:
     from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 
 _DAYS_OF: Final = {Dimension.USER_ID: Level.DAY_USER, Dimension.TEAM_ID: Level.DAY_TEAM}
-"""Where those are added up that no other rollup groups by."""
+"""Rollups of the dimensions that no other rollup groups by."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Route:
+class RollupSelection:
     level: Level
     latency: Level | None = None
-    """Whose histograms percentiles are from."""
+    """Level whose histograms give the percentiles."""
     users: Level | None = None
-    """Whose registers numbers of users are from."""
+    """Level whose registers give the numbers of users."""
 
     @property
     def sketches(self) -> tuple[Level, ...]:
@@ -30,8 +37,8 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Beyond:
-    """What totals by the dimensions do not tell."""
+class Requirements:
+    """Requirements that totals by the dimensions do not meet."""
 
     details: frozenset[Dimension]
     """Single users, sessions and teams."""
@@ -42,29 +49,29 @@ class Beyond:
         return bool(self.details or self.percentiles or self.counts)
 
 
-def beyond(params: "MetricParameters") -> Beyond:
+def required(params: "MetricParameters") -> Requirements:
     filtered = () if params.user_id is None else (Dimension.USER_ID,)
-    return Beyond(
+    return Requirements(
         details=frozenset((*params.group_by, *filtered)) & {*_DAYS_OF, Dimension.SESSION_ID},
         percentiles=tuple(
             metric
             for metric in params.metrics
-            if metric in MEASURED and any(one in PERCENTILES for one in params.aggregations(metric))
+            if metric in VALUE_METRICS and any(one in PERCENTILES for one in params.aggregations(metric))
         ),
-        counts=frozenset(params.metrics) & UNIQUE.keys(),
+        counts=frozenset(params.metrics) & DISTINCT_COUNTS.keys(),
     )
 
 
-def route(params: "MetricParameters", asked: Beyond) -> Route:
-    """The coarsest levels that know all that is asked for; RequestError where the range is too long for all of them."""
-    if asked and params.is_short:
-        return Route(level=Level.RAW)
+def select_rollups(params: "MetricParameters", asked: Requirements) -> RollupSelection:
+    """Returns the coarsest levels that meet the requirements; RequestError where the range is too long for any."""
+    if asked and params.within_raw_range:
+        return RollupSelection(level=Level.RAW)
     if Dimension.SESSION_ID in asked.details:
-        params.must_be_short("group_by", "a group by session")
+        params.require_raw_range("group_by", "a group by session")
     if Metric.UNIQUE_SESSIONS in asked.counts:
-        params.must_be_short("metrics", "a number of sessions")
+        params.require_raw_range("metrics", "a number of sessions")
     if not LATENCIES.issuperset(asked.percentiles):
-        params.must_be_short("aggregation", "a percentile of other metrics than duration and time_to_first_token")
+        params.require_raw_range("aggregation", "a percentile of other metrics than duration and time_to_first_token")
     if asked.details:
         return _by_detail(params, asked)
     if asked:
@@ -79,21 +86,21 @@ def route(params: "MetricParameters", asked: Beyond) -> Route:
     if asked.counts and _fits(params, Level.DAY_USER):  # exact, and fewer rows than the registers of a day's hours
         level, users = Level.DAY_USER, None
     latency = next(each for each in reversed(levels.LATENCIES) if _fits(params, each)) if asked.percentiles else None
-    return Route(level=level, latency=latency, users=users)
+    return RollupSelection(level=level, latency=latency, users=users)
 
 
-def _by_detail(params: "MetricParameters", asked: Beyond) -> Route:
+def _by_detail(params: "MetricParameters", asked: Requirements) -> RollupSelection:
     detail, *others = asked.details
     if others or asked.percentiles or asked.counts:
-        params.must_be_short("group_by", "a user or team together with the other, percentiles or numbers of users")
+        params.require_raw_range("group_by", "a user or team together with the other, percentiles or numbers of users")
     level = _DAYS_OF[detail]
     _must_fit(params, level, "interval", "users and teams are kept by UTC day: ask with interval=1day and tz=UTC")
-    return Route(level=level)
+    return RollupSelection(level=level)
 
 
 def _must_fit(params: "MetricParameters", level: Level, field: str, why: str) -> None:
     if not _fits(params, level):
-        raise RequestError(Problem.RANGE_TOO_LARGE, f"beyond {days(params.exact_range)} {why}", field=field)
+        raise RequestError(Problem.RANGE_TOO_LARGE, f"beyond {days(params.max_raw_range)} {why}", field=field)
 
 
 def _fits(params: "MetricParameters", level: Level) -> bool:

@@ -1,11 +1,11 @@
-"""Percentiles and numbers of users from sketches: statements that give a row a bucket and group, as totals do."""
+"""Percentiles and numbers of users from sketches: statements with one row per bucket and group, as totals have."""
 
 from collections.abc import Sequence
 
 from analytics_service.endpoints.metrics.series.names import (
     LATENCIES,
-    MEASURED,
     PERCENTILES,
+    VALUE_METRICS,
     Aggregation,
     Metric,
     column_name,
@@ -15,9 +15,9 @@ from analytics_service.rollups import sketches
 
 
 def percentiles(params: MetricParameters, rows: str, keys: Sequence[str]) -> str:
-    """Columns as those of percentiles from raw, in microseconds: the first bin that holds at least the share of all."""
+    """Returns SQL with the columns of percentiles from raw, in microseconds: the first bin that reaches the share."""
     keyed = ", ".join(keys)
-    columns = ", ".join(_percentile(metric, one) for metric, one in wanted(params))
+    columns = ", ".join(_percentile(metric, one) for metric, one in percentile_columns(params))
     return f"""
 SELECT {keyed}, {columns}
 FROM (
@@ -28,7 +28,7 @@ FROM (
 GROUP BY {keyed}"""
 
 
-def wanted(params: MetricParameters) -> list[tuple[Metric, Aggregation]]:
+def percentile_columns(params: MetricParameters) -> list[tuple[Metric, Aggregation]]:
     return [
         (metric, one)
         for metric in params.metrics
@@ -39,12 +39,12 @@ def wanted(params: MetricParameters) -> list[tuple[Metric, Aggregation]]:
 
 
 def _percentile(metric: Metric, one: Aggregation) -> str:
-    reached = f"measure = '{MEASURED[metric].column}' AND reached >= {PERCENTILES[one]} * whole"
+    reached = f"measure = '{VALUE_METRICS[metric].column}' AND reached >= {PERCENTILES[one]} * whole"
     return f"{sketches.value_of(f'min(bin) FILTER (WHERE {reached})')} AS {column_name(metric, one)}"
 
 
 def users(rows: str, keys: Sequence[str]) -> str:
-    """`ranks`, and in `registers` how many registers have each: what sketches.users takes."""
+    """Returns SQL of `ranks` and the number of `registers` with each rank, as sketches.users takes them."""
     keyed = ", ".join(keys)
     return f"""
 SELECT {keyed}, array_agg(rank) AS ranks, array_agg(registers) AS registers

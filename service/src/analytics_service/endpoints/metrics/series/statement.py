@@ -1,4 +1,4 @@
-"""The statement of metrics over time: sums and counts by bucket and group, of which averages are made afterwards."""
+"""The statement of metrics over time: sums and counts by bucket and group; averages are computed afterwards."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,9 +8,9 @@ from analytics_service.database.query import Query
 from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.metrics.series import sketched
 from analytics_service.endpoints.metrics.series.names import (
-    MEASURED,
+    DISTINCT_COUNTS,
     PERCENTILES,
-    UNIQUE,
+    VALUE_METRICS,
     Aggregation,
     Metric,
     column_name,
@@ -19,19 +19,19 @@ from analytics_service.endpoints.metrics.series.parameters import MetricParamete
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import WATERMARK, name_of, requests
 
-MOST_ROWS = 10_000
-"""Points of an answer; more are cut off at the newest end, and the answer says so."""
+MAX_POINTS = 10_000
+"""Points in one answer; the newest ones are cut off, and `truncated` is set."""
 
 
 def query(principal: Principal, params: MetricParameters) -> Query:
-    """A row a bucket and group, oldest first; one without a bucket when there are none, for the watermark's sake."""
+    """One row per bucket and group, oldest first; one row without a bucket where there are none, for the watermark."""
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     keys = ["number", *params.group_by]
     number = f"width_bucket(r.bucket, {arguments.add(params.starts)}::timestamptz[]) AS number"
     rows = f"(SELECT {number}, r.* FROM {{}} AS r WHERE {conditions(params, arguments, alias='r')})"
     return Query(
         sql=f"""
-{requests(params.route.level, *params.route.sketches)}
+{requests(params.selection.level, *params.selection.sketches)}
 SELECT w.*, q.*
 FROM ({WATERMARK}) AS w
 LEFT JOIN (
@@ -41,19 +41,21 @@ LEFT JOIN (
     GROUP BY {", ".join(keys)}
   ) AS totals {" ".join(_sketched(params, rows, keys))}
   ORDER BY {", ".join(keys)}
-  LIMIT {arguments.add(MOST_ROWS + 1)}
+  LIMIT {arguments.add(MAX_POINTS + 1)}
 ) AS q ON true
 ORDER BY {", ".join(f"q.{key}" for key in keys)}""",
         args=arguments.values,
-        searches=params.route.level is Level.RAW,
+        searches=params.selection.level is Level.RAW,
     )
 
 
 def _sketched(params: MetricParameters, rows: str, keys: Sequence[str]) -> Iterator[str]:
-    for each in params.route.sketches:
+    for each in params.selection.sketches:
         name = name_of(each)
         some = rows.format(name)
-        table = sketched.users(some, keys) if each is params.route.users else sketched.percentiles(params, some, keys)
+        table = (
+            sketched.users(some, keys) if each is params.selection.users else sketched.percentiles(params, some, keys)
+        )
         yield f"LEFT JOIN ({table}) AS {name} USING ({', '.join(keys)})"
 
 
@@ -63,24 +65,29 @@ def _aggregates(params: MetricParameters) -> list[str]:
         "coalesce(sum(r.request_count) FILTER (WHERE r.status_code = 'ERROR'), 0) AS errors",
     ]
     for metric in params.metrics:
-        if metric in MEASURED:
-            wanted += [text for one in params.aggregations(metric) for text in _measured(params, metric, one)]
-        elif metric in UNIQUE and params.route.users is None:
-            wanted.append(f"count(DISTINCT r.{UNIQUE[metric]}) AS {metric}")
+        if metric in VALUE_METRICS:
+            wanted += [text for one in params.aggregations(metric) for text in _aggregate_columns(params, metric, one)]
+        elif metric in DISTINCT_COUNTS and params.selection.users is None:
+            wanted.append(f"count(DISTINCT r.{DISTINCT_COUNTS[metric]}) AS {metric}")
     return list(dict.fromkeys(wanted))
 
 
-def _measured(params: MetricParameters, metric: Metric, aggregation: Aggregation) -> Iterator[str]:
-    """The columns that `rows` makes the aggregation of; their names are `column_name`'s."""
-    column = f"r.{MEASURED[metric].column}"
+def _aggregate_columns(params: MetricParameters, metric: Metric, aggregation: Aggregation) -> Iterator[str]:
+    """Yields the columns that the answer computes the aggregation from, named by `column_name`."""
+    column = f"r.{VALUE_METRICS[metric].column}"
     match aggregation:
         case Aggregation.AVG:
-            yield from (*_measured(params, metric, Aggregation.SUM), *_measured(params, metric, Aggregation.COUNT))
+            yield from (
+                *_aggregate_columns(params, metric, Aggregation.SUM),
+                *_aggregate_columns(params, metric, Aggregation.COUNT),
+            )
         case Aggregation.SUM | Aggregation.COUNT:
             yield f"sum({column}_{aggregation}) AS {column_name(metric, aggregation)}"
         case Aggregation.MIN | Aggregation.MAX:
             yield f"{aggregation}({column}_{aggregation}) AS {column_name(metric, aggregation)}"
-        case Aggregation.P50 | Aggregation.P90 | Aggregation.P95 | Aggregation.P99 if params.route.latency is not None:
+        case Aggregation.P50 | Aggregation.P90 | Aggregation.P95 | Aggregation.P99 if (
+            params.selection.latency is not None
+        ):
             pass
         case Aggregation.P50 | Aggregation.P90 | Aggregation.P95 | Aggregation.P99:
             share = PERCENTILES[aggregation]

@@ -1,4 +1,4 @@
-"""From the spans of a trace to its tree and what they add up to."""
+"""Makes the tree of a trace and its totals from its spans."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,27 +10,27 @@ from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.traces.detail import tree
 from analytics_service.endpoints.traces.detail.parameters import DetailParameters
 from analytics_service.endpoints.traces.detail.statement import ADDED
-from analytics_service.endpoints.traces.fields import Status, shown, trace
+from analytics_service.endpoints.traces.fields import Status, selected_fields, trace
 from analytics_service.rollups.levels import Level
 from analytics_service.units import decimals
 
 
 def answer(params: DetailParameters, rows: Sequence[Row]) -> Answer:
-    """RequestError where there is no such trace, or one of more spans than an answer holds."""
+    """RequestError where there is no such trace, or where it has more spans than an answer may hold."""
     if not rows:
         raise RequestError(
             Problem.TRACE_NOT_FOUND,
             "no span of this trace is in the range and in the projects of the token",
             field="trace_id",
         )
-    if len(rows) > params.most:
+    if len(rows) > params.max_spans:
         raise RequestError(
             Problem.RANGE_TOO_LARGE,
-            f"the trace has more than {params.most} spans; ask for a part of it with from and to, "
+            f"the trace has more than {params.max_spans} spans; ask for a part of it with from and to, "
             "or page through GET /api/v1/traces?trace_id=",
             field="trace_id",
         )
-    fields = shown(None, params.include)
+    fields = selected_fields(None, params.include)
     spans = [tree.Node(row["span_id"], row["parent_span_id"], trace(row, fields)) for row in rows]
     return Answer(
         data={
@@ -38,7 +38,7 @@ def answer(params: DetailParameters, rows: Sequence[Row]) -> Answer:
             "start": rows[0]["ts"],
             "duration_ms": _duration(rows),
             "totals": _totals(rows),
-            "spans": tree.grown(spans),
+            "spans": tree.build_tree(spans),
         },
         source=Level.RAW,
     )
@@ -51,7 +51,7 @@ def _duration(rows: Sequence[Row]) -> Any:
 
 
 def _totals(rows: Sequence[Row]) -> dict[str, Any]:
-    """Tokens and money of requests alone, as in metrics and costs: spans around them may repeat what they hold."""
+    """Adds tokens and money of requests alone, as metrics and costs do: spans around them may repeat theirs."""
     requests = [row for row in rows if row["is_request"]]
     added = {name: decimals.total(Decimal(row[name] or 0) for row in requests) for name in ADDED}
     return {

@@ -4,10 +4,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
-from analytics_service.contract.parameters import CSV, Parameters, Text
+from analytics_service.contract.parameters import CSV, RangedParameters, Text
 
-MOST_SPANS: Final = 5_000
-MOST_WITH_TEXT: Final = 200
+MAX_SPANS: Final = 5_000
+MAX_SPANS_WITH_TEXT: Final = 200
 """Inputs and outputs may be megabytes each."""
 
 
@@ -16,17 +16,16 @@ class DetailInclude(StrEnum):
     IO = "io"
 
 
-class DetailParameters(Parameters):
-    """A trace is found whenever it was; a range makes that cheaper in a store of many years."""
+class DetailParameters(RangedParameters):
+    """A trace is looked up in all time by default; a range makes that cheaper in a store of many years."""
 
-    usual_range: ClassVar[timedelta] = timedelta(days=365 * 50)
-    longest_range: ClassVar[timedelta] = timedelta(days=365 * 231)
-    ahead: ClassVar[timedelta] = timedelta(days=1)  # clocks of clients run ahead
+    default_range: ClassVar[timedelta | None] = None
+    max_range: ClassVar[timedelta | None] = None
 
     trace_id: Text
     include: Annotated[tuple[DetailInclude, ...], *CSV] = ()
     """Adds long fields: `attributes`; `io`: input_text and output_text."""
 
     @property
-    def most(self) -> int:
-        return MOST_WITH_TEXT if DetailInclude.IO in self.include else MOST_SPANS
+    def max_spans(self) -> int:
+        return MAX_SPANS_WITH_TEXT if DetailInclude.IO in self.include else MAX_SPANS

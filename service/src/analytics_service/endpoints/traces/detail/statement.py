@@ -7,7 +7,7 @@ from analytics_service.database import tenancy
 from analytics_service.database.query import Query
 from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.traces.detail.parameters import DetailParameters
-from analytics_service.endpoints.traces.fields import column, shown
+from analytics_service.endpoints.traces.fields import column, selected_fields
 
 _NEEDED: Final = ("ts", "span_id", "parent_span_id", "model", "status_code", "duration_us", "is_request")
 ADDED: Final = (
@@ -17,15 +17,15 @@ ADDED: Final = (
 
 
 def query(principal: Principal, params: DetailParameters) -> Query:
-    """One row more than an answer holds; by the primary key, so that a trace that is not there costs the same."""
+    """One row more than an answer may hold; by the primary key, so that a missing trace costs the same."""
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
-    columns = dict.fromkeys((*map(column, shown(None, params.include)), *_NEEDED, *ADDED))
+    columns = dict.fromkeys((*map(column, selected_fields(None, params.include)), *_NEEDED, *ADDED))
     return Query(
         sql=f"""
 SELECT {", ".join(f"t.{name}" for name in columns)}
 FROM traces AS t
 WHERE {tenancy.predicate_in_range("t")} AND t.trace_id = {arguments.add(params.trace_id)}
 ORDER BY t.ts, t.span_id
-LIMIT {arguments.add(params.most + 1)}""",
+LIMIT {arguments.add(params.max_spans + 1)}""",
         args=arguments.values,
     )

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from analytics_service.endpoints.traces.fields import Trace
 from analytics_service.units.decimals import Number
 
-MOST_LEVELS: Final = 100
+MAX_DEPTH: Final = 100
 
 
 class Span(Trace, total=False):
@@ -49,8 +49,8 @@ class Node(NamedTuple):
     fields: dict[str, Any]
 
 
-def grown(spans: Sequence[Node]) -> list[dict[str, Any]]:
-    """The roots, each with its `children`; brothers and sisters in the given order. The fields are changed in place."""
+def build_tree(spans: Sequence[Node]) -> list[dict[str, Any]]:
+    """Returns the roots, each with its `children`, siblings in the given order. Changes the fields in place."""
     parents = _parents(spans)
     below: dict[int, list[int]] = {}
     for number, parent in enumerate(parents):
@@ -59,16 +59,16 @@ def grown(spans: Sequence[Node]) -> list[dict[str, Any]]:
     roots = [number for number, parent in enumerate(parents) if parent is None]
     placed = set[int]()
     for root in roots:
-        _grow(root, spans, below, placed)
+        _attach(root, spans, below, placed)
     for number in range(len(spans)):
         if number not in placed:
             roots.append(_first_of_cycle(number, parents))
-            _grow(roots[-1], spans, below, placed)
+            _attach(roots[-1], spans, below, placed)
     return [spans[root].fields for root in sorted(roots)]
 
 
 def _parents(spans: Sequence[Node]) -> list[int | None]:
-    """By place; of several spans with one id the first is meant."""
+    """Returns the index of each span's parent; of several spans with one id the first is the parent."""
     known: dict[str, int] = {}
     for number, span in enumerate(spans):
         known.setdefault(span.span_id, number)
@@ -76,7 +76,7 @@ def _parents(spans: Sequence[Node]) -> list[int | None]:
 
 
 def _first_of_cycle(start: int, parents: Sequence[int | None]) -> int:
-    """Of the cycle that the ancestors of `start` end in."""
+    """Returns the first span of the cycle that the ancestors of `start` lead to."""
     path = dict[int, None]()
     number: int | None = start
     while number is not None and number not in path:
@@ -86,13 +86,13 @@ def _first_of_cycle(start: int, parents: Sequence[int | None]) -> int:
     return min(ancestors[ancestors.index(number) :]) if number is not None else start
 
 
-def _grow(root: int, spans: Sequence[Node], below: Mapping[int, Sequence[int]], placed: set[int]) -> None:
+def _attach(root: int, spans: Sequence[Node], below: Mapping[int, Sequence[int]], placed: set[int]) -> None:
     placed.add(root)
     due = [(root, root, 1)]
-    """A span, the one that takes its children, and the level that they would have."""
+    """A span, the one that takes its children, and their level."""
     for number, home, level in due:
         for child in below.get(number, ()):
             if child not in placed:
                 placed.add(child)
                 spans[home].fields.setdefault("children", []).append(spans[child].fields)
-                due.append((child, child, level + 1) if level + 1 < MOST_LEVELS else (child, home, level))
+                due.append((child, child, level + 1) if level + 1 < MAX_DEPTH else (child, home, level))

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from analytics_service.contract.endpoint import Endpoint, Moment
+from analytics_service.contract.endpoint import Moment, Read
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.traces.fields import Listed
 from analytics_service.endpoints.traces.list import answer, statement
@@ -15,7 +15,7 @@ def _cache_for(params: TraceParameters, moment: Moment) -> int:
     return 300 if params.range.end < moment.now - _SETTLED else 60
 
 
-ENDPOINT = Endpoint(
+ENDPOINT = Read(
     path="/api/v1/traces",
     name="list_traces",
     summary="Spans, page by page",
@@ -25,5 +25,4 @@ ENDPOINT = Endpoint(
     answer=answer.answer,
     data=list[Listed],
     cache_for=_cache_for,
-    paged=True,
 )

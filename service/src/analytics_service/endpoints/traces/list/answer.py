@@ -1,11 +1,11 @@
-"""From rows to Traces."""
+"""Makes a page of traces from rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analytics_service.contract.endpoint import Answer, Page, Row
 from analytics_service.endpoints.traces.fields import trace
-from analytics_service.endpoints.traces.list.children import MOST_CHILDREN, by_place
+from analytics_service.endpoints.traces.list.children import MAX_CHILDREN, by_place
 from analytics_service.endpoints.traces.list.parameters import Include, TraceParameters
 from analytics_service.endpoints.traces.list.statement import key
 from analytics_service.rollups.levels import Level
@@ -19,10 +19,11 @@ def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
     if Include.CHILDREN in params.include:
         rows, children = by_place(rows)
     page, more = rows[: params.limit], len(rows) > params.limit
-    data = [trace(row, params.shown) for row in page]
+    data = [trace(row, params.selected_fields) for row in page]
     if children is not None:
         data = [
-            span | _family(children.get(row["place"], ()), params.shown) for span, row in zip(data, page, strict=True)
+            span | _with_children(children.get(row["place"], ()), params.selected_fields)
+            for span, row in zip(data, page, strict=True)
         ]
     return Answer(
         data=data,
@@ -34,9 +35,9 @@ def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
     )
 
 
-def _family(children: Sequence[Row], fields: Sequence[str]) -> dict[str, Any]:
-    shown = [trace(child, fields) for child in children[:MOST_CHILDREN]]
-    return {"children": shown, "more_children": len(children) > MOST_CHILDREN} if shown else {}
+def _with_children(children: Sequence[Row], fields: Sequence[str]) -> dict[str, Any]:
+    shown = [trace(child, fields) for child in children[:MAX_CHILDREN]]
+    return {"children": shown, "more_children": len(children) > MAX_CHILDREN} if shown else {}
 
 
 def _total(params: TraceParameters, rows: Sequence[Row]) -> int | None:

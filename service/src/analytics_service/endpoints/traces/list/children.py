@@ -1,4 +1,4 @@
-"""Children of listed spans: read in the statement of their page, so that both are of one snapshot."""
+"""Children of listed spans, read in the statement of their page: one snapshot for both."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import Final
 from analytics_service.contract.endpoint import Row
 from analytics_service.database import tenancy
 
-MOST_CHILDREN: Final = 100
-"""Of one span; the list says where there are more."""
+MAX_CHILDREN: Final = 100
+"""Per span; `more_children` is set where there are more."""
 CHILDREN_LAST: Final = "child_of NULLS FIRST, place"
 """The order of the rows of a page and its children."""
-MOST_PARENTS: Final = 100
-"""Spans of a page that has children."""
+MAX_PARENTS: Final = 100
+"""Spans in a page with children."""
 
 
 def with_children(page: str, columns: Sequence[str], keys: Sequence[str]) -> str:
@@ -34,12 +34,12 @@ FROM page AS p CROSS JOIN LATERAL (
   WHERE {tenancy.predicate_in_range("t")}
     AND t.trace_id = p.key_trace AND t.parent_span_id = p.key_span
   ORDER BY t.ts, t.span_id
-  LIMIT {MOST_CHILDREN + 1}
+  LIMIT {MAX_CHILDREN + 1}
 ) AS c"""
 
 
 def by_place(rows: Sequence[Row]) -> tuple[list[Row], dict[int, list[Row]]]:
-    """The rows of the page, and the children of each by its place, which counts from 1."""
+    """Returns the rows of the page, and the children by their parent's place, which counts from 1."""
     page: list[Row] = []
     children: dict[int, list[Row]] = defaultdict(list)
     for row in rows:

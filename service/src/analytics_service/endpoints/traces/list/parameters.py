@@ -8,16 +8,15 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import Field as Bounds
 from pydantic import WithJsonSchema, model_validator
 
-from analytics_service.contract.cursor import PagedParameters
-from analytics_service.contract.parameters import CSV, Text, days
+from analytics_service.contract.parameters import CSV, PagedParameters, Text, days
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.endpoints.traces.fields import Field, Sort, Status, shown
-from analytics_service.endpoints.traces.list.children import MOST_PARENTS
+from analytics_service.endpoints.traces.fields import Field, Sort, Status, selected_fields
+from analytics_service.endpoints.traces.list.children import MAX_PARENTS
 
-SEARCHED_RANGE: Final = timedelta(days=7)
-"""Of a search, which reads every text of its range."""
-SORTED_RANGE: Final = timedelta(days=31)
-"""Of any order but time's, which has to see every row of its range."""
+MAX_SEARCH_RANGE: Final = timedelta(days=7)
+"""For a search, which reads every text of its range."""
+MAX_SORT_RANGE: Final = timedelta(days=31)
+"""For orders other than by time, which read every row of the range."""
 
 
 class Order(StrEnum):
@@ -43,8 +42,8 @@ Tokens = Annotated[int, Bounds(ge=0, lt=2**63)]
 class TraceParameters(PagedParameters):
     """Every filter narrows; several together mean all of them."""
 
-    usual_range: ClassVar[timedelta] = timedelta(hours=24)
-    longest_range: ClassVar[timedelta] = timedelta(days=90)
+    default_range: ClassVar[timedelta] = timedelta(hours=24)
+    max_range: ClassVar[timedelta] = timedelta(days=90)
 
     trace_id: Text | None = None
     project_id: Text | None = None
@@ -79,21 +78,21 @@ class TraceParameters(PagedParameters):
     `children` of each span in the range: at most 100 of each, and of at most 100 spans a page."""
 
     @model_validator(mode="after")
-    def _ranges_that_can_be_read(self) -> Self:
+    def _check_ranges(self) -> Self:
         for asked, longest, field in (
-            (self.search is not None, SEARCHED_RANGE, "search"),
-            (self.sort_by is not Sort.TS, SORTED_RANGE, "sort_by"),
+            (self.search is not None, MAX_SEARCH_RANGE, "search"),
+            (self.sort_by is not Sort.TS, MAX_SORT_RANGE, "sort_by"),
         ):
             if asked and self.range.length > longest:
                 raise RequestError(
                     Problem.INVALID_TIME_RANGE, f"{field} takes a range of at most {days(longest)}", field=field
                 )
-        if Include.CHILDREN in self.include and self.limit > MOST_PARENTS:
+        if Include.CHILDREN in self.include and self.limit > MAX_PARENTS:
             raise RequestError(
-                Problem.RANGE_TOO_LARGE, f"include=children takes a limit of at most {MOST_PARENTS}", field="limit"
+                Problem.RANGE_TOO_LARGE, f"include=children takes a limit of at most {MAX_PARENTS}", field="limit"
             )
         return self
 
     @property
-    def shown(self) -> tuple[str, ...]:
-        return shown(self.fields, self.include)
+    def selected_fields(self) -> tuple[str, ...]:
+        return selected_fields(self.fields, self.include)

@@ -1,4 +1,4 @@
-"""The statement of the list: filters, and an order in which every row has its one place, so that pages never overlap.
+"""The statement of the list: filters, and a total order, so that pages never overlap.
 
 Rows without a value come last in both directions; equal values are ordered by time, trace and span, which are unique
 in an organisation.
@@ -7,13 +7,13 @@ in an organisation.
 from datetime import datetime
 from decimal import Decimal
 
-from analytics_service.contract.cursor import Keyset
 from analytics_service.contract.endpoint import Row
+from analytics_service.contract.parameters import Keyset
 from analytics_service.contract.principal import Principal
 from analytics_service.database import tenancy
 from analytics_service.database.query import Query
 from analytics_service.database.tenancy import Arguments
-from analytics_service.endpoints.traces.fields import KINDS, Sort, column
+from analytics_service.endpoints.traces.fields import SORT_TYPES, Sort, column
 from analytics_service.endpoints.traces.list.children import CHILDREN_LAST, with_children
 from analytics_service.endpoints.traces.list.parameters import Include, Order, TraceParameters
 from analytics_service.rollups.query import RETENTION_HORIZON
@@ -33,13 +33,13 @@ _EQUAL = (
 
 
 def query(principal: Principal, params: TraceParameters) -> Query:
-    """One row more than the page holds, which says whether there are more; one without a span when there are none.
+    """One row more than the page holds tells whether there are more; one row without a span where there are none.
 
     Each says `since`, from where on all spans are kept.
     """
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     filters = " AND ".join(_filters(params, arguments))
-    columns = [column(name) for name in params.shown]
+    columns = [column(name) for name in params.selected_fields]
     keys = _keys(params.sort_by)
     if Include.TOTAL in params.include:
         keys["total"] = f"(SELECT count(*) FROM traces AS t WHERE {filters})"
@@ -49,29 +49,29 @@ def query(principal: Principal, params: TraceParameters) -> Query:
     page = f"""
 SELECT {", ".join([*(f"t.{name}" for name in columns), *(f"{said} AS {name}" for name, said in keys.items())])}
 FROM traces AS t
-WHERE {filters}{_beyond(params, arguments)}
+WHERE {filters}{_after_cursor(params, arguments)}
 ORDER BY {order}
 LIMIT {arguments.add(params.limit + 1)}"""
     again = _order(params, *(f"p.{name}" for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
         page, again = with_children(page, columns, [name for name in keys if name != "place"]), CHILDREN_LAST
     sql = f"SELECT k.since, p.* FROM ({RETENTION_HORIZON}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
-    return Query(sql=sql, args=arguments.values, searches=_sees_every_row(params))
+    return Query(sql=sql, args=arguments.values, searches=_scans_range(params))
 
 
 def key(row: Row, sort: Sort) -> Keyset:
-    """What the next page goes on after: as text, for the cursor."""
+    """Returns the key that the next page continues after, as text for the cursor."""
     value = row["key_value"] if sort is not Sort.TS else None
     place = (row["key_ts"].isoformat(), row["key_trace"], row["key_span"])
     return (None if value is None else str(value), *place)
 
 
-def _sees_every_row(params: TraceParameters) -> bool:
+def _scans_range(params: TraceParameters) -> bool:
     return params.search is not None or params.sort_by is not Sort.TS or Include.TOTAL in params.include
 
 
 def _keys(sort: Sort) -> dict[str, str]:
-    """What is read beside the fields, by name."""
+    """Returns the expressions that are read beside the fields, by name."""
     value = {} if sort is Sort.TS else {"key_value": f"t.{column(sort)}"}
     return {**value, "key_ts": "t.ts", "key_trace": "t.trace_id", "key_span": "t.span_id"}
 
@@ -90,7 +90,7 @@ def _filters(params: TraceParameters, arguments: Arguments) -> list[str]:
     if params.tags:
         said.append(f"t.tags @> {arguments.add(list(params.tags))}::text[]")
     if params.search is not None:
-        pattern = arguments.add(f"%{_literally(params.search)}%")
+        pattern = arguments.add(f"%{_like_literal(params.search)}%")
         said.append(f"(t.input_text ILIKE {pattern} OR t.output_text ILIKE {pattern})")
     return said
 
@@ -109,20 +109,20 @@ def _bounds(params: TraceParameters) -> tuple[tuple[str, Decimal | None, Decimal
     )
 
 
-def _literally(text: str) -> str:
-    """Text that LIKE takes as it is written."""
+def _like_literal(text: str) -> str:
+    """Escapes text for LIKE."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _order(params: TraceParameters, *keys: str) -> str:
-    """By `keys`, which are those of _ORDERED."""
+    """Returns ORDER BY terms of `keys`, which are those of _ORDERED."""
     direction, _ = _DIRECTIONS[params.sort_order]
     order = ", ".join(f"{key} {direction}" for key in keys)
     return order if params.sort_by is Sort.TS else f"({keys[0]} IS NULL), {order}"
 
 
-def _beyond(params: TraceParameters, arguments: Arguments) -> str:
-    """The condition that leaves the rows after the cursor's, in the order of `_order`."""
+def _after_cursor(params: TraceParameters, arguments: Arguments) -> str:
+    """Returns the condition that keeps the rows after the cursor's, in the order of `_order`."""
     if params.after is None:
         return ""
     value, ts, trace, span = params.after
@@ -135,7 +135,7 @@ def _beyond(params: TraceParameters, arguments: Arguments) -> str:
     name = column(params.sort_by)
     if value is None:
         return f" AND t.{name} IS NULL AND (t.ts, t.trace_id, t.span_id) {beyond} ({place})"
-    given = arguments.add(KINDS[params.sort_by](value) if params.sort_by in KINDS else value)
+    given = arguments.add(SORT_TYPES[params.sort_by](value) if params.sort_by in SORT_TYPES else value)
     return (
         f" AND (t.{name} IS NULL OR "
         f"(t.{name}, t.ts, t.trace_id, t.span_id) {beyond} ({given}::{_sql_type(params.sort_by)}, {place}))"
@@ -143,5 +143,5 @@ def _beyond(params: TraceParameters, arguments: Arguments) -> str:
 
 
 def _sql_type(sort: Sort) -> str:
-    kind = KINDS.get(sort)
+    kind = SORT_TYPES.get(sort)
     return "text" if kind is None else {int: "bigint", Decimal: "numeric"}[kind]
