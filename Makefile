@@ -37,7 +37,11 @@ lint: setup ## Check style and the layers
 .PHONY: type
 type: setup ## Check types
 	$(RUN) mypy
-	$(RUN) mypy tests e2e bench
+	$(RUN) mypy tests e2e bench release
+
+.PHONY: hooks
+hooks: setup ## Have git run `make lint type` before each commit
+	$(RUN) pre-commit install
 
 .PHONY: format
 format: setup ## Format the code
@@ -55,8 +59,8 @@ redis-server pgbouncer:
 	  else echo "make: $@ is not installed: install your system's package of that name, or run with INSTALL=1 as root" >&2; exit 2; fi; }
 
 .PHONY: test
-test: setup redis-server pgbouncer tools ## Run the tests that need no Docker (ARGS="-k word" chooses)
-	$(RUN) pytest -n 3 --dist loadfile $(ARGS)  # three files at a time, each with servers of its own: most of them wait
+test: setup redis-server pgbouncer tools ## Run the tests that need no Docker, with coverage (ARGS="-k word" chooses, without)
+	$(RUN) pytest -n 3 --dist loadfile $(or $(ARGS),--cov)  # three files at a time, each with servers of its own: most of them wait
 
 .PHONY: golden
 golden: setup ## Rewrite the golden files from what the builders give now
@@ -96,9 +100,14 @@ demo: cluster images ## One resource becomes a running service that answers ques
 try: setup ## The service alone, on an embedded PostgreSQL: no Docker, no root (ARGS=--once stops after the tables)
 	@$(RUN) analytics-service try $(ARGS)
 
+.PHONY: release
+release: setup ## Make a release of what is committed (VERSION=x.y.z; IMAGES=1 builds the images too): docs/releases.md
+	@test -n "$(VERSION)" || { echo "make: name the release: make release VERSION=x.y.z" >&2; exit 2; }
+	@$(RUN) python -m release $(VERSION) $(if $(filter 1,$(IMAGES)),--images)
+
 .PHONY: clean
 clean: ## Remove what was made inside the clone (caches outside it stay)
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 
 .PHONY: bench
 bench: ## The short form of bench-service, without latency

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.operator.play import Play
+from tests.support.environment import program_environment
 from tests.support.kube import TOP, KubeApi, Object, api_server, eventually, helm
 
 OPERATOR = "system:serviceaccount:default:analytics-operator"
@@ -89,7 +90,7 @@ def operator(cluster: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @contextmanager
-def running(api: KubeApi, folder: Path, *arguments: str) -> Iterator[Operator]:
+def running(api: KubeApi, folder: Path, *arguments: str, **environment: str) -> Iterator[Operator]:
     """`analytics-operator run` as that client; stopped at the end."""
     kubeconfig, log = api.kubeconfig(folder / "kubeconfig"), folder / "operator.log"
     with socket.socket() as free:
@@ -97,8 +98,8 @@ def running(api: KubeApi, folder: Path, *arguments: str) -> Iterator[Operator]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "analytics_operator", "run", f"--http-port={port}", *arguments]
     with log.open("wb") as output:
-        environment = {"KUBECONFIG": str(kubeconfig), "PATH": "", "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        given = program_environment(KUBECONFIG=str(kubeconfig), PATH="", PYTHONUNBUFFERED="1") | environment
+        process = subprocess.Popen(command, env=given, stdout=output, stderr=subprocess.STDOUT)
         try:
             yield Operator(process=process, log=log, port=port)
         finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from analytics_operator.__main__ import main
+from tests.support.environment import program_environment
 
 
 def test_outside_a_cluster_it_asks_what_to_watch(capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,7 +24,7 @@ def test_without_a_command_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_an_api_server_it_says_where_it_looked(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "analytics_operator", "run", "--namespace=x", "--http-port=0"]
-    environment = {"KUBECONFIG": str(tmp_path / "none"), "HOME": str(tmp_path), "PATH": ""}
+    environment = program_environment(KUBECONFIG=str(tmp_path / "none"), HOME=str(tmp_path), PATH="")
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert "set KUBECONFIG" in ended.stderr

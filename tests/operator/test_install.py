@@ -1,16 +1,14 @@
 """Helm against an API server of its own: upgrades in place, and leaves without taking anything along."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
+from release.page import Release
 from tests.operator.play import a_resource
-from tests.support.kube import TOP, KubeApi, api_server, eventually, helm
-
-PREVIOUS = TOP / "tests/operator/chart-0.1.0.yaml"
+from tests.support.kube import KubeApi, api_server, eventually, helm
+from tests.support.releases import UPGRADABLE, tree
 
 
 @pytest.fixture(scope="module")
@@ -22,21 +20,19 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KubeApi, Pa
 
 
 @pytest.mark.kube
-def test_an_upgrade_keeps_the_deployment_and_what_it_selects(bare: tuple[KubeApi, Path], tmp_path: Path) -> None:
-    api, kubeconfig = replace(bare[0], namespace="previous"), f"--kubeconfig={bare[1]}"
-    (tmp_path / "templates").mkdir()
-    (tmp_path / "templates/all.yaml").write_text(PREVIOUS.read_text())
-    chart = {"apiVersion": "v2", "name": "analytics-operator", "version": "0.1.0"}
-    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(chart))
-    there = ("analytics-operator", "--namespace=previous", kubeconfig)
-    helm("install", *there, str(tmp_path), "--create-namespace")
+@pytest.mark.parametrize("release", UPGRADABLE, ids=lambda release: release.version)
+def test_an_upgrade_keeps_the_deployment_and_what_it_selects(bare: tuple[KubeApi, Path], release: Release) -> None:
+    api, there = bare[0], (f"--kubeconfig={bare[1]}", "--namespace=default")
+    for chart in ("crds", "operator"):
+        helm("install", f"analytics-{chart}", str(tree(release) / "charts" / chart), *there)
     before = api.get("Deployment", "analytics-operator")
-    helm("upgrade", *there, "charts/operator")
+    for chart in ("crds", "operator"):
+        helm("upgrade", f"analytics-{chart}", f"charts/{chart}", *there)
     after = api.get("Deployment", "analytics-operator")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["spec"]["selector"] == before["spec"]["selector"]
-    assert len(after["spec"]["template"]["spec"]["topologySpreadConstraints"]) == 2
-    assert api.find("ClusterRole", "previous-analytics-operator-admin") is None, "part of edit now"
+    for chart in ("operator", "crds"):
+        helm("uninstall", f"analytics-{chart}", *there)
 
 
 @pytest.mark.kube

@@ -1,7 +1,6 @@
 """`analytics-service serve`, or `work`, as a process of its own; `work` answers on its metrics port."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from tests.support.environment import program_environment
 from tests.support.postgres import a_free_port
 from tests.support.service import SECRET
 
@@ -44,15 +44,14 @@ async def serving(database_url: str, command: str = "serve", **environment: str)
     port, metrics_port = str(a_free_port()), str(a_free_port())
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "analytics_service", command),
-        env={
-            "PATH": os.environ["PATH"],
-            "DATABASE_URL": database_url,
-            "JWT_SECRET": SECRET,
-            "APP_HOST": "127.0.0.1",
-            "API_PORT": port,
-            "API_METRICS_PORT": metrics_port,
-            **environment,
-        },
+        env=program_environment(
+            DATABASE_URL=database_url,
+            JWT_SECRET=SECRET,
+            APP_HOST="127.0.0.1",
+            API_PORT=port,
+            API_METRICS_PORT=metrics_port,
+        )
+        | environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -18,45 +18,46 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/*
-What the operator calls in a namespace that it watches; every rule says why. An apply is a patch, and a create where the
-object is new. The informer lists and watches; a child is read once before its first apply, and before its deletion.
+The calls that the operator makes in a namespace that it watches; each rule gives its reason. An apply is a patch, and a
+create if the object is new. The informer lists and watches; a child is read once before its first apply, and before its
+deletion.
 */}}
 {{- define "operator.rules" -}}
-# The informer of the resources, and the read before every look. Never a write: the spec is the user's.
+# The informer of the resources, and the read at the start of a reconcile. Never a write: the spec is the user's.
 - apiGroups: [analytics.llm-observatory.io]
   resources: [analyticsapis]
   verbs: [get, list, watch]
-# Conditions and counts, by an apply to an object that exists.
+# Conditions and replica counts, by an apply to an existing object.
 - apiGroups: [analytics.llm-observatory.io]
   resources: [analyticsapis/status]
   verbs: [patch]
-# Children hold back the foreground deletion of their owner (blockOwnerDeletion): where OwnerReferencesPermissionEnforcement
-# is on, only who may write the owner's finalizers may say so.
+# Children block the foreground deletion of their owner (blockOwnerDeletion). If OwnerReferencesPermissionEnforcement is
+# enabled, setting it needs the privilege to update the owner's finalizers.
 - apiGroups: [analytics.llm-observatory.io]
   resources: [analyticsapis/finalizers]
   verbs: [update]
-# The settings of pods, by name and hash; deleted when no ReplicaSet reads them any more.
+# The settings of pods, named by hash; deleted when no ReplicaSet uses them any more.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, patch, delete]
-# The pods' identity and address: they go with their owner, never before.
+# The pods' identity and address: garbage-collected with their owner, never deleted before.
 - apiGroups: [""]
   resources: [serviceaccounts, services]
   verbs: [get, list, watch, create, patch]
-# The pods of the API; as above.
+# The pods of the API and the worker; as above.
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch]
-# From two replicas on; deleted when one is wanted.
+# From two replicas on; deleted when one is desired.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
-# Where spec.autoscaling is given; deleted when it is not any more.
+# If spec.autoscaling is set; deleted when it is removed.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
-# Migrations: each attempt is created once and never changed; all but the last success and failure are deleted, and one
-# that makes no pod.
+# Migrations: each attempt is created once and never changed. All but the last success and the last failure are deleted,
+# and an attempt that gets no pod.
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, delete]
@@ -64,15 +65,15 @@ object is new. The informer lists and watches; a child is read once before its f
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create]
-# Why pods do not start, and what a migration left in its termination message.
+# Why pods do not start, and the termination message of a migration.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list]
-# Which ConfigMaps old pods still read.
+# Which ConfigMaps old pods still use.
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [list]
-# What people would want to know.
+# Events on the resources.
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

@@ -26,7 +26,7 @@ class UsageError(OperatorError):
     """The command line cannot be used as it is."""
 
 
-class LeaseLost(OperatorError):  # noqa: N818 - reads as the state that it reports
+class LeaseLost(OperatorError):
     """Leadership could not be renewed in time."""
 
 
@@ -40,15 +40,15 @@ class ApiError(OperatorError):
         self.retry_after = retry_after
 
 
-class NotFound(ApiError):  # noqa: N818 - as above
+class NotFound(ApiError):
     reason = "NotFound"
 
 
-class Conflict(ApiError):  # noqa: N818 - as above
+class Conflict(ApiError):
     reason = "Conflict"
 
 
-class Refused(ApiError):  # noqa: N818 - as above
+class Refused(ApiError):
     reason = "Refused"
 
 
@@ -68,11 +68,11 @@ class Invalid(Refused):
     reason = "Invalid"
 
 
-class Unavailable(ApiError):  # noqa: N818 - as above
+class Unavailable(ApiError):
     reason = "Unavailable"
 
 
-class ChildConflict(OperatorError):  # noqa: N818 - as above
+class ChildConflict(OperatorError):
     """The object exists and is not ours; it is left as it is."""
 
     reason = "ChildConflict"

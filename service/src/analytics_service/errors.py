@@ -39,7 +39,7 @@ class DatabaseError(ServiceError):
     """The database did not answer as it should."""
 
 
-class DatabaseUnfit(DatabaseError):  # noqa: N818 - reads as the state that it reports
+class DatabaseUnfit(DatabaseError):
     """The database, or the user, that DATABASE_URL names cannot be used as it is."""
 
     exit_code = 2
@@ -49,25 +49,25 @@ class PoolerInTheWay(DatabaseUnfit):
     """A connection pooler answers, whose sessions are not ours alone."""
 
 
-class DatabaseUnavailable(DatabaseError):  # noqa: N818 - as above
+class DatabaseUnavailable(DatabaseError):
     """There is no connection to the database."""
 
     exit_code = 2
 
 
-class DatabaseBusy(DatabaseError):  # noqa: N818 - as above
+class DatabaseBusy(DatabaseError):
     """No connection became free within the deadline, or what became of one had to go before others."""
 
 
-class QueryTimeout(DatabaseError):  # noqa: N818 - as above
+class QueryTimeout(DatabaseError):
     """The statement was cancelled when its time was over."""
 
 
-class SchemaIncompatible(DatabaseError):  # noqa: N818 - as above
+class SchemaIncompatible(DatabaseError):
     """The schema is outside what this release can serve."""
 
 
-class MigrationRefused(DatabaseError):  # noqa: N818 - as above
+class MigrationRefused(DatabaseError):
     """The database cannot be migrated by this release."""
 
 

@@ -31,6 +31,11 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
+class Switch(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
 def _level(value: str) -> str:
     """The first level that a RUST_LOG directive list names: `analytics_api=debug,tower_http=info` is debug."""
     directive = value.split(",", 1)[0].rsplit("=", 1)[-1].strip().lower()
@@ -62,32 +67,32 @@ def _csv(value: object) -> object:
 
 
 def _unless(word: str) -> BeforeValidator:
-    """None for the word that stands for "without a bound"."""
+    """Parses the word that stands for "unbounded" as None."""
     return BeforeValidator(lambda value: None if value == word else value)
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-LONGEST_DAYS = 36_500
-Kept = Annotated[Annotated[int, Field(ge=1, le=LONGEST_DAYS)] | None, _unless("keep")]
-"""Days; None keeps for ever. What is too short for the API, database/policies/desired.py says."""
-Pause = Annotated[int, Field(ge=1, le=3600)]
+MAX_DAYS = 36_500
+RetentionDays = Annotated[Annotated[int, Field(ge=1, le=MAX_DAYS)] | None, _unless("keep")]
+"""Days; None retains for ever. policies/desired.py refuses what is too short for the API's ranges."""
+RefreshSeconds = Annotated[int, Field(ge=1, le=3600)]
 """Seconds."""
 
 
 class Settings(BaseModel):
-    """All that the environment decides. What only some commands need is optional here: see `require`."""
+    """Settings of all commands. What only some of them need is optional here: see `require`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
     database_readonly_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
-    """A replica, which answers while it is near enough to the primary."""
+    """A replica, which is read while its lag allows."""
     database_readonly_max_lag_seconds: Annotated[int, Field(ge=1, le=300)] = 5
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """Absent: cache and limits live in the process."""
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
     jwt_previous_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
-    """Accepted, and no longer signed with, while tokens of before a change of JWT_SECRET are still in use."""
+    """Still accepted, no longer used to sign: for the overlap when JWT_SECRET is rotated."""
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     api_port: Port = 8080
@@ -95,21 +100,23 @@ class Settings(BaseModel):
     app_host: str = "0.0.0.0"  # noqa: S104 - a container listens on all of its addresses
     cache_default_ttl: Annotated[int, Field(ge=1, le=86_400)] = 3600
     """Seconds."""
+    answer_replay: Switch = Switch.ON
+    """The same bytes within a second get the same answer without being read; see http/replay/."""
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_csv)] = ("*",)
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
     database_min_connections: Annotated[int, Field(ge=0, le=1000)] = 5
     database_statement_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
-    retention_raw_days: Kept = 92
-    retention_1min_days: Kept = 8
-    retention_1hour_days: Kept = 400
-    retention_1day_days: Kept = 1095
-    compress_after_days: Annotated[Annotated[int, Field(ge=1, le=LONGEST_DAYS)] | None, _unless("never")] = 7
+    retention_raw_days: RetentionDays = 92
+    retention_1min_days: RetentionDays = 8
+    retention_1hour_days: RetentionDays = 400
+    retention_1day_days: RetentionDays = 1095
+    compress_after_days: Annotated[Annotated[int, Field(ge=1, le=MAX_DAYS)] | None, _unless("never")] = 7
     chunk_hours: Annotated[int, Field(ge=1, le=168)] = 24
-    refresh_1min_seconds: Pause = 2
-    refresh_1hour_seconds: Pause = 30
-    refresh_1day_seconds: Pause = 300
+    refresh_1min_seconds: RefreshSeconds = 2
+    refresh_1hour_seconds: RefreshSeconds = 30
+    refresh_1day_seconds: RefreshSeconds = 300
     allow_destructive: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
-    """The hash of the plan whose losses are wanted."""
+    """Hash of the destructive plan that is approved."""
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
 

@@ -1,6 +1,5 @@
 """The command line: one line and an exit code for whatever goes wrong, and no secret in it."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from analytics_service import __version__
 from analytics_service.__main__ import COMMANDS, run
 from analytics_service.auth.tokens import Signer
 from analytics_service.contract.principal import Permission
+from tests.support.environment import program_environment
 from tests.support.postgres import PASSWORD
 from tests.support.service import SECRET
 
@@ -24,7 +24,7 @@ GOOD = {"DATABASE_URL": f"postgres://user:{PASSWORD}@127.0.0.1:1/db", "JWT_SECRE
 def called(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "analytics_service", *arguments],
-        env={"PATH": os.environ["PATH"], **(environment or {})},
+        env=program_environment(**(environment or {})),
         capture_output=True,
         text=True,
         check=False,
@@ -97,7 +97,7 @@ def test_help_imports_neither_a_server_nor_prices() -> None:
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
-    import importlib.metadata  # noqa: PLC0415 - the one use
+    import importlib.metadata
 
     assert called("--version").stdout == f"analytics-service {__version__}\n"
     assert importlib.metadata.version("analytics-service") == __version__

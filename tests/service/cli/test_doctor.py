@@ -1,12 +1,12 @@
 """`doctor` finds what keeps the service from working, and says how to mend it."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 
+from tests.support.environment import program_environment
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD
 from tests.support.redis import RedisServer
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.postgres
 
 def doctor(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "analytics_service", "doctor", *arguments]
-    given = {"PATH": os.environ["PATH"], **environment}
+    given = program_environment(**environment)
     done = subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
     assert PASSWORD not in done.stdout + done.stderr
     return done

@@ -42,8 +42,9 @@ async def test_an_idle_connection_does_not_hold_up_the_end(database_url: str) ->
         assert (await service.ended())[0] == 0
 
 
-async def test_who_keeps_a_connection_is_told_to_leave_and_never_cut_off(database_url: str) -> None:
-    async with serving(database_url) as service:
+@pytest.mark.parametrize("replay", ["on", "off"])
+async def test_who_keeps_a_connection_is_told_to_leave_and_never_cut_off(database_url: str, replay: str) -> None:
+    async with serving(database_url, ANSWER_REPLAY=replay) as service:
         await service.until("/health/ready", 200)
         reader, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from analytics_service.database.edition import Server as Inspected
 from analytics_service.database.migrate.migration import load, parse, schema_version
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.errors import ServerTooOld
+from tests.support.environment import program_environment
 from tests.support.eventually import eventually
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD, Server, a_standby
@@ -33,7 +33,7 @@ def called(url: str, *arguments: str) -> tuple[int, str]:
     """Exit code, and what was said on standard error, which is one line beside the progress."""
     done = subprocess.run(
         [sys.executable, "-m", "analytics_service", *arguments],
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": url},
+        env=program_environment(DATABASE_URL=url),
         capture_output=True,
         text=True,
         check=False,

@@ -13,6 +13,7 @@ import pytest
 
 from analytics_service.database.migrate.migration import load
 from analytics_service.database.migrate.runner import migrate
+from tests.support.environment import program_environment
 from tests.support.eventually import eventually
 from tests.support.postgres import Server
 
@@ -137,7 +138,7 @@ async def test_sigterm_ends_the_command_with_a_result_and_a_note_in_the_journal(
         await blocker.execute("SELECT pg_advisory_lock(hashtextextended('analytics.migrate', 0))")
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "analytics_service", "migrate", "--result-file", str(result_file)),
-            env={"DATABASE_URL": database_url},
+            env=program_environment(DATABASE_URL=database_url),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

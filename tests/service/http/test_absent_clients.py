@@ -1,23 +1,67 @@
-"""A client that does not read what it asked for is cut off, and for one that has gone nothing is asked any more."""
+"""A client that does not read what it asked for is cut off, and for one that has gone nothing is asked any more.
+
+With the replay and without it.
+"""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
 
 import asyncpg
+import pytest
 from aiohttp import web
 
-from analytics_service.http.replay.protocol import Runner
+from analytics_service.http.connections import ConnectionFactory, ConnectionHandler, Timeouts
+from analytics_service.http.replay.handler import ReplayHandler
+from analytics_service.http.replay.store import ReplayStore
+from analytics_service.telemetry.metrics import Metrics
 from tests.support.service import HOUR, T0, a_row, a_service, insert
 
 LARGE = b"x" * 32 * 1024 * 1024
 """More than the buffers of both sides hold."""
 
 
+@pytest.fixture(params=[ConnectionHandler, ReplayHandler])
+def handler(request: pytest.FixtureRequest) -> Callable[..., ConnectionHandler]:
+    if request.param is ReplayHandler:
+        return partial(ReplayHandler, store=ReplayStore(Metrics(), lambda: False))
+    return ConnectionHandler
+
+
 @asynccontextmanager
-async def asked(ended: list[str], *, slowest_read: float) -> AsyncIterator[socket.socket]:
+async def listening(
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    connection: ConnectionFactory,
+    *,
+    small_buffer: bool = False,
+) -> AsyncIterator[tuple[int, web.Server]]:
+    """A port, and who has its connections."""
+    app = web.Application()
+    app.router.add_get("/", answer)
+    runner = web.AppRunner(app, handle_signals=False)
+    await runner.setup()
+    server = runner.server
+    assert server is not None
+    bound = socket.create_server(("127.0.0.1", 0))
+    if small_buffer:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # which its connections have too
+    listener = await asyncio.get_running_loop().create_server(lambda: connection(server), sock=bound)
+    try:
+        yield bound.getsockname()[1], server
+    finally:
+        listener.close()
+        await runner.cleanup()
+
+
+async def short(_request: web.Request) -> web.Response:
+    """Less than what is waited for in the process."""
+    return web.Response(body=b"x" * 48 * 1024)
+
+
+@asynccontextmanager
+async def asked(ended: list[str], connection: ConnectionFactory) -> AsyncIterator[socket.socket]:
     """A connection that has asked for LARGE."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -25,38 +69,33 @@ async def asked(ended: list[str], *, slowest_read: float) -> AsyncIterator[socke
         await response.prepare(request)
         try:
             await response.write(LARGE)
-        except ConnectionResetError:
+        except ConnectionError:
             ended.append("cut")
             raise
         ended.append("sent")
         return response
 
-    app = web.Application()
-    app.router.add_get("/", answer)
-    runner = Runner(app, slowest_read=slowest_read, handle_signals=False)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    client = socket.create_connection(("127.0.0.1", runner.addresses[0][1]))
-    client.setblocking(False)
-    try:
-        await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        yield client
-    finally:
-        client.close()
-        await runner.cleanup()
+    async with listening(answer, connection) as (port, _):
+        client = socket.create_connection(("127.0.0.1", port))
+        client.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            yield client
+        finally:
+            client.close()
 
 
-async def test_who_does_not_read_is_cut_off() -> None:
+async def test_who_does_not_read_is_cut_off(handler: Callable[..., ConnectionHandler]) -> None:
     ended: list[str] = []
-    async with asked(ended, slowest_read=0.3), asyncio.timeout(20):
+    async with asked(ended, partial(handler, timeouts=Timeouts(send=0.3))), asyncio.timeout(20):
         while not ended:  # noqa: ASYNC110 - the other side's list
             await asyncio.sleep(0.05)
     assert ended == ["cut"]
 
 
-async def test_who_reads_late_gets_all_of_it() -> None:
+async def test_who_reads_late_gets_all_of_it(handler: Callable[..., ConnectionHandler]) -> None:
     ended: list[str] = []
-    async with asked(ended, slowest_read=20) as client, asyncio.timeout(20):
+    async with asked(ended, partial(handler, timeouts=Timeouts(send=20))) as client, asyncio.timeout(20):
         await asyncio.sleep(0.5)
         assert ended == []
         received = 0
@@ -65,44 +104,25 @@ async def test_who_reads_late_gets_all_of_it() -> None:
     assert ended == ["sent"]
 
 
-@asynccontextmanager
-async def listening(**options: Any) -> AsyncIterator[tuple[int, Runner]]:
-    """A port, and who listens on it; an answer is less than what is waited for in the process."""
-
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(body=b"x" * 48 * 1024)
-
-    app = web.Application()
-    app.router.add_get("/", answer)
-    runner = Runner(app, handle_signals=False, keepalive_timeout=0.3, **options)
-    await runner.setup()
-    server = socket.create_server(("127.0.0.1", 0))
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # which its connections have too
-    await web.SockSite(runner, server).start()
-    try:
-        yield server.getsockname()[1], runner
-    finally:
-        await runner.cleanup()
-
-
-async def test_who_does_not_read_a_short_answer_is_cut_off_too() -> None:
+async def test_who_does_not_read_a_short_answer_is_cut_off_too(handler: Callable[..., ConnectionHandler]) -> None:
     loop = asyncio.get_running_loop()
-    async with listening(slowest_read=1.0) as (port, runner), asyncio.timeout(20):
+    connection = partial(handler, timeouts=Timeouts(idle=0.3, send=1.0))
+    async with listening(short, connection, small_buffer=True) as (port, server), asyncio.timeout(20):
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # as small as the kernel makes it
         client.setblocking(False)
         await loop.sock_connect(client, ("127.0.0.1", port))
         await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         await asyncio.sleep(0.6)
-        assert runner.server is not None
-        assert len(runner.server.connections) == 1, "the answer is still to be sent, after the time for requests"
-        while runner.server.connections:  # noqa: ASYNC110 - the server tells nobody
+        assert len(server.connections) == 1, "the answer is still to be sent, after the time for requests"
+        while server.connections:  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.05)
         client.close()
 
 
-async def test_a_request_that_is_not_ended_in_time_is_told_so() -> None:
-    async with listening(slowest_head=0.6) as (port, _), asyncio.timeout(20):
+async def test_a_request_that_is_not_ended_in_time_is_told_so(handler: Callable[..., ConnectionHandler]) -> None:
+    connection = partial(handler, timeouts=Timeouts(idle=0.3, head=0.6))
+    async with listening(short, connection) as (port, _), asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         started = asyncio.get_running_loop().time()
         for word in (b"GET / HTT", b"P/1.1\r\n", b"Host: h\r\n"):
@@ -115,8 +135,11 @@ async def test_a_request_that_is_not_ended_in_time_is_told_so() -> None:
     assert b'"error_code":"REQUEST_TIMEOUT"' in answer
 
 
-async def test_a_connection_on_which_nothing_was_begun_is_closed_without_a_word() -> None:
-    async with listening() as (port, _), asyncio.timeout(20):
+async def test_a_connection_on_which_nothing_was_begun_is_closed_without_a_word(
+    handler: Callable[..., ConnectionHandler],
+) -> None:
+    connection = partial(handler, timeouts=Timeouts(idle=0.3))
+    async with listening(short, connection) as (port, _), asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await reader.read() == b""
         writer.close()

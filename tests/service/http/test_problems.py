@@ -137,6 +137,7 @@ async def test_a_wrong_parameter_is_named(
     assert response.headers["X-RateLimit-Limit"] == "10000"
 
 
+@pytest.mark.parametrize("replay", ["on", "off"])
 @pytest.mark.parametrize(
     ("request_", "status", "code"),
     [
@@ -160,9 +161,9 @@ async def test_a_wrong_parameter_is_named(
     ],
 )
 async def test_bytes_that_make_no_sense_get_a_problem(
-    database_url: str, request_: bytes, status: int, code: bytes
+    database_url: str, request_: bytes, status: int, code: bytes, replay: str
 ) -> None:
-    async with a_service(database_url, ready=False) as client:
+    async with a_service(database_url, ready=False, ANSWER_REPLAY=replay) as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", client.running.port)
         writer.write(request_ + b"\r\nHost: here\r\nConnection: close\r\n\r\n")
         answer = await reader.read()

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from analytics_service.cache.answers import Tier
 from analytics_service.contract.principal import Role
-from analytics_service.http.replay.protocol import _Handler
-from analytics_service.http.replay.replays import PROBE_SECONDS, Replays, _key, _Replay
+from analytics_service.http.replay.handler import ReplayHandler
+from analytics_service.http.replay.store import ReplayStore, StoredResponse, _key
 from analytics_service.rate_limit.gcra import LIMITS, Admission, admission
 from analytics_service.telemetry.metrics import Metrics
+from analytics_service.units.freshness import FRESHNESS
 from tests.service.cache.test_cache import Clock
 from tests.service.http.test_replay import client, given_again, request, wire  # noqa: F401 - a fixture
 from tests.support.service import Client
@@ -21,10 +22,10 @@ def an_admission() -> Admission:
     return admission(LIMITS[Role.VIEWER], ahead=0, wait=0)
 
 
-def kept(clock: Clock, *, counted: Callable[[float, str], None]) -> Replays:
+def kept(clock: Clock, *, counted: Callable[[float, str], None]) -> ReplayStore:
     """An answer that is fresh for a second and stale for another."""
-    replays = Replays(Metrics(), lambda: False, clock=clock)
-    replay = _Replay(
+    replays = ReplayStore(Metrics(), lambda: False, clock=clock)
+    replay = StoredResponse(
         head="HTTP/1.1 200 OK\r\n",
         body=b"{}",
         route="/",
@@ -33,24 +34,24 @@ def kept(clock: Clock, *, counted: Callable[[float, str], None]) -> Replays:
         count=counted,
         fresh_until=clock.now + 1,
     )
-    replays._known.put(_key(RAW), replay, until=clock.now + 2)
+    replays._stored.put(_key(RAW), replay, until=clock.now + 2)
     return replays
 
 
 def test_while_it_is_stale_one_request_in_a_while_is_read_and_the_others_do_not_wait() -> None:
     clock, tiers = Clock(), list[str]()
     replays = kept(clock, counted=lambda _seconds, tier: tiers.append(tier))
-    assert b"Cache-Status: analytics; hit; detail=memory\r\n" in (replays.answer(RAW) or b"")
+    assert b"Cache-Status: analytics; hit; detail=memory\r\n" in (replays.response(RAW) or b"")
     clock.now += 1
-    assert replays.answer(RAW) is None, "it is read, and made anew"
+    assert replays.response(RAW) is None, "it is read, and made anew"
     for _ in range(3):
-        assert b"Cache-Status: analytics; hit; ttl=-1; detail=stale\r\n" in (replays.answer(RAW) or b"")
-    clock.now += PROBE_SECONDS
-    assert replays.answer(RAW) is None
-    assert replays.answer(RAW) is not None
-    clock.now += 1 - PROBE_SECONDS
-    assert replays.answer(RAW) is None
-    assert replays.answer(RAW) is None, "its time is over for all"
+        assert b"Cache-Status: analytics; hit; ttl=-1; detail=stale\r\n" in (replays.response(RAW) or b"")
+    clock.now += FRESHNESS.stale_probe_seconds
+    assert replays.response(RAW) is None
+    assert replays.response(RAW) is not None
+    clock.now += 1 - FRESHNESS.stale_probe_seconds
+    assert replays.response(RAW) is None
+    assert replays.response(RAW) is None, "its time is over for all"
     assert tiers == [Tier.MEMORY, *[Tier.STALE] * 4]
 
 
@@ -66,10 +67,10 @@ async def test_a_client_that_asks_before_the_server_waits_is_answered_at_once(cl
         assert given_again(headers)
 
 
-def _handlers() -> list[_Handler]:
+def _handlers() -> list[ReplayHandler]:
     """Of connections that are open."""
-    found = [each for each in gc.get_objects() if isinstance(each, _Handler)]
-    return [each for each in found if each.transport is not None and each._replays is not None]
+    found = [each for each in gc.get_objects() if isinstance(each, ReplayHandler)]
+    return [each for each in found if each.transport is not None]
 
 
 async def test_many_connections_at_once_are_answered_in_order(client: Client) -> None:  # noqa: F811

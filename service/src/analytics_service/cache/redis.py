@@ -50,7 +50,7 @@ class ObserveExchange(Protocol):
     def __call__(self, seconds: float, result: ExchangeResult, /) -> None: ...
 
 
-class RedisUnavailable(ServiceError):  # noqa: N818 - reads as the state that it reports
+class RedisUnavailable(ServiceError):
     """Redis timed out, refused a command, or the circuit is open."""
 
 

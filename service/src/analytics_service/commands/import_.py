@@ -49,7 +49,7 @@ def _batch_size(text: str) -> int:
 
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
-    from analytics_service.commands.import_run import run  # noqa: PLC0415 - the price list alone takes half a second
+    from analytics_service.commands.import_run import run
 
     return run(arguments, environment)
 

@@ -13,10 +13,10 @@ def _configure(_parser: ArgumentParser) -> None:
 
 def _run(_arguments: Namespace, _environment: Mapping[str, str]) -> int:
     # imported late: `--help` and the other commands need not wait for it
-    import orjson  # noqa: PLC0415
+    import orjson
 
-    from analytics_service.endpoints import ENDPOINTS  # noqa: PLC0415
-    from analytics_service.http.openapi import document  # noqa: PLC0415
+    from analytics_service.endpoints import ENDPOINTS
+    from analytics_service.http.openapi import document
 
     sys.stdout.write(orjson.dumps(document(ENDPOINTS), option=orjson.OPT_INDENT_2).decode() + "\n")
     return 0

@@ -12,11 +12,11 @@ def _configure(_parser: ArgumentParser) -> None:
 
 def _run(_arguments: Namespace, environment: Mapping[str, str]) -> int:
     # imported late: `--help` and the other commands need not wait for a web server
-    import uvloop  # noqa: PLC0415
+    import uvloop
 
-    from analytics_service import settings  # noqa: PLC0415
-    from analytics_service.server import service  # noqa: PLC0415
-    from analytics_service.telemetry import logging  # noqa: PLC0415
+    from analytics_service import settings
+    from analytics_service.server import service
+    from analytics_service.telemetry import logging
 
     loaded = settings.load(environment, require=("database_url", "jwt_secret"))
     logging.configure(loaded.log_level, loaded.log_format)

@@ -41,8 +41,8 @@ def _configure(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     # imported late: `--help` and the other commands need not wait for it
-    from analytics_service import settings  # noqa: PLC0415
-    from analytics_service.auth.tokens import Signer  # noqa: PLC0415
+    from analytics_service import settings
+    from analytics_service.auth.tokens import Signer
 
     loaded = settings.load(environment, require=("jwt_secret",))
     if loaded.jwt_secret is None:

@@ -15,11 +15,11 @@ def _configure(parser: ArgumentParser) -> None:
 
 def _run(_arguments: Namespace, environment: Mapping[str, str]) -> int:
     # imported late: `--help` and the other commands need not wait for a web server
-    import uvloop  # noqa: PLC0415
+    import uvloop
 
-    from analytics_service import settings  # noqa: PLC0415
-    from analytics_service.telemetry import logging  # noqa: PLC0415
-    from analytics_service.worker import service  # noqa: PLC0415
+    from analytics_service import settings
+    from analytics_service.telemetry import logging
+    from analytics_service.worker import service
 
     loaded = settings.load(environment, require=("database_url",))
     logging.configure(loaded.log_level, loaded.log_format)

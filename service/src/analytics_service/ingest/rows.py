@@ -16,7 +16,7 @@ SpanRow = dict[str, Any]
 """By column of the table; absent columns are NULL."""
 
 
-class BadRow(ValueError):  # noqa: N818 - reads as what it is
+class BadRow(ValueError):
     """Why a record cannot be stored: `field: reason`."""
 
 

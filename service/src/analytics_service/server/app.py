@@ -23,7 +23,8 @@ from analytics_service.http.docs import docs_route
 from analytics_service.http.health import Health
 from analytics_service.http.openapi import document, document_route
 from analytics_service.http.pipeline import handler
-from analytics_service.http.replay.replays import REPLAYS, Replays
+from analytics_service.http.replay.handler import recorder
+from analytics_service.http.replay.store import ReplayStore
 from analytics_service.http.services import Services
 from analytics_service.rate_limit.limiter import Limiter
 from analytics_service.rollups import versions
@@ -71,20 +72,20 @@ def application(
     services: Services,
     lifecycle: Lifecycle,
     endpoints: Sequence[Endpoint[Any]] = ENDPOINTS,
+    *,
+    replays: ReplayStore | None = None,
 ) -> web.Application:
-    """The API: health, the document, and a route for every endpoint of the table."""
-    replays = Replays(services.metrics, lambda: lifecycle.draining)
+    """The API: health, the document, and a route for every endpoint of the table; its answers go into `replays`."""
     app = web.Application(
         middlewares=[
             lifecycle.middleware(),
-            replays.middleware(),
+            *([recorder(replays)] if replays is not None else []),
             middleware.instrument(services.metrics),
             cors(settings.cors_origins),
             middleware.errors(services.metrics),
         ],
         client_max_size=bodies.MAX_BODY_BYTES,
     )
-    app[REPLAYS] = replays
     app.add_routes(Health(services, lambda: lifecycle.draining).routes())
     said = document(endpoints)
     app.add_routes([document_route(said), docs_route(said)])

@@ -11,15 +11,15 @@ import structlog
 from aiohttp import web
 
 from analytics_service.errors import ServiceError
-from analytics_service.http.replay.protocol import Runner
+from analytics_service.http.connections import ConnectionFactory, ConnectionHandler
 from analytics_service.server.lifecycle import Lifecycle
 
-KEEPALIVE_SECONDS: Final = 75.0
-"""What a client may take for its next whole request: longer than proxies keep connections that they reuse."""
 DRAIN_SECONDS: Final = 25.0
 """Less than the pod's terminationGracePeriodSeconds after its preStop."""
 LINGER_SECONDS: Final = 3.0
 """A client that keeps its connection and asks again within this time is told to leave, instead of being cut off."""
+_BACKLOG: Final = 128
+"""Connections that the kernel accepts before the loop does."""
 _LAST_SECONDS: Final = 1.0
 """What a request gets to end after it was cancelled at the end of the drain."""
 
@@ -33,6 +33,7 @@ class Site:
     port: int
     setting: str
     """Names the port where it is taken."""
+    connection: ConnectionFactory = ConnectionHandler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,23 +52,25 @@ async def listening(*sites: Site) -> AsyncIterator[list[Listening]]:
 
 
 async def _start(site: Site, stack: AsyncExitStack) -> Listening:
-    runner = Runner(
+    runner = web.AppRunner(
         site.application,
-        access_log=None,
         handle_signals=False,
         shutdown_timeout=_LAST_SECONDS,
         handler_cancellation=True,  # a question whose client has gone is not asked to its end
-        keepalive_timeout=KEEPALIVE_SECONDS,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    server = runner.server
+    assert server is not None  # noqa: S101 - it is there after setup()
+    # not web.TCPSite, whose connections are the library's own
     try:
-        await web.TCPSite(runner, site.host, site.port, reuse_address=True).start()
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: site.connection(server), site.host, site.port, backlog=_BACKLOG, reuse_address=True
+        )
     except OSError as error:
         raise ServiceError(f"{site.setting}: {_why(error, site)}") from error
-    return Listening(
-        port=int(runner.addresses[0][1]), connections=lambda: len(runner.server.connections) if runner.server else 0
-    )
+    stack.callback(listener.close)
+    return Listening(port=int(listener.sockets[0].getsockname()[1]), connections=lambda: len(server.connections))
 
 
 def _why(error: OSError, site: Site) -> str:

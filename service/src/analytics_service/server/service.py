@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -15,11 +16,14 @@ from analytics_service.database.pool import Database
 from analytics_service.database.replica import READONLY_URL, Replica
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.errors import DatabaseUnavailable
+from analytics_service.http.connections import ConnectionHandler
+from analytics_service.http.replay.handler import ReplayHandler
+from analytics_service.http.replay.store import ReplayStore
 from analytics_service.http.services import Services
 from analytics_service.server.app import application, services
 from analytics_service.server.lifecycle import Lifecycle
 from analytics_service.server.listen import Site, drain, listening
-from analytics_service.settings import Settings
+from analytics_service.settings import Settings, Switch
 from analytics_service.telemetry.metrics import Metrics, metrics_application
 
 _TURN_SECONDS: Final = 0.5
@@ -62,8 +66,7 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
         if replica is not None:
             stack.push_async_callback(replica.close)
             await replica.connect(settings.model_copy(update={"database_url": settings.database_readonly_url}))
-        app = application(settings, wired, lifecycle, endpoints)
-        api = Site(application=app, host=settings.app_host, port=settings.api_port, setting="API_PORT")
+        api = _api(settings, wired, lifecycle, endpoints)
         exposed = Site(
             application=metrics_application(wired.metrics.registry),
             host=settings.app_host,
@@ -81,6 +84,20 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
             lifecycle=lifecycle,
             database=database,
         )
+
+
+def _api(settings: Settings, wired: Services, lifecycle: Lifecycle, endpoints: Sequence[Endpoint[Any]]) -> Site:
+    """The API; without ANSWER_REPLAY nothing of http/replay/ sees a request."""
+    replays = None
+    if settings.answer_replay is Switch.ON:
+        replays = ReplayStore(metrics=wired.metrics, draining=lambda: lifecycle.draining)
+    return Site(
+        application=application(settings, wired, lifecycle, endpoints, replays=replays),
+        host=settings.app_host,
+        port=settings.api_port,
+        setting="API_PORT",
+        connection=ConnectionHandler if replays is None else partial(ReplayHandler, store=replays),
+    )
 
 
 def _replica(settings: Settings, database: Database) -> Replica | None:
