@@ -113,7 +113,7 @@ async def dashboard(connection: Any, count: int, *, rounds: int) -> DashboardTim
 def _statement(parameters: Sequence[tuple[str, str]], selection: RollupSelection | None = None) -> Query:
     params = parse(MetricParameters, list(parameters), now=END)
     if selection is not None:
-        params.__dict__["selection"] = selection
+        params.__dict__["selection"] = selection  # in place of the cached property
     principal = Principal(
         organisation=ORGANISATION, subject="bench", projects=frozenset(), role=Role.ADMIN, permissions=frozenset()
     )

@@ -49,9 +49,9 @@ async def preview(connection: Connection, values: Values, *, now: datetime | Non
 async def reconcile(
     connection: Connection, values: Values, *, allow: str | None = None, now: datetime | None = None
 ) -> Outcome:
-    """Applies what loses nothing, and what `allow` approves; puts back what others changed. Any number may run at once.
+    """Applies changes that lose nothing or that `allow` approves, and corrects drift. Any number may run at once.
 
-    Values that break a rule change nothing; the store is held to those that were applied before.
+    Values that violate a rule change nothing; the store is held to those that were applied before.
     """
     store, run, violated = await observe(connection), _Run(), violations(values)
     todo = await _plan(connection, values, store, now)

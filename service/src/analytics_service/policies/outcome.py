@@ -80,10 +80,8 @@ def summarize(values: Values, store: ObservedStore, pending: PolicyPlan, actions
     if actions.violations is not None:
         reason, message = PolicyReason.INVALID, f"nothing was changed: {actions.violations}"
     elif actions.failures:
-        reason, message = (
-            PolicyReason.FAILED,
-            "; ".join(f"{policy}: {text}" for policy, text in actions.failures.items()),
-        )
+        reason = PolicyReason.FAILED
+        message = "; ".join(f"{policy}: {text}" for policy, text in actions.failures.items())
     elif pending.destructive:
         reason, message = PolicyReason.DESTRUCTIVE, _pending_approval(pending)
     elif pending.changes:
@@ -107,10 +105,8 @@ def _pending_approval(pending: PolicyPlan) -> str:
 
 
 def _row(policy: Policy, values: Values, store: ObservedStore, pending: PolicyPlan, actions: Actions) -> PolicyRow:
-    state, message = (
-        PolicyState.APPLIED,
-        "; ".join(each.message for each in actions.drift_corrected if each.policy is policy),
-    )
+    state = PolicyState.APPLIED
+    message = "; ".join(each.message for each in actions.drift_corrected if each.policy is policy)
     change = next((each for each in pending.changes if each.policy is policy), None)
     if policy in actions.failures:
         state, message = PolicyState.FAILED, actions.failures[policy]
