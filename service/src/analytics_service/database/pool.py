@@ -134,7 +134,7 @@ class Database:
             async with contextlib.AsyncExitStack() as stack:
                 if (first := sessions.settings_for(query)) is not None:
                     async with response_timeout(connection, None if until is None else max(until - loop.time(), 0)):
-                        await stack.enter_async_context(sessions.session(connection, first))
+                        await stack.enter_async_context(sessions.read_session(connection, first))
                 yield connection, None if until is None else max(until - loop.time(), 0)
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise QueryTimeout("the query took longer than it may: ask for a shorter range") from error
@@ -210,7 +210,7 @@ class Database:
             async with (
                 asyncio.timeout(_CHECK_TIMEOUT_SECONDS),
                 sessions.pool.acquire(timeout=self._acquire_seconds) as connection,
-                sessions.session(connection, sessions.settings_for(None)),
+                sessions.read_session(connection, sessions.settings_for(None)),
             ):
                 schema = await schema_of(connection)
         except TimeoutError:

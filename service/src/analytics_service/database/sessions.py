@@ -47,8 +47,8 @@ class Sessions:
         return _CUSTOM_PLAN if query is not None and query.searches else None
 
     @contextlib.asynccontextmanager
-    async def session(self, connection: Borrowed, first: str | None) -> AsyncIterator[Borrowed]:
-        """While it lasts, all statements run in one session, which `first` set."""
+    async def read_session(self, connection: Borrowed, first: str | None) -> AsyncIterator[Borrowed]:
+        """While it lasts, all statements run in one session, which `first` set; where it did, in a read-only transaction."""
         if first is None:
             yield connection
             return
