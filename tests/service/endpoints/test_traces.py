@@ -56,7 +56,7 @@ async def walk(client: Client, between: Callable[[int], Any] | None = None, **pa
             await between(pages)
 
 
-def place(row: dict[str, Any]) -> tuple[Any, ...]:
+def position(row: dict[str, Any]) -> tuple[Any, ...]:
     return (row["ts"], row["trace_id"], row["span_id"])
 
 
@@ -88,7 +88,7 @@ async def test_rows_that_arrive_meanwhile_move_no_other(database_url: str, sort:
 
     async with a_service(database_url) as client:
         walked = await walk(client, arrive, **SPAN, sort_by=sort, limit=9)
-    met = [place(row) for row in walked]
+    met = [position(row) for row in walked]
     assert len(set(met)) == len(met)
     assert sum(not row["trace_id"].startswith("late") for row in walked) == len(rows)
 

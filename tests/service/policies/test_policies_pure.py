@@ -50,7 +50,7 @@ def a_store(**changes: Any) -> ObservedStore:
 def a_partition(age: int, *, rows: int = 10, size: int = 1000) -> Partition:
     """Of a whole day, which began so many days ago."""
     start = MIDNIGHT - age * DAY
-    return Partition(level="raw", start=start, end=start + DAY, rows=rows, size=size, dropped_whole=True)
+    return Partition(level="raw", start=start, end=start + DAY, rows=rows, size=size, indivisible=True)
 
 
 def test_the_usual_policies_keep_every_rule() -> None:
@@ -127,7 +127,7 @@ def test_a_shorter_retention_says_what_would_go() -> None:
 
 
 def test_a_part_of_a_rollup_goes() -> None:
-    held = [Partition(level="1min", start=MIDNIGHT - 20 * DAY, end=MIDNIGHT, rows=2000, size=400, dropped_whole=False)]
+    held = [Partition(level="1min", start=MIDNIGHT - 20 * DAY, end=MIDNIGHT, rows=2000, size=400, indivisible=False)]
     store = a_store(accepted={**a_store().accepted, Policy.MIN1: Accepted(value=None, revision=3)})
     (change,) = plan(values(min1=10), store, {Policy.MIN1: held}, now=NOW).destructive
     assert change.loss is not None
@@ -157,7 +157,7 @@ def test_a_first_retention_loses_what_is_older(age: int, *, lost: bool) -> None:
 
 def test_a_first_retention_of_a_rollup_loses_only_what_raw_has_no_more() -> None:
     store = a_store(accepted={})
-    held = [Partition(level="1min", start=MIDNIGHT - 90 * DAY, end=MIDNIGHT, rows=2000, size=400, dropped_whole=False)]
+    held = [Partition(level="1min", start=MIDNIGHT - 90 * DAY, end=MIDNIGHT, rows=2000, size=400, indivisible=False)]
     assert plan(USUAL, store, {Policy.MIN1: held}, now=NOW).hash is None
     later = a_store(accepted={}, retention_horizon=MIDNIGHT - 30 * DAY)
     (change,) = plan(USUAL, later, {Policy.MIN1: held}, now=NOW).destructive

@@ -44,4 +44,4 @@ async def _log_failure(make: Callable[[], Coroutine[Any, Any, object]]) -> None:
     try:
         await make()
     except ServiceError as error:
-        _log.info("an answer could not be made anew", cause=type(error).__name__)
+        _log.info("stale answer not refreshed", cause=type(error).__name__)

@@ -38,7 +38,7 @@ class VersionCache:
         found = self._known.get(organisation)
         return found[0] + FRESHNESS.version_seconds if found else float("-inf")
 
-    def place(self, organisation: str) -> int | None:
+    def lsn(self, organisation: str) -> int | None:
         """Returns the LSN of the newest version that `version` gave, or a later one."""
         found = self._known.get(organisation)
         return found[1].lsn if found else None

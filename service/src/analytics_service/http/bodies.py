@@ -19,7 +19,7 @@ async def read(request: web.Request) -> dict[str, Any]:
     """Returns the members of the body; RequestError where it is no JSON object."""
     if request.content_type != _MEDIA_TYPE or (request.charset or "utf-8").lower() != "utf-8":
         raise RequestError(Problem.UNSUPPORTED_MEDIA_TYPE, f"send the body as {_MEDIA_TYPE}, in UTF-8")
-    raw = await _whole(request, READ_TIMEOUT_SECONDS)
+    raw = await _read_raw(request, READ_TIMEOUT_SECONDS)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -31,7 +31,7 @@ async def read(request: web.Request) -> dict[str, Any]:
     return value
 
 
-async def _whole(request: web.Request, seconds: float) -> bytes:
+async def _read_raw(request: web.Request, seconds: float) -> bytes:
     try:
         async with asyncio.timeout(seconds):
             return await request.read()

@@ -171,11 +171,11 @@ def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = No
 
 
 _TEXT: Final = {"type": "string"}
-_WHOLE: Final = {"type": "integer"}
+_INTEGER: Final = {"type": "integer"}
 _PROBLEM: Final = _object(
     {
         **dict.fromkeys(("type", "title", "detail", "instance", "error_code", "category", "request_id"), _TEXT),
-        **dict.fromkeys(("status", "code"), _WHOLE),
+        **dict.fromkeys(("status", "code"), _INTEGER),
     },
     {"field": _TEXT},
 )
@@ -191,4 +191,4 @@ _META: Final = _object(
         "complete": {"type": "boolean"},
     }
 )
-_PAGINATION: Final = _object({"has_more": {"type": "boolean"}, "limit": _WHOLE}, {"cursor": _TEXT, "total": _WHOLE})
+_PAGINATION: Final = _object({"has_more": {"type": "boolean"}, "limit": _INTEGER}, {"cursor": _TEXT, "total": _INTEGER})

@@ -73,7 +73,7 @@ async def _compute(services: Services, context: RequestContext, question: Questi
     started = time.perf_counter()
     with context.timed("db"), services.metrics.queries.labels(endpoint.name).time():
         left = max(services.statement_seconds - context.elapsed, 0)
-        place = services.versions.place(principal.organisation)
+        place = services.versions.lsn(principal.organisation)
         rows = await services.reader.fetch(endpoint.query(principal, params), lsn=place, timeout=left)
     answer = endpoint.answer(params, rows)
     now = datetime.now(UTC)

@@ -130,5 +130,5 @@ async def _partition(connection: Connection, level: Level, name: str, row: async
         end=row["end"] + level.step,
         rows=rows,
         size=row["size"] or 0,
-        dropped_whole=level is Level.RAW,
+        indivisible=level is Level.RAW,
     )

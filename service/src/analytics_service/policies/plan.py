@@ -58,7 +58,7 @@ class Partition:
     """Estimated, as the planner does it."""
     size: int
     """Bytes, indexes included."""
-    dropped_whole: bool
+    indivisible: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,12 +181,12 @@ def drift(store: ObservedStore, accepted: Values) -> tuple[Drift, ...]:
 
 def _loss(partitions: Sequence[Partition], end: datetime, *, first: bool) -> Loss | None:
     """None when the store has no such rows; for a first retention, when nothing of it is old enough."""
-    ended = [each for each in partitions if (each.end <= end if each.dropped_whole else each.start < end)]
+    ended = [each for each in partitions if (each.end <= end if each.indivisible else each.start < end)]
     if not partitions or (first and not ended):
         return None
     fractions = [(each, _fraction(each, end)) for each in ended]
     return Loss(
-        chunks=sum(each.dropped_whole for each in ended),
+        chunks=sum(each.indivisible for each in ended),
         rows=round(sum(each.rows * fraction for each, fraction in fractions)),
         size=round(sum(each.size * fraction for each, fraction in fractions)),
         start=min((each.start for each in ended), default=None),

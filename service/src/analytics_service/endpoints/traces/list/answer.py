@@ -5,7 +5,7 @@ from typing import Any
 
 from analytics_service.contract.endpoint import Answer, Page, Row
 from analytics_service.endpoints.traces.fields import trace
-from analytics_service.endpoints.traces.list.children import MAX_CHILDREN, by_place
+from analytics_service.endpoints.traces.list.children import MAX_CHILDREN, children_by_parent
 from analytics_service.endpoints.traces.list.parameters import Include, TraceParameters
 from analytics_service.endpoints.traces.list.statement import key
 from analytics_service.rollups.levels import Level
@@ -17,7 +17,7 @@ def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
         rows = []
     children: Mapping[int, Sequence[Row]] | None = None
     if Include.CHILDREN in params.include:
-        rows, children = by_place(rows)
+        rows, children = children_by_parent(rows)
     page, more = rows[: params.limit], len(rows) > params.limit
     data = [trace(row, params.selected_fields) for row in page]
     if children is not None:

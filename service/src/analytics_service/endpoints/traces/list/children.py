@@ -38,7 +38,7 @@ FROM page AS p CROSS JOIN LATERAL (
 ) AS c"""
 
 
-def by_place(rows: Sequence[Row]) -> tuple[list[Row], dict[int, list[Row]]]:
+def children_by_parent(rows: Sequence[Row]) -> tuple[list[Row], dict[int, list[Row]]]:
     """Returns the rows of the page, and the children by their parent's place, which counts from 1."""
     page: list[Row] = []
     children: dict[int, list[Row]] = defaultdict(list)

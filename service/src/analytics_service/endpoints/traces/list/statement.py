@@ -99,13 +99,13 @@ def _bounds(params: TraceParameters) -> tuple[tuple[str, Decimal | None, Decimal
     def microseconds(duration: Decimal | None) -> Decimal | None:
         return None if duration is None else duration * 1000
 
-    def whole(tokens: int | None) -> Decimal | None:
+    def as_decimal(tokens: int | None) -> Decimal | None:
         return None if tokens is None else Decimal(tokens)
 
     return (
         ("duration_us", microseconds(params.min_duration), microseconds(params.max_duration)),
         ("total_cost_usd", params.min_cost, params.max_cost),
-        ("total_tokens", whole(params.min_tokens), whole(params.max_tokens)),
+        ("total_tokens", as_decimal(params.min_tokens), as_decimal(params.max_tokens)),
     )
 
 
