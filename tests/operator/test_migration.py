@@ -14,6 +14,8 @@ from analytics_operator.status.migration import condition
 from tests.operator.play import DSN, a_resource, a_result
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+RANDOM = "f" * 64
+"""The value of the JWT Secret where one is generated."""
 SECRETS = {"credentials": {"database-url": DSN.encode()}, "demo-jwt": {"jwt-secret": b"0" * 32}}
 
 

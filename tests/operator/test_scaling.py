@@ -14,7 +14,7 @@ from analytics_operator.plan import plan
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.replicas import pool_size, to_apply
 from tests.operator.play import Play, now
-from tests.operator.test_migration import NOW, resource
+from tests.operator.test_migration import NOW, RANDOM, resource
 from tests.support.kube import KubeError, Object, eventually
 
 REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
@@ -61,7 +61,9 @@ def test_an_autoscaler_that_was_faster_is_not_overwritten(autoscaling: Any, mana
     live = a_deployment(3, manager)
     live["metadata"] |= {"resourceVersion": "7", "annotations": RELEASED}
     secrets = {"credentials": {"database-url": b"x", "redis-url": b"y"}, "demo-jwt": {"jwt-secret": b"0" * 32}}
-    found = plan(Observed(resource=wanted, secrets=secrets, deployment=live | {"spec": SPEC}), now=NOW)
+    found = plan(
+        Observed(resource=wanted, secrets=secrets, deployment=live | {"spec": SPEC}), now=NOW, random_text=RANDOM
+    )
     (manifest,) = [
         each.manifest for each in found.decisions if isinstance(each, Want) and each.ref == Ref(DEPLOYMENT, "demo")
     ]

@@ -16,6 +16,7 @@ import structlog
 
 from analytics_operator.controller import watches
 from analytics_operator.controller.crd_poller import Served
+from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.reconciler import Reconciler
 from analytics_operator.controller.secret_poller import Rotation
 from analytics_operator.controller.watch_lag import Echo
@@ -97,9 +98,9 @@ async def _operate(options: Options, cluster: Cluster, metrics: Metrics, echo: E
     ownership = Ownership(cluster, unchanged=metrics.unchanged, wrote=echo.wrote)
     reconciler = Reconciler(
         cluster=cluster,
+        observer=Observer(client=cluster, served=served, workers=workers),
         ownership=ownership,
         rotation=rotation,
-        served=served,
         workers=workers,
         wrote=echo.wrote,
         clock=_now,

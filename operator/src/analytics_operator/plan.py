@@ -1,16 +1,21 @@
-"""From what was seen to what shall be: the gate, every child, and what is not needed any more. Pure."""
+"""From what was seen to what shall be: the gate, every child, and what is not needed any more. Pure.
+
+Time and randomness are arguments, so that a plan holds whole manifests: also that of the generated Secret, on whose
+value the digests of the pods depend before the Secret is there.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from analytics_operator.kube import names
-from analytics_operator.kube.objects import CONFIG_MAP, JOB, Absent, Decision, Manifest, Ref, Want, condition
+from analytics_operator.kube.objects import CONFIG_MAP, JOB, Absent, Create, Decision, Manifest, Ref, Want, condition
 from analytics_operator.manifests import build
+from analytics_operator.manifests.jwt_secret import jwt_secret
 from analytics_operator.manifests.scope import Scope
 from analytics_operator.state import migration, replicas
 from analytics_operator.state.observed import Observed
-from analytics_operator.state.secrets import Credentials, examine
+from analytics_operator.state.secrets import Credentials, data_of, examine, must_generate
 
 NUDGE_SECONDS = 20
 """How often a Deployment whose pods are refused is touched: its ReplicaSet waits twice as long after each refusal."""
@@ -20,12 +25,18 @@ NUDGE_SECONDS = 20
 class Plan:
     credentials: Credentials
     gate: migration.Gate
+    generated: Create | None
+    """The JWT Secret that is still to be made, before all else. Where one has come meanwhile, the plan is void: its
+    digests are those of this value."""
     decisions: tuple[Decision, ...]
     """In the order in which they are carried out; what goes, goes last."""
 
 
-def plan(observed: Observed, *, now: datetime) -> Plan:
-    credentials = examine(observed.resource, observed.secrets)
+def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
+    """`random_text` is the value of the JWT Secret where one has to be generated."""
+    generated = _generated(observed, random_text)
+    made = {generated.ref.name: data_of(generated.manifest)} if generated else {}
+    credentials = examine(observed.resource, {**observed.secrets, **made})
     gate = migration.decide(observed, credentials, now=now)
     to_apply = replicas.to_apply(observed.resource, observed.deployment)
     kept = observed.deployment if observed.resource.spec.autoscaling and to_apply is not None else None
@@ -40,7 +51,13 @@ def plan(observed: Observed, *, now: datetime) -> Plan:
     )
     wanted = build(scope)
     decisions = (*wanted, *_outdated_config_maps(observed, wanted), *_outdated_jobs(observed, gate))
-    return Plan(credentials=credentials, gate=gate, decisions=decisions)
+    return Plan(credentials=credentials, gate=gate, generated=generated, decisions=decisions)
+
+
+def _generated(observed: Observed, random_text: str) -> Create | None:
+    if observed.resource.spec.suspend or not must_generate(observed.resource, observed.secrets):
+        return None
+    return jwt_secret(observed.resource, random_text)
 
 
 def _nudge(deployment: Manifest | None, *, now: datetime) -> str | None:

@@ -32,6 +32,8 @@ class Observed:
     previous_status: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, SecretData | None] = field(default_factory=dict, repr=False)
     """By name; None where there is none. Left out of repr: it must not reach a log."""
+    secret_versions: Mapping[str, str | None] = field(default_factory=dict)
+    """resourceVersion of each of them; None where there is none."""
     deployment: Manifest | None = None
     jobs: tuple[Manifest, ...] = ()
     pods: tuple[Manifest, ...] = ()

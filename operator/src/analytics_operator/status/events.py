@@ -62,6 +62,12 @@ def _notes(condition: Mapping[str, Any], *, moved: bool, first: bool) -> Iterato
             yield Note(Level.WARNING, "Stalled", f"{reason}: {message}")
 
 
+def secret_generated(name: str, *, again: bool) -> Note:
+    """Of the generated JWT Secret; a warning where the resource had one before: tokens signed with it end."""
+    level = Level.WARNING if again else Level.NORMAL
+    return Note(level, "SecretGenerated", f"Secret {name} holds a new secret that signs tokens")
+
+
 def manifest(note: Note, about: Metadata, *, name: str, now: datetime) -> Manifest:
     """The Event to create."""
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
