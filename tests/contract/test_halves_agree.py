@@ -13,7 +13,7 @@ import yaml
 
 from analytics_operator.api import fields
 from analytics_operator.state import migration
-from analytics_operator.state.worker import Said
+from analytics_operator.state.worker import WorkerReport
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.failures import GIVEN
@@ -199,11 +199,11 @@ def test_the_operator_reads_what_the_worker_says(*, leads: bool) -> None:
         report.leads(since=now)
         report.succeeded("refresh", at=now, seconds=0.1, found={"buckets": 0})
         report.succeeded("policies", at=now, seconds=0.1, found={"policies": policies})
-    said = Said.model_validate_json(decimals.dumps(report.as_dict()))
-    assert (said.role, said.problem) == ("leader" if leads else "standby", "not connected yet")
-    assert said.whole == leads
+    found = WorkerReport.model_validate_json(decimals.dumps(report.as_dict()))
+    assert (found.role, found.problem) == ("leader" if leads else "standby", "not connected yet")
+    assert found.complete == leads
     if leads:
-        assert said.policies is not None
-        assert said.policies.model_dump(mode="json") == policies
-        assert said.fresh is not None
-        assert (said.fresh.fresh, said.fresh.reason) == (True, "Fresh")
+        assert found.policies is not None
+        assert found.policies.model_dump(mode="json") == policies
+        assert found.fresh is not None
+        assert (found.fresh.fresh, found.fresh.reason) == (True, "Fresh")

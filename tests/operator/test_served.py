@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from analytics_operator.api.crd import definition
-from analytics_operator.controller.crd_poller import missing
+from analytics_operator.controller.crd_poller import missing_fields
 from tests.operator.conftest import running, serving
 from tests.operator.play import Play
 from tests.support.kube import TOP, Object, eventually
@@ -40,8 +40,8 @@ def published(crd: Object) -> Object:
 
 
 def test_fields_that_the_served_schema_lacks_are_named_once() -> None:
-    assert missing(published(definition())) == ()
-    assert missing(published(older())) == ("spec.autoscaling", "spec.cors.origins")
+    assert missing_fields(published(definition())) == ()
+    assert missing_fields(published(older())) == ("spec.autoscaling", "spec.cors.origins")
 
 
 @pytest.mark.kube
@@ -49,11 +49,11 @@ def test_an_older_crd_is_said_until_it_is_upgraded(tmp_path: Path) -> None:
     with serving(tmp_path, crd=older()) as api, running(api, tmp_path, "--namespace=default"):
         play = Play(api)
         play.ready()
-        found = play.until("SchemaOutdated", "True", "OlderThanOperator")
+        found = play.until("CRDOutdated", "True", "OlderThanOperator")
         assert "spec.autoscaling, spec.cors.origins" in found["message"]
         assert "upgrade the chart charts/crds" in found["message"]
         api.merge("CustomResourceDefinition", CRD, {"spec": definition()["spec"]})
-        eventually(lambda: play.condition("SchemaOutdated")["status"] is None, what="it is upgraded", seconds=90)
+        eventually(lambda: play.condition("CRDOutdated")["status"] is None, what="it is upgraded", seconds=90)
         assert play.condition("Ready")["status"] == "True"
 
 

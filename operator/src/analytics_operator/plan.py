@@ -31,6 +31,10 @@ class Plan:
     decisions: tuple[Decision, ...]
     """In the order in which they are carried out; what goes, goes last."""
 
+    def desired(self, ref: Ref) -> Manifest | None:
+        """The object as it shall be; None where it stays as it is, or goes."""
+        return next((each.manifest for each in self.decisions if isinstance(each, Want) and each.ref == ref), None)
+
 
 def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
     """`random_text` is the value of the JWT Secret where one has to be generated."""

@@ -26,16 +26,16 @@ class Served:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._known = False
-        self.lacks: tuple[str, ...] = ()
+        self.missing_fields: tuple[str, ...] = ()
 
     async def look(self) -> bool:
         """Whether the answer is another than before; what cannot be learned is taken as before."""
         try:
-            lacks = missing(await self._cluster.published(ANALYTICS_API))
+            found = missing_fields(await self._cluster.published(ANALYTICS_API))
         except ApiError as error:
             log.info("cannot read the served schema", error=str(error))
             return False
-        changed, self.lacks, self._known = lacks != self.lacks, lacks, True
+        changed, self.missing_fields, self._known = found != self.missing_fields, found, True
         return changed
 
     async def watch(self, changed: Callable[[], Awaitable[None]]) -> None:
@@ -46,7 +46,7 @@ class Served:
                 await changed()
 
 
-def missing(published: Mapping[str, Any]) -> tuple[str, ...]:
+def missing_fields(published: Mapping[str, Any]) -> tuple[str, ...]:
     """Paths of ours that the published schema of the kind lacks; of a section that is gone only its own."""
     served: Mapping[str, Any] = next((each for name, each in published.items() if name.rpartition(".")[2] == KIND), {})
     return tuple(_missing(_ours(), served, path=""))

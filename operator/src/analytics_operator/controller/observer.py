@@ -72,8 +72,8 @@ class Observer:
             jobs=tuple(job for job in jobs if controlled_by(uid, job)),
             pods=tuple(pods),
             config_maps=tuple(each for each in config_maps if controlled_by(uid, each)),
-            heard=self.workers.heard(key),
-            unserved=self.served.lacks,
+            worker=self.workers.last_report(key),
+            missing_fields=self.served.missing_fields,
         )
         if not any(unread_settings(seen)):
             return seen

@@ -33,7 +33,7 @@ from analytics_operator.plan import Plan, plan
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.worker import addresses
 from analytics_operator.status import derive, events
-from analytics_operator.status.derive import Applied, Refusal
+from analytics_operator.status.facts import Applied, Facts, Refusal
 
 log = structlog.get_logger(__name__)
 
@@ -77,9 +77,16 @@ class Reconciler:
         generated = await self._generate(observed, planned.generated) if planned.generated else {}
         self._tell_pollers(key, observed, generated)
         applied = await self._apply(key, observed, planned)
-        derived = derive.derive(observed, planned, applied, now=now)
+        facts = Facts(
+            observed=observed,
+            credentials=planned.credentials,
+            gate=planned.gate,
+            desired=planned.desired(Ref(DEPLOYMENT, key.name)),
+            applied=applied,
+        )
+        derived = derive.derive(facts, now=now)
         await self._write_status(body, derived)
-        return derive.next_look(planned, derived, now=now)
+        return derive.requeue_after(facts, derived, now=now)
 
     async def _generate(self, observed: Observed, secret: Create) -> dict[str, str]:
         """The version of the new Secret by its name; raises Conflict where one has come meanwhile."""
@@ -130,8 +137,8 @@ class Reconciler:
         self.wrote(KIND, written)
         if written["metadata"]["generation"] == metadata.generation:  # else the spec moved meanwhile
             self.ownership.remember(Key(metadata.namespace, metadata.name), Ref(ANALYTICS_API, metadata.name), written)
-        for note in events.between(previous, derived):
-            await self._post(note, metadata)
+        for event in events.between(previous, derived):
+            await self._post(event, metadata)
 
     async def _stop(self, body: Manifest, reason: str, message: str, *, wait: timedelta) -> timedelta:
         previous, generation = body.get("status", {}), body["metadata"]["generation"]
@@ -139,10 +146,10 @@ class Reconciler:
         await self._write_status(body, derived)
         return wait
 
-    async def _post(self, note: events.Note, about: Metadata) -> None:
+    async def _post(self, event: events.Event, about: Metadata) -> None:
         """Best effort: an Event that is lost changes nothing."""
         name = f"{about.name}.{self.random_text()[:16].lower()}"
         try:
-            await self.cluster.create(EVENT, events.manifest(note, about, name=name, now=self.clock()))
+            await self.cluster.create(EVENT, events.manifest(event, about, name=name, now=self.clock()))
         except ApiError as error:
             log.warning("event not posted", resource=f"{about.namespace}/{about.name}", error=str(error))

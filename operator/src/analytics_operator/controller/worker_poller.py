@@ -14,7 +14,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from analytics_operator.kube.objects import Key
-from analytics_operator.state.worker import UNASKED, Address, Heard, Said
+from analytics_operator.state.worker import NOT_POLLED, Address, LastReport, WorkerReport
 
 SECONDS_A_ROUND = 15.0
 QUESTIONS_PER_SECOND = 20.0
@@ -32,21 +32,21 @@ class Workers:
         self._clock = clock
         self._round = round_seconds
         self._addresses: dict[Key, tuple[Address, ...]] = {}
-        self._heard: dict[Key, Heard] = {}
-        self._said_at: dict[Key, float] = {}
+        self._reports: dict[Key, LastReport] = {}
+        self._reported_at: dict[Key, float] = {}
 
     def saw(self, key: Key, addresses: tuple[Address, ...], *, told: bool) -> None:
         """`told`: a worker was heard of in the status, which is believed for as long as if it were an answer."""
         if told and key not in self._addresses:
-            self._said_at[key] = self._clock()
+            self._reported_at[key] = self._clock()
         self._addresses[key] = addresses
 
     def forget(self, key: Key) -> None:
-        for known in (self._addresses, self._heard, self._said_at):
+        for known in (self._addresses, self._reports, self._reported_at):
             known.pop(key, None)
 
-    def heard(self, key: Key) -> Heard:
-        return self._heard.get(key, UNASKED)
+    def last_report(self, key: Key) -> LastReport:
+        return self._reports.get(key, NOT_POLLED)
 
     async def watch(self, changed: Callable[[Key], Awaitable[None]]) -> None:
         """Tells of every resource of which something else is said than before; never returns."""
@@ -76,32 +76,33 @@ class Workers:
         found = await _leader(session, self._addresses.get(key, ()))
         if key not in self._addresses:  # it went meanwhile
             return False
-        before, now = self.heard(key), self._clock()
-        if found.said is not None and found.said.whole:
-            self._said_at[key] = now
-        elif now < self._said_at.get(key, -math.inf) + SECONDS_WITHOUT_A_LEADER:
+        before, now = self.last_report(key), self._clock()
+        if found.report is not None and found.report.complete:
+            self._reported_at[key] = now
+        elif now < self._reported_at.get(key, -math.inf) + SECONDS_WITHOUT_A_LEADER:
             return False
-        self._heard[key] = found
-        return found.matters != before.matters
+        self._reports[key] = found
+        return found.comparison_key != before.comparison_key
 
 
-async def _leader(session: aiohttp.ClientSession, addresses: Sequence[Address]) -> Heard:
+async def _leader(session: aiohttp.ClientSession, addresses: Sequence[Address]) -> LastReport:
     """What the one says that leads, else why nobody does."""
     problem = "no worker runs: see `kubectl get pods` for what keeps it"
     asked = addresses[:MOST_WORKERS]
-    for address, said in zip(asked, await asyncio.gather(*(_said(session, each.url) for each in asked)), strict=True):
-        if said is not None and said.role == "leader":
-            return Heard(said=said, settings=address.settings)
-        if said is None:
+    reports = await asyncio.gather(*(_report(session, each.url) for each in asked))
+    for address, report in zip(asked, reports, strict=True):
+        if report is not None and report.role == "leader":
+            return LastReport(report=report, settings=address.settings)
+        if report is None:
             problem = f"worker {address.pod} gives no answer that can be read on port metrics"
-        elif said.problem:
-            problem = f"worker {address.pod} cannot work: {said.problem}"
+        elif report.problem:
+            problem = f"worker {address.pod} cannot work: {report.problem}"
         else:
             problem = "no worker leads"
-    return Heard(problem=problem)
+    return LastReport(problem=problem)
 
 
-async def _said(session: aiohttp.ClientSession, url: str) -> Said | None:
+async def _report(session: aiohttp.ClientSession, url: str) -> WorkerReport | None:
     try:
         async with session.get(url, allow_redirects=False) as answer:
             if answer.status != 200:
@@ -109,6 +110,6 @@ async def _said(session: aiohttp.ClientSession, url: str) -> Said | None:
             body = await answer.content.read(MOST_BYTES)
             while len(body) < MOST_BYTES and (more := await answer.content.read(MOST_BYTES - len(body))):
                 body += more
-            return Said.model_validate_json(body)
+            return WorkerReport.model_validate_json(body)
     except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
         return None

@@ -1,8 +1,9 @@
 """The service's pods. Their template is held at its last released value until the database is migrated for the next."""
 
+from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
-from analytics_operator.manifests.config_map import HTTP_PORT, METRICS_PORT, config_map_name
+from analytics_operator.manifests.config_map import config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
 from analytics_operator.state.observed import Released

@@ -148,7 +148,7 @@ def _age_of(live: Manifest, *, now: datetime) -> timedelta:
 
 def _refused_before(observed: Observed) -> pods.PodProblem | None:
     """What was said of the Job before this one, which made no pod: until one is made, nothing is better."""
-    said = condition({"status": observed.previous_status}, "Migrated") or {}
+    said = observed.previous_condition("Migrated") or {}
     if said.get("reason") != Reason.POD_NOT_CREATED:
         return None
     return pods.PodProblem(reason=Reason.POD_NOT_CREATED, message=said["message"])

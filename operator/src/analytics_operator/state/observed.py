@@ -7,9 +7,9 @@ from typing import Any
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels, names
-from analytics_operator.kube.objects import Manifest
+from analytics_operator.kube.objects import Manifest, condition
 from analytics_operator.state.secrets import SecretData
-from analytics_operator.state.worker import UNASKED, Heard
+from analytics_operator.state.worker import NOT_POLLED, LastReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,8 @@ class Observed:
     pods: tuple[Manifest, ...] = ()
     config_maps: tuple[Manifest, ...] = ()
     replica_sets: tuple[Manifest, ...] = ()
-    heard: Heard = UNASKED
-    """What the worker said last."""
-    unserved: tuple[str, ...] = ()
+    worker: LastReport = NOT_POLLED
+    missing_fields: tuple[str, ...] = ()
     """Fields that this operator knows and the served CRD does not."""
 
     @property
@@ -55,6 +54,10 @@ class Observed:
             if template and digest:
                 return Released(template=json.loads(template), digest=digest)
         return None
+
+    def previous_condition(self, kind: str) -> Manifest | None:
+        """The condition of that type as the last status has it."""
+        return condition({"status": self.previous_status}, kind)
 
     def pods_of(self, component: labels.Component) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.pods if pod["metadata"].get("labels", {}).get(labels.COMPONENT) == component)
