@@ -1,7 +1,7 @@
 """What the operator costs: CPU, calls, memory and latency at several numbers of resources, on a real API server.
 
 `python -m bench.operator` starts etcd, kube-apiserver and the operator for each number, with the rights of the chart.
-There are no nodes: `operator_world` plays the missing controllers. Prints the tables of docs/performance.md.
+There are no nodes: `operator_cluster` plays the missing controllers. Prints the tables of docs/performance.md.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.operator_cluster import BenchCluster, Key, bench_cluster
 from bench.operator_figures import Figures, tables
 from bench.operator_process import Sample, Watched, operator
-from bench.operator_world import Key, World, world
 from tests.operator.conftest import OPERATOR
 from tests.support.kube import TOP, KubeApi, api_server, eventually, helm
 
@@ -91,7 +91,7 @@ async def measure(api: KubeApi, folder: Path, size: int, options: argparse.Names
     def begin(name: str, steps: int) -> Step:
         return stage(f"{size:,} resources: {name}", steps)
 
-    async with world(api) as live:
+    async with bench_cluster(api) as live:
         with operator(api, folder) as watched:
             start = await watched.started()
         await live.declare(size, begin("declare", size))
@@ -134,7 +134,7 @@ async def measure(api: KubeApi, folder: Path, size: int, options: argparse.Names
     )
 
 
-async def all_ready(live: World, step: Step) -> float:
+async def all_ready(live: BenchCluster, step: Step) -> float:
     """When the last one was seen to be Ready."""
     while len(live.ready) < len(live.keys):
         step(len(live.ready))
@@ -143,7 +143,7 @@ async def all_ready(live: World, step: Step) -> float:
     return max(live.ready.values())
 
 
-async def edits(live: World, options: argparse.Namespace, step: Step) -> list[float]:
+async def edits(live: BenchCluster, options: argparse.Namespace, step: Step) -> list[float]:
     """Seconds from edit to applied, at a steady rate; a resource is edited again only after its last one was seen."""
     order = random.Random(1).sample(live.keys, len(live.keys))
     locks: dict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -163,7 +163,7 @@ async def edits(live: World, options: argparse.Namespace, step: Step) -> list[fl
 
 
 async def rest(
-    live: World, watched: Watched, options: argparse.Namespace, step: Step
+    live: BenchCluster, watched: Watched, options: argparse.Namespace, step: Step
 ) -> tuple[list[Sample], Sample, int]:
     """Looks at every resource between two idle halves: each of them, the idle time, and how many objects moved."""
     versions = await live.versions()

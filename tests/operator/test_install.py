@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.operator.play import a_resource
+from tests.operator.cluster_actor import a_resource
 from tests.support.kube import TOP, KubeApi, api_server, eventually, helm
 
 PREVIOUS = TOP / "tests/operator/chart-0.1.0.yaml"

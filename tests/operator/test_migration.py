@@ -11,7 +11,7 @@ from analytics_operator.state.migration import Gate, State, decide
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import examine
 from analytics_operator.status.migration import migrated
-from tests.operator.play import DSN, a_resource, a_result
+from tests.operator.cluster_actor import DSN, a_resource, a_result
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 RANDOM = "f" * 64

@@ -25,12 +25,12 @@ from analytics_operator.kube.api_errors import error
 from analytics_operator.kube.objects import DEPLOYMENT, Ref, Want
 from analytics_operator.manifests import build
 from analytics_operator.manifests.scope import Scope
-from analytics_operator.plan import NUDGE_SECONDS, plan
+from analytics_operator.plan import RETRY_SECONDS, plan
 from analytics_operator.state import digests
 from analytics_operator.state.migration import Gate, State
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import examine
-from tests.operator.play import a_resource
+from tests.operator.cluster_actor import a_resource
 from tests.operator.test_migration import NOW, RANDOM, SECRETS
 
 resource_names = st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: len(name) <= NAME_LENGTH)
@@ -89,10 +89,10 @@ def test_a_deployment_is_touched_now_and_then_while_its_pods_are_refused(seconds
         seen = Observed(resource=resource, secrets=SECRETS, deployment=live)
         decisions = plan(seen, now=NOW + timedelta(seconds=later), random_text=RANDOM).decisions
         (planned,) = [each for each in decisions if isinstance(each, Want) and each.ref == Ref(DEPLOYMENT, "demo")]
-        found: str | None = planned.manifest["metadata"]["annotations"].get(labels.NUDGED)
+        found: str | None = planned.manifest["metadata"]["annotations"].get(labels.RETRIED_AT)
         return found
 
-    every = NUDGE_SECONDS
+    every = RETRY_SECONDS
     now, soon, later = touched(seconds), touched(seconds // every * every), touched(seconds + every)
     if refused == "True":
         assert now == soon != later

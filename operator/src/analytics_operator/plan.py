@@ -17,8 +17,8 @@ from analytics_operator.state import migration, replicas
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import Credentials, data_of, examine, must_generate
 
-NUDGE_SECONDS = 20
-"""How often a Deployment whose pods are refused is touched: its ReplicaSet waits twice as long after each refusal."""
+RETRY_SECONDS = 20
+"""How often a Deployment whose pods are refused gets the retry annotation: its ReplicaSet doubles its own backoff."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
         released=observed.released,
         replicas=to_apply,
         replicas_read_at=kept["metadata"]["resourceVersion"] if kept else None,
-        nudge=_nudge(observed.deployment, now=now),
+        retried_at=_retried_at(observed.deployment, now=now),
     )
     wanted = build(scope)
     decisions = (*wanted, *_outdated_config_maps(observed, wanted), *_outdated_jobs(observed, gate))
@@ -64,12 +64,12 @@ def _generated(observed: Observed, random_text: str) -> Create | None:
     return jwt_secret(observed.resource, random_text)
 
 
-def _nudge(deployment: Manifest | None, *, now: datetime) -> str | None:
-    """The same for NUDGE_SECONDS; None where no pod is refused."""
+def _retried_at(deployment: Manifest | None, *, now: datetime) -> str | None:
+    """The same for RETRY_SECONDS; None where no pod is refused."""
     failure = condition(deployment, "ReplicaFailure") if deployment else None
     if failure is None or failure["status"] != "True":
         return None
-    seconds = int(now.timestamp()) // NUDGE_SECONDS * NUDGE_SECONDS
+    seconds = int(now.timestamp()) // RETRY_SECONDS * RETRY_SECONDS
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
-from analytics_operator.controller.crd_poller import Served
-from analytics_operator.controller.worker_poller import Workers
+from analytics_operator.controller.crd_poller import CRDPoller
+from analytics_operator.controller.worker_poller import WorkerPoller
 from analytics_operator.errors import NotFound
 from analytics_operator.kube import labels, names
 from analytics_operator.kube.objects import (
@@ -43,8 +43,8 @@ class Observer:
     """Raises ChildConflict or Conflict where a Job or the generated Secret belongs to somebody else."""
 
     client: Reader
-    served: Served
-    workers: Workers
+    crd_poller: CRDPoller
+    worker_poller: WorkerPoller
 
     async def resource(self, key: Key) -> Manifest | None:
         """The resource as it is stored; None where it is gone."""
@@ -72,8 +72,8 @@ class Observer:
             jobs=tuple(job for job in jobs if controlled_by(uid, job)),
             pods=tuple(pods),
             config_maps=tuple(each for each in config_maps if controlled_by(uid, each)),
-            worker=self.workers.last_report(key),
-            missing_fields=self.served.missing_fields,
+            worker=self.worker_poller.last_report(key),
+            missing_fields=self.crd_poller.missing_fields,
         )
         if not any(unread_settings(seen)):
             return seen

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi, Metadata
 from analytics_operator.controller.observer import Observer
-from analytics_operator.controller.secret_poller import Rotation
-from analytics_operator.controller.worker_poller import Workers
+from analytics_operator.controller.secret_poller import SecretPoller
+from analytics_operator.controller.worker_poller import WorkerPoller
 from analytics_operator.errors import ApiError, ChildConflict, Refused
 from analytics_operator.kube import labels
-from analytics_operator.kube.client import Cluster
+from analytics_operator.kube.client import KubeClient
 from analytics_operator.kube.objects import (
     ANALYTICS_API,
     DEPLOYMENT,
@@ -28,7 +28,7 @@ from analytics_operator.kube.objects import (
     Ref,
     Want,
 )
-from analytics_operator.kube.ownership import Ownership, Wrote
+from analytics_operator.kube.ownership import OnWrite, Ownership
 from analytics_operator.plan import Plan, plan
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.worker import addresses
@@ -40,24 +40,24 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Reconciler:
-    """Time and randomness are given, so that nothing here has to be patched."""
+    """Time and randomness are given, so that no test has to patch them."""
 
-    cluster: Cluster
+    client: KubeClient
     observer: Observer
     ownership: Ownership
-    rotation: Rotation
-    workers: Workers
-    wrote: Wrote
+    secret_poller: SecretPoller
+    worker_poller: WorkerPoller
+    on_write: OnWrite
     clock: Callable[[], datetime]
     random_text: Callable[[], str]
 
     async def reconcile(self, key: Key) -> timedelta | None:
-        """How long to wait for the next look; None when the resource is gone."""
+        """After what time to reconcile again; None when the resource is gone."""
         body = await self.observer.resource(key)
         if body is None or "deletionTimestamp" in body["metadata"]:
             self.ownership.forget(key)  # its children go by their owner references
-            self.rotation.forget(key)
-            self.workers.forget(key)
+            self.secret_poller.forget(key)
+            self.worker_poller.forget(key)
             return None
         try:
             return await self._reconcile(key, AnalyticsApi.model_validate(body), body)
@@ -66,9 +66,9 @@ class Reconciler:
                 f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)
             )
             message = f"this version of the operator cannot read the resource: {'; '.join(problems)}"
-            return await self._stop(body, Reason.INVALID_SPEC, message, wait=derive.RESYNC)
+            return await self._stop(body, Reason.INVALID_SPEC, message, requeue_after=derive.RESYNC)
         except (Refused, ChildConflict) as error:
-            return await self._stop(body, error.reason, str(error), wait=derive.WHILE_SECRETS_ARE_MISSING)
+            return await self._stop(body, error.reason, str(error), requeue_after=derive.WHILE_SECRETS_ARE_MISSING)
 
     async def _reconcile(self, key: Key, resource: AnalyticsApi, body: Manifest) -> timedelta:
         now = self.clock()
@@ -90,16 +90,16 @@ class Reconciler:
 
     async def _generate(self, observed: Observed, secret: Create) -> dict[str, str]:
         """The version of the new Secret by its name; raises Conflict where one has come meanwhile."""
-        made = await self.cluster.create(secret.ref.kind, secret.manifest)
+        made = await self.client.create(secret.ref.kind, secret.manifest)
         again = bool(observed.previous_status.get("conditions"))
         await self._post(events.secret_generated(secret.ref.name, again=again), observed.resource.metadata)
         return {secret.ref.name: made["metadata"]["resourceVersion"]}
 
     def _tell_pollers(self, key: Key, observed: Observed, generated: Mapping[str, str]) -> None:
-        """What they compare with from now on, and whom they ask."""
-        self.rotation.saw(key, {**observed.secret_versions, **generated})
-        told = bool(observed.previous_status.get("policies"))
-        self.workers.saw(key, addresses(observed.pods_of(labels.Component.WORKER)), told=told)
+        """From now on they compare with this observation, and ask its workers."""
+        self.secret_poller.track(key, {**observed.secret_versions, **generated})
+        reported = bool(observed.previous_status.get("policies"))
+        self.worker_poller.track(key, addresses(observed.pods_of(labels.Component.WORKER)), reported=reported)
 
     async def _apply(self, key: Key, observed: Observed, planned: Plan) -> Applied:
         """Carries out the plan. A child that is refused does not keep the others waiting."""
@@ -126,30 +126,30 @@ class Reconciler:
         )
 
     async def _write_status(self, body: Manifest, derived: Manifest) -> None:
-        """Writes only what moved, and tells people of it."""
+        """Writes only a status that moved, with the Events of its transitions."""
         previous = body.get("status", {})
         if derived == previous:
             return
         metadata = Metadata.model_validate(body["metadata"])
         target = {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid}
         manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": target, "status": derived}
-        written = await self.cluster.apply(ANALYTICS_API, manifest, force=True, subresource="status")
-        self.wrote(KIND, written)
+        written = await self.client.apply(ANALYTICS_API, manifest, force=True, subresource="status")
+        self.on_write(KIND, written)
         if written["metadata"]["generation"] == metadata.generation:  # else the spec moved meanwhile
             self.ownership.remember(Key(metadata.namespace, metadata.name), Ref(ANALYTICS_API, metadata.name), written)
         for event in events.between(previous, derived):
             await self._post(event, metadata)
 
-    async def _stop(self, body: Manifest, reason: str, message: str, *, wait: timedelta) -> timedelta:
+    async def _stop(self, body: Manifest, reason: str, message: str, *, requeue_after: timedelta) -> timedelta:
         previous, generation = body.get("status", {}), body["metadata"]["generation"]
         derived = derive.stopped(previous, generation=generation, reason=reason, message=message, now=self.clock())
         await self._write_status(body, derived)
-        return wait
+        return requeue_after
 
     async def _post(self, event: events.Event, about: Metadata) -> None:
         """Best effort: an Event that is lost changes nothing."""
         name = f"{about.name}.{self.random_text()[:16].lower()}"
         try:
-            await self.cluster.create(EVENT, events.manifest(event, about, name=name, now=self.clock()))
+            await self.client.create(EVENT, events.manifest(event, about, name=name, now=self.clock()))
         except ApiError as error:
             log.warning("event not posted", resource=f"{about.namespace}/{about.name}", error=str(error))

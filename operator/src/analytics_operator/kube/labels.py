@@ -23,7 +23,7 @@ SEQUENCE = f"{GROUP}/sequence"
 
 RELEASED_TEMPLATE = f"{GROUP}/released-template"
 SECRETS_HASH = f"{GROUP}/secrets-hash"
-NUDGED = f"{GROUP}/nudged"
+RETRIED_AT = f"{GROUP}/nudged"
 """When a Deployment whose pods are refused was touched last."""
 
 

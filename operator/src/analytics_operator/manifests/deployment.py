@@ -19,8 +19,8 @@ def deployment(scope: Scope) -> Decision:
     if released is None:
         return Hold(ref)  # the first pods start on a migrated database
     annotations = {labels.RELEASED_TEMPLATE: released.text, labels.MIGRATION_HASH: released.digest}
-    if scope.nudge:  # its ReplicaSet gets the annotation too, and tries at once instead of minutes later
-        annotations[labels.NUDGED] = scope.nudge
+    if scope.retried_at:  # its ReplicaSet gets the annotation too, and tries at once instead of minutes later
+        annotations[labels.RETRIED_AT] = scope.retried_at
     manifest: Manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -23,8 +23,8 @@ class Scope:
     """What the Deployment is applied with; None while an autoscaler owns the field."""
     replicas_read_at: str | None = None
     """resourceVersion of the Deployment where `replicas` is only what it has: an autoscaler may be changing it."""
-    nudge: str | None = None
-    """When the Deployment is touched, while its pods are refused."""
+    retried_at: str | None = None
+    """Value of the retry annotation while the Deployment's pods are refused."""
 
     @property
     def name(self) -> str:

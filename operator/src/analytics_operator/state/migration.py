@@ -20,11 +20,11 @@ from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import Credentials
 
 BACKOFF = timedelta(seconds=5)
-LONGEST_BACKOFF = timedelta(seconds=30)
-PATIENCE = timedelta(seconds=20)
+MAX_BACKOFF = timedelta(seconds=30)
+POD_TIMEOUT = timedelta(seconds=20)
 """How long a Job may be without a pod before it is said, and the Job is replaced."""
 
-PASSING = frozenset(
+TRANSIENT = frozenset(
     {
         "DatabaseUnreachable",
         "AuthenticationFailed",
@@ -126,7 +126,7 @@ def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Resu
     name = live["metadata"]["name"]
     mine = pods.of_job(observed.pods, live)
     begun = mine or live.get("status", {}).get("active")
-    refused = not begun and _age_of(live, now=now) >= PATIENCE
+    refused = not begun and _age_of(live, now=now) >= POD_TIMEOUT
     problem = pods.problem(mine) if mine else _no_pod(live) if refused else _refused_before(observed)
     wanted = _digest(live) == digest
     stuck = problem is not None and pods.never_started(mine)
@@ -171,9 +171,9 @@ def _next(observed: Observed, failure: Manifest | None, result: Result | None, *
     name = failure["metadata"]["name"]
     ended = replace(start, state=State.EXHAUSTED, attempt=attempt_of(failure), failures=failures, job=name)
     exhausted = failures >= observed.resource.spec.migrations.backoff_limit
-    if exhausted and result.reason not in PASSING:
+    if exhausted and result.reason not in TRANSIENT:
         return ended
-    retry_at = _ended(failure) + min(BACKOFF * 2 ** min(failures - 1, 10), LONGEST_BACKOFF)
+    retry_at = _ended(failure) + min(BACKOFF * 2 ** min(failures - 1, 10), MAX_BACKOFF)
     if now < retry_at:
         return replace(ended, state=State.EXHAUSTED if exhausted else State.BACKOFF, retry_at=retry_at)
     return replace(start, failures=failures)

@@ -1,6 +1,6 @@
 """Who says how many replicas there are. Pure."""
 
-from analytics_operator.api.v1alpha1 import LEAST_POOL, RESERVED, AnalyticsApi
+from analytics_operator.api.v1alpha1 import MIN_POOL_SIZE, RESERVED_CONNECTIONS, AnalyticsApi
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import Manifest
 
@@ -31,8 +31,8 @@ def pool_size(resource: AnalyticsApi) -> int:
     if spec.database.connection_budget is None:
         return spec.database.pool_size
     most = spec.autoscaling.max_replicas if spec.autoscaling else spec.replicas
-    share = (spec.database.connection_budget - spec.worker.replicas - RESERVED) // (most + 1)
-    return min(max(share, LEAST_POOL), spec.database.pool_size)
+    share = (spec.database.connection_budget - spec.worker.replicas - RESERVED_CONNECTIONS) // (most + 1)
+    return min(max(share, MIN_POOL_SIZE), spec.database.pool_size)
 
 
 def _owned_elsewhere(deployment: Manifest) -> bool:
