@@ -45,7 +45,9 @@ def main() -> int:
     )
     parser.add_argument("--edits", type=int, default=200, help="single edits (default 200)")
     parser.add_argument("--edits-per-second", type=float, default=4, help="default 4")
-    parser.add_argument("--rounds", type=int, default=3, help="restarts, and looks at everything: medians (default 3)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="restarts, and reconciles of everything: medians (default 3)"
+    )
     parser.add_argument("--idle-seconds", type=int, default=60, help="default 60")
     parser.add_argument("--output", choices=("table", "json"), default="table")
     options = parser.parse_args()
@@ -98,7 +100,7 @@ async def measure(api: KubeApi, folder: Path, size: int, options: argparse.Names
         began = time.monotonic()
         with operator(api, folder) as watched:
             ready = await all_ready(live, begin("cold start", size)) - began
-            cold = await watched.settled(looks=size)
+            cold = await watched.settled(reconciles=size)
             megabytes = {"cold": watched.megabytes()}
             latencies = await edits(live, options, begin("edits", options.edits))
             edited = await watched.settled() - cold
@@ -108,14 +110,14 @@ async def measure(api: KubeApi, folder: Path, size: int, options: argparse.Names
         for done in range(options.rounds):
             with operator(api, folder) as watched:
                 await watched.leads()
-                restarts.append(await watched.settled(looks=size))
+                restarts.append(await watched.settled(reconciles=size))
             step(done + 1)
         restart_writes = len(versions.items() ^ (await live.versions()).items())
         with operator(api, folder) as watched:
             await watched.leads()
-            await watched.settled(looks=size)
+            await watched.settled(reconciles=size)
             megabytes["restarted"] = watched.megabytes(peak=True)
-            looks, idle, idle_writes = await rest(live, watched, options, begin("idle", options.idle_seconds))
+            reconciles, idle, idle_writes = await rest(live, watched, options, begin("idle", options.idle_seconds))
     percents = statistics.quantiles(latencies, n=100, method="inclusive")
     return Figures(
         resources=size,
@@ -127,7 +129,7 @@ async def measure(api: KubeApi, folder: Path, size: int, options: argparse.Names
         edits=len(latencies),
         restart=middle(restarts),
         restart_writes=restart_writes,
-        look=middle(looks),
+        reconcile=middle(reconciles),
         idle=idle,
         idle_writes=idle_writes,
         megabytes=megabytes,
@@ -165,16 +167,16 @@ async def edits(live: BenchCluster, options: argparse.Namespace, step: Step) -> 
 async def rest(
     live: BenchCluster, watched: Watched, options: argparse.Namespace, step: Step
 ) -> tuple[list[Sample], Sample, int]:
-    """Looks at every resource between two idle halves: each of them, the idle time, and how many objects moved."""
+    """Reconciles every resource between two idle halves: each of them, the idle time, and how many objects moved."""
     versions = await live.versions()
     first = await idle(watched, options.idle_seconds // 2, step)
-    looks = []
+    reconciles = []
     for number in range(options.rounds):
         before = await watched.sample()
         versions |= await live.touch(str(number))
-        looks.append(await watched.settled(looks=before.looks + len(live.keys)) - before)
+        reconciles.append(await watched.settled(reconciles=before.reconciles + len(live.keys)) - before)
     second = await idle(watched, options.idle_seconds - options.idle_seconds // 2, step, done=options.idle_seconds // 2)
-    return looks, first + second, len(versions.items() ^ (await live.versions()).items())
+    return reconciles, first + second, len(versions.items() ^ (await live.versions()).items())
 
 
 async def idle(watched: Watched, seconds: int, step: Step, *, done: int = 0) -> Sample:

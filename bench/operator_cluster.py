@@ -60,7 +60,7 @@ class BenchCluster:
         return await released - answered
 
     async def touch(self, mark: str) -> dict[str, str]:
-        """Makes the operator look at every resource: an annotation that it does not care for. Gives their versions."""
+        """Makes the operator reconcile every resource, by an annotation that it ignores; their new versions."""
         patch = {"metadata": {"annotations": {"bench/mark": mark}}}
         versions: dict[str, str] = {}
         for start in range(0, len(self.keys), CONNECTIONS):

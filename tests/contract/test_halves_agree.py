@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from analytics_operator.api import fields
+from analytics_operator.state import jobs as migrate_jobs
 from analytics_operator.state import migration
 from analytics_operator.state.worker import WorkerReport
 from analytics_service import settings
@@ -174,7 +175,7 @@ def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
 def test_the_operator_reads_the_result_that_the_service_writes(result: Result) -> None:
     text = as_json(result)
     assert len(text.encode()) <= 3584
-    read = migration.Result.model_validate_json(text)
+    read = migrate_jobs.Result.model_validate_json(text)
     assert (read.outcome, read.reason) == ("succeeded" if result.succeeded else "failed", result.reason)
     assert (read.version, read.target, read.edition) == (result.version, result.target, result.edition)
     assert result.message.startswith(read.message)

@@ -22,7 +22,7 @@ What the operator calls in a namespace that it watches; every rule says why. An 
 object is new. The informer lists and watches; a child is read once before its first apply, and before its deletion.
 */}}
 {{- define "operator.rules" -}}
-# The informer of the resources, and the read before every look. Never a write: the spec is the user's.
+# The informer of the resources, and the read before every reconcile. Never a write: the spec is the user's.
 - apiGroups: [analytics.llm-observatory.io]
   resources: [analyticsapis]
   verbs: [get, list, watch]

@@ -1,4 +1,4 @@
-"""From what was seen to what shall be: the gate, every child, and what is not needed any more. Pure.
+"""The plan: from an observation to the gate, every child, and the objects that are not needed any more. Pure.
 
 Time and randomness are arguments, so that a plan holds whole manifests: also that of the generated Secret, on whose
 value the digests of the pods depend before the Secret is there.
@@ -18,7 +18,8 @@ from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import Credentials, data_of, examine, must_generate
 
 RETRY_SECONDS = 20
-"""How often a Deployment whose pods are refused gets the retry annotation: its ReplicaSet doubles its own backoff."""
+"""Interval at which a Deployment whose pods are refused gets a new retry annotation: left alone, its ReplicaSet doubles
+its backoff after each refusal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +44,18 @@ def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
     credentials = examine(observed.resource, {**observed.secrets, **made})
     gate = migration.decide(observed, credentials, now=now)
     to_apply = replicas.to_apply(observed.resource, observed.deployment)
-    kept = observed.deployment if observed.resource.spec.autoscaling and to_apply is not None else None
+    retained = observed.deployment if observed.resource.spec.autoscaling and to_apply is not None else None
     scope = Scope(
         resource=observed.resource,
         credentials=credentials,
         gate=gate,
         released=observed.released,
         replicas=to_apply,
-        replicas_read_at=kept["metadata"]["resourceVersion"] if kept else None,
+        replicas_read_at=retained["metadata"]["resourceVersion"] if retained else None,
         retried_at=_retried_at(observed.deployment, now=now),
     )
-    wanted = build(scope)
-    decisions = (*wanted, *_outdated_config_maps(observed, wanted), *_outdated_jobs(observed, gate))
+    desired = build(scope)
+    decisions = (*desired, *_outdated_config_maps(observed, desired), *_outdated_jobs(observed, gate))
     return Plan(credentials=credentials, gate=gate, generated=generated, decisions=decisions)
 
 
@@ -65,7 +66,7 @@ def _generated(observed: Observed, random_text: str) -> Create | None:
 
 
 def _retried_at(deployment: Manifest | None, *, now: datetime) -> str | None:
-    """The same for RETRY_SECONDS; None where no pod is refused."""
+    """Value of the retry annotation, the same for RETRY_SECONDS; None where no pod is refused."""
     failure = condition(deployment, "ReplicaFailure") if deployment else None
     if failure is None or failure["status"] != "True":
         return None
@@ -73,12 +74,14 @@ def _retried_at(deployment: Manifest | None, *, now: datetime) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _outdated_config_maps(observed: Observed, wanted: tuple[Decision, ...]) -> Iterator[Absent]:
-    """Those that neither the wanted pods nor any ReplicaSet's pods read: a rollback finds its settings."""
-    deployments = [each.manifest for each in wanted if isinstance(each, Want) and each.manifest["kind"] == "Deployment"]
+def _outdated_config_maps(observed: Observed, desired: tuple[Decision, ...]) -> Iterator[Absent]:
+    """Those that neither the desired pods nor any ReplicaSet's pods read: a rollback finds its settings."""
+    deployments = [
+        each.manifest for each in desired if isinstance(each, Want) and each.manifest["kind"] == "Deployment"
+    ]
     read = {name for owner in (*deployments, *observed.replica_sets) for name in _settings_of(owner)}
-    kept = read | {each.ref.name for each in wanted}
-    return (Absent(Ref(CONFIG_MAP, name)) for name in unread_settings(observed) if name not in kept)
+    retained = read | {each.ref.name for each in desired}
+    return (Absent(Ref(CONFIG_MAP, name)) for name in unread_settings(observed) if name not in retained)
 
 
 def unread_settings(observed: Observed) -> Iterator[str]:

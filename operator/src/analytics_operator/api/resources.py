@@ -1,4 +1,4 @@
-"""What one replica gets of a node."""
+"""Requests and limits of one replica."""
 
 from pydantic import ConfigDict, Field
 

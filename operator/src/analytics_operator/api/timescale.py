@@ -1,4 +1,4 @@
-"""How long the store keeps what, and how often it adds up."""
+"""Retention, compression, chunks and refreshes of the store."""
 
 from typing import Annotated, Any
 

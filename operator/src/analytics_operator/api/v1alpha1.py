@@ -73,7 +73,7 @@ class Image(Model):
 
     @property
     def reference(self) -> str:
-        """What the kubelet pulls; the digest decides where both are given."""
+        """The reference that the kubelet pulls; the digest decides where both are given."""
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return f"{self.repository}{tag}{digest}"
@@ -254,7 +254,7 @@ class Spec(Model):
 
 
 class Metadata(Model):
-    """What the operator reads of metadata; the API server knows its schema."""
+    """The fields of metadata that the operator reads; the API server knows its schema."""
 
     name: str
     namespace: str

@@ -26,7 +26,7 @@ from analytics_operator.kube.objects import (
 )
 from analytics_operator.kube.ownership import check_ours
 from analytics_operator.plan import unread_settings
-from analytics_operator.state.migration import finished
+from analytics_operator.state.jobs import finished
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import data_of, uses
 

@@ -1,4 +1,4 @@
-"""One pass over one resource: observe, plan, apply, derive the status. Why it was called does not matter."""
+"""Reconciles one resource: observe, plan, create, apply, derive the status. Why it was called does not matter."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Reconciler:
         observed = await self.observer.observe(key, resource, body.get("status", {}))
         planned = plan(observed, now=now, random_text=self.random_text())
         generated = await self._generate(observed, planned.generated) if planned.generated else {}
-        self._tell_pollers(key, observed, generated)
+        self._update_pollers(key, observed, generated)
         applied = await self._apply(key, observed, planned)
         facts = Facts(
             observed=observed,
@@ -95,7 +95,7 @@ class Reconciler:
         await self._post(events.secret_generated(secret.ref.name, again=again), observed.resource.metadata)
         return {secret.ref.name: made["metadata"]["resourceVersion"]}
 
-    def _tell_pollers(self, key: Key, observed: Observed, generated: Mapping[str, str]) -> None:
+    def _update_pollers(self, key: Key, observed: Observed, generated: Mapping[str, str]) -> None:
         """From now on they compare with this observation, and ask its workers."""
         self.secret_poller.track(key, {**observed.secret_versions, **generated})
         reported = bool(observed.previous_status.get("policies"))

@@ -24,7 +24,7 @@ MAX_CONCURRENT_POLLS = 64
 MAX_WORKERS = 8
 """Of one resource that are asked: it has five at most, and some that are being replaced."""
 LEADER_TIMEOUT_SECONDS = 60.0
-"""How long the last report holds without a leader: a worker that is replaced, or takes over, is no change."""
+"""Time that the last report holds without a leader: a worker that is replaced, or takes over, is no change."""
 
 
 class WorkerPoller:

@@ -24,7 +24,7 @@ MAX_BACKOFF_SECONDS = 30.0
 MAX_CONFLICT_BACKOFF_SECONDS = 5.0
 """Shorter: no event tells when others finish what they are about, as garbage collection."""
 MAX_RETRY_AFTER_SECONDS = 60.0
-"""However long the API server asks for: the cause of its answer may be cured long before."""
+"""Bounds what the API server asks for: the cause of its answer may be cured long before."""
 JITTER = 0.1
 """Share of every planned wait: a thousand resources must not come back in the same second."""
 
@@ -40,7 +40,7 @@ class _Entry:
     generation: int | None = None
     failures: int = 0
     since: float | None = None
-    """When the key became due; None while it is not."""
+    """Time at which the key became due; None while it is not."""
     running: bool = False
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
@@ -71,7 +71,7 @@ class WorkQueue:
         if generation is not None and generation != entry.generation:
             entry.generation, entry.failures = generation, 0
         elif entry.failures and not first:
-            return  # the timer of its backoff is running
+            return  # the timer of its backoff runs: events must not turn it into a busy loop
         self._make_due(key, entry, first=first)
         await self._notify()
 
@@ -90,6 +90,8 @@ class WorkQueue:
 
     async def _run_once(self, key: Key) -> None:
         entry = self._entries[key]
+        # Cleared before the run, so that an add during it is seen at its end: the run may have read the state before
+        # whatever the add tells of.
         entry.running, entry.since = True, None
         start = time.monotonic()
         try:
@@ -107,7 +109,7 @@ class WorkQueue:
         if entry.since is not None:  # it was added while it ran: that is the reason to run it once more
             self._due.append(key)
             await self._notify()
-        elif requeue_after is None:
+        elif requeue_after is None:  # the resource is gone
             del self._entries[key]
         else:
             self._later(key, entry, requeue_after.total_seconds() * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
@@ -117,7 +119,7 @@ class WorkQueue:
             entry.timer.cancel()
             entry.timer = None
         if entry.since is not None:
-            return
+            return  # it is in the queue, or will be when its run ends
         entry.since = time.monotonic()
         if entry.running:
             return  # run once more when this run ends

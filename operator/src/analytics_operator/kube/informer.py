@@ -34,7 +34,7 @@ class InformerMiddleware:
     """Paces kopf's lists and watches, and restarts those that the API server cannot continue.
 
     The same request is sent once a second at most: kopf opens a watch again at once, also one that was ended at once.
-    410 would end kopf: a list begins anew, and a watch begins with what there is now.
+    410 would end kopf: a list begins again, and a watch begins with what there is now.
     """
 
     def __init__(self, on_response: OnResponse, on_relist: OnRelist) -> None:

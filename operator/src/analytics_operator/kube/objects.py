@@ -53,7 +53,7 @@ WATCHED = (SERVICE_ACCOUNT, CONFIG_MAP, JOB, DEPLOYMENT, SERVICE, POD_DISRUPTION
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """Which AnalyticsApi."""
+    """Namespace and name of an AnalyticsApi."""
 
     namespace: str
     name: str

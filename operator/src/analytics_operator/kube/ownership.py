@@ -26,7 +26,7 @@ from analytics_operator.kube.objects import (
 )
 
 ABSENT_SECONDS = 600.0
-"""How long an object that was not there is taken to be absent without an event of it: no longer than a resync."""
+"""Time that an absent object is taken to stay absent while no event tells of it: no longer than a resync."""
 
 WRITTEN_BY_OTHERS = frozenset({DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER})
 """The answer to an apply that changed nothing may be the first sight of what a controller wrote."""
@@ -64,7 +64,7 @@ class Ownership:
         self._known: dict[Key, dict[Ref, tuple[str, str]]] = {}
         """UID and resourceVersion."""
         self._absent: dict[Key, dict[Ref, float]] = {}
-        """Until when."""
+        """Until when nothing is asked for, by the monotonic clock."""
 
     def needs_reconcile(self, key: Key, ref: Ref, manifest: Manifest) -> bool:
         """Event predicate: False where the object is as the answer to our last write said.

@@ -34,13 +34,13 @@ def deployment(scope: Scope) -> Decision:
             "template": released.template,
         },
     }
-    if scope.replicas_read_at:  # the apply fails, and is planned anew, when the autoscaler was faster
+    if scope.replicas_read_at:  # the apply fails, and is planned again, when the autoscaler was faster
         manifest["metadata"]["resourceVersion"] = scope.replicas_read_at
     return Want(ref, manifest)
 
 
 def to_release(scope: Scope) -> Released | None:
-    """What the pods shall be made from now; None before the first release."""
+    """The pod template to release now, with the digest of its migration; None before the first release."""
     if scope.gate.open:
         return Released(template=pod_template(scope), digest=scope.gate.digest)
     return scope.released
@@ -85,7 +85,7 @@ def _container(scope: Scope) -> Manifest:
         "resources": spec.resources.model_dump(mode="json", by_alias=True),
         "startupProbe": _probe(
             "startup", period=2, timeout=3, failures=150
-        ),  # the guide's five minutes, looked at sooner
+        ),  # the guide's five minutes, probed more often
         "livenessProbe": _probe("live", period=10, timeout=5, failures=3),
         "readinessProbe": _probe("ready", period=5, timeout=3, failures=3),
         "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},  # endpoints forget the pod before it stops listening

@@ -1,4 +1,4 @@
-"""What was seen of a resource and its children: the only input of plans and statuses beside the time."""
+"""An observation of a resource and its children: with time and randomness the only input of plans and statuses."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from analytics_operator.state.worker import NOT_POLLED, LastReport
 
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """What pods are made from until the gate opens: a template, and the digest of the migration that it waited for."""
+    """The released pod template, and the digest of the migration that it waited for; in use until the gate opens."""
 
     template: Manifest
     digest: str

@@ -1,4 +1,4 @@
-"""Which Secrets a resource needs, what is wrong with them, and digests of their values."""
+"""The Secrets that a resource needs: their uses, problems, and digests of their values. Pure."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ JWT_LENGTH = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """One key of one Secret, and what for."""
+    """One key of one Secret, and its purpose."""
 
     purpose: str
     ref: SecretKeyRef
@@ -32,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """What is wrong, or the digests: never both."""
+    """Problems, or digests: never both."""
 
     problems: tuple[Problem, ...] = ()
     pods_digest: str | None = None

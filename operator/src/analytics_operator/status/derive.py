@@ -52,7 +52,7 @@ def stopped(
 
 
 def requeue_after(facts: Facts, status: Mapping[str, Any], *, now: datetime) -> timedelta:
-    """How long the resource may be left alone, if no event comes."""
+    """Time until the next reconcile, if no event comes."""
     if facts.credentials.problems:
         return WHILE_SECRETS_ARE_MISSING
     if facts.gate.retry_at:

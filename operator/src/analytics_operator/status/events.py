@@ -26,7 +26,7 @@ class Event:
 
 @dataclass(frozen=True)
 class EventRow:
-    """Which transition of a condition is an Event, and how it reads."""
+    """A transition of a condition that is an Event, and its text."""
 
     condition: Type
     status: bool

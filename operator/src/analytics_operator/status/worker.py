@@ -70,7 +70,7 @@ def _before_the_first_report(observed: Observed, kind: Type) -> Verdict | None:
 
 
 def _unavailable(observed: Observed) -> Verdict:
-    """Where no worker answers, what keeps its pods from running is nearer to the cause than its silence."""
+    """The problem of its pods where no worker answers: it is nearer to the cause than the silence."""
     if observed.worker.report is not None:
         return Verdict(False, Reason.WORKER_UNAVAILABLE, "the worker has begun, and has not looked yet")
     problem = pods.problem(observed.pods_of(labels.Component.WORKER))
@@ -78,7 +78,7 @@ def _unavailable(observed: Observed) -> Verdict:
 
 
 def _outdated(observed: Observed) -> Reason | None:
-    """Why the reporting worker has other policies than the spec; None where it has the same."""
+    """The reason where the reporting worker has other policies than the spec; None where it has the same."""
     if observed.worker.settings == tuple(sorted(policies.environment(observed.resource).items())):
         return None
     return Reason.SUSPENDED if observed.resource.spec.suspend else Reason.ROLLING_OUT

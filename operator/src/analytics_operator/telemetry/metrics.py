@@ -20,7 +20,7 @@ class Metrics:
             collector(registry=self.registry)
         self._reconcile = Histogram(
             "analytics_operator_reconcile_seconds",
-            "Time of one pass over one resource, by outcome",
+            "Time of one reconcile of one resource, by outcome",
             ["outcome"],
             buckets=BUCKETS,
             registry=self.registry,
@@ -83,7 +83,9 @@ class Metrics:
 
     def export_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
         """Reads both when they are scraped."""
-        Gauge("analytics_operator_queue_depth", "Resources that wait", registry=self.registry).set_function(depth)
+        Gauge(
+            "analytics_operator_queue_depth", "Resources that wait for a reconcile", registry=self.registry
+        ).set_function(depth)
         Gauge(
             "analytics_operator_queue_oldest_seconds", "How long the first of them has waited", registry=self.registry
         ).set_function(oldest)
