@@ -1,7 +1,7 @@
 """What the operator costs: CPU, calls, memory and latency at several numbers of resources, on a real API server.
 
 `python -m bench.operator` starts etcd, kube-apiserver and the operator for each number, with the rights of the chart.
-There are no nodes: `operator_world` plays the missing controllers. Prints the tables of docs/performance.md.
+There are no nodes: `operator_cluster` plays the missing controllers. Prints the tables of docs/performance.md.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.operator_cluster import BenchCluster, Key, bench_cluster
 from bench.operator_figures import Figures, tables
 from bench.operator_process import Sample, Watched, operator
-from bench.operator_world import Key, World, world
 from tests.operator.conftest import OPERATOR
 from tests.support.kube import TOP, KubeApi, api_server, eventually, helm
 
@@ -45,7 +45,9 @@ def main() -> int:
     )
     parser.add_argument("--edits", type=int, default=200, help="single edits (default 200)")
     parser.add_argument("--edits-per-second", type=float, default=4, help="default 4")
-    parser.add_argument("--rounds", type=int, default=3, help="restarts, and looks at everything: medians (default 3)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="restarts, and reconciles of everything: medians (default 3)"
+    )
     parser.add_argument("--idle-seconds", type=int, default=60, help="default 60")
     parser.add_argument("--output", choices=("table", "json"), default="table")
     options = parser.parse_args()
@@ -91,14 +93,14 @@ async def measure(api: KubeApi, folder: Path, size: int, options: argparse.Names
     def begin(name: str, steps: int) -> Step:
         return stage(f"{size:,} resources: {name}", steps)
 
-    async with world(api) as live:
+    async with bench_cluster(api) as live:
         with operator(api, folder) as watched:
             start = await watched.started()
         await live.declare(size, begin("declare", size))
         began = time.monotonic()
         with operator(api, folder) as watched:
             ready = await all_ready(live, begin("cold start", size)) - began
-            cold = await watched.settled(looks=size)
+            cold = await watched.settled(reconciles=size)
             megabytes = {"cold": watched.megabytes()}
             latencies = await edits(live, options, begin("edits", options.edits))
             edited = await watched.settled() - cold
@@ -108,14 +110,14 @@ async def measure(api: KubeApi, folder: Path, size: int, options: argparse.Names
         for done in range(options.rounds):
             with operator(api, folder) as watched:
                 await watched.leads()
-                restarts.append(await watched.settled(looks=size))
+                restarts.append(await watched.settled(reconciles=size))
             step(done + 1)
         restart_writes = len(versions.items() ^ (await live.versions()).items())
         with operator(api, folder) as watched:
             await watched.leads()
-            await watched.settled(looks=size)
+            await watched.settled(reconciles=size)
             megabytes["restarted"] = watched.megabytes(peak=True)
-            looks, idle, idle_writes = await rest(live, watched, options, begin("idle", options.idle_seconds))
+            reconciles, idle, idle_writes = await rest(live, watched, options, begin("idle", options.idle_seconds))
     percents = statistics.quantiles(latencies, n=100, method="inclusive")
     return Figures(
         resources=size,
@@ -127,14 +129,14 @@ async def measure(api: KubeApi, folder: Path, size: int, options: argparse.Names
         edits=len(latencies),
         restart=middle(restarts),
         restart_writes=restart_writes,
-        look=middle(looks),
+        reconcile=middle(reconciles),
         idle=idle,
         idle_writes=idle_writes,
         megabytes=megabytes,
     )
 
 
-async def all_ready(live: World, step: Step) -> float:
+async def all_ready(live: BenchCluster, step: Step) -> float:
     """When the last one was seen to be Ready."""
     while len(live.ready) < len(live.keys):
         step(len(live.ready))
@@ -143,7 +145,7 @@ async def all_ready(live: World, step: Step) -> float:
     return max(live.ready.values())
 
 
-async def edits(live: World, options: argparse.Namespace, step: Step) -> list[float]:
+async def edits(live: BenchCluster, options: argparse.Namespace, step: Step) -> list[float]:
     """Seconds from edit to applied, at a steady rate; a resource is edited again only after its last one was seen."""
     order = random.Random(1).sample(live.keys, len(live.keys))
     locks: dict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -163,18 +165,18 @@ async def edits(live: World, options: argparse.Namespace, step: Step) -> list[fl
 
 
 async def rest(
-    live: World, watched: Watched, options: argparse.Namespace, step: Step
+    live: BenchCluster, watched: Watched, options: argparse.Namespace, step: Step
 ) -> tuple[list[Sample], Sample, int]:
-    """Looks at every resource between two idle halves: each of them, the idle time, and how many objects moved."""
+    """Reconciles every resource between two idle halves: each of them, the idle time, and how many objects moved."""
     versions = await live.versions()
     first = await idle(watched, options.idle_seconds // 2, step)
-    looks = []
+    reconciles = []
     for number in range(options.rounds):
         before = await watched.sample()
         versions |= await live.touch(str(number))
-        looks.append(await watched.settled(looks=before.looks + len(live.keys)) - before)
+        reconciles.append(await watched.settled(reconciles=before.reconciles + len(live.keys)) - before)
     second = await idle(watched, options.idle_seconds - options.idle_seconds // 2, step, done=options.idle_seconds // 2)
-    return looks, first + second, len(versions.items() ^ (await live.versions()).items())
+    return reconciles, first + second, len(versions.items() ^ (await live.versions()).items())
 
 
 async def idle(watched: Watched, seconds: int, step: Step, *, done: int = 0) -> Sample:

@@ -22,13 +22,13 @@ class Figures:
     edited: Sample
     edits: int
     restart: Sample
-    """A start with every resource Ready, until each was looked at and nothing happens any more."""
+    """A start with every resource Ready, until each was reconciled and nothing happens any more."""
     restart_writes: int
-    look: Sample
-    """One look at every resource."""
+    reconcile: Sample
+    """One reconcile of every resource."""
     idle: Sample
     idle_writes: int
-    """Objects whose resourceVersion moved, with the looks at every resource in between."""
+    """Objects whose resourceVersion moved, with the reconciles of every resource in between."""
     megabytes: dict[str, float]
 
     @property
@@ -55,16 +55,22 @@ ROWS: tuple[Row, ...] = (
     ("API server's and etcd's CPU an apply, ms", lambda f: f"{f.cold.server / f.cold.applied * 1e3:.2f}"),
     ("the operator's core in use, %", lambda f: f"{f.cold.cpu / f.cold.at * 100:.0f}"),
     ("API server and etcd, % of a core", lambda f: f"{f.cold.server / f.cold.at * 100:.0f}"),
-    ("looks a resource", lambda f: f"{f.cold.looks / f.resources:.1f}"),
+    ("reconciles a resource", lambda f: f"{f.cold.reconciles / f.resources:.1f}"),
     ("calls a resource", lambda f: _calls(f.cold, f.resources)),
     ("edit to applied p50 / p95 / p99, ms", lambda f: " / ".join(f"{s * 1e3:.0f}" for s in f.edit_seconds.values())),
-    ("CPU an edit, ms; looks", lambda f: f"{f.edited.cpu / f.edits * 1e3:.1f}; {f.edited.looks / f.edits:.1f}"),
+    (
+        "CPU an edit, ms; reconciles",
+        lambda f: f"{f.edited.cpu / f.edits * 1e3:.1f}; {f.edited.reconciles / f.edits:.1f}",
+    ),
     ("restart to caught up, s", lambda f: f"{f.restart.at:.1f}"),
     ("CPU of it a resource, ms", lambda f: f"{(f.restart.cpu - f.start.cpu) / f.resources * 1e3:.1f}"),
     ("objects that it changed", lambda f: f"{f.restart_writes}"),
-    ("one look: CPU, ms", lambda f: f"{f.look.cpu / f.look.looks * 1e3:.2f}"),
-    ("one look: API server's and etcd's CPU, ms", lambda f: f"{f.look.server / f.look.looks * 1e3:.2f}"),
-    ("one look: calls", lambda f: _calls(f.look, f.look.looks)),
+    ("one reconcile: CPU, ms", lambda f: f"{f.reconcile.cpu / f.reconcile.reconciles * 1e3:.2f}"),
+    (
+        "one reconcile: API server's and etcd's CPU, ms",
+        lambda f: f"{f.reconcile.server / f.reconcile.reconciles * 1e3:.2f}",
+    ),
+    ("one reconcile: calls", lambda f: _calls(f.reconcile, f.reconcile.reconciles)),
     ("idle: objects changed", lambda f: f"{f.idle_writes} in {f.idle.at:.0f} s"),
     ("idle: CPU, % of a core", lambda f: f"{f.idle.cpu / f.idle.at * 100:.1f}"),
     ("resident: cold, edited, restarted, MB", lambda f: " / ".join(f"{each:.0f}" for each in f.megabytes.values())),

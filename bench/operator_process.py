@@ -31,7 +31,7 @@ class Sample:
     """CPU seconds of the operator."""
     server: float
     """CPU seconds of kube-apiserver and etcd."""
-    looks: int = 0
+    reconciles: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     """By verb, kind and status; without those that keep the Lease."""
 
@@ -40,7 +40,7 @@ class Sample:
             at=self.at - earlier.at,
             cpu=self.cpu - earlier.cpu,
             server=self.server - earlier.server,
-            looks=self.looks - earlier.looks,
+            reconciles=self.reconciles - earlier.reconciles,
             calls=self.calls - earlier.calls,
         )
 
@@ -49,7 +49,7 @@ class Sample:
             at=self.at + other.at,
             cpu=self.cpu + other.cpu,
             server=self.server + other.server,
-            looks=self.looks + other.looks,
+            reconciles=self.reconciles + other.reconciles,
             calls=self.calls + other.calls,
         )
 
@@ -81,15 +81,15 @@ class Watched:
         self._began = began
 
     async def sample(self) -> Sample:
-        return (await self._look())[0]
+        return (await self._read())[0]
 
-    async def settled(self, *, looks: int = 0) -> Sample:
-        """The moment at which it had looked that often, and since which it has looked at nothing."""
-        last, waiting = await self._look()
+    async def settled(self, *, reconciles: int = 0) -> Sample:
+        """The moment at which it had reconciled that often, and since which it has reconciled nothing."""
+        last, waiting = await self._read()
         while True:
             await asyncio.sleep(SECONDS_BETWEEN_SAMPLES)
-            now, waiting = await self._look()
-            if waiting or now.looks < looks or now.looks != last.looks:
+            now, waiting = await self._read()
+            if waiting or now.reconciles < reconciles or now.reconciles != last.reconciles:
                 last = now
             elif now.at - last.at > QUIET_SECONDS:
                 return last
@@ -116,20 +116,20 @@ class Watched:
                 raise RuntimeError(f"the operator ended:\n{self._operator.log.read_text()[-3000:]}")
             await asyncio.sleep(0.02)
 
-    async def _look(self) -> tuple[Sample, float]:
+    async def _read(self) -> tuple[Sample, float]:
         """A sample, and how many resources wait."""
         text = await asyncio.to_thread(self._metrics)
-        looks, calls, waiting = 0, Counter[str](), 0.0
+        reconciles, calls, waiting = 0, Counter[str](), 0.0
         for each in (sample for family in text_string_to_metric_families(text) for sample in family.samples):
             name, labels = each.name.removeprefix(PREFIX), each.labels
             if name == "reconcile_seconds_count":
-                looks += int(each.value)
+                reconciles += int(each.value)
             elif name == "api_calls_total" and labels["kind"] != "Lease":
                 calls[f"{labels['verb']} {labels['kind']} {labels['code']}"] += int(each.value)
             elif name == "queue_depth":
                 waiting = each.value
         cpu = cpu_seconds(self._operator.process.pid)
-        now = Sample(at=time.monotonic(), cpu=cpu, server=_server_seconds(), looks=looks, calls=calls)
+        now = Sample(at=time.monotonic(), cpu=cpu, server=_server_seconds(), reconciles=reconciles, calls=calls)
         return now - self._began, waiting
 
     def _metrics(self) -> str:

@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from analytics_operator.api import fields
+from analytics_operator.state import jobs as migrate_jobs
 from analytics_operator.state import migration
-from analytics_operator.state.worker import Said
+from analytics_operator.state.worker import WorkerReport
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.failures import EXTERNAL_REASONS
@@ -160,7 +161,7 @@ async def test_every_probe_is_a_route_of_the_service_and_every_port_is_its_own()
 
 
 def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
-    assert {reason.value for reason in EXTERNAL_REASONS} <= migration.PASSING
+    assert {reason.value for reason in EXTERNAL_REASONS} <= migration.TRANSIENT
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
 def test_the_operator_reads_the_result_that_the_service_writes(result: MigrationResult) -> None:
     text = as_json(result)
     assert len(text.encode()) <= 3584
-    read = migration.Result.model_validate_json(text)
+    read = migrate_jobs.Result.model_validate_json(text)
     assert (read.outcome, read.reason) == ("succeeded" if result.succeeded else "failed", result.reason)
     assert (read.version, read.target, read.edition) == (result.version, result.target, result.edition)
     assert result.message.startswith(read.message)
@@ -201,11 +202,11 @@ def test_the_operator_reads_what_the_worker_says(*, leads: bool) -> None:
         report.leads(since=now)
         report.succeeded("refresh", at=now, seconds=0.1, details={"buckets": 0})
         report.succeeded("policies", at=now, seconds=0.1, details={"policies": policies})
-    said = Said.model_validate_json(decimals.dumps(report.as_dict()))
-    assert (said.role, said.problem) == ("leader" if leads else "standby", "not connected yet")
-    assert said.whole == leads
+    found = WorkerReport.model_validate_json(decimals.dumps(report.as_dict()))
+    assert (found.role, found.problem) == ("leader" if leads else "standby", "not connected yet")
+    assert found.complete == leads
     if leads:
-        assert said.policies is not None
-        assert said.policies.model_dump(mode="json") == policies
-        assert said.fresh is not None
-        assert (said.fresh.fresh, said.fresh.reason) == (True, "Fresh")
+        assert found.policies is not None
+        assert found.policies.model_dump(mode="json") == policies
+        assert found.fresh is not None
+        assert (found.fresh.fresh, found.fresh.reason) == (True, "Fresh")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.operator.play import Play
+from tests.operator.cluster_actor import ClusterActor
 from tests.support.environment import program_environment
 from tests.support.kube import TOP, KubeApi, Object, api_server, eventually, helm
 
@@ -51,15 +51,15 @@ def api(cluster: KubeApi) -> Iterator[KubeApi]:
 
 
 @pytest.fixture
-def play(api: KubeApi) -> Play:
+def actor(api: KubeApi) -> ClusterActor:
     """The namespace without an operator."""
-    return Play(api)
+    return ClusterActor(api)
 
 
 @pytest.fixture
-def world(api: KubeApi, operator: "Operator") -> Play:
+def world(api: KubeApi, operator: "Operator") -> ClusterActor:
     """The namespace, with an operator that watches it."""
-    return Play(api, operator.port)
+    return ClusterActor(api, operator.port)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import yaml
 from analytics_operator.__main__ import main
 from analytics_operator.api.crd import definition, document
 from analytics_operator.api.v1alpha1 import Spec
-from tests.operator.play import Play, a_resource
+from tests.operator.cluster_actor import ClusterActor, a_resource
 from tests.support.kube import TOP, KubeError
 
 CREDENTIALS = {"name": "credentials", "key": "database-url"}
@@ -119,8 +119,8 @@ def without_nulls(value: Any, default: Any) -> Any:
         ),
     ],
 )
-def test_the_api_server_accepts(play: Play, spec: dict[str, Any]) -> None:
-    made = play.declare(**spec)
+def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> None:
+    made = actor.declare(**spec)
     assert made["status"] == {"observedGeneration": -1}, "the default that makes kubectl wait work from the start"
     Spec.model_validate(made["spec"])
 
@@ -196,9 +196,9 @@ def test_the_api_server_accepts(play: Play, spec: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_the_api_server_refuses(play: Play, spec: dict[str, Any], message: str) -> None:
+def test_the_api_server_refuses(actor: ClusterActor, spec: dict[str, Any], message: str) -> None:
     with pytest.raises(KubeError, match=message) as refused:
-        play.declare(**spec)
+        actor.declare(**spec)
     assert refused.value.status == 422
 
 
@@ -211,17 +211,17 @@ def test_the_api_server_refuses(play: Play, spec: dict[str, Any], message: str) 
         pytest.param("a.b", "begin with a letter", id="a point"),
     ],
 )
-def test_the_api_server_refuses_names_that_no_child_could_have(play: Play, name: str, message: str) -> None:
+def test_the_api_server_refuses_names_that_no_child_could_have(actor: ClusterActor, name: str, message: str) -> None:
     with pytest.raises(KubeError, match=message):
-        play.declare(name)
+        actor.declare(name)
 
 
 @pytest.mark.kube
 @pytest.mark.parametrize("word", ["Forever", None])
-def test_an_endless_retention_survives_the_defaults(play: Play, word: str | None) -> None:
+def test_an_endless_retention_survives_the_defaults(actor: ClusterActor, word: str | None) -> None:
     kept = dict.fromkeys(("raw", "oneMinute", "oneHour", "oneDay"), word)
-    play.declare(timescale={"retentionDays": kept, "compressAfterDays": word and "Never"})
-    stored = play.api.get("AnalyticsApi", "demo")["spec"]
+    actor.declare(timescale={"retentionDays": kept, "compressAfterDays": word and "Never"})
+    stored = actor.api.get("AnalyticsApi", "demo")["spec"]
     assert stored["timescale"]["retentionDays"] == kept
     wanted = Spec.model_validate(stored).timescale
     assert (wanted.retention_days.raw, wanted.retention_days.one_day, wanted.compress_after_days) == (None, None, None)
@@ -229,27 +229,27 @@ def test_an_endless_retention_survives_the_defaults(play: Play, word: str | None
 
 
 @pytest.mark.kube
-def test_a_merge_patch_can_end_a_retention(play: Play) -> None:
+def test_a_merge_patch_can_end_a_retention(actor: ClusterActor) -> None:
     """As `kubectl apply` and `kubectl patch` send it; a null would bring the default back."""
-    play.declare()
-    play.edit(timescale={"retentionDays": {"raw": "Forever"}})
-    stored = play.api.get("AnalyticsApi", "demo")["spec"]["timescale"]["retentionDays"]
+    actor.declare()
+    actor.edit(timescale={"retentionDays": {"raw": "Forever"}})
+    stored = actor.api.get("AnalyticsApi", "demo")["spec"]["timescale"]["retentionDays"]
     assert stored["raw"] == "Forever"
 
 
 @pytest.mark.kube
-def test_scaling_past_what_the_spec_allows_is_refused(play: Play) -> None:
-    play.declare()
+def test_scaling_past_what_the_spec_allows_is_refused(actor: ClusterActor) -> None:
+    actor.declare()
     with pytest.raises(KubeError, match="replicas: 1"):
-        play.api.merge("AnalyticsApi", "demo", {"spec": {"replicas": 2}}, subresource="/scale")
+        actor.api.merge("AnalyticsApi", "demo", {"spec": {"replicas": 2}}, subresource="/scale")
 
 
 @pytest.mark.kube
-def test_printer_columns_resolve(play: Play) -> None:
-    play.declare()
+def test_printer_columns_resolve(actor: ClusterActor) -> None:
+    actor.declare()
     accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
-    path = f"/apis/analytics.llm-observatory.io/v1alpha1/namespaces/{play.api.namespace}/analyticsapis"
-    table = play.api.request("GET", path, accept=accept)
+    path = f"/apis/analytics.llm-observatory.io/v1alpha1/namespaces/{actor.api.namespace}/analyticsapis"
+    table = actor.api.request("GET", path, accept=accept)
     names = [column["name"] for column in table["columnDefinitions"]]
     assert names == ["Name", "Ready", "Status", "Replicas", "Desired", "Schema", "Image", "Message", "Age"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from analytics_operator.kube import labels, names
+from tests.operator.cluster_actor import ClusterActor
 from tests.operator.conftest import Operator
-from tests.operator.play import Play
 from tests.support.kube import KubeApi, Object, eventually
 
 pytestmark = pytest.mark.kube
@@ -78,7 +78,7 @@ EACH = pytest.mark.parametrize("child", CHILDREN.values(), ids=CHILDREN)
 def drifting(cluster: KubeApi, operator: Operator) -> Iterator[KubeApi]:
     """Two Ready resources; every test leaves them as declared."""
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "drift"}})
-    world = Play(replace(cluster, namespace="drift"), operator.port)
+    world = ClusterActor(replace(cluster, namespace="drift"), operator.port)
     world.credentials(redis_url="redis://redis:6379/0")
     world.ready("demo", replicas=2, redis=REDIS)
     world.ready("scaled", replicas=2, redis=REDIS, autoscaling={"minReplicas": 2, "maxReplicas": 4})

@@ -8,7 +8,7 @@ from aiohttp import web
 from kubernetes.aio.client import Configuration
 
 from analytics_operator.errors import LeaseLost
-from analytics_operator.kube.client import Cluster
+from analytics_operator.kube.client import KubeClient
 from analytics_operator.kube.objects import CONFIG_MAP
 
 CHILD = {"metadata": {"name": "child", "namespace": "ns", "uid": "1"}}
@@ -31,7 +31,7 @@ class Api:
 
 
 @asynccontextmanager
-async def connected(api: Api) -> AsyncIterator[Cluster]:
+async def connected(api: Api) -> AsyncIterator[KubeClient]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", api.answer)
     runner = web.AppRunner(app)
@@ -39,29 +39,29 @@ async def connected(api: Api) -> AsyncIterator[Cluster]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     configuration = Configuration()
     configuration.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    cluster = Cluster(configuration, count=lambda *_: None, fence=api.fence)
+    client = KubeClient(configuration, on_call=lambda *_: None, fence=api.fence)
     try:
-        yield cluster
+        yield client
     finally:
-        await cluster.close()
+        await client.close()
         await runner.cleanup()
 
 
 @pytest.mark.parametrize("warm", [pytest.param(True, id="kept connection"), pytest.param(False, id="new connection")])
 async def test_every_write_is_refused_once_the_lease_is_lost_and_reads_go_on(*, warm: bool) -> None:
     api = Api()
-    async with connected(api) as cluster:
+    async with connected(api) as client:
         if warm:
-            await cluster.create(CONFIG_MAP, CHILD)
+            await client.create(CONFIG_MAP, CHILD)
         api.leads = False
         before = list(api.calls)
         for write in (
-            cluster.create(CONFIG_MAP, CHILD),
-            cluster.replace(CONFIG_MAP, CHILD),
-            cluster.apply(CONFIG_MAP, CHILD, force=True),
-            cluster.delete(CONFIG_MAP, CHILD),
+            client.create(CONFIG_MAP, CHILD),
+            client.replace(CONFIG_MAP, CHILD),
+            client.apply(CONFIG_MAP, CHILD, force=True),
+            client.delete(CONFIG_MAP, CHILD),
         ):
             with pytest.raises(LeaseLost):
                 await write
         assert api.calls == before
-        assert await cluster.get(CONFIG_MAP, "ns", "child") == CHILD
+        assert await client.get(CONFIG_MAP, "ns", "child") == CHILD

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.operator.play import DSN, Play, image_of, released_of
+from tests.operator.cluster_actor import DSN, ClusterActor, image_of, released_of
 from tests.support.kube import eventually
 
 pytestmark = pytest.mark.kube
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.kube
 NEXT = {"repository": "analytics-service", "tag": "2.0.0"}
 
 
-def test_a_failed_migration_is_explained_retried_and_heals(world: Play) -> None:
+def test_a_failed_migration_is_explained_retried_and_heals(world: ClusterActor) -> None:
     world.credentials()
     world.declare()
     first = world.fail(reason="DatabaseUnreachable", message="cannot connect to db:5432")
@@ -22,7 +22,7 @@ def test_a_failed_migration_is_explained_retried_and_heals(world: Play) -> None:
     world.settle()
 
 
-def test_a_migration_that_cannot_succeed_stalls_until_its_job_is_deleted(world: Play) -> None:
+def test_a_migration_that_cannot_succeed_stalls_until_its_job_is_deleted(world: ClusterActor) -> None:
     world.credentials()
     world.declare(migrations={"backoffLimit": 1})
     job = world.fail(reason="HistoryEdited", message="0001 was edited")
@@ -35,7 +35,7 @@ def test_a_migration_that_cannot_succeed_stalls_until_its_job_is_deleted(world: 
     assert world.condition("Stalled")["status"] == "False"
 
 
-def test_a_new_image_waits_for_its_migration_while_scaling_and_repair_go_on(world: Play) -> None:
+def test_a_new_image_waits_for_its_migration_while_scaling_and_repair_go_on(world: ClusterActor) -> None:
     world.credentials(redis_url="redis://redis:6379/0")
     world.ready(redis={"urlSecretRef": {"name": "credentials", "key": "redis-url"}})
     world.edit(image=NEXT, replicas=2)
@@ -61,7 +61,7 @@ def test_a_new_image_waits_for_its_migration_while_scaling_and_repair_go_on(worl
     ids=["the Deployment", "its copy", "the copy, then the Deployment"],
 )
 def test_what_is_deleted_while_a_migration_runs_comes_back_as_it_was_released(
-    world: Play, deleted: tuple[str, ...]
+    world: ClusterActor, deleted: tuple[str, ...]
 ) -> None:
     world.ready()
     settings = released_of(world.api.get("Deployment", "demo"))["spec"]["containers"][0]["envFrom"]
@@ -84,7 +84,7 @@ def test_what_is_deleted_while_a_migration_runs_comes_back_as_it_was_released(
     assert image_of(world.api.get("Deployment", "demo")) == "analytics-service:2.0.0"
 
 
-def test_a_running_migration_is_not_killed_by_a_new_spec(world: Play) -> None:
+def test_a_running_migration_is_not_killed_by_a_new_spec(world: ClusterActor) -> None:
     world.credentials()
     world.declare()
     running = world.live_job()
@@ -101,7 +101,7 @@ def test_a_running_migration_is_not_killed_by_a_new_spec(world: Play) -> None:
     assert image_of(world.api.get("Deployment", "demo")) == "analytics-service:2.0.0"
 
 
-def test_a_migration_whose_image_cannot_be_pulled_makes_room_for_its_cure(world: Play) -> None:
+def test_a_migration_whose_image_cannot_be_pulled_makes_room_for_its_cure(world: ClusterActor) -> None:
     world.credentials()
     world.declare(image={"repository": "analytics-service", "tag": "typo"})
     stuck = world.live_job()
@@ -118,7 +118,7 @@ def test_a_migration_whose_image_cannot_be_pulled_makes_room_for_its_cure(world:
     world.settle()
 
 
-def test_a_repointed_database_is_migrated_before_pods_use_it(world: Play) -> None:
+def test_a_repointed_database_is_migrated_before_pods_use_it(world: ClusterActor) -> None:
     world.ready()
     world.api.secret("other", database_url=DSN.replace("db:", "db2:"))
     world.edit(database={"urlSecretRef": {"name": "other"}})
@@ -129,7 +129,7 @@ def test_a_repointed_database_is_migrated_before_pods_use_it(world: Play) -> Non
     eventually(lambda: "'other'" in str(world.api.get("Deployment", "demo")["spec"]["template"]), what="the new Secret")
 
 
-def test_a_rotated_value_rolls_the_pods(world: Play) -> None:
+def test_a_rotated_value_rolls_the_pods(world: ClusterActor) -> None:
     world.ready()
     before = world.api.get("Deployment", "demo")["spec"]["template"]["metadata"]["annotations"]
     rotated = {"stringData": {"database-url": DSN.replace("correct", "rotated")}}
@@ -141,7 +141,7 @@ def test_a_rotated_value_rolls_the_pods(world: Play) -> None:
     )
 
 
-def test_a_job_deleted_by_hand_after_its_success_is_not_repeated(world: Play) -> None:
+def test_a_job_deleted_by_hand_after_its_success_is_not_repeated(world: ClusterActor) -> None:
     world.ready()
     (job,) = world.jobs()
     world.api.delete("Job", job["metadata"]["name"])
@@ -151,7 +151,7 @@ def test_a_job_deleted_by_hand_after_its_success_is_not_repeated(world: Play) ->
     assert world.condition("Migrated")["reason"] == "Applied", "what it said stays"
 
 
-def test_going_back_to_an_older_image_asks_the_database_again(world: Play) -> None:
+def test_going_back_to_an_older_image_asks_the_database_again(world: ClusterActor) -> None:
     world.ready()
     world.edit(image=NEXT)
     world.migrate()

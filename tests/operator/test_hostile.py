@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.operator.cluster_actor import ClusterActor
 from tests.operator.conftest import Operator, running
-from tests.operator.play import Play
 from tests.support.faults import Choose, Fault, Proxy, proxied, share
 from tests.support.kube import KubeApi, eventually
 
@@ -37,7 +37,7 @@ TTL_UNDER_SILENCE = 4000
 
 @dataclass(frozen=True)
 class Hostile:
-    world: Play
+    world: ClusterActor
     proxy: Proxy
     operator: Operator
 
@@ -56,7 +56,7 @@ class Hostile:
         return int(status.split("VmRSS:")[1].split()[0])
 
 
-def applied(world: Play, name: str, ttl: int) -> bool:
+def applied(world: ClusterActor, name: str, ttl: int) -> bool:
     maps = world.api.list("ConfigMap", f"app.kubernetes.io/instance={name}")
     return any(each["data"].get("CACHE_DEFAULT_TTL") == str(ttl) for each in maps)
 
@@ -64,7 +64,7 @@ def applied(world: Play, name: str, ttl: int) -> bool:
 @contextmanager
 def behind_a_proxy(
     cluster: KubeApi, factory: pytest.TempPathFactory, namespace: str
-) -> Iterator[tuple[Play, Proxy, Operator]]:
+) -> Iterator[tuple[ClusterActor, Proxy, Operator]]:
     """A namespace and an operator of its own, which reaches the API server through the proxy."""
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     api = replace(cluster, namespace=namespace)
@@ -72,11 +72,11 @@ def behind_a_proxy(
         proxied(api) as proxy,
         running(proxy.api, factory.mktemp(namespace), f"--namespace={namespace}") as operator,
     ):
-        yield Play(api, operator.port), proxy, operator
+        yield ClusterActor(api, operator.port), proxy, operator
 
 
 @pytest.fixture(scope="module", autouse=True)
-def silenced(cluster: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
+def silenced(cluster: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterActor]:
     """A resource that was edited when its operator's watches had gone silent: before the first test of this file."""
     with behind_a_proxy(cluster, tmp_path_factory, "silenced") as (world, proxy, operator):
         world.ready("one")
@@ -162,7 +162,7 @@ def test_memory_stays_flat_over_rounds_of_faults(hostile: Hostile) -> None:
     assert rounds(15) < first + 20 * 1024, "KiB"
 
 
-def test_watches_that_went_silent_are_opened_again(silenced: Play) -> None:
+def test_watches_that_went_silent_are_opened_again(silenced: ClusterActor) -> None:
     eventually(lambda: applied(silenced, "one", TTL_UNDER_SILENCE), what="the edit is applied", seconds=120)
 
 

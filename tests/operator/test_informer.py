@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from analytics_operator.kube.config import Informer
+from analytics_operator.kube.informer import InformerMiddleware
 
 
 class Api:
@@ -36,7 +36,7 @@ async def session(api: Api) -> AsyncIterator[aiohttp.ClientSession]:
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    informer = Informer(lambda plural, status: api.answered.append((plural, status)), api.again)
+    informer = InformerMiddleware(lambda plural, status: api.answered.append((plural, status)), api.again)
     server = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         async with aiohttp.ClientSession(server, middlewares=(informer,)) as found:

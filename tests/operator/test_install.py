@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from release.page import Release
-from tests.operator.play import a_resource
+from tests.operator.cluster_actor import a_resource
 from tests.support.kube import KubeApi, api_server, eventually, helm
 from tests.support.releases import UPGRADABLE, tree
 

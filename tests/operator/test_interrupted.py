@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from analytics_operator.kube import labels
+from tests.operator.cluster_actor import ClusterActor, a_result, image_of
 from tests.operator.conftest import running, serving
-from tests.operator.play import Play, a_result, image_of
 from tests.support.kube import KubeApi, Object, eventually
 
 pytestmark = pytest.mark.kube
@@ -41,22 +41,22 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
 
 
 @pytest.fixture
-def alone(quiet: KubeApi) -> Play:
+def alone(quiet: KubeApi) -> ClusterActor:
     """A namespace of it."""
     name = f"alone-{next(_numbers)}"
     quiet.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return Play(replace(quiet, namespace=name))
+    return ClusterActor(replace(quiet, namespace=name))
 
 
-def children(play: Play, kind: str, name: str = "demo") -> list[Object]:
-    return play.api.list(kind, labels.children_of(name))
+def children(actor: ClusterActor, kind: str, name: str = "demo") -> list[Object]:
+    return actor.api.list(kind, labels.children_of(name))
 
 
-def at_once_when(play: Play, kind: str, count: int) -> None:
+def at_once_when(actor: ClusterActor, kind: str, count: int) -> None:
     """Returns as soon as so many are there; of the resource itself: conditions. No pause: the next write is near."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = play.resource().get("status", {}).get("conditions", ()) if kind == "status" else children(play, kind)
+        found = actor.resource().get("status", {}).get("conditions", ()) if kind == "status" else children(actor, kind)
         if len(found) >= count:
             return
     raise AssertionError(f"not {count} of {kind} within a minute")
@@ -77,7 +77,7 @@ def at_once_when(play: Play, kind: str, count: int) -> None:
     ],
 )
 def test_an_operator_killed_after_a_step_is_followed_by_one_that_finishes(
-    alone: Play, tmp_path: Path, kind: str, count: int, *, migrated: bool
+    alone: ClusterActor, tmp_path: Path, kind: str, count: int, *, migrated: bool
 ) -> None:
     arguments = f"--namespace={alone.api.namespace}"
     alone.credentials(redis_url="redis://redis:6379/0")
@@ -103,7 +103,7 @@ def test_an_operator_killed_after_a_step_is_followed_by_one_that_finishes(
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["a given JWT secret", "a generated one"])
-def test_a_recreated_resource_awaits_the_migration_of_its_predecessor(world: Play, *, given: bool) -> None:
+def test_a_recreated_resource_awaits_the_migration_of_its_predecessor(world: ClusterActor, *, given: bool) -> None:
     auth = {"jwtSecretRef": {"name": "credentials", "key": "jwt-secret"}} if given else None
     world.credentials(jwt_secret="y" * 32)
     world.declare(auth=auth)
@@ -129,7 +129,7 @@ def test_a_recreated_resource_awaits_the_migration_of_its_predecessor(world: Pla
     assert "of another resource" not in world.condition("Migrated")["message"]
 
 
-def test_of_several_specs_during_a_migration_the_last_one_is_migrated_for(world: Play) -> None:
+def test_of_several_specs_during_a_migration_the_last_one_is_migrated_for(world: ClusterActor) -> None:
     world.credentials()
     world.declare()
     first = world.live_job()
@@ -145,7 +145,7 @@ def test_of_several_specs_during_a_migration_the_last_one_is_migrated_for(world:
     assert image_of(world.api.get("Deployment", "demo")) == "analytics-service:3.0.0"
 
 
-def test_going_back_to_the_first_spec_during_its_migration_needs_no_other(world: Play) -> None:
+def test_going_back_to_the_first_spec_during_its_migration_needs_no_other(world: ClusterActor) -> None:
     world.credentials()
     image = world.declare()["spec"]["image"]
     first = world.live_job()
@@ -158,7 +158,7 @@ def test_going_back_to_the_first_spec_during_its_migration_needs_no_other(world:
     assert [job["metadata"]["uid"] for job in world.jobs()] == [first["metadata"]["uid"]]
 
 
-def test_a_job_deleted_while_it_runs_is_started_again(world: Play) -> None:
+def test_a_job_deleted_while_it_runs_is_started_again(world: ClusterActor) -> None:
     world.credentials()
     world.declare()
     first = world.live_job()
@@ -168,7 +168,7 @@ def test_a_job_deleted_while_it_runs_is_started_again(world: Play) -> None:
     world.settle()
 
 
-def test_a_migration_that_failed_for_good_is_cured_by_a_new_image(world: Play) -> None:
+def test_a_migration_that_failed_for_good_is_cured_by_a_new_image(world: ClusterActor) -> None:
     world.credentials()
     world.declare()
     attempts = [world.fail(reason="HistoryEdited", message="0001 was edited") for _ in range(3)]
@@ -182,7 +182,7 @@ def test_a_migration_that_failed_for_good_is_cured_by_a_new_image(world: Play) -
     assert world.condition("Stalled")["status"] == "False"
 
 
-def test_two_resources_on_one_database_are_both_migrated_for(world: Play) -> None:
+def test_two_resources_on_one_database_are_both_migrated_for(world: ClusterActor) -> None:
     world.credentials()
     for name in ("one", "two"):
         world.declare(name)
@@ -192,7 +192,7 @@ def test_two_resources_on_one_database_are_both_migrated_for(world: Play) -> Non
         world.settle(name)
 
 
-def test_the_longest_name_gets_every_child(world: Play) -> None:
+def test_the_longest_name_gets_every_child(world: ClusterActor) -> None:
     name = "a" * 40
     world.credentials(redis_url="redis://redis:6379/0")
     world.ready(name, replicas=2, redis=REDIS, autoscaling={"minReplicas": 2, "maxReplicas": 4})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.operator.play import Play
+from tests.operator.cluster_actor import ClusterActor
 from tests.support.kube import Object
 
 pytestmark = pytest.mark.kube
@@ -21,7 +21,7 @@ def kstatus(resource: Object) -> str:
     return "Current" if verdicts.get("Ready", "True") == "True" else "InProgress"
 
 
-def test_tools_that_wait_see_progress_then_success(world: Play) -> None:
+def test_tools_that_wait_see_progress_then_success(world: ClusterActor) -> None:
     world.credentials()
     assert kstatus(world.declare()) == "InProgress"
     world.until("Migrated", "False", "Migrating")
@@ -36,7 +36,7 @@ def test_tools_that_wait_see_progress_then_success(world: Play) -> None:
     )
 
 
-def test_tools_that_wait_see_a_stop(world: Play) -> None:
+def test_tools_that_wait_see_a_stop(world: ClusterActor) -> None:
     world.credentials()
     world.declare(migrations={"backoffLimit": 1})
     world.fail(reason="HistoryEdited", message="0001 was edited")

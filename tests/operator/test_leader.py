@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.operator.cluster_actor import ClusterActor
 from tests.operator.conftest import Operator, running
-from tests.operator.play import Play
 from tests.support.faults import Fault, Proxy, proxied
 from tests.support.kube import KubeApi, eventually
 
@@ -34,7 +34,9 @@ def pair(api: KubeApi, proxy: Proxy, tmp_path: Path) -> Iterator[tuple[Operator,
             both.append(stack.enter_context(running(way, folder, f"--namespace={api.namespace}")))
             eventually(lambda: leaders(both), what="a leader")
         leader, standby = both
-        eventually(lambda: Play(api, standby.port).metric("process_cpu_seconds_total"), what="the standby answers")
+        eventually(
+            lambda: ClusterActor(api, standby.port).metric("process_cpu_seconds_total"), what="the standby answers"
+        )
         yield leader, standby
 
 
@@ -50,21 +52,21 @@ def test_the_standby_takes_over_at_once_when_the_leader_is_stopped(
     leader.kill(signal.SIGTERM)
     eventually(lambda: leaders([standby]), what="the standby leads", seconds=5)
     assert eventually(lambda: [leader.process.poll()] if leader.process.poll() is not None else None, what="end") == [0]
-    Play(api).ready()
+    ClusterActor(api).ready()
 
 
 def test_the_standby_takes_over_when_the_leader_is_killed(api: KubeApi, pair: tuple[Operator, Operator]) -> None:
     leader, standby = pair
     leader.kill(signal.SIGKILL)
     eventually(lambda: leaders([standby]), what="the standby leads", seconds=20)
-    Play(api).ready()
+    ClusterActor(api).ready()
 
 
 def test_a_frozen_leader_ends_instead_of_writing_again(
     api: KubeApi, proxy: Proxy, pair: tuple[Operator, Operator]
 ) -> None:
     leader, standby = pair
-    world = Play(api)
+    world = ClusterActor(api)
     world.ready()
     world.edit(cache={"defaultTtlSeconds": 1})  # work that it has in its hands
     leader.kill(signal.SIGSTOP)
@@ -82,7 +84,7 @@ def test_a_leader_that_cannot_renew_ends_before_another_leads(
     api: KubeApi, proxy: Proxy, pair: tuple[Operator, Operator]
 ) -> None:
     leader, standby = pair
-    world = Play(api)
+    world = ClusterActor(api)
     world.ready()
     proxy.choose = lambda _method, path: Fault(status=500) if "/leases" in path else None
     eventually(lambda: leader.process.poll() == 1, what="the leader ends", seconds=20)
@@ -103,7 +105,7 @@ def test_a_lease_that_cannot_be_read_for_a_while_is_kept(
     time.sleep(6)
     assert leader.process.poll() is None
     assert leaders([standby]) == []
-    Play(api).ready()
+    ClusterActor(api).ready()
 
 
 def writes(proxy: Proxy) -> dict[tuple[str, str], int]:

@@ -3,7 +3,7 @@
 import pytest
 
 from analytics_operator.kube import names
-from tests.operator.play import Play, a_result, released_of
+from tests.operator.cluster_actor import ClusterActor, a_result, released_of
 from tests.support.kube import Object, eventually
 
 pytestmark = pytest.mark.kube
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.kube
 REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
 
 
-def test_a_resource_gets_its_children_and_becomes_ready(world: Play) -> None:
+def test_a_resource_gets_its_children_and_becomes_ready(world: ClusterActor) -> None:
     world.credentials(redis_url="redis://redis:6379/0")
     world.declare(replicas=2, redis=REDIS)
     job = world.live_job()
@@ -32,7 +32,7 @@ def test_a_resource_gets_its_children_and_becomes_ready(world: Play) -> None:
         eventually(lambda r=reason: world.events(r), what=f"an Event {reason}")  # type: ignore[misc]
 
 
-def test_no_secret_value_is_written_anywhere_but_into_the_generated_secret(world: Play) -> None:
+def test_no_secret_value_is_written_anywhere_but_into_the_generated_secret(world: ClusterActor) -> None:
     world.ready()
     written: list[Object] = [world.resource(), *world.api.list("Event")]
     for kind in ("ConfigMap", "Deployment", "Job", "Service"):
@@ -41,7 +41,7 @@ def test_no_secret_value_is_written_anywhere_but_into_the_generated_secret(world
 
 
 @pytest.mark.parametrize("kind", ["Service", "ServiceAccount", "Deployment"])
-def test_a_deleted_child_comes_back(world: Play, kind: str) -> None:
+def test_a_deleted_child_comes_back(world: ClusterActor, kind: str) -> None:
     world.ready()
     before = world.api.get(kind, "demo")["metadata"]["uid"]
     world.api.delete(kind, "demo")
@@ -49,14 +49,14 @@ def test_a_deleted_child_comes_back(world: Play, kind: str) -> None:
     world.settle()
 
 
-def test_a_deleted_config_map_comes_back(world: Play) -> None:
+def test_a_deleted_config_map_comes_back(world: ClusterActor) -> None:
     world.ready()
     (name,) = config_maps(world)
     world.api.delete("ConfigMap", name)
     eventually(lambda: world.api.find("ConfigMap", name), what="the ConfigMap")
 
 
-def test_an_edited_child_is_put_right_and_what_others_added_stays(world: Play) -> None:
+def test_an_edited_child_is_put_right_and_what_others_added_stays(world: ClusterActor) -> None:
     world.ready()
     foreign = {"metadata": {"labels": {"team": "blue"}}, "spec": {"replicas": 7, "minReadySeconds": 3}}
     world.api.merge("Deployment", "demo", foreign)
@@ -68,7 +68,7 @@ def test_an_edited_child_is_put_right_and_what_others_added_stays(world: Play) -
     assert healed["spec"]["minReadySeconds"] == 3
 
 
-def test_a_field_that_is_not_wanted_any_more_goes(world: Play) -> None:
+def test_a_field_that_is_not_wanted_any_more_goes(world: ClusterActor) -> None:
     world.credentials(redis_url="redis://redis:6379/0")
     world.ready(redis=REDIS)
     names = {each["name"] for each in env_of(world)}
@@ -77,12 +77,12 @@ def test_a_field_that_is_not_wanted_any_more_goes(world: Play) -> None:
     eventually(lambda: "REDIS_URL" not in {each["name"] for each in env_of(world)}, what="no REDIS_URL")
 
 
-def env_of(world: Play) -> list[Object]:
+def env_of(world: ClusterActor) -> list[Object]:
     found: list[Object] = world.api.get("Deployment", "demo")["spec"]["template"]["spec"]["containers"][0]["env"]
     return found
 
 
-def test_new_settings_come_in_a_new_config_map_and_the_old_one_stays_while_it_is_read(world: Play) -> None:
+def test_new_settings_come_in_a_new_config_map_and_the_old_one_stays_while_it_is_read(world: ClusterActor) -> None:
     world.ready()
     (old,) = config_maps(world)
     template = world.api.get("Deployment", "demo")["spec"]["template"]
@@ -103,13 +103,13 @@ def test_new_settings_come_in_a_new_config_map_and_the_old_one_stays_while_it_is
     eventually(lambda: old not in config_maps(world), what="the old ConfigMap is gone")
 
 
-def config_maps(world: Play) -> set[str]:
+def config_maps(world: ClusterActor) -> set[str]:
     """Names of those that hold settings."""
     found = world.api.list("ConfigMap", "app.kubernetes.io/instance=demo")
     return {each["metadata"]["name"] for each in found} - {names.released("demo")}
 
 
-def test_replicas_follow_the_scale_subresource_and_bring_the_budget(world: Play) -> None:
+def test_replicas_follow_the_scale_subresource_and_bring_the_budget(world: ClusterActor) -> None:
     world.credentials(redis_url="redis://redis:6379/0")
     world.ready(redis=REDIS)
     assert world.api.find("PodDisruptionBudget", "demo") is None, "one replica: a budget would block every drain"
@@ -120,7 +120,7 @@ def test_replicas_follow_the_scale_subresource_and_bring_the_budget(world: Play)
     eventually(lambda: world.api.find("PodDisruptionBudget", "demo") is None, what="no budget")
 
 
-def test_suspend_writes_nothing_to_children_and_still_the_status(world: Play) -> None:
+def test_suspend_writes_nothing_to_children_and_still_the_status(world: ClusterActor) -> None:
     world.ready()
     world.edit(suspend=True, cache={"defaultTtlSeconds": 5})
     world.until("Ready", "False", "Suspended")
@@ -135,7 +135,7 @@ def test_suspend_writes_nothing_to_children_and_still_the_status(world: Play) ->
     assert world.api.get("ConfigMap", settings["name"])["data"]["CACHE_DEFAULT_TTL"] == "6"
 
 
-def test_a_child_of_somebody_else_is_left_alone(world: Play) -> None:
+def test_a_child_of_somebody_else_is_left_alone(world: ClusterActor) -> None:
     port = {"name": "x", "port": 1}
     theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "demo"}, "spec": {"ports": [port]}}
     created = world.api.create(theirs)
@@ -149,7 +149,7 @@ def test_a_child_of_somebody_else_is_left_alone(world: Play) -> None:
     world.settle()
 
 
-def test_an_orphan_with_our_labels_is_adopted(world: Play) -> None:
+def test_an_orphan_with_our_labels_is_adopted(world: ClusterActor) -> None:
     labels = {"app.kubernetes.io/managed-by": "analytics-operator", "app.kubernetes.io/instance": "demo"}
     orphan = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "demo", "labels": labels}}
     uid = world.api.create(orphan)["metadata"]["uid"]
@@ -159,7 +159,7 @@ def test_an_orphan_with_our_labels_is_adopted(world: Play) -> None:
     assert adopted["ownerReferences"][0]["name"] == "demo"
 
 
-def test_children_of_an_earlier_resource_are_awaited(world: Play) -> None:
+def test_children_of_an_earlier_resource_are_awaited(world: ClusterActor) -> None:
     world.ready()
     old = world.api.get("Service", "demo")["metadata"]["uid"]
     world.api.delete("AnalyticsApi", "demo")  # no garbage collector runs here: its children stay
@@ -178,7 +178,7 @@ def test_children_of_an_earlier_resource_are_awaited(world: Play) -> None:
     world.settle()
 
 
-def test_an_idle_resource_is_not_written(world: Play) -> None:
+def test_an_idle_resource_is_not_written(world: ClusterActor) -> None:
     world.ready()
     kinds = ("AnalyticsApi", "Deployment", "Service", "ServiceAccount")
 

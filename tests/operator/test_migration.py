@@ -10,10 +10,12 @@ from analytics_operator.state import migration
 from analytics_operator.state.migration import Gate, State, decide
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import examine
-from analytics_operator.status.migration import condition
-from tests.operator.play import DSN, a_resource, a_result
+from analytics_operator.status.migration import migrated
+from tests.operator.cluster_actor import DSN, a_resource, a_result
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+RANDOM = "f" * 64
+"""The value of the JWT Secret where one is generated."""
 SECRETS = {"credentials": {"database-url": DSN.encode()}, "demo-jwt": {"jwt-secret": b"0" * 32}}
 
 
@@ -203,7 +205,7 @@ def test_a_job_that_takes_the_place_of_one_without_a_pod_says_the_same_until_it_
         )
         found = decide(seen, examine(resource(), SECRETS), now=NOW)
         assert found.discard is None
-        assert condition(seen, found).reason == reason
+        assert migrated(seen, found).reason == reason
 
 
 def test_finished_jobs_go_but_for_the_last_success_and_the_last_failures() -> None:

@@ -54,26 +54,26 @@ def an_object(*, version: int, uid: str = "1") -> dict[str, Any]:
 
 
 def ownership(api: Api) -> Ownership:
-    return Ownership(api, unchanged=lambda: None, wrote=lambda *_: None, clock=lambda: api.now)
+    return Ownership(api, on_unchanged=lambda: None, on_write=lambda *_: None, clock=lambda: api.now)
 
 
 @pytest.mark.parametrize("kind", [SERVICE, JOB], ids=lambda kind: kind.name)
 async def test_the_event_of_our_own_write_is_no_news(kind: Kind) -> None:
     ours, ref = ownership(Api()), Ref(kind, "demo")
-    assert ours.news(KEY, ref, an_object(version=7)), "before we wrote"
+    assert ours.needs_reconcile(KEY, ref, an_object(version=7)), "before we wrote"
     await ours.ensure(KEY, "owner", Want(ref, an_object(version=0)))
-    assert not ours.news(KEY, ref, an_object(version=7))
-    assert ours.news(KEY, ref, an_object(version=8)), "somebody wrote after us"
-    assert ours.news(KEY, ref, an_object(version=7, uid="2"))
+    assert not ours.needs_reconcile(KEY, ref, an_object(version=7))
+    assert ours.needs_reconcile(KEY, ref, an_object(version=8)), "somebody wrote after us"
+    assert ours.needs_reconcile(KEY, ref, an_object(version=7, uid="2"))
     ours.forget(KEY)
-    assert ours.news(KEY, ref, an_object(version=7))
+    assert ours.needs_reconcile(KEY, ref, an_object(version=7))
 
 
 @pytest.mark.parametrize("kind", [DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER], ids=lambda kind: kind.name)
 async def test_what_controllers_write_too_is_always_looked_at(kind: Kind) -> None:
     ours, ref = ownership(Api()), Ref(kind, "demo")
     await ours.ensure(KEY, "owner", Want(ref, an_object(version=0)))
-    assert ours.news(KEY, ref, an_object(version=7))
+    assert ours.needs_reconcile(KEY, ref, an_object(version=7))
 
 
 async def test_an_absent_object_is_asked_for_once_until_something_is_heard_of_it() -> None:
@@ -86,7 +86,7 @@ async def test_an_absent_object_is_asked_for_once_until_something_is_heard_of_it
         return api.asked - before
 
     assert [await asked(), await asked()] == [1, 0]
-    ours.news(KEY, ref, an_object(version=1))
+    ours.needs_reconcile(KEY, ref, an_object(version=1))
     assert [await asked(), await asked()] == [1, 0]
     api.now += ABSENT_SECONDS
     assert [await asked(), await asked()] == [1, 0]

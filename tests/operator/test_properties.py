@@ -1,6 +1,7 @@
 """What holds for every resource."""
 
 import re
+from base64 import b64decode
 from datetime import timedelta
 from typing import Any
 
@@ -24,13 +25,13 @@ from analytics_operator.kube.api_errors import error
 from analytics_operator.kube.objects import DEPLOYMENT, Ref, Want
 from analytics_operator.manifests import build
 from analytics_operator.manifests.scope import Scope
-from analytics_operator.plan import NUDGE_SECONDS, plan
+from analytics_operator.plan import RETRY_SECONDS, plan
 from analytics_operator.state import digests
 from analytics_operator.state.migration import Gate, State
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import examine
-from tests.operator.play import a_resource
-from tests.operator.test_migration import NOW, SECRETS
+from tests.operator.cluster_actor import a_resource
+from tests.operator.test_migration import NOW, RANDOM, SECRETS
 
 resource_names = st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: len(name) <= NAME_LENGTH)
 LABEL = re.compile(r"[a-z0-9A-Z]([-._a-zA-Z0-9]{0,61}[a-z0-9A-Z])?")
@@ -86,17 +87,42 @@ def test_a_deployment_is_touched_now_and_then_while_its_pods_are_refused(seconds
         metadata = {"name": "demo", "namespace": "llm", "uid": "1", "generation": 1}
         resource = AnalyticsApi.model_validate(a_resource() | {"metadata": metadata})
         seen = Observed(resource=resource, secrets=SECRETS, deployment=live)
-        decisions = plan(seen, now=NOW + timedelta(seconds=later)).decisions
+        decisions = plan(seen, now=NOW + timedelta(seconds=later), random_text=RANDOM).decisions
         (planned,) = [each for each in decisions if isinstance(each, Want) and each.ref == Ref(DEPLOYMENT, "demo")]
-        found: str | None = planned.manifest["metadata"]["annotations"].get(labels.NUDGED)
+        found: str | None = planned.manifest["metadata"]["annotations"].get(labels.RETRIED_AT)
         return found
 
-    every = NUDGE_SECONDS
+    every = RETRY_SECONDS
     now, soon, later = touched(seconds), touched(seconds // every * every), touched(seconds + every)
     if refused == "True":
         assert now == soon != later
     else:
         assert now == soon == later is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "there", "generated"),
+    [
+        pytest.param({}, False, True, id="missing"),
+        pytest.param({}, True, False, id="there"),
+        pytest.param({"suspend": True}, False, False, id="suspended"),
+        pytest.param({"auth": {"jwtSecretRef": {"name": "a", "key": "b"}}}, False, False, id="given"),
+    ],
+)
+def test_the_plan_holds_the_secret_to_generate_and_its_digests(
+    spec: dict[str, Any], *, there: bool, generated: bool
+) -> None:
+    metadata = {"name": "demo", "namespace": "llm", "uid": "1", "generation": 1}
+    resource = AnalyticsApi.model_validate(a_resource(**spec) | {"metadata": metadata})
+    secrets = {name: data for name, data in SECRETS.items() if there or name != "demo-jwt"}
+    found = plan(Observed(resource=resource, secrets=secrets), now=NOW, random_text=RANDOM)
+    if not generated:
+        assert found.generated is None
+        return
+    assert found.generated is not None
+    assert b64decode(found.generated.manifest["data"]["jwt-secret"]) == RANDOM.encode()
+    assert found.credentials == examine(resource, SECRETS | {"demo-jwt": {"jwt-secret": RANDOM.encode()}})
+    assert RANDOM not in repr(found)
 
 
 @given(st.binary(min_size=32), st.binary(), st.binary())

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from analytics_operator.kube import labels, names
+from tests.operator.cluster_actor import DSN, ClusterActor
 from tests.operator.conftest import OPERATOR
-from tests.operator.play import DSN, Play
 from tests.support.kube import KubeApi, KubeError, Object, eventually
 
 pytestmark = pytest.mark.kube
@@ -97,7 +97,7 @@ def refused_by_policy(api: KubeApi, name: str) -> Iterator[None]:
             api.delete(kind, "names")
 
 
-def test_a_kind_that_rbac_forbids_is_named_and_comes_with_its_right(world: Play) -> None:
+def test_a_kind_that_rbac_forbids_is_named_and_comes_with_its_right(world: ClusterActor) -> None:
     world.ready("other")
     world.pause(3)  # the last look writes its status
     before = versions(world.api, "other")
@@ -110,7 +110,7 @@ def test_a_kind_that_rbac_forbids_is_named_and_comes_with_its_right(world: Play)
     world.settle()
 
 
-def test_a_child_that_a_policy_refuses_is_named_and_comes_without_it(world: Play) -> None:
+def test_a_child_that_a_policy_refuses_is_named_and_comes_without_it(world: ClusterActor) -> None:
     world.ready("other")
     world.pause(3)  # as above
     before = versions(world.api, "other")
@@ -133,7 +133,7 @@ def test_a_child_that_a_policy_refuses_is_named_and_comes_without_it(world: Play
         ),
     ],
 )
-def test_objects_under_names_of_children_are_left_alone(world: Play, owners: list[Object]) -> None:
+def test_objects_under_names_of_children_are_left_alone(world: ClusterActor, owners: list[Object]) -> None:
     """A resource for each kind, so that they wait at the same time."""
     world.credentials(redis_url="redis://redis:6379/0")
     theirs = {kind: world.api.create(an_object(kind, kind.lower(), ownerReferences=owners)) for kind in KINDS}
@@ -151,7 +151,7 @@ def test_objects_under_names_of_children_are_left_alone(world: Play, owners: lis
 
 
 @pytest.mark.parametrize("kind", ["ConfigMap", "Job"])
-def test_an_object_under_a_name_with_a_digest_is_left_alone(world: Play, kind: str) -> None:
+def test_an_object_under_a_name_with_a_digest_is_left_alone(world: ClusterActor, kind: str) -> None:
     """The name is learned from a resource of the same spec before, which leaves nothing else behind."""
     world.credentials(jwt_secret="y" * 32)
     auth = {"jwtSecretRef": {"name": "credentials", "key": "jwt-secret"}}
@@ -176,7 +176,7 @@ def test_an_object_under_a_name_with_a_digest_is_left_alone(world: Play, kind: s
     world.settle()
 
 
-def settings_of(world: Play) -> Object:
+def settings_of(world: ClusterActor) -> Object:
     def look() -> Object | None:
         found = world.api.list("ConfigMap", labels.children_of("demo"))
         return next((each for each in found if each["metadata"]["name"] != names.released("demo")), None)
@@ -184,7 +184,7 @@ def settings_of(world: Play) -> Object:
     return eventually(look, what="the settings")
 
 
-def test_a_child_that_somebody_takes_over_is_left_to_them(world: Play) -> None:
+def test_a_child_that_somebody_takes_over_is_left_to_them(world: ClusterActor) -> None:
     world.ready()
     theirs = [{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "0", "controller": True}]
     taken = world.api.merge("Service", "demo", {"metadata": {"ownerReferences": theirs}})
@@ -195,7 +195,7 @@ def test_a_child_that_somebody_takes_over_is_left_to_them(world: Play) -> None:
     world.settle()
 
 
-def test_orphans_with_our_labels_are_adopted(world: Play) -> None:
+def test_orphans_with_our_labels_are_adopted(world: ClusterActor) -> None:
     world.credentials(redis_url="redis://redis:6379/0")
     wanted = labels.common("demo", labels.Component.API)
     orphans = {kind: world.api.create(an_object(kind, "demo", labels=wanted)) for kind in KINDS}
@@ -220,7 +220,7 @@ def encoded(**values: str) -> Object:
     ],
 )
 def test_a_secret_that_breaks_is_said_and_its_cure_is_noticed(
-    world: Play, change: dict[str, str] | None, reason: str
+    world: ClusterActor, change: dict[str, str] | None, reason: str
 ) -> None:
     good = {"database_url": DSN, "jwt_secret": "y" * 32}
     world.credentials(**good)

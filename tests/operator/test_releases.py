@@ -8,8 +8,8 @@ import yaml
 from analytics_operator.api.crd import definition
 from analytics_operator.api.v1alpha1 import Spec
 from release.page import Release
+from tests.operator.cluster_actor import ClusterActor
 from tests.operator.conftest import running, serving
-from tests.operator.play import Play
 from tests.support.kube import KubeApi, Object, eventually
 from tests.support.releases import UPGRADABLE, packages_of, tree
 
@@ -39,20 +39,20 @@ def children(api: KubeApi) -> dict[tuple[str, str], tuple[str, Object | None]]:
 @pytest.mark.parametrize("release", UPGRADABLE, ids=lambda release: release.version)
 def test_an_upgraded_operator_keeps_every_child_and_restarts_no_pod(release: Release, tmp_path: Path) -> None:
     with serving(tmp_path, crd=read(release, "crds/analyticsapis.yaml")) as api:
-        play = Play(api)
+        actor = ClusterActor(api)
         api.secret("analytics-credentials", database_url="postgres://u:p@db/x", redis_url="redis://redis:6379/0")
         with running(api, tmp_path, "--namespace=default", **packages_of(release)):
             api.create(read(release, "docs/examples/analyticsapi.yaml"))
-            play.migrate()
-            play.settle()
+            actor.migrate()
+            actor.settle()
         before = children(api)
         api.merge("CustomResourceDefinition", CRD, {"spec": definition()["spec"]})
         with running(api, tmp_path, "--namespace=default"):
-            play.edit(replicas=3)
+            actor.edit(replicas=3)
             eventually(
-                lambda: play.api.get("Deployment", "demo")["spec"]["replicas"] == 3, what="today's operator acts"
+                lambda: actor.api.get("Deployment", "demo")["spec"]["replicas"] == 3, what="today's operator acts"
             )
-            play.settle()
+            actor.settle()
         assert children(api) == before
 
 

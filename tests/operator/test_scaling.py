@@ -13,8 +13,8 @@ from analytics_operator.kube.objects import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALE
 from analytics_operator.plan import plan
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.replicas import pool_size, to_apply
-from tests.operator.play import Play, now
-from tests.operator.test_migration import NOW, resource
+from tests.operator.cluster_actor import ClusterActor, now
+from tests.operator.test_migration import NOW, RANDOM, resource
 from tests.support.kube import KubeError, Object, eventually
 
 REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
@@ -61,7 +61,9 @@ def test_an_autoscaler_that_was_faster_is_not_overwritten(autoscaling: Any, mana
     live = a_deployment(3, manager)
     live["metadata"] |= {"resourceVersion": "7", "annotations": RELEASED}
     secrets = {"credentials": {"database-url": b"x", "redis-url": b"y"}, "demo-jwt": {"jwt-secret": b"0" * 32}}
-    found = plan(Observed(resource=wanted, secrets=secrets, deployment=live | {"spec": SPEC}), now=NOW)
+    found = plan(
+        Observed(resource=wanted, secrets=secrets, deployment=live | {"spec": SPEC}), now=NOW, random_text=RANDOM
+    )
     (manifest,) = [
         each.manifest for each in found.decisions if isinstance(each, Want) and each.ref == Ref(DEPLOYMENT, "demo")
     ]
@@ -86,25 +88,25 @@ def test_a_budget_is_shared_by_all_pods(budget: int | None, spec: dict[str, Any]
     assert budget is None or pool * (most + 1) + wanted.spec.worker.replicas + 2 <= budget or pool == 2
 
 
-def autoscaled(world: Play) -> None:
+def autoscaled(world: ClusterActor) -> None:
     world.credentials(redis_url="redis://redis:6379/0")
     world.ready(replicas=2, redis=REDIS, autoscaling=BOUNDS)
 
 
-def rescale(world: Play, count: int) -> None:
+def rescale(world: ClusterActor, count: int) -> None:
     """As the HorizontalPodAutoscaler's controller does."""
     body = {"spec": {"replicas": count}}
     path = f"/apis/apps/v1/namespaces/{world.api.namespace}/deployments/demo/scale?fieldManager=kube-controller-manager"
     world.api.request("PATCH", path, body=body, content_type="application/merge-patch+json")
 
 
-def count_of(world: Play) -> int:
+def count_of(world: ClusterActor) -> int:
     count: int = world.api.get("Deployment", "demo")["spec"]["replicas"]
     return count
 
 
 @pytest.mark.kube
-def test_the_autoscaler_is_not_fought(world: Play) -> None:
+def test_the_autoscaler_is_not_fought(world: ClusterActor) -> None:
     autoscaled(world)
     rescale(world, 5)
     world.edit(cache={"defaultTtlSeconds": 1})
@@ -117,7 +119,7 @@ def test_the_autoscaler_is_not_fought(world: Play) -> None:
 
 
 @pytest.mark.kube
-def test_without_the_autoscaler_the_spec_decides_again(world: Play) -> None:
+def test_without_the_autoscaler_the_spec_decides_again(world: ClusterActor) -> None:
     autoscaled(world)
     rescale(world, 5)
     world.edit(autoscaling=None)
@@ -128,14 +130,14 @@ def test_without_the_autoscaler_the_spec_decides_again(world: Play) -> None:
 
 
 @pytest.mark.kube
-def test_scaling_by_hand_is_refused_while_the_autoscaler_rules(world: Play) -> None:
+def test_scaling_by_hand_is_refused_while_the_autoscaler_rules(world: ClusterActor) -> None:
     autoscaled(world)
     with pytest.raises(KubeError, match=r"change autoscaling\.minReplicas"):
         world.api.merge("AnalyticsApi", "demo", {"spec": {"replicas": 4}}, subresource="/scale")
 
 
 @pytest.mark.kube
-def test_an_autoscaler_without_metrics_is_reported(world: Play) -> None:
+def test_an_autoscaler_without_metrics_is_reported(world: ClusterActor) -> None:
     autoscaled(world)
     assert world.condition("ScalingActive")["reason"] == "MetricsAwaited"
     blind: Object = {
@@ -159,7 +161,7 @@ async def test_fresh_metrics_of_an_autoscaler_are_no_reason_to_look() -> None:
         looks.append(key)
         return timedelta(hours=1)
 
-    queue = WorkQueue(look, done=lambda *_: None)
+    queue = WorkQueue(look, on_done=lambda *_: None)
     worker = asyncio.create_task(queue.work())
     heard = watches._child_changed(queue, HORIZONTAL_POD_AUTOSCALER, lambda *_: None, lambda *_: True)
     owner = {"kind": "AnalyticsApi", "name": "demo", "uid": "1", "controller": True}

@@ -53,7 +53,7 @@ async def passes(check: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def working(runs: Runs, *, workers: int = 4) -> AsyncIterator[WorkQueue]:
-    queue = WorkQueue(runs, done=runs.done)
+    queue = WorkQueue(runs, on_done=runs.done)
     tasks = [asyncio.create_task(queue.work()) for _ in range(workers)]
     try:
         yield queue
@@ -89,7 +89,7 @@ async def test_different_keys_run_at_the_same_time() -> None:
 
 async def test_deletes_go_first() -> None:
     runs = Runs()
-    queue = WorkQueue(runs, done=runs.done)
+    queue = WorkQueue(runs, on_done=runs.done)
     await queue.add(A)
     await queue.add(B, first=True)
     assert queue.depth == 2
@@ -118,7 +118,7 @@ async def test_events_do_not_shorten_a_backoff_but_a_new_generation_does() -> No
         except Unavailable as error:
             raise Unavailable(str(error), retry_after=3600) from error
 
-    queue = WorkQueue(fails_for_long, done=runs.done)
+    queue = WorkQueue(fails_for_long, on_done=runs.done)
     worker = asyncio.create_task(queue.work())
     await queue.add(A, generation=1)
     await runs.until(1)

@@ -12,14 +12,14 @@
     │   │   ├── AdmissionRefused   by a webhook, a policy or Pod Security
     │   │   └── Invalid        400 or 422
     │   └── Unavailable        429, 5xx, timeouts, no connection: backoff, honouring Retry-After
-    └── ChildConflict          an object of a wanted name belongs to somebody else: a condition, and a slow retry
+    └── ChildConflict          an object of a desired name belongs to somebody else: a condition, and a slow retry
 
 Messages are for people and hold no secret: the bodies of requests are never part of them.
 """
 
 
 class OperatorError(Exception):
-    """Whatever this operator raises on purpose."""
+    """The root of every error that this operator raises on purpose."""
 
 
 class UsageError(OperatorError):
@@ -82,7 +82,7 @@ _ADMISSION = ("admission webhook", "violates PodSecurity", "ValidatingAdmissionP
 
 
 def refusal(message: str) -> type[Refused] | None:
-    """Which refusal the words of Kubernetes tell of; None where they tell of none."""
+    """The refusal that a message of Kubernetes means; None where it means none. Its status code alone does not say."""
     if any(words in message for words in _ADMISSION):
         return AdmissionRefused
     if "exceeded quota" in message:

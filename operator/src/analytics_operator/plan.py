@@ -1,63 +1,87 @@
-"""From what was seen to what shall be: the gate, every child, and what is not needed any more. Pure."""
+"""The plan: from an observation to the gate, every child, and the objects that are not needed any more. Pure.
+
+Time and randomness are arguments, so that a plan holds whole manifests: also that of the generated Secret, on whose
+value the digests of the pods depend before the Secret is there.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from analytics_operator.kube import names
-from analytics_operator.kube.objects import CONFIG_MAP, JOB, Absent, Decision, Manifest, Ref, Want, condition
+from analytics_operator.kube.objects import CONFIG_MAP, JOB, Absent, Create, Decision, Manifest, Ref, Want, condition
 from analytics_operator.manifests import build
+from analytics_operator.manifests.jwt_secret import jwt_secret
 from analytics_operator.manifests.scope import Scope
 from analytics_operator.state import migration, replicas
 from analytics_operator.state.observed import Observed
-from analytics_operator.state.secrets import Credentials, examine
+from analytics_operator.state.secrets import Credentials, data_of, examine, must_generate
 
-NUDGE_SECONDS = 20
-"""How often a Deployment whose pods are refused is touched: its ReplicaSet waits twice as long after each refusal."""
+RETRY_SECONDS = 20
+"""Interval at which a Deployment whose pods are refused gets a new retry annotation: left alone, its ReplicaSet doubles
+its backoff after each refusal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     credentials: Credentials
     gate: migration.Gate
+    generated: Create | None
+    """The JWT Secret that is still to be made, before all else. Where one has come meanwhile, the plan is void: its
+    digests are those of this value."""
     decisions: tuple[Decision, ...]
     """In the order in which they are carried out; what goes, goes last."""
 
+    def desired(self, ref: Ref) -> Manifest | None:
+        """The object as it shall be; None where it stays as it is, or goes."""
+        return next((each.manifest for each in self.decisions if isinstance(each, Want) and each.ref == ref), None)
 
-def plan(observed: Observed, *, now: datetime) -> Plan:
-    credentials = examine(observed.resource, observed.secrets)
+
+def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
+    """`random_text` is the value of the JWT Secret where one has to be generated."""
+    generated = _generated(observed, random_text)
+    made = {generated.ref.name: data_of(generated.manifest)} if generated else {}
+    credentials = examine(observed.resource, {**observed.secrets, **made})
     gate = migration.decide(observed, credentials, now=now)
     to_apply = replicas.to_apply(observed.resource, observed.deployment)
-    kept = observed.deployment if observed.resource.spec.autoscaling and to_apply is not None else None
+    retained = observed.deployment if observed.resource.spec.autoscaling and to_apply is not None else None
     scope = Scope(
         resource=observed.resource,
         credentials=credentials,
         gate=gate,
         released=observed.released,
         replicas=to_apply,
-        replicas_read_at=kept["metadata"]["resourceVersion"] if kept else None,
-        nudge=_nudge(observed.deployment, now=now),
+        replicas_read_at=retained["metadata"]["resourceVersion"] if retained else None,
+        retried_at=_retried_at(observed.deployment, now=now),
     )
-    wanted = build(scope)
-    decisions = (*wanted, *_outdated_config_maps(observed, wanted), *_outdated_jobs(observed, gate))
-    return Plan(credentials=credentials, gate=gate, decisions=decisions)
+    desired = build(scope)
+    decisions = (*desired, *_outdated_config_maps(observed, desired), *_outdated_jobs(observed, gate))
+    return Plan(credentials=credentials, gate=gate, generated=generated, decisions=decisions)
 
 
-def _nudge(deployment: Manifest | None, *, now: datetime) -> str | None:
-    """The same for NUDGE_SECONDS; None where no pod is refused."""
+def _generated(observed: Observed, random_text: str) -> Create | None:
+    if observed.resource.spec.suspend or not must_generate(observed.resource, observed.secrets):
+        return None
+    return jwt_secret(observed.resource, random_text)
+
+
+def _retried_at(deployment: Manifest | None, *, now: datetime) -> str | None:
+    """Value of the retry annotation, the same for RETRY_SECONDS; None where no pod is refused."""
     failure = condition(deployment, "ReplicaFailure") if deployment else None
     if failure is None or failure["status"] != "True":
         return None
-    seconds = int(now.timestamp()) // NUDGE_SECONDS * NUDGE_SECONDS
+    seconds = int(now.timestamp()) // RETRY_SECONDS * RETRY_SECONDS
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _outdated_config_maps(observed: Observed, wanted: tuple[Decision, ...]) -> Iterator[Absent]:
-    """Those that neither the wanted pods nor any ReplicaSet's pods read: a rollback finds its settings."""
-    deployments = [each.manifest for each in wanted if isinstance(each, Want) and each.manifest["kind"] == "Deployment"]
+def _outdated_config_maps(observed: Observed, desired: tuple[Decision, ...]) -> Iterator[Absent]:
+    """Those that neither the desired pods nor any ReplicaSet's pods read: a rollback finds its settings."""
+    deployments = [
+        each.manifest for each in desired if isinstance(each, Want) and each.manifest["kind"] == "Deployment"
+    ]
     read = {name for owner in (*deployments, *observed.replica_sets) for name in _settings_of(owner)}
-    kept = read | {each.ref.name for each in wanted}
-    return (Absent(Ref(CONFIG_MAP, name)) for name in unread_settings(observed) if name not in kept)
+    retained = read | {each.ref.name for each in desired}
+    return (Absent(Ref(CONFIG_MAP, name)) for name in unread_settings(observed) if name not in retained)
 
 
 def unread_settings(observed: Observed) -> Iterator[str]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from analytics_operator.api.fields import MESSAGE_LENGTH
+from analytics_operator.api.status import ConditionStatus
 
 
 class Type(StrEnum):
@@ -20,7 +21,7 @@ class Type(StrEnum):
     POLICIES_APPLIED = "PoliciesApplied"
     DATA_FRESH = "DataFresh"
     SCALING_ACTIVE = "ScalingActive"
-    SCHEMA_OUTDATED = "SchemaOutdated"
+    CRD_OUTDATED = "CRDOutdated"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
 
@@ -68,32 +69,39 @@ class Reason(StrEnum):
 @dataclass(frozen=True)
 class Condition:
     type: Type
-    status: bool
+    status: bool | None
+    """None: Unknown."""
     reason: str
     message: str
 
 
 def merge(
-    previous: Sequence[dict[str, Any]], wanted: Iterable[Condition], *, generation: int, now: datetime
+    previous: Sequence[dict[str, Any]], desired: Iterable[Condition], *, generation: int, now: datetime
 ) -> list[dict[str, Any]]:
     """The conditions to write, in their order; one that did not move keeps its transition time."""
     before = {each["type"]: each for each in previous}
     merged = []
-    for condition in wanted:
-        status = "True" if condition.status else "False"
+    for condition in desired:
+        status = _status(condition.status)
         old = before.get(condition.type)
-        kept = old["lastTransitionTime"] if old and old["status"] == status else None
+        since = old["lastTransitionTime"] if old and old["status"] == status else None
         merged.append(
             {
                 "type": condition.type.value,
-                "status": status,
+                "status": status.value,
                 "observedGeneration": generation,
-                "lastTransitionTime": kept or now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "lastTransitionTime": since or now.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "reason": str(condition.reason),
                 "message": cut(condition.message),
             }
         )
     return merged
+
+
+def _status(value: bool | None) -> ConditionStatus:  # noqa: FBT001 - a value to convert, not a switch
+    if value is None:
+        return ConditionStatus.UNKNOWN
+    return ConditionStatus.TRUE if value else ConditionStatus.FALSE
 
 
 def cut(message: str, length: int = MESSAGE_LENGTH) -> str:

@@ -1,4 +1,4 @@
-"""What the fields of the resource are made of: the base model, rules, bounded texts and enums."""
+"""Building blocks of the resource's fields: the base model, rules, bounded texts and enums."""
 
 from enum import StrEnum
 from typing import Annotated, Any

@@ -1,12 +1,12 @@
-"""What one replica gets of a node."""
+"""Requests and limits of one replica."""
 
 from pydantic import ConfigDict, Field
 
 from analytics_operator.api.fields import Model, rule, rules
 from analytics_operator.api.quantity import Quantity
 
-LEAST_MEMORY = "128Mi"
-LEAST_CPU = "50m"
+MIN_MEMORY = "128Mi"
+MIN_CPU = "50m"
 
 
 class Requests(Model):
@@ -36,12 +36,12 @@ class Resources(Model):
                 for name in ("cpu", "memory")
             ),
             rule(
-                f"quantity(string(self.limits.memory)).compareTo(quantity('{LEAST_MEMORY}')) >= 0",
-                f"resources.limits.memory must be at least {LEAST_MEMORY}: a pod with less is killed as it starts",
+                f"quantity(string(self.limits.memory)).compareTo(quantity('{MIN_MEMORY}')) >= 0",
+                f"resources.limits.memory must be at least {MIN_MEMORY}: a pod with less is killed as it starts",
             ),
             rule(
-                f"quantity(string(self.limits.cpu)).compareTo(quantity('{LEAST_CPU}')) >= 0",
-                f"resources.limits.cpu must be at least {LEAST_CPU}: probes of a pod with less time out",
+                f"quantity(string(self.limits.cpu)).compareTo(quantity('{MIN_CPU}')) >= 0",
+                f"resources.limits.cpu must be at least {MIN_CPU}: probes of a pod with less time out",
             ),
         )
     )

@@ -43,7 +43,7 @@ def _rewrite(schema: Json, *, definitions: Json) -> Json:
 
 
 def _inline(schema: Json, definitions: Json) -> Json:
-    """What stands beside a $ref wins over what it refers to."""
+    """The schema with its $ref resolved; keys beside the $ref win over those of its target."""
     if "$ref" not in schema:
         return schema
     target = definitions[schema["$ref"].removeprefix("#/$defs/")]

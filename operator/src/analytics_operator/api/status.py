@@ -46,7 +46,7 @@ class PolicyState(StrEnum):
     FAILED = "Failed"
 
 
-MOST_POLICIES = 16
+MAX_POLICIES = 16
 Figure = Annotated[str, Field(max_length=64)]
 
 
@@ -86,7 +86,7 @@ class Status(Model):
     ready_replicas: int | None = Field(None, description="pods that serve")
     selector: Text | None = Field(None, description="label selector of the pods, for the scale subresource")
     schema_: Schema | None = Field(None, alias="schema")
-    policies: Annotated[tuple[Policy, ...], Field(max_length=MOST_POLICIES)] = Field(
+    policies: Annotated[tuple[Policy, ...], Field(max_length=MAX_POLICIES)] = Field(
         (), description="retention, compression and chunks, as the worker sees them"
     )
     endpoints: Endpoints | None = None

@@ -1,4 +1,4 @@
-"""How long the store keeps what, and how often it adds up."""
+"""Retention, compression, chunks and refreshes of the store."""
 
 from typing import Annotated, Any
 
@@ -6,20 +6,20 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from analytics_operator.api.fields import Model, rule, rules
 
-LONGEST = 36_500
-ENDLESS = 1_000_000
+MAX_DAYS = 36_500
+UNBOUNDED = 1_000_000
 """Days that stand for no end where rules compare."""
 
 Pause = Annotated[int, Field(ge=1, le=3600)]
 
 
-def _schema(word: str, least: int) -> WithJsonSchema:
+def _schema(word: str, minimum: int) -> WithJsonSchema:
     """A number of days, or a word for no end. So is null, but a merge patch takes a null for the default."""
     schema: dict[str, Any] = {
         "x-kubernetes-int-or-string": True,
         "anyOf": [{"type": "integer"}, {"type": "string"}],
-        "minimum": least,
-        "maximum": LONGEST,
+        "minimum": minimum,
+        "maximum": MAX_DAYS,
         "pattern": f"^{word}$",
         "maxLength": len(word),
         "nullable": True,
@@ -27,16 +27,16 @@ def _schema(word: str, least: int) -> WithJsonSchema:
     return WithJsonSchema(schema)
 
 
-def _endless(value: object) -> object:
+def _unbounded(value: object) -> object:
     return None if value in {"Forever", "Never"} else value
 
 
-Endless = Annotated[int | None, BeforeValidator(_endless)]
+UnboundedDays = Annotated[int | None, BeforeValidator(_unbounded)]
 
 
 def _days(field: str) -> str:
     """CEL: the number of days; a null is absent to it."""
-    return f"(has(self.{field}) && type(self.{field}) == int ? self.{field} : {ENDLESS})"
+    return f"(has(self.{field}) && type(self.{field}) == int ? self.{field} : {UNBOUNDED})"
 
 
 class RetentionDays(Model):
@@ -54,16 +54,16 @@ class RetentionDays(Model):
         )
     )
 
-    raw: Annotated[Endless, _schema("Forever", 8)] = Field(
+    raw: Annotated[UnboundedDays, _schema("Forever", 8)] = Field(
         92, description="requests themselves; shorter than before needs migrations.allowDestructive"
     )
-    one_minute: Annotated[Endless, _schema("Forever", 8)] = Field(
+    one_minute: Annotated[UnboundedDays, _schema("Forever", 8)] = Field(
         8, description="sums by minute, which ranges of up to 7 days are answered from"
     )
-    one_hour: Annotated[Endless, _schema("Forever", 91)] = Field(
+    one_hour: Annotated[UnboundedDays, _schema("Forever", 91)] = Field(
         400, description="sums by hour and its quarters, percentiles, users, teams and tags"
     )
-    one_day: Annotated[Endless, _schema("Forever", 366)] = Field(
+    one_day: Annotated[UnboundedDays, _schema("Forever", 366)] = Field(
         1095, description="sums by day, which ranges of up to 365 days are answered from"
     )
 
@@ -108,7 +108,7 @@ class Timescale(Model):
     )
 
     retention_days: RetentionDays = RetentionDays()
-    compress_after_days: Annotated[Endless, _schema("Never", 1)] = Field(
+    compress_after_days: Annotated[UnboundedDays, _schema("Never", 1)] = Field(
         7, description="days, or Never; where the edition compresses"
     )
     chunk_hours: Annotated[int, Field(ge=1, le=168)] = Field(24, description="length of a partition or chunk to come")

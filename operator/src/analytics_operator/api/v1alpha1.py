@@ -38,11 +38,11 @@ NAME_LENGTH = 40
 
 DATABASE_URL = "self.database.urlSecretRef"
 REDIS_URL = "self.redis.urlSecretRef"
-LEAST_POOL = 2
+MIN_POOL_SIZE = 2
 """Connections of a replica, however small the budget is."""
-RESERVED = 2
+RESERVED_CONNECTIONS = 2
 """Connections for a migration and for whoever looks after it."""
-_MOST_PODS = "(has(self.autoscaling) ? self.autoscaling.maxReplicas : self.replicas)"
+_MAX_PODS = "(has(self.autoscaling) ? self.autoscaling.maxReplicas : self.replicas)"
 JWT_SECRET = "self.auth.jwtSecretRef"  # noqa: S105 - where it stands in a rule
 
 
@@ -73,7 +73,7 @@ class Image(Model):
 
     @property
     def reference(self) -> str:
-        """What the kubelet pulls; the digest decides where both are given."""
+        """The reference that the kubelet pulls; the digest decides where both are given."""
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return f"{self.repository}{tag}{digest}"
@@ -206,8 +206,8 @@ class Spec(Model):
                 "autoscaling makes several replicas, which share a cache and limits: set redis.urlSecretRef",
             ),
             rule(
-                f"!has(self.database.connectionBudget) || self.database.connectionBudget >= {LEAST_POOL} * "
-                f"({_MOST_PODS} + 1) + self.worker.replicas + {RESERVED}",
+                f"!has(self.database.connectionBudget) || self.database.connectionBudget >= {MIN_POOL_SIZE} * "
+                f"({_MAX_PODS} + 1) + self.worker.replicas + {RESERVED_CONNECTIONS}",
                 "database.connectionBudget gives some pods no connection: two for each replica and one more that "
                 "replaces another, one for each worker, and two for migrations; raise it, or lower the replicas",
             ),
@@ -254,7 +254,7 @@ class Spec(Model):
 
 
 class Metadata(Model):
-    """What the operator reads of metadata; the API server knows its schema."""
+    """The fields of metadata that the operator reads; the API server knows its schema."""
 
     name: str
     namespace: str

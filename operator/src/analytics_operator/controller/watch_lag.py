@@ -1,59 +1,60 @@
-"""Whether watches deliver: what the operator wrote has to come back as an event.
+"""Watch lag: whether watches deliver. An object that the operator wrote has to come back as an event.
 
 An idle cluster is silent, so the time since the last event proves nothing. A watch that keeps its connection and
 delivers nothing is found by our own writes: each raises the resourceVersion, and the watch of the kind has to reach it.
-One that the API server refuses is not silent: that is a matter of rights, which a new process would not have either.
+A watch that the API server refuses is not silent: that is a matter of rights, which a new process would not have
+either.
 """
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-PATIENCE_SECONDS = 150.0
+SILENT_TIMEOUT_SECONDS = 150.0
 """Twice as long as the informer itself lets a watch be silent, and some to spare."""
 
 
-class Echo:
+class UnconfirmedWrites:
     """By kind, the oldest write that its watch has not reached yet."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._reached: dict[str, int] = {}
-        self._awaited: dict[str, tuple[int, float]] = {}
+        self._unconfirmed: dict[str, tuple[int, float]] = {}
         self._refused: set[str] = set()
 
-    def heard(self, kind: str, manifest: dict[str, Any]) -> None:
+    def confirm(self, kind: str, manifest: dict[str, Any]) -> None:
         """An event of the kind; it may come before the answer to the write that caused it."""
         reached = self._reached[kind] = max(_version(manifest), self._reached.get(kind, 0))
-        if kind in self._awaited and self._awaited[kind][0] <= reached:
-            del self._awaited[kind]
+        if kind in self._unconfirmed and self._unconfirmed[kind][0] <= reached:
+            del self._unconfirmed[kind]
 
-    def wrote(self, kind: str, manifest: dict[str, Any]) -> None:
-        """The answer to a write; one that changed nothing has been heard of already."""
+    def record(self, kind: str, manifest: dict[str, Any]) -> None:
+        """The answer to a write; the event of one that changed nothing has come before."""
         version = _version(manifest)
         if version > self._reached.get(kind, 0) and kind not in self._refused:
-            self._awaited.setdefault(kind, (version, self._clock()))
+            self._unconfirmed.setdefault(kind, (version, self._clock()))
 
-    def answered(self, kind: str, *, accepted: bool) -> bool:
-        """What the API server said to the list or the watch of the kind; whether that is another answer than before."""
+    def watch_answered(self, kind: str, *, accepted: bool) -> bool:
+        """The API server's answer to a list or watch of the kind; whether it is another answer than before."""
         before = kind in self._refused
         if accepted:
             self._refused.discard(kind)
         else:
             self._refused.add(kind)
-            self._awaited.pop(kind, None)
+            self._unconfirmed.pop(kind, None)
         return before is accepted
 
     def refused(self, kind: str) -> bool:
         return kind in self._refused
 
     def age(self, kind: str) -> float:
-        """Seconds that a write to the kind has waited for its event."""
-        return self._clock() - self._awaited[kind][1] if kind in self._awaited else 0.0
+        """Seconds that the oldest write to the kind has waited for its event."""
+        return self._clock() - self._unconfirmed[kind][1] if kind in self._unconfirmed else 0.0
 
     def silent(self) -> tuple[str, ...]:
         """Kinds whose watch is taken for dead."""
-        return tuple(kind for kind in self._awaited if self.age(kind) > PATIENCE_SECONDS)
+        return tuple(kind for kind in self._unconfirmed if self.age(kind) > SILENT_TIMEOUT_SECONDS)
 
 
 def _version(manifest: dict[str, Any]) -> int:

@@ -8,11 +8,13 @@ from itertools import chain, repeat
 from typing import Any
 
 import kopf
+import structlog
 from typing_extensions import override
 
 from analytics_operator.api.v1alpha1 import KIND
+from analytics_operator.controller.watch_lag import UnconfirmedWrites
 from analytics_operator.controller.workqueue import WorkQueue
-from analytics_operator.kube import config, labels
+from analytics_operator.kube import informer, labels
 from analytics_operator.kube.objects import (
     ANALYTICS_API,
     HORIZONTAL_POD_AUTOSCALER,
@@ -25,15 +27,17 @@ from analytics_operator.kube.objects import (
 )
 from analytics_operator.state import digests
 
-Heard = Callable[[str, Manifest], None]
-"""Told the kind and the object of every event."""
+log = structlog.get_logger(__name__)
 
-News = Callable[[Key, Ref, Manifest], bool]
-"""Whether the object is not as our own last write left it."""
+EventPredicate = Callable[[Key, Ref, Manifest], bool]
+"""Whether an event of the object needs a reconcile: not where our own last write left it so."""
+
+OnEvent = Callable[[str, Manifest], None]
+"""Called with the kind and the object of every event."""
 
 
 class _Backoffs:
-    """Seconds before each attempt after a failed one. Without an end: a watch that gives up would end the process."""
+    """Seconds before each attempt after a failed one; unbounded: a watch that gives up would end the process."""
 
     def __iter__(self) -> Iterator[float]:
         return chain((1, 2, 4, 8), repeat(15))
@@ -55,90 +59,107 @@ class _NoDiffs(kopf.DiffBaseStorage):
         pass
 
 
-def register(queue: WorkQueue, *, heard: Heard, news: News, answered: config.Answered) -> kopf.OperatorRegistry:
-    """All that the operator reacts to."""
+def register(
+    queue: WorkQueue, *, predicate: EventPredicate, writes: UnconfirmedWrites, count: Callable[[str], None]
+) -> kopf.OperatorRegistry:
+    """All that the operator reacts to; `count` is called with the kind of every event."""
     registry = kopf.OperatorRegistry()
 
     async def login(**context: Any) -> Any:
-        return await config.login(answered, queue.add_all, **context)
+        return await informer.login(_on_response(writes), queue.add_all, **context)
+
+    def on_event(kind: str, manifest: Manifest) -> None:
+        count(kind)
+        writes.confirm(kind, manifest)
 
     kopf.on.login(registry=registry)(login)
-    _on_event(ANALYTICS_API, _resource_changed(queue, heard, news), registry)
+    _register(ANALYTICS_API, _resource_changed(queue, on_event, predicate), registry)
     for kind in WATCHED:
-        _on_event(kind, _child_changed(queue, kind, heard, news), registry)
+        _register(kind, _child_changed(queue, kind, on_event, predicate), registry)
     return registry
+
+
+def _on_response(writes: UnconfirmedWrites) -> informer.OnResponse:
+    kinds = {kind.plural: kind.name for kind in (ANALYTICS_API, *WATCHED)}
+
+    def on_response(plural: str, status: int) -> None:
+        kind = kinds.get(plural)
+        if kind and writes.watch_answered(kind, accepted=status < 400):
+            log.warning("watch response changed", kind=kind, status=status)
+
+    return on_response
 
 
 def settings() -> kopf.OperatorSettings:
     """Settings of kopf as an informer only: it writes nothing, and watches of children see ours alone."""
-    found = kopf.OperatorSettings()
-    found.posting.enabled = False
-    found.persistence.diffbase_storage = _NoDiffs()
-    found.scanning.disabled = True
-    found.watching.inactivity_timeout = 70
-    found.watching.server_timeout = 300
-    found.watching.connect_timeout = 10
-    found.watching.chunk_size = 200  # whole lists of thousands would stay in memory for the life of the process
-    found.networking.request_timeout = 30
-    found.networking.error_backoffs = _Backoffs()
-    found.peering.standalone = True
-    found.queueing.worker_limit = None  # a limit keeps each slot for seconds after its event
-    found.queueing.idle_timeout = 0.2  # each object has a worker while it is busy: after a start that is all of them
-    found.queueing.exit_timeout = 0.2  # handlers only fill a queue: at the end there is nothing to wait for
+    result = kopf.OperatorSettings()
+    result.posting.enabled = False
+    result.persistence.diffbase_storage = _NoDiffs()
+    result.scanning.disabled = True
+    result.watching.inactivity_timeout = 70
+    result.watching.server_timeout = 300
+    result.watching.connect_timeout = 10
+    result.watching.chunk_size = 200  # whole lists of thousands would stay in memory for the life of the process
+    result.networking.request_timeout = 30
+    result.networking.error_backoffs = _Backoffs()
+    result.peering.standalone = True
+    result.queueing.worker_limit = None  # a limit keeps each slot for seconds after its event
+    result.queueing.idle_timeout = 0.2  # each object has a worker while it is busy: after a start that is all of them
+    result.queueing.exit_timeout = 0.2  # handlers only fill a queue: at the end there is nothing to wait for
     for kind in WATCHED:
-        found.watching.label_selectors[kind.group, kind.version, kind.plural] = labels.OURS
-    return found
+        result.watching.label_selectors[kind.group, kind.version, kind.plural] = labels.OURS
+    return result
 
 
-def _on_event(kind: Kind, handler: Callable[..., Any], registry: kopf.OperatorRegistry) -> None:
+def _register(kind: Kind, handler: Callable[..., Any], registry: kopf.OperatorRegistry) -> None:
     kopf.on.event(kind.group, kind.version, kind.plural, id=f"{kind.plural}-changed", registry=registry)(handler)
 
 
-def _resource_changed(queue: WorkQueue, heard: Heard, news: News) -> Callable[..., Any]:
+def _resource_changed(queue: WorkQueue, on_event: OnEvent, predicate: EventPredicate) -> Callable[..., Any]:
     async def resource_changed(*, event: Any, **_: Any) -> None:
-        heard(KIND, event["object"])
+        on_event(KIND, event["object"])
         metadata = event["object"]["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
         deleted = event["type"] == "DELETED" or "deletionTimestamp" in metadata
-        if deleted or _tells(event, key, Ref(ANALYTICS_API, key.name), news):
+        if deleted or _needs_reconcile(event, key, Ref(ANALYTICS_API, key.name), predicate):
             await queue.add(key, generation=metadata["generation"], first=deleted)
 
     return resource_changed
 
 
-def _tells(event: Any, key: Key, ref: Ref, news: News) -> bool:
-    """A list and the end of an object always do."""
-    return event["type"] not in {"ADDED", "MODIFIED"} or news(key, ref, event["object"])
+def _needs_reconcile(event: Any, key: Key, ref: Ref, predicate: EventPredicate) -> bool:
+    """A list and the end of an object always do; the predicate decides of all else."""
+    return event["type"] not in {"ADDED", "MODIFIED"} or predicate(key, ref, event["object"])
 
 
-class _Repeats:
-    """Tells events of autoscalers that say nothing new: each writes fresh metrics into its status every 15 seconds."""
+class _AutoscalerEvents:
+    """Finds repeated events of autoscalers: each writes fresh metrics into its status every 15 seconds."""
 
     def __init__(self) -> None:
-        self._last: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
 
-    def one(self, event: Any) -> bool:
+    def repeated(self, event: Any) -> bool:
         metadata, status = event["object"]["metadata"], event["object"].get("status", {})
         if event["type"] == "DELETED":
-            self._last.pop(metadata["uid"], None)
+            self._digests.pop(metadata["uid"], None)
             return False
         owned = {name: metadata.get(name) for name in ("labels", "annotations", "ownerReferences", "deletionTimestamp")}
         verdicts = [(each["type"], each["status"], each["reason"]) for each in status.get("conditions") or ()]
         now = digests.of([owned, event["object"].get("spec"), verdicts])
-        before, self._last[metadata["uid"]] = self._last.get(metadata["uid"]), now
+        before, self._digests[metadata["uid"]] = self._digests.get(metadata["uid"]), now
         return event["type"] is not None and now == before  # a relist is a resync
 
 
-def _child_changed(queue: WorkQueue, kind: Kind, heard: Heard, news: News) -> Callable[..., Any]:
-    repeats = _Repeats()
+def _child_changed(queue: WorkQueue, kind: Kind, on_event: OnEvent, predicate: EventPredicate) -> Callable[..., Any]:
+    events = _AutoscalerEvents()
 
     async def child_changed(*, event: Any, **_: Any) -> None:
-        heard(kind.name, event["object"])
-        if kind is HORIZONTAL_POD_AUTOSCALER and repeats.one(event):
+        on_event(kind.name, event["object"])
+        if kind is HORIZONTAL_POD_AUTOSCALER and events.repeated(event):
             return
         metadata = event["object"]["metadata"]
         for key in {Key(metadata["namespace"], name) for name in _instances(event["object"])}:
-            if _tells(event, key, Ref(kind, metadata["name"]), news):
+            if _needs_reconcile(event, key, Ref(kind, metadata["name"]), predicate):
                 await queue.add(key)
 
     return child_changed

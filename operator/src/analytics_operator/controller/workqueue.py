@@ -1,4 +1,4 @@
-"""Which resource is looked at next: one runner per key, several keys at once, and no key forgotten.
+"""The work queue: one runner per key, several keys at once, and no key forgotten.
 
 A key that is added while it runs is run once more. A failure waits for its backoff, which a new generation ends.
 Deletes go first.
@@ -19,26 +19,28 @@ from analytics_operator.kube.objects import Key
 
 log = structlog.get_logger(__name__)
 
-FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 30.0
-LONGEST_FOR_CONFLICTS = 5.0
-"""What others are about to finish, as garbage collection, no event tells of."""
-LONGEST_RETRY_AFTER = 60.0
-"""However long the API server asks for: what it answered to may be cured long before."""
+MIN_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 30.0
+MAX_CONFLICT_BACKOFF_SECONDS = 5.0
+"""Shorter: no event tells when others finish what they are about, as garbage collection."""
+MAX_RETRY_AFTER_SECONDS = 60.0
+"""Bounds what the API server asks for: the cause of its answer may be cured long before."""
 JITTER = 0.1
 """Share of every planned wait: a thousand resources must not come back in the same second."""
 
-Run = Callable[[Key], Awaitable[timedelta | None]]
-Done = Callable[[float, str], None]
-"""Told of every run: seconds and outcome."""
+Reconcile = Callable[[Key], Awaitable[timedelta | None]]
+OnDone = Callable[[float, str], None]
+"""Called after every run with its seconds and outcome."""
 
 
 @dataclass
 class _Entry:
+    """One key. It is due (`since`), runs, or waits for its timer; due and running at once only when added in a run."""
+
     generation: int | None = None
     failures: int = 0
     since: float | None = None
-    """When the key became due; None while it is not."""
+    """Time at which the key became due; None while it is not."""
     running: bool = False
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
@@ -46,9 +48,9 @@ class _Entry:
 class WorkQueue:
     """Keys that wait, and the workers that run them."""
 
-    def __init__(self, run: Run, *, done: Done) -> None:
-        self._run = run
-        self._done = done
+    def __init__(self, reconcile: Reconcile, *, on_done: OnDone) -> None:
+        self._reconcile = reconcile
+        self._on_done = on_done
         self._entries: dict[Key, _Entry] = {}
         self._due: deque[Key] = deque()
         self._wake = asyncio.Condition()
@@ -69,7 +71,7 @@ class WorkQueue:
         if generation is not None and generation != entry.generation:
             entry.generation, entry.failures = generation, 0
         elif entry.failures and not first:
-            return  # the timer of its backoff is running
+            return  # the timer of its backoff runs: events must not turn it into a busy loop
         self._make_due(key, entry, first=first)
         await self._notify()
 
@@ -88,35 +90,36 @@ class WorkQueue:
 
     async def _run_once(self, key: Key) -> None:
         entry = self._entries[key]
+        # Cleared before the run, so that an add during it is seen at its end: the run may have read the state before
+        # whatever the add tells of.
         entry.running, entry.since = True, None
         start = time.monotonic()
         try:
-            wait, outcome = await self._run(key), "success"
+            requeue_after, outcome = await self._reconcile(key), "success"
             entry.failures = 0
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: one resource's failure is never another's
             entry.failures += 1
-            wait, outcome = _backoff(entry.failures, error), type(error).__name__
-            _report(key, entry.failures, error, wait)
+            requeue_after, outcome = _backoff(entry.failures, error), type(error).__name__
+            _report(key, entry.failures, error, requeue_after)
         finally:
             entry.running = False
-        self._done(time.monotonic() - start, outcome)
-        again = entry.since is not None
-        if again:
+        self._on_done(time.monotonic() - start, outcome)
+        if entry.since is not None:  # it was added while it ran: that is the reason to run it once more
             self._due.append(key)
             await self._notify()
-        elif wait is None:
+        elif requeue_after is None:  # the resource is gone
             del self._entries[key]
         else:
-            self._later(key, entry, wait.total_seconds() * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
+            self._later(key, entry, requeue_after.total_seconds() * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
 
     def _make_due(self, key: Key, entry: _Entry, *, first: bool = False) -> None:
         if entry.timer:
             entry.timer.cancel()
             entry.timer = None
         if entry.since is not None:
-            return
+            return  # it is in the queue, or will be when its run ends
         entry.since = time.monotonic()
         if entry.running:
             return  # run once more when this run ends
@@ -141,15 +144,15 @@ class WorkQueue:
 
 
 def _backoff(failures: int, error: Exception) -> timedelta:
-    longest = LONGEST_FOR_CONFLICTS if isinstance(error, Conflict) else LONGEST_BACKOFF
-    ours = min(FIRST_BACKOFF * 2 ** min(failures - 1, 10), longest)
+    longest = MAX_CONFLICT_BACKOFF_SECONDS if isinstance(error, Conflict) else MAX_BACKOFF_SECONDS
+    ours = min(MIN_BACKOFF_SECONDS * 2 ** min(failures - 1, 10), longest)
     theirs = getattr(error, "retry_after", None) or 0.0
-    return timedelta(seconds=min(theirs, LONGEST_RETRY_AFTER) or ours)
+    return timedelta(seconds=min(theirs, MAX_RETRY_AFTER_SECONDS) or ours)
 
 
 def _report(key: Key, failures: int, error: Exception, wait: timedelta) -> None:
     if isinstance(error, Conflict | NotFound) and failures == 1:  # changed or deleted under our hands
-        log.info("observed again", resource=key.text, reason=str(error))
+        log.info("reconcile retried", resource=key.text, reason=str(error))
     elif isinstance(error, OperatorError):
         log.warning("reconcile failed", resource=key.text, error=str(error), retry_seconds=wait.total_seconds())
     else:

@@ -1,4 +1,4 @@
-"""What an unsuccessful answer of the API server means."""
+"""Maps unsuccessful answers of the API server to the error tree."""
 
 import json
 from datetime import UTC, datetime
@@ -26,11 +26,11 @@ def _seconds(retry_after: str | None) -> float | None:
 
 
 def _kind(status: int, message: str) -> type[errors.ApiError]:
-    told = errors.refusal(message)
-    if told is errors.AdmissionRefused:
-        return told
+    refusal = errors.refusal(message)
+    if refusal is errors.AdmissionRefused:  # webhooks answer with any status
+        return refusal
     if status == 403:
-        return told or errors.Forbidden
+        return refusal or errors.Forbidden
     match status:
         case 404:
             return errors.NotFound

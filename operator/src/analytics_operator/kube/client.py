@@ -1,6 +1,7 @@
-"""The only module that talks to the API server. Dictionaries in, dictionaries out; errors of our tree.
+"""The client of the API server, and the only module beside the informer that talks to it.
 
-Every write names our field manager. Applying is server-side: what others own and we do not want stays as it is.
+Dictionaries in, dictionaries out; errors of our tree. Every write names our field manager. Applying is server-side:
+fields that others own and we do not apply stay as they are.
 """
 
 from collections.abc import Callable
@@ -16,25 +17,25 @@ from analytics_operator.kube import api_errors
 from analytics_operator.kube.labels import FIELD_MANAGER
 from analytics_operator.kube.objects import Kind, Manifest
 
-TIMEOUT = 15.0
+TIMEOUT_SECONDS = 15.0
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 
-Count = Callable[[str, str, int], None]
-"""Told of every call: verb, kind, status (0 when there was no answer)."""
+OnCall = Callable[[str, str, int], None]
+"""Called after every call with its verb, kind and status (0 when there was no answer)."""
 
 
-class Cluster:
+class KubeClient:
     """A connection, and the few verbs that the operator needs."""
 
     def __init__(
         self,
         configuration: Configuration,
         *,
-        count: Count,
+        on_call: OnCall,
         fence: Callable[[], None] = lambda: None,
-        timeout: float = TIMEOUT,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         """`fence` is called before every write, and raises where nothing may be written any more."""
         configuration.connection_pool_maxsize = 64
@@ -43,8 +44,8 @@ class Cluster:
         # kubeconfig's proxy-url says.
         configuration.client_session_kwargs = {"trust_env": False}
         self._client = ApiClient(configuration)
-        self._count = count
-        self._timeout = timeout
+        self._on_call = on_call
+        self._timeout_seconds = timeout_seconds
 
     async def close(self) -> None:
         await self._client.close()  # type: ignore[no-untyped-call]
@@ -58,8 +59,8 @@ class Cluster:
             answer = await self._call("GET", kind, kind.path(namespace, name), accept=METADATA)
         except NotFound:
             return None
-        found: str = answer["metadata"]["resourceVersion"]
-        return found
+        version: str = answer["metadata"]["resourceVersion"]
+        return version
 
     async def list(self, kind: Kind, namespace: str, *, labels: str) -> list[Manifest]:
         answer = await self._call("GET", kind, kind.path(namespace), query={"labelSelector": labels}, verb="LIST")
@@ -89,16 +90,9 @@ class Cluster:
         body = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
         await self._call("DELETE", kind, kind.path(metadata["namespace"], metadata["name"]), body=body)
 
-    async def serves(self, kind: Kind) -> bool:
-        """Whether the API server knows the kind."""
-        answer = await self._call("GET", kind, f"/apis/{kind.api_version}", verb="DISCOVER")
-        return any(each["name"] == kind.plural for each in answer["resources"])
-
-    async def published(self, kind: Kind) -> dict[str, Any]:
-        """The schemas that the API server publishes for the kind's group and version, by name (OpenAPI v3)."""
-        answer = await self._call("GET", kind, f"/openapi/v3/apis/{kind.api_version}", verb="DISCOVER")
-        schemas: dict[str, Any] = answer["components"]["schemas"]
-        return schemas
+    async def discover(self, kind: Kind, path: str) -> dict[str, Any]:
+        """A document of discovery that concerns the kind."""
+        return await self._call("GET", kind, path, verb="DISCOVER")
 
     async def _call(  # noqa: PLR0913 - one place for all that a request can carry
         self,
@@ -122,14 +116,14 @@ class Cluster:
             )
             _, url, headers, *_ = request
             answer = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
-                method, url, headers=headers, body=body, _request_timeout=self._timeout
+                method, url, headers=headers, body=body, _request_timeout=self._timeout_seconds
             )
             content = await answer.read()
             status = answer.status
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"no answer from the API server: {type(error).__name__}") from error
         finally:
-            self._count(verb or method, kind.name, status)
+            self._on_call(verb or method, kind.name, status)
         if not 200 <= status < 300:
             raise api_errors.error(status, content, retry_after=answer.headers.get("Retry-After"))
         result: Manifest = orjson.loads(content)

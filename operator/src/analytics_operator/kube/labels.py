@@ -17,14 +17,14 @@ OURS = f"{MANAGED_BY}={FIELD_MANAGER}"
 MIGRATION_HASH = f"{GROUP}/migration-hash"
 ATTEMPT = f"{GROUP}/attempt"
 FAILURES = f"{GROUP}/failures"
-"""How many attempts failed before a Job since the last success: Jobs that failed earlier are pruned."""
+"""Number of failed attempts before a Job since the last success: Jobs that failed earlier are pruned."""
 SEQUENCE = f"{GROUP}/sequence"
 """Orders the Jobs of a resource: creation stamps of Kubernetes have whole seconds only."""
 
 RELEASED_TEMPLATE = f"{GROUP}/released-template"
 SECRETS_HASH = f"{GROUP}/secrets-hash"
-NUDGED = f"{GROUP}/nudged"
-"""When a Deployment whose pods are refused was touched last."""
+RETRIED_AT = f"{GROUP}/nudged"
+"""The retry annotation: time of the last retry of a Deployment whose pods are refused. Its key is released."""
 
 
 class Component(StrEnum):

@@ -1,4 +1,4 @@
-"""One leader at a time, by a Lease: 15 s valid, renewed every 2 s, given up by its holder after 10 s without a renewal.
+"""Leader election by a Lease: 15 s valid, renewed every 2 s, given up by its holder after 10 s without a renewal.
 
 A candidate measures how long a Lease has not changed by its own monotonic clock; clocks of machines are never compared.
 Writes carry the resourceVersion, so that of two candidates one wins.
@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from analytics_operator.errors import ApiError, Conflict, LeaseLost, NotFound
-from analytics_operator.kube.client import Cluster
+from analytics_operator.kube.client import KubeClient
 from analytics_operator.kube.objects import LEASE, Manifest
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 LEASE_SECONDS = 15
 RENEW_DEADLINE_SECONDS = 10
 RETRY_SECONDS = 2
-REQUEST_SECONDS = 5.0
+REQUEST_TIMEOUT_SECONDS = 5.0
 """Timeout of a Lease call: two fit before the deadline."""
 
 
@@ -34,14 +34,15 @@ class Names:
     identity: str
 
 
-class Leader:
+class LeaderElection:
     """Acquires, keeps and gives back the Lease."""
 
-    def __init__(self, cluster: Cluster, names: Names, *, leading: Callable[[bool], None]) -> None:
-        self._cluster = cluster
+    def __init__(self, client: KubeClient, names: Names, *, on_change: Callable[[bool], None]) -> None:
+        self._client = client
         self._names = names
-        self._leading = leading
-        self._seen: tuple[str, float] = ("", 0.0)
+        self._on_change = on_change
+        self._observed: tuple[str, float] = ("", 0.0)
+        """resourceVersion of the Lease, and when it was first seen at that version."""
         self._renewed = float("-inf")
 
     def fence(self) -> None:
@@ -56,10 +57,12 @@ class Leader:
         """Returns when we hold the Lease."""
         while True:
             with suppress(ApiError):
+                # Counted from before the request: the API server may have written the renewal long before its answer
+                # came, and other candidates count from when they see it.
                 start = time.monotonic()
                 if await self._try():
                     self._renewed = start
-                    self._leading(True)
+                    self._on_change(True)
                     log.info("leading", identity=self._names.identity)
                     return
             await asyncio.sleep(RETRY_SECONDS)
@@ -69,33 +72,34 @@ class Leader:
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             with suppress(ApiError, TimeoutError):
+                # A request that hangs ends at the deadline, so that LeaseLost is raised 5 s before the Lease is free.
                 left = RENEW_DEADLINE_SECONDS - (time.monotonic() - self._renewed)
                 start = time.monotonic()
                 async with asyncio.timeout(max(left, 0)):
                     if not await self._try():
-                        self._leading(False)
+                        self._on_change(False)
                         raise LeaseLost("another replica holds the Lease")
                 self._renewed = start
             if time.monotonic() - self._renewed > RENEW_DEADLINE_SECONDS:
-                self._leading(False)
+                self._on_change(False)
                 raise LeaseLost(f"the Lease could not be renewed for {RENEW_DEADLINE_SECONDS} s")
 
     async def release(self) -> None:
         """Lets another replica lead at once; best effort."""
-        self._leading(False)
+        self._on_change(False)
         with suppress(ApiError):
-            lease = await self._cluster.get(LEASE, self._names.namespace, self._names.lease)
+            lease = await self._client.get(LEASE, self._names.namespace, self._names.lease)
             if lease["spec"].get("holderIdentity") == self._names.identity:
                 lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
-                await self._cluster.replace(LEASE, lease)
+                await self._client.replace(LEASE, lease)
                 log.info("lease released")
 
     async def _try(self) -> bool:
         """Whether we hold the Lease now."""
         try:
-            lease = await self._cluster.get(LEASE, self._names.namespace, self._names.lease)
+            lease = await self._client.get(LEASE, self._names.namespace, self._names.lease)
         except NotFound:
-            await self._cluster.create(LEASE, self._new())
+            await self._client.create(LEASE, self._new())
             return True
         spec: dict[str, Any] = lease["spec"]
         ours = spec.get("holderIdentity") == self._names.identity
@@ -105,17 +109,19 @@ class Leader:
             spec |= {"acquireTime": _now(), "leaseTransitions": spec.get("leaseTransitions", 0) + 1}
         spec |= {"holderIdentity": self._names.identity, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": _now()}
         try:
-            await self._cluster.replace(LEASE, lease)
+            await self._client.replace(LEASE, lease)
         except Conflict:
+            # Somebody wrote between our read and our write. Of two candidates one has lost. The holder reads again:
+            # whoever wrote may have changed something else than who holds the Lease.
             return False if not ours else await self._try()
         return True
 
     def _expired(self, lease: Manifest) -> bool:
         """Whether the Lease has not changed for its duration, as far as we saw."""
         version = lease["metadata"]["resourceVersion"]
-        if self._seen[0] != version:
-            self._seen = (version, time.monotonic())
-        return time.monotonic() - self._seen[1] > float(lease["spec"].get("leaseDurationSeconds", LEASE_SECONDS))
+        if self._observed[0] != version:
+            self._observed = (version, time.monotonic())
+        return time.monotonic() - self._observed[1] > float(lease["spec"].get("leaseDurationSeconds", LEASE_SECONDS))
 
     def _new(self) -> Manifest:
         return {

@@ -1,9 +1,9 @@
-"""Kinds, keys and the three answers of a builder: Want, Hold, Absent.
+"""Kinds, keys, and decisions: the three answers of a builder (Want, Hold, Absent), and Create.
 
 Manifests are plain dictionaries, on their way out and on their way in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, PLURAL
@@ -53,7 +53,7 @@ WATCHED = (SERVICE_ACCOUNT, CONFIG_MAP, JOB, DEPLOYMENT, SERVICE, POD_DISRUPTION
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """Which AnalyticsApi."""
+    """Namespace and name of an AnalyticsApi."""
 
     namespace: str
     name: str
@@ -98,6 +98,15 @@ class Absent:
 
 
 Decision = Want | Hold | Absent
+
+
+@dataclass(frozen=True)
+class Create:
+    """The object shall be made, once: it is created by POST, never applied and never pruned."""
+
+    ref: Ref
+    manifest: Manifest = field(repr=False)
+    """Left out of repr: a generated Secret must not reach a log."""
 
 
 def controller(manifest: Manifest) -> Manifest | None:

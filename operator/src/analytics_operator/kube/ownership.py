@@ -1,4 +1,4 @@
-"""Makes a child as it is wanted without ever touching somebody else's object.
+"""Ownership: makes a child as it is desired without ever touching somebody else's object.
 
 First contact reads before it writes: what has no controller and our labels is adopted, what an earlier resource of the
 same name left behind is awaited, anything else is a ChildConflict. Afterwards every apply carries the object's UID, so
@@ -26,17 +26,17 @@ from analytics_operator.kube.objects import (
 )
 
 ABSENT_SECONDS = 600.0
-"""How long an object that was not there is taken to be absent without an event of it: no longer than a resync."""
+"""Time that an absent object is taken to stay absent while no event tells of it: no longer than a resync."""
 
 WRITTEN_BY_OTHERS = frozenset({DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER})
 """The answer to an apply that changed nothing may be the first sight of what a controller wrote."""
 
-Wrote = Callable[[str, Manifest], None]
-"""Told the kind and the answer of every apply that may have changed something."""
+OnWrite = Callable[[str, Manifest], None]
+"""Called with the kind and the answer of every write that may have changed something."""
 
 
-class Api(Protocol):
-    """What is needed of cluster.Cluster."""
+class Writer(Protocol):
+    """The part of client.KubeClient that is needed here."""
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest: ...
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest: ...
@@ -47,27 +47,31 @@ class Api(Protocol):
 
 
 class Ownership:
-    """Remembers each child as it was last written, so that a second apply is one call and its event is no news."""
+    """Remembers each child as it was last written, so that a second apply is one call and its event needs nothing."""
 
     def __init__(
         self,
-        api: Api,
+        client: Writer,
         *,
-        unchanged: Callable[[], None],
-        wrote: Wrote,
+        on_unchanged: Callable[[], None],
+        on_write: OnWrite,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._api = api
-        self._unchanged = unchanged
-        self._wrote = wrote
+        self._client = client
+        self._on_unchanged = on_unchanged
+        self._on_write = on_write
         self._clock = clock
         self._known: dict[Key, dict[Ref, tuple[str, str]]] = {}
         """UID and resourceVersion."""
         self._absent: dict[Key, dict[Ref, float]] = {}
-        """Until when."""
+        """Until when nothing is asked for, by the monotonic clock."""
 
-    def news(self, key: Key, ref: Ref, manifest: Manifest) -> bool:
-        """Whether the object may hold what no look has seen: not where it is as the answer to our last write said."""
+    def needs_reconcile(self, key: Key, ref: Ref, manifest: Manifest) -> bool:
+        """Event predicate: False where the object is as the answer to our last write said.
+
+        An answer to an apply that changed nothing may already hold the status that another controller has just written.
+        The plan was made before it, so that of these kinds every event counts.
+        """
         self._absent.get(key, {}).pop(ref, None)
         return ref.kind in WRITTEN_BY_OTHERS or self._known.get(key, {}).get(ref) != _identity(manifest)
 
@@ -80,18 +84,18 @@ class Ownership:
         self._absent.pop(key, None)
 
     async def ensure(self, key: Key, owner: str, want: Want) -> Manifest:
-        """The live object, as it is wanted."""
+        """The live object, as it is desired."""
         if want.ref.kind is JOB:
             return await self._create(key, owner, want)
         known = self._known.get(key, {}).get(want.ref)
-        if known:
+        if known:  # the common case of one call: nothing has to be read to know that the object is ours
             live = await self._again(key, owner, want, uid=known[0])
         else:
             live = await self._first_contact(key, owner, want)
         if _identity(live) == known:
-            self._unchanged()
+            self._on_unchanged()
         else:
-            self._wrote(want.ref.kind.name, live)
+            self._on_write(want.ref.kind.name, live)
         self.remember(key, want.ref, live)
         return live
 
@@ -101,9 +105,9 @@ class Ownership:
         if absent.get(ref, 0.0) > self._clock():
             return
         try:
-            live = await self._api.get(ref.kind, key.namespace, ref.name)
+            live = await self._client.get(ref.kind, key.namespace, ref.name)
             if controlled_by(owner, live) and "deletionTimestamp" not in live["metadata"]:
-                await self._api.delete(ref.kind, live)
+                await self._client.delete(ref.kind, live)
         except NotFound:
             absent[ref] = self._clock() + ABSENT_SECONDS
         self._known.get(key, {}).pop(ref, None)
@@ -114,35 +118,37 @@ class Ownership:
         except (Conflict, NotFound):  # deleted, or replaced under the same name
             return await self._first_contact(key, owner, want)
         except Invalid:
-            live = await self._api.get(want.ref.kind, key.namespace, want.ref.name)
+            live = await self._client.get(want.ref.kind, key.namespace, want.ref.name)
             if controller(live):
                 check_ours(live, key, owner, want.ref)  # an object has one controller only
             raise
 
     async def _create(self, key: Key, owner: str, want: Want) -> Manifest:
         try:
-            live = await self._api.create(want.ref.kind, want.manifest)
+            live = await self._client.create(want.ref.kind, want.manifest)
         except Conflict:
-            live = await self._api.get(want.ref.kind, key.namespace, want.ref.name)
+            live = await self._client.get(want.ref.kind, key.namespace, want.ref.name)
             check_ours(live, key, owner, want.ref)
         else:
-            self._wrote(want.ref.kind.name, live)
+            self._on_write(want.ref.kind.name, live)
             self.remember(key, want.ref, live)
         return live
 
     async def _first_contact(self, key: Key, owner: str, want: Want) -> Manifest:
         try:
-            live = await self._api.get(want.ref.kind, key.namespace, want.ref.name)
+            live = await self._client.get(want.ref.kind, key.namespace, want.ref.name)
         except NotFound:
             # Not POST: its fields would belong to a manager of updates, and no later apply could remove them.
-            return await self._api.apply(want.ref.kind, want.manifest, force=False)
+            return await self._client.apply(want.ref.kind, want.manifest, force=False)
         if not adoptable(live):
             check_ours(live, key, owner, want.ref)
         return await self._apply(want, uid=live["metadata"]["uid"])
 
     async def _apply(self, want: Want, *, uid: str) -> Manifest:
+        # The API server compares the UID: of an object that was deleted and made anew by somebody else in between, the
+        # apply answers 409 instead of taking its fields over.
         metadata = want.manifest["metadata"] | {"uid": uid}
-        return await self._api.apply(want.ref.kind, want.manifest | {"metadata": metadata}, force=True)
+        return await self._client.apply(want.ref.kind, want.manifest | {"metadata": metadata}, force=True)
 
 
 def _identity(manifest: Manifest) -> tuple[str, str]:

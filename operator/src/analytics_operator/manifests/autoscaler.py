@@ -6,8 +6,8 @@ from analytics_operator.manifests.scope import Scope, metadata
 
 def autoscaler(scope: Scope) -> Decision:
     ref = Ref(HORIZONTAL_POD_AUTOSCALER, scope.name)
-    wanted = scope.resource.spec.autoscaling
-    if wanted is None:
+    autoscaling = scope.resource.spec.autoscaling
+    if autoscaling is None:
         return Absent(ref)
     manifest = {
         "apiVersion": "autoscaling/v2",
@@ -15,9 +15,12 @@ def autoscaler(scope: Scope) -> Decision:
         "metadata": metadata(scope.resource, scope.name),
         "spec": {
             "scaleTargetRef": {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.name, "name": scope.name},
-            "minReplicas": wanted.min_replicas,
-            "maxReplicas": wanted.max_replicas,
-            "metrics": [_utilization("cpu", wanted.cpu_utilization), _utilization("memory", wanted.memory_utilization)],
+            "minReplicas": autoscaling.min_replicas,
+            "maxReplicas": autoscaling.max_replicas,
+            "metrics": [
+                _utilization("cpu", autoscaling.cpu_utilization),
+                _utilization("memory", autoscaling.memory_utilization),
+            ],
             "behavior": {
                 "scaleDown": {  # a pod that goes takes its cache and its connections along
                     "stabilizationWindowSeconds": 300,

@@ -1,14 +1,12 @@
 """The pods' settings that are no secrets. Immutable and named by content: old pods never restart with new settings."""
 
+from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import names
 from analytics_operator.kube.objects import CONFIG_MAP, Decision, Ref, Want
 from analytics_operator.manifests.scope import Scope, metadata
 from analytics_operator.state import digests
 from analytics_operator.state.replicas import pool_size
-
-HTTP_PORT = 8080
-METRICS_PORT = 9091
 
 
 def config_map(scope: Scope) -> Decision:

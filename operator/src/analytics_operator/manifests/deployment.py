@@ -1,8 +1,9 @@
 """The service's pods. Their template is held at its last released value until the database is migrated for the next."""
 
+from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
-from analytics_operator.manifests.config_map import HTTP_PORT, METRICS_PORT, config_map_name
+from analytics_operator.manifests.config_map import config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
 from analytics_operator.state.observed import Released
@@ -18,8 +19,8 @@ def deployment(scope: Scope) -> Decision:
     if released is None:
         return Hold(ref)  # the first pods start on a migrated database
     annotations = {labels.RELEASED_TEMPLATE: released.text, labels.MIGRATION_HASH: released.digest}
-    if scope.nudge:  # its ReplicaSet gets the annotation too, and tries at once instead of minutes later
-        annotations[labels.NUDGED] = scope.nudge
+    if scope.retried_at:  # its ReplicaSet gets the annotation too, and tries at once instead of minutes later
+        annotations[labels.RETRIED_AT] = scope.retried_at
     manifest: Manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -33,13 +34,13 @@ def deployment(scope: Scope) -> Decision:
             "template": released.template,
         },
     }
-    if scope.replicas_read_at:  # the apply fails, and is planned anew, when the autoscaler was faster
+    if scope.replicas_read_at:  # the apply fails, and is planned again, when the autoscaler was faster
         manifest["metadata"]["resourceVersion"] = scope.replicas_read_at
     return Want(ref, manifest)
 
 
 def to_release(scope: Scope) -> Released | None:
-    """What the pods shall be made from now; None before the first release."""
+    """The pod template to release now, with the digest of its migration; None before the first release."""
     if scope.gate.open:
         return Released(template=pod_template(scope), digest=scope.gate.digest)
     return scope.released
@@ -84,7 +85,7 @@ def _container(scope: Scope) -> Manifest:
         "resources": spec.resources.model_dump(mode="json", by_alias=True),
         "startupProbe": _probe(
             "startup", period=2, timeout=3, failures=150
-        ),  # the guide's five minutes, looked at sooner
+        ),  # the guide's five minutes, probed more often
         "livenessProbe": _probe("live", period=10, timeout=5, failures=3),
         "readinessProbe": _probe("ready", period=5, timeout=3, failures=3),
         "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},  # endpoints forget the pod before it stops listening

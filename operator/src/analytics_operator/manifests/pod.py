@@ -1,4 +1,4 @@
-"""What the pods of the service and of the migration have in common: one image, Pod Security restricted, no token."""
+"""The parts that pods of the service and of the migration share: one image, Pod Security restricted, no token."""
 
 from analytics_operator.api.fields import SecretKeyRef
 from analytics_operator.api.v1alpha1 import AnalyticsApi

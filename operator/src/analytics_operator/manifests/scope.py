@@ -1,4 +1,4 @@
-"""What every builder is given, and the metadata that every child has."""
+"""The input of every builder, and the metadata of every child."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,19 @@ from analytics_operator.state.secrets import Credentials
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """The wanted resource, and the little of the observed state that manifests depend on."""
+    """The declared resource, and the little of the observed state that manifests depend on."""
 
     resource: AnalyticsApi
     credentials: Credentials
     gate: Gate
     released: Released | None
-    """What the pods are made from until the gate opens."""
+    """The pod template in use until the gate opens."""
     replicas: int | None
-    """What the Deployment is applied with; None while an autoscaler owns the field."""
+    """Applied to the Deployment; None while an autoscaler owns the field."""
     replicas_read_at: str | None = None
     """resourceVersion of the Deployment where `replicas` is only what it has: an autoscaler may be changing it."""
-    nudge: str | None = None
-    """When the Deployment is touched, while its pods are refused."""
+    retried_at: str | None = None
+    """Value of the retry annotation while the Deployment's pods are refused."""
 
     @property
     def name(self) -> str:

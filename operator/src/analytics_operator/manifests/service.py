@@ -1,8 +1,8 @@
 """The address of the pods: 80 for clients, 9091 for Prometheus."""
 
+from analytics_operator.api.ports import METRICS_PORT
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import SERVICE, Decision, Ref, Want
-from analytics_operator.manifests.config_map import METRICS_PORT
 from analytics_operator.manifests.scope import Scope, metadata
 
 

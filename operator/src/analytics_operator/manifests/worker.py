@@ -1,12 +1,13 @@
 """The worker's pods: they keep the store in order, beside those that answer. Held while the database is migrated."""
 
-from analytics_operator.api.timescale import Timescale
+from analytics_operator.api.ports import METRICS_PORT
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels, names
 from analytics_operator.kube.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
-from analytics_operator.manifests.config_map import METRICS_PORT, config_map_name
+from analytics_operator.manifests.config_map import config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
+from analytics_operator.state import policies
 
 
 def worker(scope: Scope) -> Decision:
@@ -55,36 +56,13 @@ def _container(resource: AnalyticsApi) -> Manifest:
         "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
         "env": [
             secret_env("DATABASE_URL", spec.database.url_secret_ref),
-            *({"name": name, "value": value} for name, value in policies(resource).items()),
+            *({"name": name, "value": value} for name, value in policies.environment(resource).items()),
         ],
         "envFrom": [{"configMapRef": {"name": config_map_name(resource)}}],
         "resources": spec.worker.resources.model_dump(mode="json", by_alias=True),
         "livenessProbe": _probe("live", period=10, failures=3),
         "readinessProbe": _probe("ready", period=5, failures=3),
     }
-
-
-def policies(resource: AnalyticsApi) -> dict[str, str]:
-    """What the store shall keep and how. In the worker's own template: a change of it rolls no pod that answers."""
-    wanted: Timescale = resource.spec.timescale
-    kept, refresh = wanted.retention_days, wanted.aggregates.refresh_seconds
-    allowed = resource.spec.migrations.allow_destructive
-    return {
-        "RETENTION_RAW_DAYS": _or("keep", kept.raw),
-        "RETENTION_1MIN_DAYS": _or("keep", kept.one_minute),
-        "RETENTION_1HOUR_DAYS": _or("keep", kept.one_hour),
-        "RETENTION_1DAY_DAYS": _or("keep", kept.one_day),
-        "COMPRESS_AFTER_DAYS": _or("never", wanted.compress_after_days),
-        "CHUNK_HOURS": str(wanted.chunk_hours),
-        "REFRESH_1MIN_SECONDS": str(refresh.one_minute),
-        "REFRESH_1HOUR_SECONDS": str(refresh.one_hour),
-        "REFRESH_1DAY_SECONDS": str(refresh.one_day),
-        **({"ALLOW_DESTRUCTIVE": allowed} if allowed else {}),
-    }
-
-
-def _or(word: str, days: int | None) -> str:
-    return word if days is None else str(days)
 
 
 def _probe(path: str, *, period: int, failures: int) -> Manifest:

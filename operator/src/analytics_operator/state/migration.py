@@ -1,30 +1,33 @@
-"""The gate: whether the database is migrated for the wanted pods, and which Job to start if not. Pure.
+"""The gate: whether the database is migrated for the desired pods, and which Job to start if not. Pure.
 
-One Job per attempt, named by what it migrates for; at most one is live; a live one is never killed once it has run.
-One that makes no pod is replaced: the Job controller would wait longer after each refusal, and not see the cure.
-The newest success decides: going back to an older image migrates again, and the service says whether that is possible.
+One Job per attempt, named by the digest of what it migrates for; at most one is live; a live one is never killed once
+it has run. One that makes no pod is replaced: the Job controller would wait longer after each refusal, and not see the
+cure. The newest success decides: going back to an older image migrates again, and the service says whether that is
+possible.
+
+    no usable Secrets ── BLOCKED
+    the newest success, or the released template, is of the digest ── DONE: the gate is open
+    a Job is live ── RUNNING, or SUPERSEDED where it migrates for another digest
+    else ── START, or after a failure BACKOFF, or EXHAUSTED once backoffLimit attempts failed
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import AnalyticsApi
-from analytics_operator.kube import labels
-from analytics_operator.kube.objects import Manifest, condition
-from analytics_operator.state import digests, pods
+from analytics_operator.kube.objects import Manifest
+from analytics_operator.state import digests, jobs, pods
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import Credentials
 
 BACKOFF = timedelta(seconds=5)
-LONGEST_BACKOFF = timedelta(seconds=30)
-PATIENCE = timedelta(seconds=20)
-"""How long a Job may be without a pod before it is said, and the Job is replaced."""
+MAX_BACKOFF = timedelta(seconds=30)
+POD_TIMEOUT = timedelta(seconds=20)
+"""Age at which a Job without a pod is reported and replaced."""
 
-PASSING = frozenset(
+TRANSIENT = frozenset(
     {
         "DatabaseUnreachable",
         "AuthenticationFailed",
@@ -40,7 +43,7 @@ PASSING = frozenset(
         "NoResult",
     }
 )
-"""Failures of the surroundings: retried for ever, since their cure may change nothing that the operator sees."""
+"""Failures of the surroundings: retried without a bound, since their cure may change nothing that the operator sees."""
 
 
 class State(StrEnum):
@@ -53,39 +56,26 @@ class State(StrEnum):
     EXHAUSTED = "Exhausted"
 
 
-class Result(BaseModel):
-    """What `migrate` leaves in the termination message."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    outcome: str
-    reason: str
-    message: str
-    version: int | None = None
-    target: int | None = None
-    edition: str | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """Where the migration stands."""
+    """The state of the migration for one digest."""
 
     state: State
     digest: str = ""
     attempt: int = 0
     """The attempt to start, that runs, or that failed last: a number that no other Job of the digest has."""
     failures: int = 0
-    """How many attempts for the digest failed since the last success."""
+    """Number of attempts for the digest that failed since the last success."""
     sequence: int = 0
     """Of the Job to start: one more than that of any other."""
     job: str | None = None
-    """The Job that the state speaks of."""
-    result: Result | None = None
+    """Name of the Job that the state is about."""
+    result: jobs.Result | None = None
     """Of the newest success when done, else of the newest failure for the same digest."""
     problem: pods.PodProblem | None = None
-    """What keeps the Job's pod from running."""
+    """The reason why the Job's pod does not run."""
     discard: str | None = None
-    """A Job that is not wanted any more and whose container never ran, or that makes no pod."""
+    """A Job that is not needed any more and whose container never ran, or that makes no pod."""
     retry_at: datetime | None = None
 
     @property
@@ -103,77 +93,81 @@ def digest_of(resource: AnalyticsApi, database_digest: str) -> str:
 
 
 def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Gate:
-    """The state of the gate for the pods that the spec wants now."""
+    """The state of the gate for the pods of the spec as it is now."""
     if credentials.database_digest is None:
         return Gate(state=State.BLOCKED)
     digest = digest_of(observed.resource, credentials.database_digest)
-    jobs = sorted(observed.jobs, key=_age)
-    live = next((job for job in jobs if not finished(job)), None)
-    success = next((job for job in reversed(jobs) if succeeded(job)), None)
-    ours = success if success and _digest(success) == digest else None
+    attempts = sorted(observed.jobs, key=jobs.sequence_of)
+    live = next((job for job in attempts if not jobs.finished(job)), None)
+    success = next((job for job in reversed(attempts) if jobs.succeeded(job)), None)
+    ours = success if success and jobs.digest_of(success) == digest else None
     released = observed.released  # stays true when the Job is deleted by hand
     if ours or (released and released.digest == digest):
-        return Gate(state=State.DONE, digest=digest, result=result_of(ours, observed) if ours else None)
-    since = jobs[jobs.index(success) + 1 :] if success else jobs
-    failure = next((job for job in reversed(since) if failed(job) and _digest(job) == digest), None)
-    result = result_of(failure, observed) if failure else None
+        return Gate(state=State.DONE, digest=digest, result=jobs.result_of(ours, observed.pods) if ours else None)
+    # Only failures after the newest success count against backoffLimit: whoever went back to an older image and forward
+    # again has all attempts once more.
+    since = attempts[attempts.index(success) + 1 :] if success else attempts
+    failure = next((job for job in reversed(since) if jobs.failed(job) and jobs.digest_of(job) == digest), None)
+    result = jobs.result_of(failure, observed.pods) if failure else None
     if live:
         return _while_live(live, observed, digest=digest, result=result, now=now)
     return _next(observed, failure, result, digest=digest, now=now)
 
 
-def _while_live(live: Manifest, observed: Observed, *, digest: str, result: Result | None, now: datetime) -> Gate:
+def _while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.Result | None, now: datetime) -> Gate:
     name = live["metadata"]["name"]
-    mine = pods.of_job(observed.pods, live)
-    begun = mine or live.get("status", {}).get("active")
-    refused = not begun and _age_of(live, now=now) >= PATIENCE
-    problem = pods.problem(mine) if mine else _no_pod(live) if refused else _refused_before(observed)
-    wanted = _digest(live) == digest
-    stuck = problem is not None and pods.never_started(mine)
+    own_pods = pods.of_job(observed.pods, live)
+    # The pods were listed beside the Jobs: the Job's own count may know of a pod that the list does not hold yet.
+    begun = own_pods or live.get("status", {}).get("active")
+    refused = not begun and jobs.time_since_creation(live, now=now) >= POD_TIMEOUT
+    problem = pods.problem(own_pods) if own_pods else _no_pod(live) if refused else _refused_before(observed)
+    current = jobs.digest_of(live) == digest
+    # A Job for an earlier spec is waited for, since two migrations must not run on one database; unless its container
+    # never ran and cannot, as with an image that does not exist: it would be in the way of its own cure.
+    stuck = problem is not None and pods.never_started(own_pods)
     return Gate(
-        state=State.RUNNING if wanted else State.SUPERSEDED,
+        state=State.RUNNING if current else State.SUPERSEDED,
         digest=digest,
-        attempt=attempt_of(live),
+        attempt=jobs.attempt_of(live),
         job=name,
         result=result,
         problem=problem,
-        discard=name if refused or (stuck and not wanted) else None,
+        discard=name if refused or (stuck and not current) else None,
     )
 
 
-def _age_of(live: Manifest, *, now: datetime) -> timedelta:
-    created = live["metadata"].get("creationTimestamp")
-    return now - datetime.fromisoformat(created) if created else timedelta(0)
-
-
 def _refused_before(observed: Observed) -> pods.PodProblem | None:
-    """What was said of the Job before this one, which made no pod: until one is made, nothing is better."""
-    said = condition({"status": observed.previous_status}, "Migrated") or {}
-    if said.get("reason") != Reason.POD_NOT_CREATED:
+    """The problem of the Job before this one, where that made no pod: until this one makes one, nothing is better."""
+    before = observed.previous_condition("Migrated") or {}
+    if before.get("reason") != Reason.POD_NOT_CREATED:
         return None
-    return pods.PodProblem(reason=Reason.POD_NOT_CREATED, message=said["message"])
+    return pods.PodProblem(reason=Reason.POD_NOT_CREATED, message=before["message"])
 
 
 def _no_pod(live: Manifest) -> pods.PodProblem:
-    """Why a Job makes no pod stands only in Events, which the operator may not read."""
+    """The cause stands only in Events, which the operator may not read: the message says where to find it."""
     name = live["metadata"]["name"]
     text = f"Job {name} makes no Pod: a quota or an admission refuses it; see `kubectl describe job {name}`"
     return pods.PodProblem(reason=Reason.POD_NOT_CREATED, message=text)
 
 
-def _next(observed: Observed, failure: Manifest | None, result: Result | None, *, digest: str, now: datetime) -> Gate:
-    taken = max((attempt_of(job) for job in observed.jobs if _digest(job) == digest), default=0)
-    sequence = max(map(_age, observed.jobs), default=0) + 1
+def _next(
+    observed: Observed, failure: Manifest | None, result: jobs.Result | None, *, digest: str, now: datetime
+) -> Gate:
+    # Numbers of attempts are never used twice while a Job that has one is there: the name of a Job holds it.
+    taken = max((jobs.attempt_of(job) for job in observed.jobs if jobs.digest_of(job) == digest), default=0)
+    sequence = max(map(jobs.sequence_of, observed.jobs), default=0) + 1
     start = Gate(state=State.START, digest=digest, attempt=taken + 1, sequence=sequence, result=result)
     if failure is None or result is None:
         return replace(start, problem=_refused_before(observed))
-    failures = _failures_before(failure) + 1
+    failures = jobs.failures_before(failure) + 1
     name = failure["metadata"]["name"]
-    ended = replace(start, state=State.EXHAUSTED, attempt=attempt_of(failure), failures=failures, job=name)
+    ended = replace(start, state=State.EXHAUSTED, attempt=jobs.attempt_of(failure), failures=failures, job=name)
     exhausted = failures >= observed.resource.spec.migrations.backoff_limit
-    if exhausted and result.reason not in PASSING:
+    if exhausted and result.reason not in TRANSIENT:
         return ended
-    retry_at = _ended(failure) + min(BACKOFF * 2 ** min(failures - 1, 10), LONGEST_BACKOFF)
+    retry_at = jobs.ended_at(failure) + min(BACKOFF * 2 ** min(failures - 1, 10), MAX_BACKOFF)
+    # A transient failure past the limit stays EXHAUSTED while it waits: the resource is Stalled, and yet tried again.
     if now < retry_at:
         return replace(ended, state=State.EXHAUSTED if exhausted else State.BACKOFF, retry_at=retry_at)
     return replace(start, failures=failures)
@@ -181,62 +175,9 @@ def _next(observed: Observed, failure: Manifest | None, result: Result | None, *
 
 def superfluous(observed: Observed, *, keep: str) -> tuple[str, ...]:
     """Names of finished Jobs beside the newest success and the newest failures of the digest `keep` or of any."""
-    jobs = sorted(observed.jobs, key=_age)
-    successes = [job["metadata"]["name"] for job in jobs if succeeded(job)]
-    failures = [job["metadata"]["name"] for job in jobs if failed(job)]
-    ours = [job["metadata"]["name"] for job in jobs if failed(job) and _digest(job) == keep]
-    kept = {*successes[-1:], *failures[-1:], *ours[-1:]}
-    return tuple(name for name in (*successes, *failures) if name not in kept)
-
-
-def result_of(job: Manifest, observed: Observed) -> Result:
-    """The Job's own words; where there are none, what Kubernetes says about its end."""
-    for pod in pods.of_job(observed.pods, job):
-        for container in pod.get("status", {}).get("containerStatuses", []):
-            terminated = container.get("state", {}).get("terminated") or {}
-            try:
-                return Result.model_validate_json(terminated.get("message", ""))
-            except ValidationError:
-                words = pods.termination_message(container.get("state", {}))
-                if words and failed(job):
-                    return Result(outcome="failed", reason=Reason.MIGRATION_FAILED, message=words)
-    if succeeded(job):
-        return Result(outcome="succeeded", reason=Reason.MIGRATED, message="the migration succeeded")
-    end = condition(job, "Failed") or {}
-    why = f"{end.get('reason', 'Failed')}: {end.get('message', 'the Job failed')}"
-    return Result(outcome="failed", reason="NoResult", message=f"Job {job['metadata']['name']} left no result; {why}")
-
-
-def finished(job: Manifest) -> bool:
-    return succeeded(job) or failed(job)
-
-
-def succeeded(job: Manifest) -> bool:
-    return (condition(job, "Complete") or {}).get("status") == "True"
-
-
-def failed(job: Manifest) -> bool:
-    return (condition(job, "Failed") or {}).get("status") == "True"
-
-
-def attempt_of(job: Manifest) -> int:
-    return int(job["metadata"].get("labels", {}).get(labels.ATTEMPT, "1"))
-
-
-def _failures_before(job: Manifest) -> int:
-    """Failures of its digest between the last success and this Job; where no label says so, every earlier attempt."""
-    return int(job["metadata"].get("labels", {}).get(labels.FAILURES, attempt_of(job) - 1))
-
-
-def _digest(job: Manifest) -> str | None:
-    digest: str | None = job["metadata"].get("labels", {}).get(labels.MIGRATION_HASH)
-    return digest
-
-
-def _age(job: Manifest) -> int:
-    return int(job["metadata"].get("labels", {}).get(labels.SEQUENCE, "0"))
-
-
-def _ended(job: Manifest) -> datetime:
-    stamp = (condition(job, "Failed") or {}).get("lastTransitionTime")
-    return datetime.fromisoformat(stamp) if stamp else datetime(1970, 1, 1, tzinfo=UTC)
+    attempts = sorted(observed.jobs, key=jobs.sequence_of)
+    successes = [job["metadata"]["name"] for job in attempts if jobs.succeeded(job)]
+    failures = [job["metadata"]["name"] for job in attempts if jobs.failed(job)]
+    ours = [job["metadata"]["name"] for job in attempts if jobs.failed(job) and jobs.digest_of(job) == keep]
+    retained = {*successes[-1:], *failures[-1:], *ours[-1:]}
+    return tuple(name for name in (*successes, *failures) if name not in retained)

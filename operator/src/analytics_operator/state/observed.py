@@ -1,4 +1,4 @@
-"""What was seen of a resource and its children: the only input of plans and statuses beside the time."""
+"""An observation of a resource and its children: with time and randomness the only input of plans and statuses."""
 
 import json
 from collections.abc import Mapping
@@ -7,14 +7,14 @@ from typing import Any
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels, names
-from analytics_operator.kube.objects import Manifest
+from analytics_operator.kube.objects import Manifest, condition
 from analytics_operator.state.secrets import SecretData
-from analytics_operator.state.worker import UNASKED, Heard
+from analytics_operator.state.worker import NOT_POLLED, LastReport
 
 
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """What pods are made from until the gate opens: a template, and the digest of the migration that it waited for."""
+    """The released pod template, and the digest of the migration that it waited for; in use until the gate opens."""
 
     template: Manifest
     digest: str
@@ -32,14 +32,15 @@ class Observed:
     previous_status: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, SecretData | None] = field(default_factory=dict, repr=False)
     """By name; None where there is none. Left out of repr: it must not reach a log."""
+    secret_versions: Mapping[str, str | None] = field(default_factory=dict)
+    """resourceVersion of each of them; None where there is none."""
     deployment: Manifest | None = None
     jobs: tuple[Manifest, ...] = ()
     pods: tuple[Manifest, ...] = ()
     config_maps: tuple[Manifest, ...] = ()
     replica_sets: tuple[Manifest, ...] = ()
-    heard: Heard = UNASKED
-    """What the worker said last."""
-    unserved: tuple[str, ...] = ()
+    worker: LastReport = NOT_POLLED
+    missing_fields: tuple[str, ...] = ()
     """Fields that this operator knows and the served CRD does not."""
 
     @property
@@ -53,6 +54,10 @@ class Observed:
             if template and digest:
                 return Released(template=json.loads(template), digest=digest)
         return None
+
+    def previous_condition(self, kind: str) -> Manifest | None:
+        """The condition of that type as the last status has it."""
+        return condition({"status": self.previous_status}, kind)
 
     def pods_of(self, component: labels.Component) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.pods if pod["metadata"].get("labels", {}).get(labels.COMPONENT) == component)

@@ -1,4 +1,4 @@
-"""Why pods do not run, read from their container statuses; and what a finished one left behind."""
+"""Problems of pods, read from their container statuses, and the last words of finished containers. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ class PodProblem:
 
 
 def problem(pods: Iterable[Manifest]) -> PodProblem | None:
-    """What keeps the first of the failing pods from running."""
+    """The problem of the first failing pod, by name; None where every pod runs."""
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
         scheduled = condition(pod, "PodScheduled") or {}
         if scheduled.get("reason") == "Unschedulable":
@@ -68,5 +68,5 @@ def never_started(pods: Iterable[Manifest]) -> bool:
 def of_job(pods: Iterable[Manifest], job: Manifest) -> tuple[Manifest, ...]:
     """The pods that the Job made, not those of an earlier one of its name."""
     metadata = job["metadata"]
-    wanted = {JOB_NAME: metadata["name"], JOB_UID: metadata["uid"]}
-    return tuple(pod for pod in pods if wanted.items() <= pod["metadata"].get("labels", {}).items())
+    expected = {JOB_NAME: metadata["name"], JOB_UID: metadata["uid"]}
+    return tuple(pod for pod in pods if expected.items() <= pod["metadata"].get("labels", {}).items())

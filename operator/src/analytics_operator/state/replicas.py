@@ -1,12 +1,12 @@
-"""Who says how many replicas there are. Pure."""
+"""The number of replicas, and who owns the field: the operator, or an autoscaler. Pure."""
 
-from analytics_operator.api.v1alpha1 import LEAST_POOL, RESERVED, AnalyticsApi
+from analytics_operator.api.v1alpha1 import MIN_POOL_SIZE, RESERVED_CONNECTIONS, AnalyticsApi
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import Manifest
 
 
 def to_apply(resource: AnalyticsApi, deployment: Manifest | None) -> int | None:
-    """What to apply as the Deployment's replicas; None where an autoscaler has taken the field over.
+    """The Deployment's replicas to apply; None where an autoscaler has taken the field over.
 
     Until it has, the field stays applied at its live value: one that nobody applies any more falls back to 1.
     """
@@ -20,7 +20,7 @@ def to_apply(resource: AnalyticsApi, deployment: Manifest | None) -> int | None:
 
 
 def minimum(resource: AnalyticsApi) -> int:
-    """How many replicas there are at least."""
+    """The least number of replicas."""
     spec = resource.spec
     return spec.autoscaling.min_replicas if spec.autoscaling else spec.replicas
 
@@ -30,9 +30,9 @@ def pool_size(resource: AnalyticsApi) -> int:
     spec = resource.spec
     if spec.database.connection_budget is None:
         return spec.database.pool_size
-    most = spec.autoscaling.max_replicas if spec.autoscaling else spec.replicas
-    share = (spec.database.connection_budget - spec.worker.replicas - RESERVED) // (most + 1)
-    return min(max(share, LEAST_POOL), spec.database.pool_size)
+    maximum = spec.autoscaling.max_replicas if spec.autoscaling else spec.replicas
+    share = (spec.database.connection_budget - spec.worker.replicas - RESERVED_CONNECTIONS) // (maximum + 1)
+    return min(max(share, MIN_POOL_SIZE), spec.database.pool_size)
 
 
 def _owned_elsewhere(deployment: Manifest) -> bool:

@@ -1,5 +1,6 @@
-"""Which Secrets a resource needs, what is wrong with them, and digests of their values."""
+"""The Secrets that a resource needs: their uses, problems, and digests of their values. Pure."""
 
+import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from analytics_operator.api.conditions import Reason
 from analytics_operator.api.fields import SecretKeyRef
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import names
+from analytics_operator.kube.objects import Manifest
 from analytics_operator.state import digests
 
 SecretData = Mapping[str, bytes]
@@ -15,7 +17,7 @@ JWT_LENGTH = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """One key of one Secret, and what for."""
+    """One key of one Secret, and its purpose."""
 
     purpose: str
     ref: SecretKeyRef
@@ -30,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """What is wrong, or the digests: never both."""
+    """Problems, or digests: never both."""
 
     problems: tuple[Problem, ...] = ()
     pods_digest: str | None = None
@@ -52,6 +54,11 @@ def uses(resource: AnalyticsApi) -> tuple[Use, ...]:
     replica = spec.database.readonly_url_secret_ref
     readonly = (Use(purpose="the replica's URL", ref=replica),) if replica else ()
     return (Use(purpose="the database URL", ref=spec.database.url_secret_ref), *readonly, *redis, jwt)
+
+
+def data_of(secret: Manifest) -> SecretData:
+    """The values of a Secret, decoded."""
+    return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
 
 
 def must_generate(resource: AnalyticsApi, secrets: Mapping[str, SecretData | None]) -> bool:

@@ -1,26 +1,24 @@
-"""What the worker that leads says of the store, and what the status makes of it. Pure."""
+"""Reports of workers: the answer to GET /status as a model, and where to ask for it. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from analytics_operator.api.conditions import Condition, Reason, Type, cut
-from analytics_operator.api.status import MOST_POLICIES, PolicyState
+from analytics_operator.api.status import PolicyState
 from analytics_operator.kube.objects import Manifest
 
 _Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")]
-_SHORT = 64
 
 
-class _Said(BaseModel):
+class _Part(BaseModel):
     """Bounded: it comes from a pod, and ends in the status."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Row(_Said):
+class PolicyRow(_Part):
     name: str
     wanted: str
     found: str
@@ -28,34 +26,34 @@ class Row(_Said):
     message: str = ""
 
 
-class Policies(_Said):
+class PolicyReport(_Part):
     reason: _Word
     message: str
     plan: str | None = None
-    table: tuple[Row, ...] = ()
+    table: tuple[PolicyRow, ...] = ()
 
 
-class Fresh(_Said):
+class FreshnessReport(_Part):
     fresh: bool
     reason: _Word
     message: str
 
 
-class Said(_Said):
-    """The answer to GET /status."""
+class WorkerReport(_Part):
+    """The answer to GET /status; the names of its fields are the service's."""
 
     role: str
     problem: str | None = None
-    policies: Policies | None = None
-    fresh: Fresh | None = None
+    policies: PolicyReport | None = None
+    fresh: FreshnessReport | None = None
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """False of a leader that has only begun."""
         return self.policies is not None and self.fresh is not None
 
     @property
-    def matters(self) -> tuple[object, ...]:
+    def comparison_key(self) -> tuple[object, ...]:
         """Equal while nothing moved but words and figures within them."""
         policies, fresh = self.policies, self.fresh
         rows = tuple((row.name, row.wanted, row.found, row.state) for row in policies.table) if policies else ()
@@ -70,27 +68,27 @@ Settings = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
-    """What is known of the workers of a resource: what their leader says, or why there is nothing."""
+class LastReport:
+    """The last report of the worker that leads, or why there is none."""
 
-    said: Said | None = None
+    report: WorkerReport | None = None
     problem: str = "the worker was not asked yet"
-    asked: bool = True
+    polled: bool = True
     """False in a process that has just begun to lead."""
     settings: Settings = ()
-    """Of the pod that said it."""
+    """Of the pod that the report comes from."""
 
     @property
-    def matters(self) -> object:
-        return (self.said.matters, self.settings) if self.said else self.problem
+    def comparison_key(self) -> object:
+        return (self.report.comparison_key, self.settings) if self.report else self.problem
 
 
-UNASKED = Heard(asked=False)
+NOT_POLLED = LastReport(polled=False)
 
 
 @dataclass(frozen=True, order=True)
 class Address:
-    """Where a worker answers."""
+    """The URL of one worker's report."""
 
     pod: str
     url: str
@@ -114,53 +112,3 @@ def _addresses(pods: Iterable[Manifest]) -> Iterator[Address]:
                 if port.get("name") == "metrics":
                     url = f"http://{host}:{port['containerPort']}/status"
                     yield Address(pod=pod["metadata"]["name"], url=url, settings=tuple(sorted(given.items())))
-
-
-def conditions(
-    heard: Heard, previous: Mapping[str, Any], *, outdated: str | None = None, kept: str | None = None
-) -> tuple[Condition, Condition]:
-    """PoliciesApplied and DataFresh: what the worker did not say is not so. Before it was asked, all is as it was.
-
-    `outdated` is the reason where it speaks of policies that the spec does not ask for any more; `kept` is what keeps
-    its pods from running.
-    """
-    if not heard.asked and (known := _known(previous)):
-        return known
-    policies, fresh = (heard.said.policies, heard.said.fresh) if heard.said else (None, None)
-    silent = (kept or heard.problem) if heard.said is None else "the worker has begun, and has not looked yet"
-    unknown = (False, Reason.WORKER_UNAVAILABLE, silent)
-    applied = (policies.reason == Reason.APPLIED, policies.reason, policies.message) if policies else unknown
-    if policies and outdated:
-        applied = (False, outdated, "the worker keeps the policies of an earlier spec, until its pods are replaced")
-    data = (fresh.fresh, fresh.reason, fresh.message) if fresh else unknown
-    return Condition(Type.POLICIES_APPLIED, *applied), Condition(Type.DATA_FRESH, *data)
-
-
-def _known(previous: Mapping[str, Any]) -> tuple[Condition, Condition] | None:
-    before = {each["type"]: each for each in previous.get("conditions", ())}
-    if not {Type.POLICIES_APPLIED, Type.DATA_FRESH} <= before.keys():
-        return None
-    policies, fresh = (
-        Condition(kind, before[kind]["status"] == "True", before[kind]["reason"], before[kind]["message"])
-        for kind in (Type.POLICIES_APPLIED, Type.DATA_FRESH)
-    )
-    return policies, fresh
-
-
-def table(heard: Heard, previous: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """For status.policies; None where no worker said anything."""
-    if not heard.asked:
-        return previous.get("policies")
-    policies = heard.said.policies if heard.said else None
-    if policies is None:
-        return None
-    return [
-        {
-            "name": cut(row.name, _SHORT),
-            "wanted": cut(row.wanted, _SHORT),
-            "found": cut(row.found, _SHORT),
-            "state": row.state.value,
-            **({"message": cut(row.message)} if row.message else {}),
-        }
-        for row in policies.table[:MOST_POLICIES]
-    ]

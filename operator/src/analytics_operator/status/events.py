@@ -1,4 +1,4 @@
-"""What people would want to know, as Events: only where a condition moved, never with a secret. Pure."""
+"""Events for people: one where a condition moved, by the rows of EVENTS, never with a secret. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,51 +18,98 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Note:
+class Event:
     level: Level
     reason: str
     message: str
 
 
-def between(previous: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[Note]:
-    """What happened between two statuses."""
+@dataclass(frozen=True)
+class EventRow:
+    """A transition of a condition that is an Event, and its text."""
+
+    condition: Type
+    status: bool
+    """The status after the transition; Unknown counts as False."""
+    level: Level
+    reason: str | None
+    """None: the condition's own, and then its message alone."""
+    only_reasons: frozenset[str] = frozenset()
+    """The condition's reasons that the row is for; empty: all of them."""
+    except_reasons: frozenset[str] = frozenset()
+    """Reasons that it is not for."""
+    moved: bool = False
+    """Only where the status moved, not where the reason alone did."""
+    first: bool = True
+    """Also where the condition was not there before."""
+    with_reason: bool = False
+    """Whether the condition's reason stands before its message."""
+
+
+_WAITING = frozenset({Reason.WAITING_FOR_SECRETS, Reason.SUPERSEDED, Reason.SUSPENDED})
+_NO_REPORT = frozenset({Reason.WORKER_UNAVAILABLE})
+
+EVENTS: tuple[EventRow, ...] = (
+    EventRow(Type.MIGRATED, True, Level.NORMAL, "MigrationSucceeded", moved=True, with_reason=True),
+    EventRow(Type.MIGRATED, False, Level.NORMAL, "MigrationStarted", only_reasons=frozenset({Reason.MIGRATING})),
+    EventRow(Type.MIGRATED, False, Level.WARNING, "MigrationFailed", except_reasons=_WAITING, with_reason=True),
+    EventRow(Type.SECRETS_READY, False, Level.WARNING, None),
+    EventRow(Type.SECRETS_READY, True, Level.NORMAL, "SecretsReady", moved=True, first=False),
+    EventRow(
+        Type.POLICIES_APPLIED,
+        False,
+        Level.WARNING,
+        "PoliciesNotApplied",
+        except_reasons=_NO_REPORT,
+        first=False,
+        with_reason=True,
+    ),
+    EventRow(
+        Type.DATA_FRESH, False, Level.WARNING, "DataNotFresh", except_reasons=_NO_REPORT, first=False, with_reason=True
+    ),
+    EventRow(Type.READY, True, Level.NORMAL, "Ready", moved=True),
+    EventRow(Type.STALLED, True, Level.WARNING, "Stalled", with_reason=True),
+)
+"""Of the rows that match a transition the first one counts."""
+
+
+def between(previous: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[Event]:
+    """The Events of everything that moved from one status to the next."""
     before = {each["type"]: each for each in previous.get("conditions", [])}
     for now in current["conditions"]:
-        old = before.get(now["type"], {})
-        if (old.get("status"), old.get("reason")) != (now["status"], now["reason"]):
-            yield from _notes(now, moved=old.get("status") != now["status"], first=not old)
+        old = before.get(now["type"])
+        if old is None or (old["status"], old["reason"]) != (now["status"], now["reason"]):
+            row = next((row for row in EVENTS if _matches(row, old, now)), None)
+            if row:
+                yield _event(row, now)
     if previous.get("image") != current.get("image") and current.get("image"):
-        yield Note(Level.NORMAL, "Released", f"pods of {current['image']} are released")
+        yield Event(Level.NORMAL, "Released", f"pods of {current['image']} are released")
 
 
-def _notes(condition: Mapping[str, Any], *, moved: bool, first: bool) -> Iterator[Note]:
-    true, reason, message = condition["status"] == "True", condition["reason"], condition["message"]
-    match condition["type"]:
-        case Type.MIGRATED if true and moved:
-            yield Note(Level.NORMAL, "MigrationSucceeded", f"{reason}: {message}")
-        case Type.MIGRATED if reason == Reason.MIGRATING:
-            yield Note(Level.NORMAL, "MigrationStarted", message)
-        case Type.MIGRATED if not true and reason not in {
-            Reason.WAITING_FOR_SECRETS,
-            Reason.SUPERSEDED,
-            Reason.SUSPENDED,
-        }:
-            yield Note(Level.WARNING, "MigrationFailed", f"{reason}: {message}")
-        case Type.SECRETS_READY if not true:
-            yield Note(Level.WARNING, reason, message)
-        case Type.SECRETS_READY if moved and not first:
-            yield Note(Level.NORMAL, "SecretsReady", message)
-        case Type.POLICIES_APPLIED if not true and not first and reason != Reason.WORKER_UNAVAILABLE:
-            yield Note(Level.WARNING, "PoliciesNotApplied", f"{reason}: {message}")
-        case Type.DATA_FRESH if not true and not first and reason != Reason.WORKER_UNAVAILABLE:
-            yield Note(Level.WARNING, "DataNotFresh", f"{reason}: {message}")
-        case Type.READY if moved and true:
-            yield Note(Level.NORMAL, "Ready", message)
-        case Type.STALLED if true:
-            yield Note(Level.WARNING, "Stalled", f"{reason}: {message}")
+def secret_generated(name: str, *, again: bool) -> Event:
+    """Of the generated JWT Secret; a warning where the resource had one before: tokens signed with it end."""
+    level = Level.WARNING if again else Level.NORMAL
+    return Event(level, "SecretGenerated", f"Secret {name} holds a new secret that signs tokens")
 
 
-def manifest(note: Note, about: Metadata, *, name: str, now: datetime) -> Manifest:
+def _matches(row: EventRow, old: Mapping[str, Any] | None, now: Mapping[str, Any]) -> bool:
+    reason = now["reason"]
+    return (
+        now["type"] == row.condition
+        and (now["status"] == "True") is row.status
+        and (not row.only_reasons or reason in row.only_reasons)
+        and reason not in row.except_reasons
+        and (row.first or old is not None)
+        and not (row.moved and old is not None and old["status"] == now["status"])
+    )
+
+
+def _event(row: EventRow, now: Mapping[str, Any]) -> Event:
+    message = f"{now['reason']}: {now['message']}" if row.with_reason else now["message"]
+    return Event(row.level, row.reason or now["reason"], message)
+
+
+def manifest(event: Event, about: Metadata, *, name: str, now: datetime) -> Manifest:
     """The Event to create."""
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
@@ -76,9 +123,9 @@ def manifest(note: Note, about: Metadata, *, name: str, now: datetime) -> Manife
             "namespace": about.namespace,
             "uid": about.uid,
         },
-        "type": note.level.value,
-        "reason": note.reason,
-        "message": cut(note.message),
+        "type": event.level.value,
+        "reason": event.reason,
+        "message": cut(event.message),
         "source": {"component": FIELD_MANAGER},
         "reportingComponent": FIELD_MANAGER,
         "firstTimestamp": stamp,

@@ -1,40 +1,37 @@
-"""What the status says of the migration. Pure."""
+"""Migrated: the reason and the message of the newest attempt to migrate the database."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from analytics_operator.api.conditions import Condition, Reason, Type
+from analytics_operator.api.conditions import Reason, Type
 from analytics_operator.kube import names
 from analytics_operator.state.migration import Gate, State
 from analytics_operator.state.observed import Observed
+from analytics_operator.status.condition import Blocker, StatusCondition, Verdict
+from analytics_operator.status.facts import Facts
 
 
-def condition(observed: Observed, gate: Gate) -> Condition:
-    """Migrated, with the reason of the newest attempt."""
-    before = next((c for c in observed.previous_status.get("conditions", []) if c["type"] == Type.MIGRATED), None)
+def migrated(observed: Observed, gate: Gate) -> Verdict:
+    before = observed.previous_condition(Type.MIGRATED)
     if gate.state is State.DONE:
         if gate.result:
-            return Condition(Type.MIGRATED, True, gate.result.reason, gate.result.message)
+            return Verdict(True, gate.result.reason, gate.result.message)
         if before and before["status"] == "True":  # the Job is gone; what it said stays
-            return Condition(Type.MIGRATED, True, before["reason"], before["message"])
-        return Condition(Type.MIGRATED, True, Reason.MIGRATED, "the database was migrated for the released pods")
+            return Verdict(True, before["reason"], before["message"])
+        return Verdict(True, Reason.MIGRATED, "the database was migrated for the released pods")
     if gate.state is State.BLOCKED:
-        return Condition(
-            Type.MIGRATED, False, Reason.WAITING_FOR_SECRETS, "the migration starts when the Secrets are there"
-        )
+        return Verdict(False, Reason.WAITING_FOR_SECRETS, "the migration starts when the Secrets are there")
     if gate.state is State.SUPERSEDED:
         text = f"Job {gate.job} migrates for an earlier spec; the next one starts when it has ended"
-        return Condition(Type.MIGRATED, False, Reason.SUPERSEDED, text)
+        return Verdict(False, Reason.SUPERSEDED, text)
     if gate.result:
-        return Condition(
-            Type.MIGRATED, False, gate.result.reason, f"{gate.result.message} ({_attempts(observed, gate)})"
-        )
+        return Verdict(False, gate.result.reason, f"{gate.result.message} ({_attempts(observed, gate)})")
     if observed.resource.spec.suspend and gate.state is State.START:
-        return Condition(Type.MIGRATED, False, Reason.SUSPENDED, "the migration starts when suspend is false")
+        return Verdict(False, Reason.SUSPENDED, "the migration starts when suspend is false")
     if gate.problem:
-        return Condition(Type.MIGRATED, False, gate.problem.reason, gate.problem.message)
+        return Verdict(False, gate.problem.reason, gate.problem.message)
     name = gate.job or names.migrate_job(observed.resource.metadata.name, gate.digest, gate.attempt)
-    return Condition(Type.MIGRATED, False, Reason.MIGRATING, f"Job {name} migrates the database")
+    return Verdict(False, Reason.MIGRATING, f"Job {name} migrates the database")
 
 
 def _attempts(observed: Observed, gate: Gate) -> str:
@@ -46,6 +43,20 @@ def _attempts(observed: Observed, gate: Gate) -> str:
             return f"Job {gate.job} was attempt {gate.attempt}; the next one follows"
         case _:
             return f"attempt {gate.attempt} runs"
+
+
+MIGRATED = StatusCondition(type=Type.MIGRATED, derive=lambda facts: migrated(facts.observed, facts.gate))
+
+
+def closed_gate(facts: Facts) -> Blocker | None:
+    """Stalled once the attempts are used up, also where a passing failure is retried for ever."""
+    gate = facts.gate
+    if gate.open:
+        return None
+    verdict, stalled = migrated(facts.observed, gate), gate.state is State.EXHAUSTED
+    if gate.result is None:
+        return Blocker(verdict.reason, verdict.message, stalled)
+    return Blocker(Reason.MIGRATION_FAILED, f"{verdict.reason}: {verdict.message}", stalled)
 
 
 def schema(gate: Gate, previous: Mapping[str, Any]) -> dict[str, Any] | None:

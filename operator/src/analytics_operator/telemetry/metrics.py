@@ -1,4 +1,4 @@
-"""What the operator measures of itself; names begin with analytics_operator_."""
+"""Metrics of the operator; names begin with analytics_operator_."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -20,7 +20,7 @@ class Metrics:
             collector(registry=self.registry)
         self._reconcile = Histogram(
             "analytics_operator_reconcile_seconds",
-            "Time of one pass over one resource, by outcome",
+            "Time of one reconcile of one resource, by outcome",
             ["outcome"],
             buckets=BUCKETS,
             registry=self.registry,
@@ -48,24 +48,26 @@ class Metrics:
     def reconciled(self, seconds: float, outcome: str) -> None:
         self._reconcile.labels(outcome).observe(seconds)
 
-    def called(self, verb: str, kind: str, code: int) -> None:
+    def api_called(self, verb: str, kind: str, code: int) -> None:
         self._calls.labels(verb, kind, str(code)).inc()
 
-    def unchanged(self) -> None:
+    def apply_unchanged(self) -> None:
         self._unchanged.inc()
 
-    def heard(self, kind: str) -> None:
+    def watch_event(self, kind: str) -> None:
         self._events.labels(kind).inc()
         self._last_event.labels(kind).set_to_current_time()
 
-    def leading(self, now: bool) -> None:  # noqa: FBT001 - what it is called with is its name
+    def leader_changed(self, now: bool) -> None:  # noqa: FBT001 - what it is called with is its name
         self._leader.set(1 if now else 0)
 
-    def watch_echo(self, kinds: Iterable[str], *, age: Callable[[str], float], refused: Callable[[str], bool]) -> None:
-        """Reads each when it is asked for."""
-        echo = Gauge(
-            "analytics_operator_watch_echo_age_seconds",
-            "How long the oldest write has waited for the event that its watch owes",
+    def export_watches(
+        self, kinds: Iterable[str], *, age: Callable[[str], float], refused: Callable[[str], bool]
+    ) -> None:
+        """Reads each when it is scraped."""
+        unconfirmed = Gauge(
+            "analytics_operator_watch_unconfirmed_write_age_seconds",
+            "Age of the oldest own write that the watch has not shown",
             ["kind"],
             registry=self.registry,
         )
@@ -76,12 +78,14 @@ class Metrics:
             registry=self.registry,
         )
         for kind in kinds:
-            echo.labels(kind).set_function(partial(age, kind))
+            unconfirmed.labels(kind).set_function(partial(age, kind))
             refusals.labels(kind).set_function(partial(refused, kind))
 
-    def watch_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
-        """Reads both when they are asked for."""
-        Gauge("analytics_operator_queue_depth", "Resources that wait", registry=self.registry).set_function(depth)
+    def export_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
+        """Reads both when they are scraped."""
+        Gauge(
+            "analytics_operator_queue_depth", "Resources that wait for a reconcile", registry=self.registry
+        ).set_function(depth)
         Gauge(
             "analytics_operator_queue_oldest_seconds", "How long the first of them has waited", registry=self.registry
         ).set_function(oldest)

@@ -1,4 +1,4 @@
-"""The operator's own port: /healthz, /readyz and /metrics. It is up before and after this replica leads."""
+"""The operator's own port: /healthz, /readyz and /metrics. It answers before and after this replica leads."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

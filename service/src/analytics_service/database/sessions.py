@@ -48,7 +48,7 @@ class Sessions:
 
     @contextlib.asynccontextmanager
     async def read_session(self, connection: Borrowed, first: str | None) -> AsyncIterator[Borrowed]:
-        """Runs the statements of the block in one session: in a read-only transaction that begins with `first`, if any."""
+        """Runs the block's statements in one session: in a read-only transaction that begins with `first`, if any."""
         if first is None:
             yield connection
             return

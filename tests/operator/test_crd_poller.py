@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from analytics_operator.api.crd import definition
-from analytics_operator.controller.crd_poller import missing
+from analytics_operator.controller.crd_poller import missing_fields
+from tests.operator.cluster_actor import ClusterActor
 from tests.operator.conftest import running, serving
-from tests.operator.play import Play
 from tests.support.kube import TOP, Object, eventually
 
 CRD = "analyticsapis.analytics.llm-observatory.io"
@@ -40,34 +40,34 @@ def published(crd: Object) -> Object:
 
 
 def test_fields_that_the_served_schema_lacks_are_named_once() -> None:
-    assert missing(published(definition())) == ()
-    assert missing(published(older())) == ("spec.autoscaling", "spec.cors.origins")
+    assert missing_fields(published(definition())) == ()
+    assert missing_fields(published(older())) == ("spec.autoscaling", "spec.cors.origins")
 
 
 @pytest.mark.kube
 def test_an_older_crd_is_said_until_it_is_upgraded(tmp_path: Path) -> None:
     with serving(tmp_path, crd=older()) as api, running(api, tmp_path, "--namespace=default"):
-        play = Play(api)
-        play.ready()
-        found = play.until("SchemaOutdated", "True", "OlderThanOperator")
+        actor = ClusterActor(api)
+        actor.ready()
+        found = actor.until("CRDOutdated", "True", "OlderThanOperator")
         assert "spec.autoscaling, spec.cors.origins" in found["message"]
         assert "upgrade the chart charts/crds" in found["message"]
         api.merge("CustomResourceDefinition", CRD, {"spec": definition()["spec"]})
-        eventually(lambda: play.condition("SchemaOutdated")["status"] is None, what="it is upgraded", seconds=90)
-        assert play.condition("Ready")["status"] == "True"
+        eventually(lambda: actor.condition("CRDOutdated")["status"] is None, what="it is upgraded", seconds=90)
+        assert actor.condition("Ready")["status"] == "True"
 
 
 @pytest.mark.kube
 def test_a_stored_resource_that_cannot_be_read_is_said_and_its_pods_stay(tmp_path: Path) -> None:
     with serving(tmp_path, crd=newer()) as api, running(api, tmp_path, "--namespace=default"):
-        play = Play(api)
-        play.ready()
-        play.pause(3)  # the last look writes its status
-        before = play.deployment()
-        play.edit(logging={"level": "silent"})
-        found = play.until("Stalled", "True", "InvalidSpec")
+        actor = ClusterActor(api)
+        actor.ready()
+        actor.pause(3)  # the last look writes its status
+        before = actor.deployment()
+        actor.edit(logging={"level": "silent"})
+        found = actor.until("Stalled", "True", "InvalidSpec")
         assert "spec.logging.level" in found["message"]
-        assert play.condition("Available")["status"] == "True"
-        assert play.deployment() == before
-        play.edit(logging={"level": "info"})
-        play.settle()
+        assert actor.condition("Available")["status"] == "True"
+        assert actor.deployment() == before
+        actor.edit(logging={"level": "info"})
+        actor.settle()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from analytics_operator.kube.labels import NUDGED
-from tests.operator.play import Play, now
+from analytics_operator.kube.labels import RETRIED_AT
+from tests.operator.cluster_actor import ClusterActor, now
 from tests.support.kube import Object, eventually
 
 pytestmark = pytest.mark.kube
@@ -13,7 +13,7 @@ def quota(name: str, **hard: str) -> Object:
     return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": name}, "spec": {"hard": hard}}
 
 
-def test_an_exceeded_quota_is_named_and_other_children_are_made(world: Play) -> None:
+def test_an_exceeded_quota_is_named_and_other_children_are_made(world: ClusterActor) -> None:
     limit = {"count/services": "0"}
     world.api.create(quota("none", **limit))
     world.api.merge(
@@ -30,7 +30,7 @@ def test_an_exceeded_quota_is_named_and_other_children_are_made(world: Play) -> 
     world.settle()
 
 
-def test_an_image_that_cannot_be_pulled_is_named(world: Play) -> None:
+def test_an_image_that_cannot_be_pulled_is_named(world: ClusterActor) -> None:
     world.ready()
     world.edit(resources={"limits": {"cpu": "2"}})
     eventually(lambda: world.api.get("Deployment", "demo")["metadata"]["generation"] == 2, what="the rollout")
@@ -63,7 +63,7 @@ def test_an_image_that_cannot_be_pulled_is_named(world: Play) -> None:
         ),
     ],
 )
-def test_pods_that_are_refused_are_explained_and_tried_again(world: Play, why: str, reason: str) -> None:
+def test_pods_that_are_refused_are_explained_and_tried_again(world: ClusterActor, why: str, reason: str) -> None:
     world.ready()
     failure = {
         "type": "ReplicaFailure",
@@ -74,17 +74,17 @@ def test_pods_that_are_refused_are_explained_and_tried_again(world: Play, why: s
     }
     world.roll_out(readyReplicas=0, availableReplicas=0, conditions=[failure])
     world.until("Stalled", "True", reason)
-    eventually(lambda: NUDGED in annotations(world), what="the Deployment is touched")
+    eventually(lambda: RETRIED_AT in annotations(world), what="the Deployment is touched")
     world.settle()
-    eventually(lambda: NUDGED not in annotations(world), what="no trace of it is left")
+    eventually(lambda: RETRIED_AT not in annotations(world), what="no trace of it is left")
 
 
-def annotations(world: Play) -> dict[str, str]:
+def annotations(world: ClusterActor) -> dict[str, str]:
     found: dict[str, str] = world.api.get("Deployment", "demo")["metadata"]["annotations"]
     return found
 
 
-def test_transition_times_move_only_with_the_status(world: Play) -> None:
+def test_transition_times_move_only_with_the_status(world: ClusterActor) -> None:
     world.ready()
     before = world.condition("SecretsReady")
     world.pause(1.1)
@@ -95,7 +95,7 @@ def test_transition_times_move_only_with_the_status(world: Play) -> None:
     assert after["lastTransitionTime"] == before["lastTransitionTime"]
 
 
-def test_one_bad_resource_does_not_delay_another(world: Play) -> None:
+def test_one_bad_resource_does_not_delay_another(world: ClusterActor) -> None:
     world.declare("bad", database={"urlSecretRef": {"name": "nowhere", "key": "x"}})
     world.ready("good")
     assert world.condition("SecretsReady", "bad")["reason"] == "SecretMissing"

@@ -5,17 +5,22 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from typing_extensions import override
 
-from analytics_operator.controller.worker_poller import MOST_BYTES, SECONDS_WITHOUT_A_LEADER, Workers
+from analytics_operator.controller.worker_poller import LEADER_TIMEOUT_SECONDS, MAX_ANSWER_BYTES, WorkerPoller
 from analytics_operator.kube.objects import Key
-from analytics_operator.state import worker
-from analytics_operator.state.worker import UNASKED, Address, Heard, Said, addresses
-from tests.operator.play import Play
+from analytics_operator.state import policies
+from analytics_operator.state.observed import Observed
+from analytics_operator.state.worker import NOT_POLLED, Address, LastReport, WorkerReport, addresses
+from analytics_operator.status.condition import Verdict
+from analytics_operator.status.worker import data_fresh, policies_applied, table
+from tests.operator.cluster_actor import ClusterActor
+from tests.operator.test_migration import resource
 from tests.support.kube import Object, eventually
 
 FRESH = {"fresh": True, "reason": "Fresh", "message": "rollups, partitions and jobs are in order"}
@@ -84,50 +89,64 @@ def test_only_running_pods_with_an_address_are_asked() -> None:
     assert addresses(pods) == (Address("a", "http://127.0.0.1:1/status"), Address("b", "http://[::1]:2/status"))
 
 
-def test_what_is_said_becomes_two_conditions_and_a_table() -> None:
-    heard = Heard(said=Said.model_validate(leading(policies=HELD)))
-    policies, fresh = worker.conditions(heard, {})
-    assert (policies.type, policies.status, policies.reason) == ("PoliciesApplied", False, "DestructiveChange")
-    assert (fresh.type, fresh.status, fresh.reason) == ("DataFresh", True, "Fresh")
-    assert worker.table(heard, {}) == [ROW]
+def seen(last: LastReport, previous_status: Object | None = None) -> Observed:
+    """A resource whose worker has the policies of the spec and gave that report."""
+    settings = tuple(sorted(policies.environment(resource()).items()))
+    worker = replace(last, settings=settings)
+    return Observed(resource=resource(), worker=worker, previous_status=previous_status or {})
+
+
+def both(last: LastReport, previous_status: Object | None = None) -> tuple[Verdict, Verdict]:
+    observed = seen(last, previous_status)
+    return policies_applied(observed), data_fresh(observed)
+
+
+def test_a_report_becomes_two_conditions_and_a_table() -> None:
+    last = LastReport(report=WorkerReport.model_validate(leading(policies=HELD)))
+    applied, fresh = both(last)
+    assert (applied.status, applied.reason) == (False, "DestructiveChange")
+    assert (fresh.status, fresh.reason) == (True, "Fresh")
+    assert table(seen(last)) == [ROW]
 
 
 def test_silence_is_not_taken_for_order() -> None:
-    for heard in (Heard(problem="no worker runs"), Heard(said=Said.model_validate(leading(policies=None, fresh=None)))):
-        assert [(each.status, each.reason) for each in worker.conditions(heard, {})] == [
-            (False, "WorkerUnavailable")
-        ] * 2
-    assert worker.table(Heard(), {}) is None
+    begun = WorkerReport.model_validate(leading(policies=None, fresh=None))
+    for last in (LastReport(problem="no worker runs"), LastReport(report=begun)):
+        assert [(each.status, each.reason) for each in both(last)] == [(False, "WorkerUnavailable")] * 2
+    assert table(seen(LastReport())) is None
 
 
 def test_an_operator_that_has_not_asked_yet_leaves_all_as_it_was() -> None:
-    said = [
-        {"type": each.type, "status": str(each.status), "reason": each.reason, "message": each.message}
-        for each in worker.conditions(Heard(said=Said.model_validate(leading(policies=HELD))), {})
+    last = LastReport(report=WorkerReport.model_validate(leading(policies=HELD)))
+    conditions = [
+        {"type": kind, "status": str(each.status), "reason": each.reason, "message": each.message}
+        for kind, each in zip(("PoliciesApplied", "DataFresh"), both(last), strict=True)
     ]
-    previous = {"conditions": said, "policies": [ROW]}
-    assert [each.reason for each in worker.conditions(UNASKED, previous)] == ["DestructiveChange", "Fresh"]
-    assert worker.table(UNASKED, previous) == [ROW]
-    assert [each.reason for each in worker.conditions(UNASKED, {})] == ["WorkerUnavailable"] * 2
+    previous = {"conditions": conditions, "policies": [ROW]}
+    assert [each.reason for each in both(NOT_POLLED, previous)] == ["DestructiveChange", "Fresh"]
+    assert table(seen(NOT_POLLED, previous)) == [ROW]
+    assert [each.reason for each in both(NOT_POLLED)] == ["WorkerUnavailable"] * 2
 
 
 def test_the_table_keeps_to_the_bounds_of_the_schema() -> None:
     row = ROW | {"name": "n" * 999, "message": "m\n" * 9999}
-    many = Heard(said=Said.model_validate(leading(policies=HELD | {"table": [row] * 99})))
-    found = worker.table(many, {})
+    many = LastReport(report=WorkerReport.model_validate(leading(policies=HELD | {"table": [row] * 99})))
+    found = table(seen(many))
     assert found is not None
     assert (len(found), len(found[0]["name"]), len(found[0]["message"])) == (16, 64, 1024)
 
 
 def test_words_alone_are_no_news() -> None:
     one, other = (
-        Heard(
-            said=Said.model_validate(leading(fresh={"fresh": False, "reason": "RollupsLag", "message": f"{n} s late"}))
+        LastReport(
+            report=WorkerReport.model_validate(
+                leading(fresh={"fresh": False, "reason": "RollupsLag", "message": f"{n} s late"})
+            )
         )
         for n in (130, 145)
     )
-    assert one.matters == other.matters
-    assert one.matters != Heard(said=Said.model_validate(leading())).matters
+    assert one.comparison_key == other.comparison_key
+    assert one.comparison_key != LastReport(report=WorkerReport.model_validate(leading())).comparison_key
 
 
 @pytest.mark.parametrize(
@@ -137,23 +156,23 @@ def test_words_alone_are_no_news() -> None:
         pytest.param((200, b"<html>"), id="no JSON"),
         pytest.param((200, b'{"role": 7}'), id="another form"),
         pytest.param((200, json.dumps(leading(policies=HELD | {"reason": "no word"})).encode()), id="no reason"),
-        pytest.param((200, b'{"role": "leader", "x": "' + b"y" * MOST_BYTES + b'"}'), id="too long"),
+        pytest.param((200, b'{"role": "leader", "x": "' + b"y" * MAX_ANSWER_BYTES + b'"}'), id="too long"),
         pytest.param((302, b""), id="a redirect"),
     ],
 )
 async def test_what_cannot_be_read_is_said_of_the_pod(answer: tuple[int, bytes]) -> None:
     with answering(lambda: answer) as port:
-        heard = await asked(Workers(round_seconds=0.01), {"w-1": port})
-    assert heard.said is None
-    assert heard.problem == "worker w-1 gives no answer that can be read on port metrics"
+        last = await asked(WorkerPoller(round_seconds=0.01), {"w-1": port})
+    assert last.report is None
+    assert last.problem == "worker w-1 gives no answer that can be read on port metrics"
 
 
 async def test_a_worker_that_never_answers_is_not_waited_for() -> None:
     end = threading.Event()
     with answering(lambda: (200, b"{}") if end.wait(30) else (200, b"")) as port:
-        heard = await asked(Workers(round_seconds=0.01), {"w-1": port})
+        last = await asked(WorkerPoller(round_seconds=0.01), {"w-1": port})
         end.set()
-    assert "gives no answer" in heard.problem
+    assert "gives no answer" in last.problem
 
 
 async def test_the_one_that_leads_is_believed() -> None:
@@ -162,67 +181,67 @@ async def test_the_one_that_leads_is_believed() -> None:
         answering(lambda: (200, json.dumps(standby).encode())) as one,
         answering(lambda: (200, json.dumps(leading()).encode())) as other,
     ):
-        both = await asked(Workers(round_seconds=0.01), {"w-1": one, "w-2": other})
-        alone = await asked(Workers(round_seconds=0.01), {"w-1": one})
-    assert both.said is not None
-    assert both.said.role == "leader"
+        both = await asked(WorkerPoller(round_seconds=0.01), {"w-1": one, "w-2": other})
+        alone = await asked(WorkerPoller(round_seconds=0.01), {"w-1": one})
+    assert both.report is not None
+    assert both.report.role == "leader"
     assert alone.problem == "no worker leads"
 
 
 async def test_an_answer_is_believed_until_a_new_leader_must_have_come() -> None:
     now, says = 0.0, (200, json.dumps(leading()).encode())
-    workers = Workers(clock=lambda: now, round_seconds=0.01)
+    poller = WorkerPoller(clock=lambda: now, round_seconds=0.01)
     with answering(lambda: says) as port:
-        assert (await asked(workers, {"w-1": port})).said is not None
+        assert (await asked(poller, {"w-1": port})).report is not None
         says = (500, b"")
-        now = SECONDS_WITHOUT_A_LEADER - 1
-        assert not await changed(workers)
-        now = SECONDS_WITHOUT_A_LEADER
-        assert await changed(workers)
-    assert workers.heard(KEY).said is None
+        now = LEADER_TIMEOUT_SECONDS - 1
+        assert not await changed(poller)
+        now = LEADER_TIMEOUT_SECONDS
+        assert await changed(poller)
+    assert poller.last_report(KEY).report is None
 
 
 async def test_what_the_status_says_is_believed_as_long_by_a_new_operator() -> None:
     now = 0.0
-    workers = Workers(clock=lambda: now, round_seconds=0.01)
-    workers.saw(KEY, (), told=True)
-    now = SECONDS_WITHOUT_A_LEADER - 1
-    told: asyncio.Queue[Key] = asyncio.Queue()
+    poller = WorkerPoller(clock=lambda: now, round_seconds=0.01)
+    poller.track(KEY, (), reported=True)
+    now = LEADER_TIMEOUT_SECONDS - 1
+    changes: asyncio.Queue[Key] = asyncio.Queue()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(workers.watch(told.put), timeout=0.5)
-    assert told.empty()
-    assert workers.heard(KEY) is UNASKED
-    now = SECONDS_WITHOUT_A_LEADER
-    assert await changed(workers)
-    assert "no worker runs" in workers.heard(KEY).problem
+        await asyncio.wait_for(poller.run(changes.put), timeout=0.5)
+    assert changes.empty()
+    assert poller.last_report(KEY) is NOT_POLLED
+    now = LEADER_TIMEOUT_SECONDS
+    assert await changed(poller)
+    assert "no worker runs" in poller.last_report(KEY).problem
 
 
 async def test_a_new_leader_that_has_not_looked_yet_is_no_news() -> None:
     now, says = 0.0, leading()
-    workers = Workers(clock=lambda: now, round_seconds=0.01)
+    poller = WorkerPoller(clock=lambda: now, round_seconds=0.01)
     with answering(lambda: (200, json.dumps(says).encode())) as port:
-        await asked(workers, {"w-1": port})
+        await asked(poller, {"w-1": port})
         says = leading(policies=None)
-        now = SECONDS_WITHOUT_A_LEADER - 1
-        assert not await changed(workers)
-        now = SECONDS_WITHOUT_A_LEADER
-        assert await changed(workers)
-    assert [each.status for each in worker.conditions(workers.heard(KEY), {})] == [False, True]
+        now = LEADER_TIMEOUT_SECONDS - 1
+        assert not await changed(poller)
+        now = LEADER_TIMEOUT_SECONDS
+        assert await changed(poller)
+    assert [each.status for each in both(poller.last_report(KEY))] == [False, True]
 
 
 async def test_a_silent_worker_keeps_no_other_resource_waiting() -> None:
     end, other = threading.Event(), Key("llm", "other")
-    told: asyncio.Queue[Key] = asyncio.Queue()
-    workers = Workers(round_seconds=0.01)
+    changes: asyncio.Queue[Key] = asyncio.Queue()
+    poller = WorkerPoller(round_seconds=0.01)
     with (
         answering(lambda: (200, b"") if end.wait(30) else (500, b"")) as silent,
         answering(lambda: (200, json.dumps(leading()).encode())) as port,
     ):
-        workers.saw(KEY, addresses([a_pod("w-1", silent)]), told=False)
-        workers.saw(other, addresses([a_pod("w-1", port)]), told=False)
-        watch = asyncio.create_task(workers.watch(told.put))
+        poller.track(KEY, addresses([a_pod("w-1", silent)]), reported=False)
+        poller.track(other, addresses([a_pod("w-1", port)]), reported=False)
+        watch = asyncio.create_task(poller.run(changes.put))
         try:
-            first = await asyncio.wait_for(told.get(), timeout=20)
+            first = await asyncio.wait_for(changes.get(), timeout=20)
         finally:
             end.set()
             watch.cancel()
@@ -230,14 +249,14 @@ async def test_a_silent_worker_keeps_no_other_resource_waiting() -> None:
     assert first == other, "the one that was asked first has not answered yet"
 
 
-async def asked(workers: Workers, ports: dict[str, int]) -> Heard:
+async def asked(poller: WorkerPoller, ports: dict[str, int]) -> LastReport:
     """What is known after the first question."""
-    workers.saw(KEY, addresses(a_pod(name, port) for name, port in ports.items()), told=False)
-    assert await changed(workers)
-    return workers.heard(KEY)
+    poller.track(KEY, addresses(a_pod(name, port) for name, port in ports.items()), reported=False)
+    assert await changed(poller)
+    return poller.last_report(KEY)
 
 
-async def changed(workers: Workers) -> bool:
+async def changed(poller: WorkerPoller) -> bool:
     """Whether there is news within a few rounds."""
     told = asyncio.Event()
 
@@ -245,9 +264,9 @@ async def changed(workers: Workers) -> bool:
         assert key == KEY
         told.set()
 
-    watch = asyncio.create_task(workers.watch(tell))
+    watch = asyncio.create_task(poller.run(tell))
     try:
-        await asyncio.wait_for(told.wait(), timeout=0.5 if workers.heard(KEY).said else 20)
+        await asyncio.wait_for(told.wait(), timeout=0.5 if poller.last_report(KEY).report else 20)
     except TimeoutError:
         return False
     finally:
@@ -260,7 +279,7 @@ FAILING = {"waiting": {"reason": "CrashLoopBackOff", "message": "no such host"}}
 
 
 @pytest.mark.kube
-def test_conditions_follow_the_worker(world: Play) -> None:
+def test_conditions_follow_the_worker(world: ClusterActor) -> None:
     world.ready()
     world.until("PoliciesApplied", "False", "WorkerUnavailable")
     eventually(lambda: "no worker runs" in world.condition("DataFresh")["message"], what="it was looked", seconds=90)

@@ -13,20 +13,20 @@ from contextlib import asynccontextmanager
 import aiohttp
 import orjson
 
-from tests.operator.play import DSN, a_resource, a_result, now
+from tests.operator.cluster_actor import DSN, a_resource, a_result, now
 from tests.support.kube import PATHS, KubeApi, Object
 
 RESOURCES_PER_NAMESPACE = 10
 CONNECTIONS = 32
 MERGE = "application/merge-patch+json"
 METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
-LONGEST_LINE = 2**22
+MAX_LINE_BYTES = 2**22
 
 Key = tuple[str, str]
 """Namespace and name of a resource."""
 
 
-class World:
+class BenchCluster:
     """What happens in the cluster beside the operator, and when it was seen."""
 
     def __init__(self, session: aiohttp.ClientSession, tasks: asyncio.TaskGroup) -> None:
@@ -60,7 +60,7 @@ class World:
         return await released - answered
 
     async def touch(self, mark: str) -> dict[str, str]:
-        """Makes the operator look at every resource: an annotation that it does not care for. Gives their versions."""
+        """Makes the operator reconcile every resource, by an annotation that it ignores; their new versions."""
         patch = {"metadata": {"annotations": {"bench/mark": mark}}}
         versions: dict[str, str] = {}
         for start in range(0, len(self.keys), CONNECTIONS):
@@ -177,15 +177,15 @@ class World:
 
 
 @asynccontextmanager
-async def world(api: KubeApi) -> AsyncIterator[World]:
-    """A world whose controllers act until the end of the block; their failure ends the block."""
+async def bench_cluster(api: KubeApi) -> AsyncIterator[BenchCluster]:
+    """A cluster whose controllers act until the end of the block; their failure ends the block."""
     connector = aiohttp.TCPConnector(limit=CONNECTIONS + 3, ssl=ssl.create_default_context(cafile=str(api.ca)))
     headers = {"Authorization": f"Bearer {api.token}"}
     async with (
-        aiohttp.ClientSession(api.server, connector=connector, headers=headers, read_bufsize=LONGEST_LINE) as session,
+        aiohttp.ClientSession(api.server, connector=connector, headers=headers, read_bufsize=MAX_LINE_BYTES) as session,
         asyncio.TaskGroup() as tasks,
     ):
-        found = World(session, tasks)
+        found = BenchCluster(session, tasks)
         playing = tasks.create_task(found.play())
         yield found
         playing.cancel()

@@ -52,7 +52,7 @@ def now() -> str:
 
 
 @dataclass(frozen=True)
-class Play:
+class ClusterActor:
     api: KubeApi
     port: int = 0
     """Of the operator that watches the namespace."""

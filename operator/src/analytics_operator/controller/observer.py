@@ -1,0 +1,105 @@
+"""Reads everything that a pass over one resource needs, and writes nothing: its client is one that can only read."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.controller.crd_poller import CRDPoller
+from analytics_operator.controller.worker_poller import WorkerPoller
+from analytics_operator.errors import NotFound
+from analytics_operator.kube import labels, names
+from analytics_operator.kube.objects import (
+    ANALYTICS_API,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    JOB,
+    POD,
+    REPLICA_SET,
+    SECRET,
+    Key,
+    Kind,
+    Manifest,
+    Ref,
+    controlled_by,
+    controller,
+)
+from analytics_operator.kube.ownership import check_ours
+from analytics_operator.plan import unread_settings
+from analytics_operator.state.jobs import finished
+from analytics_operator.state.observed import Observed
+from analytics_operator.state.secrets import data_of, uses
+
+
+class Reader(Protocol):
+    """The part of the client that changes nothing."""
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest: ...
+    async def list(self, kind: Kind, namespace: str, *, labels: str) -> list[Manifest]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observer:
+    """Raises ChildConflict or Conflict where a Job or the generated Secret belongs to somebody else."""
+
+    client: Reader
+    crd_poller: CRDPoller
+    worker_poller: WorkerPoller
+
+    async def resource(self, key: Key) -> Manifest | None:
+        """The resource as it is stored; None where it is gone."""
+        return await self._find(ANALYTICS_API, key.namespace, key.name)
+
+    async def observe(self, key: Key, resource: AnalyticsApi, previous_status: Manifest) -> Observed:
+        """A moment of the cluster; only what the resource controls counts as its child."""
+        jobs, pods, config_maps, deployment, secrets = await asyncio.gather(
+            self._children(JOB, key),
+            self._children(POD, key),
+            self._children(CONFIG_MAP, key),
+            self._find(DEPLOYMENT, key.namespace, key.name),
+            self._secrets(key, resource),
+        )
+        uid = resource.metadata.uid
+        for job in jobs:
+            if not finished(job) and controller(job):  # else two migrations would run on one database
+                check_ours(job, key, uid, Ref(JOB, job["metadata"]["name"]))
+        seen = Observed(
+            resource=resource,
+            previous_status=previous_status,
+            secrets={name: secret and data_of(secret) for name, secret in secrets.items()},
+            secret_versions={name: _version(secret) for name, secret in secrets.items()},
+            deployment=deployment if deployment and controlled_by(uid, deployment) else None,
+            jobs=tuple(job for job in jobs if controlled_by(uid, job)),
+            pods=tuple(pods),
+            config_maps=tuple(each for each in config_maps if controlled_by(uid, each)),
+            worker=self.worker_poller.last_report(key),
+            missing_fields=self.crd_poller.missing_fields,
+        )
+        if not any(unread_settings(seen)):
+            return seen
+        # Listed only where they decide something: a rollback finds the settings that a ReplicaSet's pods read.
+        return replace(seen, replica_sets=tuple(await self._children(REPLICA_SET, key)))
+
+    async def _secrets(self, key: Key, resource: AnalyticsApi) -> dict[str, Manifest | None]:
+        """The referenced Secrets by name."""
+        referenced = sorted({use.ref.name for use in uses(resource)})
+        bodies = await asyncio.gather(*(self._find(SECRET, key.namespace, name) for name in referenced))
+        secrets = dict(zip(referenced, bodies, strict=True))
+        generated = names.jwt_secret(key.name)
+        live = secrets.get(generated)
+        if live and resource.spec.jwt_secret_ref is None:
+            check_ours(live, key, resource.metadata.uid, Ref(SECRET, generated))
+        return secrets
+
+    async def _children(self, kind: Kind, key: Key) -> list[Manifest]:
+        return await self.client.list(kind, key.namespace, labels=labels.children_of(key.name))
+
+    async def _find(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        try:
+            return await self.client.get(kind, namespace, name)
+        except NotFound:
+            return None
+
+
+def _version(manifest: Manifest | None) -> str | None:
+    return manifest["metadata"]["resourceVersion"] if manifest else None

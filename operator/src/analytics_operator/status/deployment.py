@@ -1,0 +1,72 @@
+"""Available and Progressing: the pods that serve, and how far their rollout is."""
+
+from analytics_operator.api.conditions import Reason, Type
+from analytics_operator.kube import labels
+from analytics_operator.state.migration import State
+from analytics_operator.state.rollout import Rollout
+from analytics_operator.status.condition import Blocker, StatusCondition, Verdict
+from analytics_operator.status.facts import Facts
+
+NOT_DEPLOYED = "there is no Deployment yet"
+MIGRATING = frozenset({State.START, State.RUNNING, State.SUPERSEDED})
+
+
+def _available(facts: Facts) -> Verdict:
+    rollout = facts.rollout
+    if rollout is None:
+        return Verdict(False, Reason.NOT_DEPLOYED, NOT_DEPLOYED)
+    reason = Reason.AVAILABLE if rollout.available else Reason.UNAVAILABLE
+    return Verdict(rollout.available, reason, f"{rollout.ready} of {rollout.desired} replicas are ready")
+
+
+def _progressing(facts: Facts) -> Verdict:
+    rollout = facts.rollout
+    if facts.gate.state in MIGRATING and not facts.suspended:
+        return Verdict(True, Reason.MIGRATING, "the database is migrated before pods are released")
+    if rollout is None:
+        return Verdict(False, Reason.NOT_DEPLOYED, NOT_DEPLOYED)
+    if rollout.complete:
+        return Verdict(False, Reason.RELEASED, _counts(rollout))
+    if rollout.failure and rollout.failure.stalled:
+        return Verdict(False, rollout.failure.reason, rollout.failure.message)
+    return Verdict(True, Reason.ROLLING_OUT, _counts(rollout))
+
+
+AVAILABLE = StatusCondition(type=Type.AVAILABLE, derive=_available)
+PROGRESSING = StatusCondition(type=Type.PROGRESSING, derive=_progressing)
+
+
+def suspended_changes(facts: Facts) -> Blocker | None:
+    if not facts.suspended or not _differs(facts):
+        return None
+    return Blocker(Reason.SUSPENDED, "changes wait until suspend is false", stalled=False)
+
+
+def incomplete_rollout(facts: Facts) -> Blocker | None:
+    rollout = facts.rollout
+    if rollout is None:
+        return Blocker(Reason.NOT_DEPLOYED, NOT_DEPLOYED, stalled=False)
+    if rollout.failure:
+        return Blocker(rollout.failure.reason, rollout.failure.message, stalled=rollout.failure.stalled)
+    return None if rollout.complete else Blocker(Reason.ROLLING_OUT, _counts(rollout), stalled=False)
+
+
+def serving(facts: Facts) -> str:
+    """The message of a resource that is Ready."""
+    rollout = facts.rollout
+    return f"{rollout.ready} of {rollout.desired} replicas serve {rollout.image}" if rollout else ""
+
+
+def _counts(rollout: Rollout) -> str:
+    return f"{rollout.updated} of {rollout.desired} replicas are up to date, {rollout.ready} are ready"
+
+
+def _differs(facts: Facts) -> bool:
+    """Whether the planned Deployment of the API is another than the live one."""
+    desired, live = facts.desired, facts.applied.deployment
+    if desired is None or live is None:
+        return desired is not live
+    template = desired["metadata"]["annotations"][labels.RELEASED_TEMPLATE]
+    same_template = live["metadata"].get("annotations", {}).get(labels.RELEASED_TEMPLATE) == template
+    replicas = live["spec"]["replicas"]
+    return not same_template or bool(desired["spec"].get("replicas", replicas) != replicas)

@@ -1,0 +1,54 @@
+"""The only input of conditions: one moment of the cluster, what was planned for it, and what came of the plan."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.kube import labels
+from analytics_operator.kube.objects import Manifest, Ref
+from analytics_operator.state.migration import Gate
+from analytics_operator.state.observed import Observed
+from analytics_operator.state.rollout import Rollout, rollout
+from analytics_operator.state.secrets import Credentials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A child that the API server, or its owner, did not let the operator make."""
+
+    ref: Ref
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """The children whose state the status shows, after the plan was carried out."""
+
+    deployment: Manifest | None = None
+    autoscaler: Manifest | None = None
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    observed: Observed
+    credentials: Credentials
+    gate: Gate
+    desired: Manifest | None
+    """The API's Deployment as the plan wants it; None where it stays as it is."""
+    applied: Applied
+
+    @property
+    def resource(self) -> AnalyticsApi:
+        return self.observed.resource
+
+    @property
+    def suspended(self) -> bool:
+        return self.resource.spec.suspend
+
+    @cached_property
+    def rollout(self) -> Rollout | None:
+        """None where there is no Deployment yet."""
+        live = self.applied.deployment
+        return rollout(live, self.observed.pods_of(labels.Component.API)) if live else None
