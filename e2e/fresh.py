@@ -48,11 +48,13 @@ SUITES = (
     Suite(name="bookworm", python="3.11", handed=()),
     Suite(name="trixie", python="3.13", handed=(gomodules.APISERVER, gomodules.KUBECTL)),
 )
-"""The oldest and the newest Python. The first builds everything with the Go of the wheel; the second saves six minutes."""
+"""The oldest and the newest Python. The first builds everything with the wheel's Go, the second is spared the most."""
 
 
 def attempt(suite: Suite, tests: str) -> None:
     """Raises ClusterError when one of the two commands fails, or when they found more than the packages give."""
+    if os.geteuid() != 0:
+        raise ClusterError("only root on Debian can make a bare root")
     with bare_root(suite) as top:
         for command in ("make try ARGS=--once", f"make test ARGS={shlex.quote(tests)}" if tests else "make test"):
             with step(f"{suite.name}, Python {suite.python}: {command}"):
@@ -117,7 +119,7 @@ def registries() -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    """All that a command in the root sees. As an environment, not as arguments: a proxy's address may hold a password."""
+    """All that a command in the root sees. No argument is made of it: the address of a proxy may hold a password."""
     own = {"HOME": str(HOME), "USER": USER, "LANG": "C.UTF-8", "TERM": "dumb", "PATH": "/usr/local/bin:/usr/bin:/bin"}
     return registries() | own
 
@@ -136,8 +138,6 @@ def main() -> int:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if os.geteuid() != 0:
-            raise ClusterError("only root on Debian can make a bare root")
         for suite in SUITES:
             if arguments.suite in {None, suite.name}:
                 attempt(suite, arguments.tests)
