@@ -51,7 +51,7 @@ tools: setup ## Build or find etcd, kube-apiserver, kubectl, helm (about 8 minut
 .PHONY: redis-server pgbouncer
 redis-server pgbouncer:  # by INSTALL=1 only: else Redis comes as a wheel, and PgBouncer's cases say why they are skipped
 	@[ "$(INSTALL)" != 1 ] || PATH="$$PATH:/usr/sbin" command -v $@ >/dev/null || { \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $@ >/dev/null; }
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y -qq --no-install-recommends $@ >/dev/null; }
 
 .PHONY: test
 test: setup redis-server pgbouncer tools ## Run the tests that need no Docker (ARGS="-k word" chooses)

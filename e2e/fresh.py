@@ -44,9 +44,10 @@ class Suite:
     """Programs that are copied from this machine's cache where it has them; all others are built in the root."""
 
 
+LARGE = (gomodules.APISERVER, gomodules.KUBECTL, gomodules.HELM, gomodules.KIND)
 SUITES = (
     Suite(name="bookworm", python="3.11", handed=()),
-    Suite(name="trixie", python="3.13", handed=(gomodules.APISERVER, gomodules.KUBECTL)),
+    Suite(name="trixie", python="3.13", handed=LARGE),
 )
 """The oldest and the newest Python. The first builds everything with the wheel's Go, the second is spared the most."""
 
@@ -127,8 +128,9 @@ def environment() -> dict[str, str]:
 def inside(top: Path, command: str) -> tuple[str | Path, ...]:
     """Runs it as the user in the clone; when this ends, everything that it started ends, and every mount goes."""
     namespaces = ("unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={top / 'proc'}")
-    script = 'mount --rbind /dev "$0/dev" && exec chroot --userspec="$1:$1" "$0" bash -c "cd ~/clone && exec $2"'
-    return (*namespaces, "sh", "-c", script, top, USER, command)
+    chroot = f"{shutil.which('chroot')} --userspec={USER}:{USER}"  # by its path: users of the root see no /usr/sbin
+    script = f'mount --rbind /dev "$0/dev" && exec {chroot} "$0" bash -c "cd ~/clone && exec $1"'
+    return (*namespaces, "sh", "-c", script, top, command)
 
 
 def main() -> int:
