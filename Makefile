@@ -53,10 +53,9 @@ tools: setup ## Build or find etcd, kube-apiserver, kubectl, helm (about 8 minut
 	$(CLUSTER) tools
 
 .PHONY: redis-server pgbouncer
-redis-server pgbouncer:
-	@PATH="$$PATH:/usr/sbin" command -v $@ >/dev/null || { \
-	  if [ "$(INSTALL)" = 1 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $@ >/dev/null; \
-	  else echo "make: $@ is not installed: install your system's package of that name, or run with INSTALL=1 as root" >&2; exit 2; fi; }
+redis-server pgbouncer:  # by INSTALL=1 only: else Redis comes as a wheel, and PgBouncer's cases say why they are skipped
+	@[ "$(INSTALL)" != 1 ] || PATH="$$PATH:/usr/sbin" command -v $@ >/dev/null || { \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y -qq --no-install-recommends $@ >/dev/null; }
 
 .PHONY: test
 test: setup redis-server pgbouncer tools ## Run the tests that need no Docker, with coverage (ARGS="-k word" chooses, without)
@@ -90,6 +89,13 @@ cluster-down: setup ## Remove the kind cluster; caches stay
 e2e: cluster images ## Run the end-to-end tests on the cluster (ARGS="-k word" chooses)
 	$(CLUSTER) load
 	$(RUN) pytest e2e $(ARGS)
+
+.PHONY: fresh
+fresh: setup ## Try `make try` and `make test` in bare Debian roots, as root there (ARGS="--suite trixie" chooses)
+	@$(RUN) python -m e2e.fresh $(ARGS)
+
+.PHONY: e2e-full
+e2e-full: fresh ## What takes longer than CI may: run by hand, dated in docs/e2e-full.md
 
 .PHONY: demo
 demo: cluster images ## One resource becomes a running service that answers questions about real data

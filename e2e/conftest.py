@@ -1,18 +1,21 @@
 """The cluster, the stores and the operator of the end-to-end tests: one namespace, made anew and left for a look."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from e2e import installation
+from e2e import installation, obstacles
 from e2e.forward import forward
-from e2e.kubectl import Kubectl, condition, eventually
+from e2e.kubectl import Kubectl, KubectlError, condition, eventually
 from e2e.quiet import Quiet
 
 NAMESPACE = os.environ.get("E2E_NAMESPACE", "analytics-e2e")
 """Another one for a second run on the same cluster at the same time."""
+USED = pytest.StashKey[Kubectl]()
+"""The cluster, once a test has asked for it."""
 LAST = ("test_availability.py", "test_idle.py", "test_rights.py")
 """These look back on what the others did."""
 
@@ -21,10 +24,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LAST.index(item.path.name) if item.path.name in LAST else -1)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says what is left on the cluster, after an interrupted run too."""
+    found = config.stash.get(USED, None)
+    if found is None:
+        return
+    terminalreporter.section("what is left")
+    try:
+        terminalreporter.write_line(installation.left_behind(found))
+    except (KubectlError, subprocess.TimeoutExpired) as error:
+        terminalreporter.write_line(f"The cluster does not say: {error}")
+
+
 @pytest.fixture(scope="session")
-def kubectl() -> Kubectl:
-    """A namespace with PostgreSQL, Redis and two replicas of the operator in it."""
+def kubectl(request: pytest.FixtureRequest) -> Kubectl:
+    """A namespace with PostgreSQL, Redis and two replicas of the operator in it; what a killed run left goes first."""
     found = installation.cluster(NAMESPACE)
+    request.config.stash[USED] = found
+    obstacles.remove(obstacles.world_beside(found), wait=True)
     installation.make_namespace(found)
     installation.install_stores(found)
     installation.install_operator(found, replicas=2)

@@ -74,17 +74,15 @@ def run(kubectl: Kubectl) -> None:
         installation.install_stores(kubectl)
     with step("helm install: charts/crds and charts/operator"):
         installation.install_operator(kubectl)
-    with step("kubectl apply: docs/examples/analyticsapi.yaml"):
+    with step("kubectl apply: docs/examples/analyticsapi.yaml, which asks for less CPU here"):
         kubectl.apply(installation.analyticsapi(kubectl, NAME))
     wait_until_ready(kubectl)
     console.print(kubectl("get", "aapi").rstrip())
     import_samples(kubectl)
     questions(kubectl)
     look = f"kubectl --kubeconfig {kubectl.kubeconfig} --context {kubectl.context} -n {NAMESPACE}"
-    console.print(
-        f"Look around: [bold]{look} get aapi,deploy,pods,svc,pdb[/]\nRemove it:   [bold]make cluster-down[/]",
-        soft_wrap=True,
-    )
+    console.print(f"Look around: [bold]{look} get aapi,deploy,pods,svc,pdb[/]", soft_wrap=True)
+    console.print(installation.left_behind(kubectl), soft_wrap=True)
 
 
 def main() -> int:

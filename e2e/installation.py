@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from e2e.cluster.kind import NAME
 from e2e.kubectl import Kubectl
 
 TOP = Path(__file__).parents[1]
@@ -16,6 +17,10 @@ PASSWORD = "only-for-tests-and-demonstrations"
 KIND = "analyticsapis.analytics.llm-observatory.io"
 CREDENTIALS = "analytics-credentials"
 LABEL = "app.kubernetes.io/managed-by=analytics-operator"
+OURS = "analytics-e2e"
+"""The label of the namespaces that are made here."""
+SMALL = {"requests": {"cpu": "25m", "memory": "128Mi"}}
+"""Two cores have room for the control plane, the demonstration and the tests at the same time."""
 
 
 def cluster(namespace: str) -> Kubectl:
@@ -35,7 +40,7 @@ def make_namespace(kubectl: Kubectl) -> None:
     """A fresh namespace that admits restricted pods only; one of the same name from an earlier run goes first."""
     kubectl.helm("uninstall", "analytics-operator", "--ignore-not-found")  # takes its roles of the cluster along
     kubectl("delete", "namespace", kubectl.namespace, "--ignore-not-found", "--wait", seconds=180)
-    labels = {"pod-security.kubernetes.io/enforce": "restricted", "analytics-e2e": "true"}
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", OURS: "true"}
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubectl.namespace, "labels": labels}})
 
 
@@ -51,6 +56,8 @@ def install_stores(kubectl: Kubectl) -> None:
 
 def install_operator(kubectl: Kubectl, *, replicas: int = 1, values: tuple[str, ...] = ()) -> None:
     """The charts, as a user installs them; `values` are more of --set."""
+    if "analytics-crds" in kubectl.helm("list", "--pending", "--short", "--namespace=default").split():
+        kubectl.helm("uninstall", "analytics-crds", "--namespace=default")  # of a killed run; the CRDs themselves stay
     kubectl.helm("upgrade", "--install", "analytics-crds", str(TOP / "charts/crds"), "--namespace=default")
     repository = f"image.repository={kubectl.image_prefix}analytics-operator"
     image = ("--set", repository, "--set", f"image.tag={TAG}")
@@ -81,6 +88,18 @@ def analyticsapi(kubectl: Kubectl, name: str = "demo", **spec: Any) -> dict[str,
     """The first resource of the README, under another name or with other fields; a test's node has room for many."""
     example: dict[str, Any] = yaml.safe_load((TOP / "docs/examples/analyticsapi.yaml").read_text())
     example["metadata"]["name"] = name
-    example["spec"] |= {"worker": {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}}} | spec
+    worker = {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}}
+    example["spec"] |= {"resources": SMALL, "worker": worker} | spec
     example["spec"]["image"]["repository"] = f"{kubectl.image_prefix}analytics-service"
     return example
+
+
+def left_behind(kubectl: Kubectl) -> str:
+    """What of ours is on the cluster now, and the commands that remove it."""
+    found = kubectl.list("namespaces", selector=f"{OURS}=true")
+    names = " ".join(each["metadata"]["name"] for each in found)
+    delete = f"kubectl --kubeconfig {kubectl.kubeconfig} --context {kubectl.context} delete"
+    everything = "make cluster-down" if kubectl.context == f"kind-{NAME}" else f"{delete} crd {KIND}"
+    lines = [f"Left on the cluster {kubectl.context}: the CRD of AnalyticsApi and the namespaces {names or '(none)'}"]
+    lines += [f"Remove the namespaces: {delete} namespace {names}"] if names else []
+    return "\n".join([*lines, f"Remove the rest: {everything}"])

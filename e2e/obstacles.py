@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from e2e.installation import KIND, PASSWORD, TAG, analyticsapi, secret, sql
@@ -26,6 +26,10 @@ class World:
     """Of the operator's Role, as the chart gives it."""
 
     @property
+    def sides(self) -> tuple[Kubectl, Kubectl, Kubectl]:
+        return self.plain, self.quota, self.rights
+
+    @property
     def policy(self) -> str:
         return f"{self.plain.namespace}-policed"
 
@@ -40,6 +44,12 @@ class World:
         manifest = analyticsapi(kubectl, name, **{"replicas": 1, "resources": SMALL, "database": database} | spec)
         del manifest["spec"]["redis"]
         kubectl.apply(manifest)
+
+
+def world_beside(stores: Kubectl) -> World:
+    """By its names only: nothing of it is made."""
+    side, crowd, law = (replace(stores, namespace=f"{stores.namespace}-{word}") for word in ("side", "quota", "law"))
+    return World(stores=stores, plain=side, quota=crowd, rights=law, rules=[])
 
 
 def no_secret(world: World) -> None:
@@ -159,6 +169,13 @@ def policed(world: World) -> None:
 def unpoliced(world: World) -> None:
     kinds = "validatingadmissionpolicybindings,validatingadmissionpolicies"
     world.plain("delete", kinds, world.policy, "--ignore-not-found")
+
+
+def remove(world: World, *, wait: bool) -> None:
+    """The namespaces and the policy; they may be those of a run that was killed."""
+    unpoliced(world)
+    names = [each.namespace for each in world.sides]
+    world.stores("delete", "namespace", *names, "--ignore-not-found", f"--wait={str(wait).lower()}", seconds=180)
 
 
 @dataclass(frozen=True)

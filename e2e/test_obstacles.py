@@ -15,7 +15,7 @@ from e2e import installation
 from e2e.conftest import wait_in_order, wait_ready
 from e2e.installation import KIND, secret
 from e2e.kubectl import Kubectl, condition, eventually
-from e2e.obstacles import OBSTACLES, Obstacle, World, limit, unpoliced
+from e2e.obstacles import OBSTACLES, Obstacle, World, limit, remove, world_beside
 from e2e.quiet import Quiet, versions
 
 STANDING = 90
@@ -28,23 +28,21 @@ each_obstacle = pytest.mark.parametrize("obstacle", [pytest.param(each, id=each.
 @pytest.fixture(scope="module")
 def world(kubectl: Kubectl) -> Iterator[World]:
     """Three namespaces and their operator, gone afterwards."""
-    side, crowd, law = (replace(kubectl, namespace=f"{kubectl.namespace}-{word}") for word in ("side", "quota", "law"))
-    found = World(stores=kubectl, plain=side, quota=crowd, rights=law, rules=[])
-    everywhere = (side, crowd, law)
+    found = world_beside(kubectl)
+    side, crowd, law = found.sides
     try:
-        for each in everywhere:
+        for each in found.sides:
             installation.make_namespace(each)
             each.apply(secret("credentials", **{"database-url": found.url()}))
         for each in (side, crowd):  # of their own: nobody else's worker leads there
             name = each.namespace.rpartition("-")[2]
             installation.sql(kubectl, "llm_observatory", f"CREATE DATABASE {name}")
             each.apply(secret("other", **{"database-url": found.url(database=name)}))
-        watched = ",".join(each.namespace for each in everywhere)
+        watched = ",".join(each.namespace for each in found.sides)
         installation.install_operator(side, values=(f"watchNamespaces={{{watched}}}", "aggregatedRoles=false"))
         yield replace(found, rules=(law.get("role", "analytics-operator") or {})["rules"])
     finally:
-        unpoliced(found)
-        kubectl("delete", "namespace", *(each.namespace for each in everywhere), "--ignore-not-found", "--wait=false")
+        remove(found, wait=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 from analytics_service.commands.embedded import postgres
 from analytics_service.demo.samples import ORGANISATION, SAMPLES
 from bench.service import axum, question
+from e2e.cluster.shell import ClusterError
+from tests.support.redis import redis_server
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 _SERVICE = (sys.executable, "-m", "analytics_service")
@@ -145,9 +146,10 @@ def _program(environment: dict[str, str], *command: str | Path) -> Iterator[Serv
 @contextmanager
 def _redis(folder: Path) -> Iterator[tuple[int, int]]:
     """Port and process id."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        raise SystemExit("redis-server is not installed: install your system's redis package")
+    try:
+        binary = redis_server()
+    except ClusterError as error:
+        raise SystemExit(str(error)) from None
     port = _free_port()
     options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder))
     with _process(binary, *options, "--loglevel", "warning", "--logfile", str(folder / "log")) as running:

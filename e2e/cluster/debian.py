@@ -1,4 +1,4 @@
-"""Base images made from Debian packages, for machines that reach no container registry."""
+"""Roots made from Debian packages: base images for machines that reach no container registry, and bare ones."""
 
 import shutil
 import subprocess
@@ -28,10 +28,19 @@ def bookworm() -> str:
     return _base("bookworm", NODE_PACKAGES)
 
 
+def bare_root(top: Path, suite: str, packages: tuple[str, ...]) -> None:
+    """Debian's smallest system and these packages below `top`; it trusts the authorities that this machine trusts."""
+    engine.install("debootstrap")
+    include = f"--include={','.join(packages)}"
+    run(("debootstrap", "--variant=minbase", include, suite, top, *_mirror()), log=f"debootstrap-{suite}")
+    for certificate in _certificates():
+        shutil.copy(certificate, top / "usr/local/share/ca-certificates")
+    run(("chroot", top, "update-ca-certificates"), log=f"debootstrap-{suite}")
+
+
 def _base(suite: str, packages: tuple[str, ...]) -> str:
     image = f"analytics-e2e/{suite}:{cache.key(suite, *packages, Path(__file__), *_certificates())}"
     if not engine.has_image(image):
-        engine.install("debootstrap")
         with cache.lock(f"base-{suite}"), step(f"debootstrap {suite}"):
             _make(image, suite, packages)
     return image
@@ -40,11 +49,7 @@ def _base(suite: str, packages: tuple[str, ...]) -> str:
 def _make(image: str, suite: str, packages: tuple[str, ...]) -> None:
     with cache.scratch(f"base-{suite}") as folder:
         top = folder / "root"
-        include = f"--include={','.join(packages)}"
-        run(("debootstrap", "--variant=minbase", include, suite, top, *_mirror()), log=f"debootstrap-{suite}")
-        for certificate in _certificates():
-            shutil.copy(certificate, top / "usr/local/share/ca-certificates")
-        run(("chroot", top, "update-ca-certificates"), log=f"debootstrap-{suite}")
+        bare_root(top, suite, packages)
         for unread in UNREAD:
             shutil.rmtree(top / unread, ignore_errors=True)
             (top / unread).mkdir()

@@ -11,6 +11,8 @@ from e2e.cluster import cache
 from e2e.cluster.shell import ClusterError, output, run, step, succeeds
 
 PACKAGES = ("docker.io", "containerd", "runc", "iptables", "debootstrap")
+APT = ("apt-get", "-o", "DPkg::Lock::Timeout=600")
+"""Another run's installation is waited for."""
 HERE = Path(__file__).parent
 CAP_SYS_RESOURCE = 24
 START_SECONDS = 60
@@ -43,8 +45,8 @@ def install(*packages: str) -> None:
     with step(f"install {' '.join(missing)}"):
         # At run level 1 a package's service is not started: dockerd may need the runtime wrapper first.
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        run(("apt-get", "update", "-qq"), log="apt")
-        command = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
+        run((*APT, "update", "-qq"), log="apt")
+        command = (*APT, "install", "-y", "-qq", "--no-install-recommends", *missing)
         run(command, environment=environment, log="apt")
 
 

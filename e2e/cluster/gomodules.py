@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.cluster import cache, versions
+from e2e.cluster.golang import go
 from e2e.cluster.shell import ClusterError, output, run, step
 
 KUBERNETES_MODULE = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
@@ -119,16 +120,14 @@ def _fitting_kubectl() -> bool:
 
 
 def _build(wanted: Program, into: Path) -> None:
-    if not shutil.which("go"):
-        raise ClusterError("go: is not installed; install Go 1.24 or later, it builds what the tests need")
     with step(f"build {wanted.name} {wanted.version}"):
         scratch = into / ".module"
         scratch.mkdir()
         environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
         _write_module(scratch, wanted)
-        get = ("go", "get", "-tool", f"{wanted.package}@v{wanted.version}")
+        get = (go(), "get", "-tool", f"{wanted.package}@v{wanted.version}")
         run(get, directory=scratch, environment=environment, log=wanted.name)
-        build = ("go", "build", "-o", into / wanted.name, "-ldflags", f"-s -w {wanted.ldflags}", wanted.package)
+        build = (go(), "build", "-o", into / wanted.name, "-ldflags", f"-s -w {wanted.ldflags}", wanted.package)
         run(build, directory=scratch, environment=environment, log=wanted.name)
         shutil.rmtree(scratch)
 
@@ -145,9 +144,7 @@ def _write_module(scratch: Path, wanted: Program) -> None:
 
 def _downloaded(module: str, scratch: Path) -> dict[str, str]:
     """Where the module's files are."""
-    if not shutil.which("go"):
-        raise ClusterError("go: is not installed; install Go 1.24 or later, it fetches what the tests need")
-    command = ("go", "mod", "download", "-json", module)
+    command = (go(), "mod", "download", "-json", module)
     environment = os.environ | {"GOWORK": "off"}
     done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from e2e.cluster import cache, debian, engine, gomodules, versions
+from e2e.cluster.golang import go
 from e2e.cluster.gomodules import APISERVER, COREDNS, ETCD, KUBECTL, NODE
 from e2e.cluster.shell import ClusterError, output, run, step
 
@@ -85,7 +86,7 @@ def _context(programs: dict[str, Path], *names: str) -> Iterator[Path]:
 def _pause() -> Path:
     def make(into: Path) -> None:
         environment = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off"}
-        run(("go", "build", "-o", into / "pause", "."), directory=HERE / "pause", environment=environment, log="pause")
+        run((go(), "build", "-o", into / "pause", "."), directory=HERE / "pause", environment=environment, log="pause")
 
     return cache.entry(f"pause-{cache.key(HERE / 'pause')}", make) / "pause"
 

@@ -21,5 +21,10 @@ def test_the_standard_library_keeps_its_operator() -> None:
     assert not str(operator.__file__).startswith(str(TOP))
 
 
+def test_the_readme_says_the_two_commands_of_a_fresh_machine_first() -> None:
+    first = (TOP / "README.md").read_text().split("```console\n")[1].split("```")[0]
+    assert [line.partition("#")[0].strip() for line in first.splitlines()] == ["$ make try", "$ make test"]
+
+
 def test_the_readme_shows_the_first_resource_as_it_is() -> None:
     assert (TOP / "docs" / "examples" / "analyticsapi.yaml").read_text() in (TOP / "README.md").read_text()

@@ -20,10 +20,7 @@ SESSIONS = 2
 @contextmanager
 def pooled(database_url: str, **options: str) -> Iterator[str]:
     """The URL of the database behind the pooler."""
-    binary = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if binary is None:
-        pytest.fail("pgbouncer is not in PATH: install the Debian package pgbouncer", pytrace=False)
-    server, port = urlsplit(database_url), a_free_port()
+    binary, server, port = _installed(), urlsplit(database_url), a_free_port()
     with tempfile.TemporaryDirectory(prefix="pgbouncer-") as folder:
         users, config = Path(folder) / "users", Path(folder) / "pgbouncer.ini"
         users.write_text(f'"postgres" "{PASSWORD}"\n')
@@ -55,3 +52,14 @@ def pooled(database_url: str, **options: str) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(10)
+
+
+def _installed() -> str:
+    """Path of the program. No package registry has it: the test is skipped without it, but never where CI runs it."""
+    binary = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if binary is not None:
+        return binary
+    missing = "PgBouncer is not installed: install your system's package pgbouncer, or run with INSTALL=1 as root"
+    if "CI" in os.environ or os.environ.get("INSTALL") == "1":
+        pytest.fail(missing, pytrace=False)
+    pytest.skip(missing)

