@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from e2e import installation, obstacles
+from e2e import blockers, installation
 from e2e.forward import forward
 from e2e.kubectl import Kubectl, KubectlError, condition, eventually
-from e2e.quiet import Quiet
+from e2e.write_snapshot import WriteSnapshot
 
 NAMESPACE = os.environ.get("E2E_NAMESPACE", "analytics-e2e")
 """Another one for a second run on the same cluster at the same time."""
@@ -41,7 +41,7 @@ def kubectl(request: pytest.FixtureRequest) -> Kubectl:
     """A namespace with PostgreSQL, Redis and two replicas of the operator in it; what a killed run left goes first."""
     found = installation.cluster(NAMESPACE)
     request.config.stash[USED] = found
-    obstacles.remove(obstacles.world_beside(found), wait=True)
+    blockers.remove(blockers.world_beside(found), wait=True)
     installation.make_namespace(found)
     installation.install_stores(found)
     installation.install_operator(found, replicas=2)
@@ -67,7 +67,7 @@ def service(kubectl: Kubectl) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quiet(kubectl: Kubectl) -> Quiet:
+def quiet(kubectl: Kubectl) -> WriteSnapshot:
     """A resource that nobody touches from the start of the session to its end; its database is its own."""
     small = {"requests": {"cpu": "50m", "memory": "128Mi"}}
     database = {"urlSecretRef": {"name": "quiet", "key": "database-url"}}
@@ -76,7 +76,7 @@ def quiet(kubectl: Kubectl) -> Quiet:
     kubectl.apply(installation.analyticsapi(kubectl, "quiet", replicas=1, resources=small, database=database))
     wait_ready(kubectl, "quiet")
     wait_in_order(kubectl, "quiet")
-    return Quiet.seen(kubectl, "quiet")
+    return WriteSnapshot.seen(kubectl, "quiet")
 
 
 def wait_in_order(kubectl: Kubectl, name: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from e2e.conftest import wait_ready
 from e2e.installation import KIND, analyticsapi
 from e2e.kubectl import Kubectl, eventually
-from e2e.quiet import Quiet
+from e2e.write_snapshot import WriteSnapshot
 
 NAME = "watched"
 LABEL = "app.kubernetes.io/name=analytics-operator"
@@ -53,7 +53,7 @@ def watched(kubectl: Kubectl) -> Iterator[None]:
     kubectl("delete", "aapi", NAME)
 
 
-def test_a_leader_that_is_deleted_hands_over_at_once(kubectl: Kubectl, watched: None, quiet: Quiet) -> None:
+def test_a_leader_that_is_deleted_hands_over_at_once(kubectl: Kubectl, watched: None, quiet: WriteSnapshot) -> None:
     two_are_ready(kubectl)
     before = holder(kubectl)
     kubectl("delete", "pod", leader(kubectl)["metadata"]["name"], "--wait=false")

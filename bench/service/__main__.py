@@ -19,7 +19,7 @@ from bench.service.cpu import cpu_seconds, cpu_seconds_with_children
 from bench.service.figures import Cost, Figures, Latency
 from bench.service.load import Connection, LoadError, connections, load
 from bench.service.pgbench import pgbench
-from bench.service.world import World, world
+from bench.service.servers import Servers, running_servers
 
 BUSY_CONNECTIONS = 8
 MOST_CONNECTIONS = 64
@@ -40,7 +40,7 @@ def main() -> int:
     options = parser.parse_args()
     with progress() as shown:
         starting = shown.add_task("start", total=None)
-        with world() as live:
+        with running_servers() as live:
             shown.update(starting, total=1, completed=1)
             found = measure(live, options, shown)
     as_json = TypeAdapter(Figures).dump_json(found, indent=1).decode()
@@ -55,7 +55,7 @@ def progress() -> Iterator[Progress]:
         yield shown
 
 
-def measure(live: World, options: argparse.Namespace, shown: Progress) -> Figures:
+def measure(live: Servers, options: argparse.Namespace, shown: Progress) -> Figures:
     asked = list(cases(live))
     costs = rounds(live, asked, options, shown)
     return Figures(
@@ -65,7 +65,7 @@ def measure(live: World, options: argparse.Namespace, shown: Progress) -> Figure
     )
 
 
-def rounds(live: World, asked: list[Case], options: argparse.Namespace, shown: Progress) -> dict[str, Cost]:
+def rounds(live: Servers, asked: list[Case], options: argparse.Namespace, shown: Progress) -> dict[str, Cost]:
     """Medians without the first round, which warms up. Every round asks all, so that what disturbs meets all."""
     found: dict[str, list[Cost]] = {name: [] for name in (*(case.name for case in asked), PGBENCH)}
     for _ in shown.track(range(options.rounds + 1), description="CPU a request, interleaved"):
@@ -76,7 +76,7 @@ def rounds(live: World, asked: list[Case], options: argparse.Namespace, shown: P
     return {name: figures.median(each[1:]) for name, each in found.items()}
 
 
-def cost(live: World, case: Case, count: int) -> Cost:
+def cost(live: Servers, case: Case, count: int) -> Cost:
     with connected(case, BUSY_CONNECTIONS) as free:
         before = spent(live, case)
         done = load(free, case.requests("busy"), count)
@@ -95,11 +95,11 @@ def connected(case: Case, number: int) -> Iterator[list[Connection]]:
         raise SystemExit(f"{case.name}: {error}") from error
 
 
-def spent(live: World, case: Case) -> tuple[float, float, float]:
+def spent(live: Servers, case: Case) -> tuple[float, float, float]:
     return cpu_seconds(case.server.pid), cpu_seconds(live.redis), cpu_seconds_with_children(live.postmaster)
 
 
-def pgbench_cost(live: World, count: int) -> Cost:
+def pgbench_cost(live: Servers, count: int) -> Cost:
     asked = question.statement(*next(question.ranges()))
     before = cpu_seconds_with_children(live.postmaster)
     program, seconds = pgbench(live.database_url, asked, transactions=count, clients=BUSY_CONNECTIONS)

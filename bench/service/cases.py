@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import repeat
 
 from bench.service import question
-from bench.service.world import Server, World
+from bench.service.servers import Server, Servers
 
 Requests = Callable[[str], Iterator[bytes]]
 """The bytes of one request after another, whose token names this subject."""
@@ -19,12 +19,12 @@ class Case:
     uncached: bool = False
 
 
-def cases(world: World) -> Iterator[Case]:
+def cases(servers: Servers) -> Iterator[Case]:
     ranges = question.ranges()
     asked = question.path(*next(ranges))
 
     def token(subject: str) -> str:
-        return question.token(world.secret, subject)
+        return question.token(servers.secret, subject)
 
     def bare(_subject: str) -> Iterator[bytes]:
         return repeat(question.get(asked))
@@ -33,23 +33,23 @@ def cases(world: World) -> Iterator[Case]:
         return repeat(question.get(asked, token(subject)))
 
     def unchanged(subject: str) -> Iterator[bytes]:
-        return repeat(question.get(asked, token(subject), world.tag))
+        return repeat(question.get(asked, token(subject), servers.tag))
 
     def uncached(subject: str) -> Iterator[bytes]:
         signed = token(subject)
         return (question.get(question.path(*each), signed) for each in ranges)
 
-    yield Case(name=STATIC, server=world.static, requests=bare)
-    yield Case(name=CACHED, server=world.ours, requests=cached)
-    yield Case(name="ours, 304 Not Modified", server=world.ours, requests=unchanged)
-    yield Case(name=NAIVE, server=world.naive, requests=cached)
-    yield Case(name="FastAPI, cached in Redis", server=world.fast, requests=cached)
-    if isinstance(world.axum, Server):
-        yield Case(name="axum, cached in Redis", server=world.axum, requests=cached)
-    yield Case(name=UNCACHED, server=world.ours, requests=uncached, uncached=True)
-    yield Case(name="FastAPI + asyncpg, uncached", server=world.fast, requests=uncached, uncached=True)
-    if isinstance(world.axum, Server):
-        yield Case(name="axum + tokio-postgres, uncached", server=world.axum, requests=uncached, uncached=True)
+    yield Case(name=STATIC, server=servers.static, requests=bare)
+    yield Case(name=CACHED, server=servers.ours, requests=cached)
+    yield Case(name="ours, 304 Not Modified", server=servers.ours, requests=unchanged)
+    yield Case(name=NAIVE, server=servers.naive, requests=cached)
+    yield Case(name="FastAPI, cached in Redis", server=servers.fast, requests=cached)
+    if isinstance(servers.axum, Server):
+        yield Case(name="axum, cached in Redis", server=servers.axum, requests=cached)
+    yield Case(name=UNCACHED, server=servers.ours, requests=uncached, uncached=True)
+    yield Case(name="FastAPI + asyncpg, uncached", server=servers.fast, requests=uncached, uncached=True)
+    if isinstance(servers.axum, Server):
+        yield Case(name="axum + tokio-postgres, uncached", server=servers.axum, requests=uncached, uncached=True)
 
 
 STATIC = "static aiohttp handler, same bytes"

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from analytics_service.database.query import Query
-from bench.service.world import postgres_program
+from bench.service.servers import postgres_program
 
 _NAMES = ("organisation", "projects", "start", "end", "starts", "most_rows")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from e2e.cluster import cache, engine, gomodules, nodeimage, seal, versions
+from e2e.cluster import cache, engine, gomodules, network_isolation, nodeimage, versions
 from e2e.cluster.shell import ClusterError, output, run, say, step, succeeds
 
 NAME = "analytics-e2e"
@@ -63,11 +63,11 @@ def up(context: str | None) -> Cluster:
             raise ClusterError(f"CONTEXT: {context} does not answer; look at: kubectl --context {context} get nodes")
         return cluster
     engine.ensure()
-    sealed = seal.applies()
-    if sealed:
-        seal.host()  # rules do not outlive a restart of the machine, a node may
+    isolated = network_isolation.applies()
+    if isolated:
+        network_isolation.host()  # rules do not outlive a restart of the machine, a node may
     if cluster.answers() and audit_log_is_kept() and _ready(cluster):
-        if sealed:
+        if isolated:
             _seal_node()
         say(f"  cluster {cluster.context} is up")
         return cluster
@@ -91,7 +91,7 @@ def down() -> None:
     if succeeds("docker", "container", "inspect", NODE):
         with step("remove the cluster"):
             run((gomodules.kind(), "delete", "cluster", "--name", NAME, *_kubeconfig()), log="kind")
-    seal.remove()
+    network_isolation.remove()
 
 
 def taker(cluster: Cluster) -> Callable[[Sequence[str]], None]:
@@ -126,15 +126,15 @@ def _push(registry: str, images: Sequence[str]) -> None:
 
 def _create_sealed() -> None:
     image = nodeimage.node_image()
-    seal.host()
-    environment = os.environ | {"KIND_EXPERIMENTAL_DOCKER_NETWORK": seal.NETWORK}
+    network_isolation.host()
+    environment = os.environ | {"KIND_EXPERIMENTAL_DOCKER_NETWORK": network_isolation.NETWORK}
     _create(image, HERE / "kind-built-here.yaml", environment)
     _seal_node()
 
 
 def _seal_node() -> None:
-    seal.node(NODE)
-    seal.check(NODE)
+    network_isolation.node(NODE)
+    network_isolation.check(NODE)
 
 
 def _create(image: str, configuration: Path, environment: dict[str, str]) -> None:

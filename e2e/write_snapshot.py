@@ -12,15 +12,15 @@ PASSIVE = "configmaps,secrets,services,serviceaccounts,jobs,poddisruptionbudgets
 
 
 @dataclass(frozen=True)
-class Quiet:
+class WriteSnapshot:
     name: str
     since: float
     versions: dict[str, str]
     """resourceVersion of the resource and of its passive children; of Deployments generation and our write."""
 
     @staticmethod
-    def seen(kubectl: Kubectl, name: str) -> "Quiet":
-        return Quiet(name, time.monotonic(), versions(kubectl, name))
+    def seen(kubectl: Kubectl, name: str) -> "WriteSnapshot":
+        return WriteSnapshot(name, time.monotonic(), versions(kubectl, name))
 
 
 def versions(kubectl: Kubectl, name: str) -> dict[str, str]:

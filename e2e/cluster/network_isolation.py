@@ -8,13 +8,13 @@ NETWORK = "analytics-e2e"
 BRIDGE = "br-analytics"
 SERVICE_CIDR = "10.96.0.0/16"
 OUTSIDE = "192.0.2.1"
-"""An address for documentation: nobody has it, so that even a broken seal disturbs no one."""
+"""An address for documentation: nobody has it, so that even without the rules nobody is disturbed."""
 
 _LEAVING = ("-i", BRIDGE, "!", "-o", BRIDGE)
 
 
 def applies() -> bool:
-    """Whether the cluster that is there was made sealed."""
+    """Whether the cluster that is there was made with its network isolated."""
     return succeeds("docker", "network", "inspect", NETWORK)
 
 
@@ -24,7 +24,7 @@ def host() -> None:
         bridge = ("--opt", f"com.docker.network.bridge.name={BRIDGE}", "--opt", "com.docker.network.driver.mtu=1500")
         output("docker", "network", "create", *bridge, NETWORK)
     if os.geteuid() != 0:
-        raise ClusterError("iptables: only root can seal the cluster's network; run as root, or give CONTEXT=name")
+        raise ClusterError("iptables: only root can isolate the cluster's network; run as root, or give CONTEXT=name")
     _reject("iptables", chain="DOCKER-USER", match=_LEAVING, insert=True)
 
 
@@ -36,14 +36,14 @@ def node(name: str) -> None:
 
 def check(name: str) -> None:
     """Raises ClusterError unless an outside address is refused from the node, and at once."""
-    with step(f"sealed: {OUTSIDE} is refused from the node"):
+    with step(f"isolated: {OUTSIDE} is refused from the node"):
         dial = ("docker", "exec", name, "bash", "-c", f"exec 3<>/dev/tcp/{OUTSIDE}/80")
         try:
             output(*dial, seconds=5)
         except ClusterError as error:
             if "refused" in str(error):
                 return
-        raise ClusterError("seal: the node can dial outside this machine; look at: iptables -S DOCKER-USER")
+        raise ClusterError("the node can dial outside this machine; see: iptables -S DOCKER-USER")
 
 
 def remove() -> None:

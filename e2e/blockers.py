@@ -1,4 +1,4 @@
-"""What may be in the way of a resource: each obstacle with how it is set up, what names it, and its cure."""
+"""What may be in the way of a resource: each blocker with how it is set up, what names it, and its cure."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ INSTANCE = "app.kubernetes.io/instance"
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """Where the obstacles stand: by themselves, under the quota, and without a right. The stores are elsewhere."""
+    """Where the blockers stand: by themselves, under the quota, and without a right. The stores are elsewhere."""
 
     stores: Kubectl
     plain: Kubectl
@@ -179,7 +179,7 @@ def remove(world: World, *, wait: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Obstacle:
+class Blocker:
     name: str
     where: Callable[[World], Kubectl]
     condition: str
@@ -200,14 +200,14 @@ def rights(world: World) -> Kubectl:
     return world.rights
 
 
-OBSTACLES = (
-    Obstacle("no-secret", plain, "SecretsReady", "SecretMissing", no_secret, with_secret),
-    Obstacle("wrong-key", plain, "SecretsReady", "KeyMissing", wrong_key, right_key),
-    Obstacle("unreachable", plain, "Migrated", "DatabaseUnreachable", unreachable, reachable),
-    Obstacle("newer", plain, "Migrated", "DatabaseNewer", newer, as_new),
-    Obstacle("no-image", plain, "Ready", "ImagePullFailed", no_image, right_image),
-    Obstacle("crowded", quota, "Ready", "QuotaExceeded", crowded, room),
-    Obstacle("unmigrated", quota, "Migrated", "PodNotCreated", unmigrated, room),
-    Obstacle("forbidden", rights, "Ready", "Forbidden", forbidden, allowed),
-    Obstacle("policed", plain, "Ready", "AdmissionRefused", policed, unpoliced),
+BLOCKERS = (
+    Blocker("no-secret", plain, "SecretsReady", "SecretMissing", no_secret, with_secret),
+    Blocker("wrong-key", plain, "SecretsReady", "KeyMissing", wrong_key, right_key),
+    Blocker("unreachable", plain, "Migrated", "DatabaseUnreachable", unreachable, reachable),
+    Blocker("newer", plain, "Migrated", "DatabaseNewer", newer, as_new),
+    Blocker("no-image", plain, "Ready", "ImagePullFailed", no_image, right_image),
+    Blocker("crowded", quota, "Ready", "QuotaExceeded", crowded, room),
+    Blocker("unmigrated", quota, "Migrated", "PodNotCreated", unmigrated, room),
+    Blocker("forbidden", rights, "Ready", "Forbidden", forbidden, allowed),
+    Blocker("policed", plain, "Ready", "AdmissionRefused", policed, unpoliced),
 )

@@ -1,6 +1,6 @@
 """Whatever is in the way is named, hurts nobody else, and is forgotten within a minute of its cure.
 
-All obstacles stand at the same time, long enough for the backoffs of Kubernetes' own controllers to grow, under one
+All blockers are there at the same time, long enough for the backoffs of Kubernetes' own controllers to grow, under one
 operator of their own: it watches a namespace whose quota is used up and one where a right is missing, too.
 """
 
@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 import pytest
 
 from e2e import installation
+from e2e.blockers import BLOCKERS, Blocker, World, limit, remove, world_beside
 from e2e.conftest import wait_in_order, wait_ready
 from e2e.installation import KIND, secret
 from e2e.kubectl import Kubectl, condition, eventually
-from e2e.obstacles import OBSTACLES, Obstacle, World, limit, remove, world_beside
-from e2e.quiet import Quiet, versions
+from e2e.write_snapshot import WriteSnapshot, versions
 
 STANDING = 90
 """Seconds until the cure: by then a ReplicaSet whose pods are refused tries again after more than a minute."""
 SOON = 60
-"""Seconds in which an obstacle has its reason, and in which its cure makes the resource Ready."""
-each_obstacle = pytest.mark.parametrize("obstacle", [pytest.param(each, id=each.name) for each in OBSTACLES])
+"""Seconds in which a blocker has its reason, and in which its cure makes the resource Ready."""
+each_blocker = pytest.mark.parametrize("blocker", [pytest.param(each, id=each.name) for each in BLOCKERS])
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def world(kubectl: Kubectl) -> Iterator[World]:
 class Before:
     """What shall be as it was."""
 
-    others: tuple[tuple[Kubectl, Quiet], ...]
+    others: tuple[tuple[Kubectl, WriteSnapshot], ...]
     operator: dict[str, int]
 
 
@@ -71,56 +71,56 @@ def before(world: World) -> Before:
     for kubectl in (world.plain, world.quota):
         wait_ready(kubectl, "other")
         wait_in_order(kubectl, "other")
-        others.append((kubectl, Quiet.seen(kubectl, "other")))
+        others.append((kubectl, WriteSnapshot.seen(kubectl, "other")))
     return Before(others=tuple(others), operator=restarts(world))
 
 
 @pytest.fixture(scope="module")
 def stood(world: World, before: Before) -> dict[str, float]:
-    """Since when each obstacle stands."""
+    """Since when each blocker is there."""
     limit(world, "0")
     since = {}
-    for obstacle in OBSTACLES:
-        obstacle.stand(world)
-        since[obstacle.name] = time.monotonic()
+    for blocker in BLOCKERS:
+        blocker.stand(world)
+        since[blocker.name] = time.monotonic()
     return since
 
 
 @pytest.fixture(scope="module")
 def cured(world: World, stood: dict[str, float]) -> dict[str, tuple[float, datetime]]:
-    """When each obstacle was removed."""
+    """When each blocker was removed."""
     time.sleep(max(max(stood.values()) + STANDING - time.monotonic(), 0))
     moments = {}
-    for obstacle in OBSTACLES:
-        moments[obstacle.name] = (time.monotonic(), datetime.now(UTC))
-        obstacle.cure(world)
+    for blocker in BLOCKERS:
+        moments[blocker.name] = (time.monotonic(), datetime.now(UTC))
+        blocker.cure(world)
     return moments
 
 
-@each_obstacle
-def test_an_obstacle_is_named_within_a_minute(world: World, stood: dict[str, float], obstacle: Obstacle) -> None:
+@each_blocker
+def test_a_blocker_is_named_within_a_minute(world: World, stood: dict[str, float], blocker: Blocker) -> None:
     def named() -> bool:
-        found = condition(obstacle.where(world).get(KIND, obstacle.name), obstacle.condition)
-        return (found["status"], found["reason"]) == ("False", obstacle.reason)
+        found = condition(blocker.where(world).get(KIND, blocker.name), blocker.condition)
+        return (found["status"], found["reason"]) == ("False", blocker.reason)
 
-    left = stood[obstacle.name] + SOON - time.monotonic()
-    eventually(named, seconds=left, what=f"{obstacle.condition} of {obstacle.name} is {obstacle.reason}")
+    left = stood[blocker.name] + SOON - time.monotonic()
+    eventually(named, seconds=left, what=f"{blocker.condition} of {blocker.name} is {blocker.reason}")
 
 
 def test_a_cure_is_seen_within_a_minute_without_a_restart(
     world: World, before: Before, cured: dict[str, tuple[float, datetime]]
 ) -> None:
     late = {}
-    for obstacle in OBSTACLES:
-        since, moment = cured[obstacle.name]
-        kubectl = obstacle.where(world)
+    for blocker in BLOCKERS:
+        since, moment = cured[blocker.name]
+        kubectl = blocker.where(world)
         try:
-            wait_ready(kubectl, obstacle.name, seconds=since + SOON - time.monotonic())
+            wait_ready(kubectl, blocker.name, seconds=since + SOON - time.monotonic())
         except AssertionError:
-            late[obstacle.name] = (kubectl.get(KIND, obstacle.name) or {})["status"]["conditions"]
+            late[blocker.name] = (kubectl.get(KIND, blocker.name) or {})["status"]["conditions"]
         else:
-            ready = condition(kubectl.get(KIND, obstacle.name), "Ready")["lastTransitionTime"]
-            print(f"{obstacle.name} is Ready after {(datetime.fromisoformat(ready) - moment).total_seconds():.0f} s")
+            ready = condition(kubectl.get(KIND, blocker.name), "Ready")["lastTransitionTime"]
+            print(f"{blocker.name} is Ready after {(datetime.fromisoformat(ready) - moment).total_seconds():.0f} s")
     assert late == {}
     assert restarts(world) == before.operator
 

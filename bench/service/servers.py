@@ -34,7 +34,7 @@ class Server:
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class Servers:
     database_url: str
     postmaster: int
     """Process id of PostgreSQL's first process."""
@@ -54,7 +54,7 @@ class World:
 
 
 @contextmanager
-def world() -> Iterator[World]:
+def running_servers() -> Iterator[Servers]:
     built = axum.built()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
@@ -80,7 +80,7 @@ def world() -> Iterator[World]:
                 raise SystemExit(f"{command[-2]}: answers something else than we do")
             return started
 
-        yield World(
+        yield Servers(
             database_url=database_url,
             postmaster=_postmaster(database_url),
             redis=redis,
