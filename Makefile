@@ -10,6 +10,7 @@ UV_VERSION := 0.13.9
 UV := $(if $(shell command -v uv),uv,.uv/bin/uv)
 RUN := $(UV) run --frozen
 CLUSTER := $(RUN) python -m e2e.cluster
+COVERAGE := --cov
 export CONTEXT INSTALL
 
 .PHONY: help
@@ -59,7 +60,7 @@ redis-server pgbouncer:  # by INSTALL=1 only: else Redis comes as a wheel, and P
 
 .PHONY: test
 test: setup redis-server pgbouncer tools ## Run the tests that need no Docker, with coverage (ARGS="-k word" chooses, without)
-	$(RUN) pytest -n 3 --dist loadfile $(or $(ARGS),--cov)  # three files at a time, each with servers of its own: most of them wait
+	$(RUN) pytest -n 3 --dist loadfile $(or $(ARGS),$(COVERAGE))  # three files at a time, each with servers of its own: most of them wait
 
 .PHONY: golden
 golden: setup ## Rewrite the golden files from what the builders give now

@@ -229,7 +229,7 @@ async def test_a_head_request_answers_without_a_body(database_url: str) -> None:
 async def client_is_limited(client: Client) -> None:
     """Uses up a viewer's burst."""
     token = a_token(role="viewer")
-    for _ in range(1_300):
+    for _ in range(10_000):  # the burst is 1,200, and grows again while a busy machine asks slowly
         response = await client.get("/api/v1/traces", token=token, limit="x")
         if response.status == 429:
             assert response.json["error_code"] == "RATE_LIMIT_EXCEEDED"
