@@ -74,7 +74,7 @@ def run(kubectl: Kubectl) -> None:
         installation.install_stores(kubectl)
     with step("helm install: charts/crds and charts/operator"):
         installation.install_operator(kubectl)
-    with step("kubectl apply: docs/examples/analyticsapi.yaml, which asks for less CPU here"):
+    with step("kubectl apply: docs/examples/analyticsapi.yaml, with less CPU"):
         kubectl.apply(installation.analyticsapi(kubectl, NAME))
     wait_until_ready(kubectl)
     console.print(kubectl("get", "aapi").rstrip())

@@ -134,10 +134,11 @@ def environment() -> dict[str, str]:
 
 def inside(top: Path, command: str) -> tuple[str | Path, ...]:
     """Runs it as the user in the clone; when this ends, everything that it started ends, and every mount goes."""
+    ends_with_us = ("setpriv", "--pdeathsig", "KILL")  # unshare heeds no other signal while its child runs
     namespaces = ("unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={top / 'proc'}")
     chroot = f"{shutil.which('chroot')} --userspec={USER}:{USER}"  # by its path: users of the root see no /usr/sbin
     script = f'mount --rbind /dev "$0/dev" && exec {chroot} "$0" bash -c "cd ~/clone && exec $1"'
-    return (*namespaces, "sh", "-c", script, top, command)
+    return (*ends_with_us, *namespaces, "sh", "-c", script, top, command)
 
 
 def main() -> int:
