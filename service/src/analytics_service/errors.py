@@ -24,13 +24,13 @@ Messages are for people: one line, the name of the setting, field or object and 
 
 
 class ServiceError(Exception):
-    """Whatever this service raises on purpose."""
+    """Base of all errors that this service raises on purpose."""
 
     exit_code = 1
 
 
 class UsageError(ServiceError):
-    """What the caller gave cannot be used; nothing was changed."""
+    """Invalid arguments, settings or input; nothing was changed."""
 
     exit_code = 2
 
@@ -76,7 +76,7 @@ class ServerTooOld(MigrationRefused):
 
 
 class LicenceChanged(MigrationRefused):
-    """What TimescaleDB stored under its community licence cannot be read or written under its Apache licence."""
+    """Data that TimescaleDB stored under its community licence cannot be read or written under its Apache licence."""
 
 
 class PrivilegeMissing(MigrationRefused):
@@ -92,7 +92,7 @@ class OldReleases(MigrationRefused):
 
 
 class HistoryEdited(MigrationRefused):
-    """What was applied is not what this release would apply."""
+    """An applied migration differs from the one of this release."""
 
 
 class DatabaseNewer(MigrationRefused):

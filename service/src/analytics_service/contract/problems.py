@@ -130,9 +130,9 @@ _DATABASE_ERRORS: Mapping[type[DatabaseError], RequestError] = MappingProxyType(
 
 def from_database_error(error: DatabaseError) -> RequestError:
     """Returns the client's error; it never repeats the database's message."""
-    for kind, told in _DATABASE_ERRORS.items():
+    for kind, known in _DATABASE_ERRORS.items():
         if isinstance(error, kind):
-            return RequestError(told.problem, told.detail, headers=told.headers)
+            return RequestError(known.problem, known.detail, headers=known.headers)
     return RequestError(Problem.DATABASE_ERROR, "the query failed; the log has the cause under this request id")
 
 

@@ -26,7 +26,7 @@ AIOHTTP_INTERNALS: Final = (
     *("close", "connection_lost", "connection_made", "data_received", "finish_response", "force_close"),
     *("handle_error", "pause_writing", "resume_writing", "shutdown", "transport"),
 )
-"""What this module uses of web.RequestHandler beyond its documentation. A test names what a version no longer has."""
+"""Names of web.RequestHandler that this module uses beyond its documentation. A test names what a version no longer has."""
 
 _DISABLED_SECONDS: Final = 365 * 24 * 3600.0
 """For the library's own timer of idle connections, which has no value that stands for none."""
@@ -36,7 +36,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
-    """What a connection is closed after, in seconds."""
+    """Timeouts after which a connection is closed, in seconds."""
 
     idle: float = 75.0
     """From one answer to the end of the next request's head: longer than proxies keep connections that they reuse."""
@@ -90,9 +90,7 @@ class ConnectionHandler(web.RequestHandler):
 
     def extend_idle(self) -> None:
         """Starts the idle timeout from now."""
-        self._deadline = (
-            self._clock() + self._timeouts.idle
-        )  # the timer looks at it when it fires: cheaper than another
+        self._deadline = self._clock() + self._timeouts.idle  # the timer reads it when it fires: cheaper than a new one
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

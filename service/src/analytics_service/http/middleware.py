@@ -64,11 +64,11 @@ def errors(metrics: Metrics) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        told = await _response_or_error(request, handler)
-        if isinstance(told, RequestError):
-            metrics.problems.labels(told.problem.name).inc()
-            return _problem(request, request[CONTEXT], told)
-        return told
+        outcome = await _response_or_error(request, handler)
+        if isinstance(outcome, RequestError):
+            metrics.problems.labels(outcome.problem.name).inc()
+            return _problem(request, request[CONTEXT], outcome)
+        return outcome
 
     return middleware
 
@@ -80,9 +80,9 @@ async def _response_or_error(request: web.Request, handler: Handler) -> web.Stre
     except RequestError as error:
         return error
     except DatabaseError as error:
-        told = problems.from_database_error(error)
-        _log.error("the database failed", error_code=told.problem.name, cause=str(error))
-        return told
+        refusal = problems.from_database_error(error)
+        _log.error("the database failed", error_code=refusal.problem.name, cause=str(error))
+        return refusal
     except web.HTTPException as error:
         return _from_http_exception(error)
     except Exception:  # noqa: BLE001 - the outermost boundary: a client gets a body for defects too
@@ -91,13 +91,13 @@ async def _response_or_error(request: web.Request, handler: Handler) -> web.Stre
 
 
 def _from_http_exception(error: web.HTTPException) -> RequestError:
-    told = problems.from_http_status(error.status)
+    refusal = problems.from_http_status(error.status)
     detail = {
         Problem.ROUTE_NOT_FOUND: "there is nothing at this path; GET /openapi.json lists what there is",
         Problem.METHOD_NOT_ALLOWED: f"this path answers to {error.headers.get(hdrs.ALLOW, 'other methods')}",
-    }.get(told.problem, told.detail)
-    kept = {"Allow": error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}
-    return RequestError(told.problem, detail, headers=kept, status=told.status)
+    }.get(refusal.problem, refusal.detail)
+    headers = {"Allow": error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}
+    return RequestError(refusal.problem, detail, headers=headers, status=refusal.status)
 
 
 def _problem(request: web.Request, known: RequestContext, error: RequestError) -> web.Response:

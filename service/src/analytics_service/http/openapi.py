@@ -139,14 +139,14 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
 
 def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
     """Returns the error statuses of an endpoint, each with its codes."""
-    told = {404: "not_found"} if "{" in endpoint.path else {}
+    categories = {404: "not_found"} if "{" in endpoint.path else {}
     if endpoint.method is Method.GET:
-        told |= {400: "validation"}
+        categories |= {400: "validation"}
     else:
-        told |= {408: "timeout", 413: "validation", 415: "validation", 422: "validation"}
-    told |= {401: "authentication", 403: "authorization", 429: "rate_limit"}
-    told |= {500: "internal", 503: "database", 504: "timeout"}
-    return {status: _codes(status, category) for status, category in told.items()}
+        categories |= {408: "timeout", 413: "validation", 415: "validation", 422: "validation"}
+    categories |= {401: "authentication", 403: "authorization", 429: "rate_limit"}
+    categories |= {500: "internal", 503: "database", 504: "timeout"}
+    return {status: _codes(status, category) for status, category in categories.items()}
 
 
 def _codes(status: int, category: str) -> str:

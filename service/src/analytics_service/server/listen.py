@@ -1,4 +1,4 @@
-"""Runs an application until it is told to stop, and then lets what is under way come to its end."""
+"""Listeners of the applications, and the drain: requests in flight are answered before the process ends."""
 
 import asyncio
 import errno
@@ -17,11 +17,11 @@ from analytics_service.server.lifecycle import Lifecycle
 DRAIN_SECONDS: Final = 25.0
 """Less than the pod's terminationGracePeriodSeconds after its preStop."""
 LINGER_SECONDS: Final = 3.0
-"""A client that keeps its connection and asks again within this time is told to leave, instead of being cut off."""
+"""An idle connection that sends a request within this time gets `Connection: close`, instead of being cut off."""
 _BACKLOG: Final = 128
 """Connections that the kernel accepts before the loop does."""
 _LAST_SECONDS: Final = 1.0
-"""What a request gets to end after it was cancelled at the end of the drain."""
+"""Timeout of requests that were cancelled at the end of the drain."""
 
 _log = structlog.get_logger(__name__)
 

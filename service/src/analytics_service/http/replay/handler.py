@@ -10,7 +10,7 @@ from analytics_service.http.connections import TIMEOUTS, ConnectionHandler, Time
 from analytics_service.http.replay.store import ReplayStore, is_one_request
 
 AIOHTTP_INTERNALS: Final = ("_messages", "_request_count", "data_received", "transport", "writing_paused")
-"""What this module uses of web.RequestHandler beyond its documentation, as in http/connections.py."""
+"""Names of web.RequestHandler that this module uses beyond its documentation, as in http/connections.py."""
 
 
 class ReplayHandler(ConnectionHandler):
