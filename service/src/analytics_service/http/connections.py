@@ -26,7 +26,7 @@ AIOHTTP_INTERNALS: Final = (
     *("close", "connection_lost", "connection_made", "data_received", "finish_response", "force_close"),
     *("handle_error", "pause_writing", "resume_writing", "shutdown", "transport"),
 )
-"""Names of web.RequestHandler that this module uses beyond its documentation. A test names what a version no longer has."""
+"""Names of web.RequestHandler that this module uses beyond its documentation. A test says which of them is gone."""
 
 _DISABLED_SECONDS: Final = 365 * 24 * 3600.0
 """For the library's own timer of idle connections, which has no value that stands for none."""
