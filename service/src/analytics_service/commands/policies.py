@@ -58,7 +58,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     allow = (arguments.allow_destructive or loaded.allow_destructive) if applies else None
 
     async def act() -> Outcome:
-        async with writer_session(url, command="policies") as connection:
+        async with writer_session(url, command="policies", dry_run=not applies) as connection:
             return await (reconcile(connection, values, allow=allow) if applies else preview(connection, values))
 
     outcome = asyncio.run(act())

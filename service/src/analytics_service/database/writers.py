@@ -17,24 +17,29 @@ from analytics_service.database.schema import problem, schema_of
 from analytics_service.errors import DatabaseError, DatabaseUnfit, SchemaIncompatible
 
 
-async def writing_blocker(connection: Connection) -> DatabaseError | None:
-    """The first reason why this release, or this user, cannot write to the database; None when both can."""
+async def writing_blocker(connection: Connection, *, dry_run: bool = False) -> DatabaseError | None:
+    """The first reason why this release, or this user, cannot write to the database; None when both can.
+
+    A dry run needs no privilege to write.
+    """
     outdated = problem(await schema_of(connection), schema_version(), writes=True)
     if outdated is not None:
         return SchemaIncompatible(outdated)
-    missing = await privileges.missing(connection)
+    missing = None if dry_run else await privileges.missing(connection)
     return None if missing is None else DatabaseUnfit(missing)
 
 
 @contextlib.asynccontextmanager
-async def writer_session(url: str, *, command: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def writer_session(
+    url: str, *, command: str, dry_run: bool = False
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """A connection that may write; every failure, also inside the block, is the DatabaseError that a command ends with.
 
     PoolerInTheWay, SchemaIncompatible and DatabaseUnfit are raised before the block begins.
     """
     try:
         async with session(url, command=command) as connection:
-            if (blocker := await writing_blocker(connection)) is not None:
+            if (blocker := await writing_blocker(connection, dry_run=dry_run)) is not None:
                 raise blocker
             yield connection
     except FAILURES as error:
