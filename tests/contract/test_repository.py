@@ -15,7 +15,7 @@ def test_a_distribution_folder_is_no_package(distribution: str) -> None:
 
 
 def test_the_standard_library_keeps_its_operator() -> None:
-    import operator
+    import operator  # what this name resolves to here is the test
 
     assert operator.itemgetter(0)("ab") == "a"
     assert not str(operator.__file__).startswith(str(TOP))

@@ -66,7 +66,7 @@ async def _database(url: str) -> list[Finding]:
 async def _redis(loaded: Settings) -> Finding:
     if loaded.redis_url is None:
         return Finding("redis", Verdict.OK, "none: each process has a cache and limits of its own")
-    from analytics_service.cache.redis import Redis
+    from analytics_service.cache.redis import Redis  # `--help` and the other commands need not wait for it
 
     redis = Redis(loaded.redis_url.get_secret_value(), timeout=2)
     answers = await redis.ping()

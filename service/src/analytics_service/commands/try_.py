@@ -24,7 +24,7 @@ def _configure(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     if not 0 <= arguments.port <= _MAX_PORT:
         raise UsageError(f"--port: must be between 0 (any free one) and {_MAX_PORT}")
-    from analytics_service.commands.try_run import run
+    from analytics_service.commands.try_run import run  # the server and the price list take a second
 
     return run(arguments, environment)
 
