@@ -1,4 +1,4 @@
-"""The cluster, the stores and the operator of the end-to-end tests: one namespace, made anew and left for a look."""
+"""The cluster, the stores and the operator of the end-to-end tests: one namespace, recreated, and left to look at."""
 
 import os
 import subprocess

@@ -68,7 +68,7 @@ def questions(kubectl: Kubectl) -> None:
 
 def run(kubectl: Kubectl) -> None:
     console.print(f"[bold]One resource, on the cluster {kubectl.context}[/]")
-    with step(f"namespace {NAMESPACE}, made anew"):
+    with step(f"namespace {NAMESPACE}, recreated"):
         installation.make_namespace(kubectl)
     with step("PostgreSQL 17 with TimescaleDB, and Redis, for the demonstration only"):
         installation.install_stores(kubectl)
