@@ -131,12 +131,16 @@ async def test_commands_of_the_same_moment_travel_together(redis: RedisServer) -
 async def test_who_ask_at_once_share_one_lease(redis: RedisServer) -> None:
     client = Redis(redis.url, timeout=10)
     limiter = Limiter(client, limits=dict.fromkeys(Role, FAST))
+    start = time.monotonic()
     found = await asyncio.gather(*(limiter.admit(a_principal()) for _ in range(150)))
+    refilled = (time.monotonic() - start) * FAST.per_minute / 60
     assert all(one.admitted for one in found)
-    assert sorted(one.remaining for one in found) == list(range(50, 200))
+    remaining = zip(range(50, 200), sorted(one.remaining for one in found), strict=True)
+    assert all(untouched <= left <= untouched + refilled for untouched, left in remaining)
     assert redis.client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 150 / largest(FAST) + 2
     refused = await asyncio.gather(*(limiter.admit(a_principal()) for _ in range(150)))
-    assert sum(not one.admitted for one in refused) >= 90
+    refilled = (time.monotonic() - start) * FAST.per_minute / 60
+    assert sum(not one.admitted for one in refused) >= 90 - refilled
     assert all(one.retry_after > 0 for one in refused if not one.admitted)
     await client.close()
 
