@@ -10,8 +10,15 @@ from pydantic import Field, model_validator
 from analytics_service.contract.filters import FilteredParameters
 from analytics_service.contract.parameters import CSV, days
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.endpoints.metrics.series.names import PERCENTILES, VALUE_METRICS, Aggregation, Dimension, Metric
-from analytics_service.endpoints.metrics.series.selection import Requirements, RollupSelection, required, select_rollups
+from analytics_service.endpoints.metrics.series.names import (
+    DISTINCT_COUNTS,
+    PERCENTILES,
+    VALUE_METRICS,
+    Aggregation,
+    Dimension,
+    Metric,
+)
+from analytics_service.endpoints.metrics.series.selection import DETAILS, Requirements, RollupSelection, select_rollups
 from analytics_service.units import intervals
 from analytics_service.units.intervals import Interval
 
@@ -66,11 +73,20 @@ class MetricParameters(FilteredParameters):
 
     @cached_property
     def requirements(self) -> Requirements:
-        return required(self)
+        filtered = () if self.user_id is None else (Dimension.USER_ID,)
+        return Requirements(
+            details=DETAILS.intersection((*self.group_by, *filtered)),
+            percentiles=tuple(
+                metric
+                for metric in self.metrics
+                if metric in VALUE_METRICS and not PERCENTILES.keys().isdisjoint(self.aggregations(metric))
+            ),
+            counts=frozenset(self.metrics) & DISTINCT_COUNTS.keys(),
+        )
 
     @cached_property
     def selection(self) -> RollupSelection:
-        return select_rollups(self, self.requirements)
+        return select_rollups(self, self.requirements, width=self.step)
 
     def aggregations(self, metric: Metric) -> tuple[Aggregation, ...]:
         """Returns the aggregations of a metric; the first goes by the metric's own name."""
