@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from typing import Any, TypeVar
 import yaml
 
 from e2e.cluster import gomodules
+from tests.support.ports import free_ports
 
 TOP = Path(__file__).parents[2]
 SECONDS_TO_START = 60
@@ -211,7 +211,7 @@ def helm(*arguments: str) -> str:
 def api_server(folder: Path, *, users: Sequence[str] = ()) -> Iterator[KubeApi]:
     """An administrator's client of a fresh API server; both processes end with the block. See `KubeApi.user`."""
     binaries, token = assets(), secrets.token_hex(16)
-    etcd_client, etcd_peer, port = _free_ports(3)
+    etcd_client, etcd_peer, port = free_ports(3)
     etcd = f"http://127.0.0.1:{etcd_client}"
     peer = f"http://127.0.0.1:{etcd_peer}"
     tokens = folder / "tokens.csv"
@@ -284,11 +284,3 @@ def _wait_ready(api: KubeApi, server: subprocess.Popen[bytes], log: Path) -> Non
             time.sleep(0.2)
         else:
             return
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tests.support.postgres import PASSWORD, a_free_port, accepts
+from tests.support.ports import a_free_port
+from tests.support.postgres import PASSWORD, accepts
 
 SESSIONS = 2
 

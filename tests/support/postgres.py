@@ -21,6 +21,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from tests.support.ports import a_free_port
+
 PASSWORD = "not-a-secret-7f3a"
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -141,13 +143,6 @@ def _installed(major: str) -> Path:
     if not (found / "initdb").exists() or f" {major}." not in _call(str(found / "postgres"), "--version"):
         pytest.skip(f"PostgreSQL {major} is not installed: pg_config names {found}")
     return found
-
-
-def a_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def accepts(port: int) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from tests.support.environment import program_environment
-from tests.support.postgres import a_free_port
+from tests.support.ports import free_ports
 from tests.support.service import SECRET
 
 
@@ -29,8 +29,9 @@ class Process:
                 try:
                     if await self.status(path) == status:
                         return
-                except aiohttp.ClientConnectionError:
-                    pass  # it does not listen yet
+                except aiohttp.ClientConnectionError:  # it does not listen yet
+                    if self.process.returncode is not None:
+                        raise AssertionError(f"the process ended: {await self.ended()}") from None
                 await asyncio.sleep(0.05)
 
     async def ended(self) -> tuple[int, str]:
@@ -41,7 +42,7 @@ class Process:
 
 @asynccontextmanager
 async def serving(database_url: str, command: str = "serve", **environment: str) -> AsyncIterator[Process]:
-    port, metrics_port = str(a_free_port()), str(a_free_port())
+    port, metrics_port = map(str, free_ports(2))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "analytics_service", command),
         env=program_environment(

