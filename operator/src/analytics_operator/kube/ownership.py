@@ -145,7 +145,7 @@ class Ownership:
         return await self._apply(want, uid=live["metadata"]["uid"])
 
     async def _apply(self, want: Want, *, uid: str) -> Manifest:
-        # The API server compares the UID: of an object that was deleted and made anew by somebody else in between, the
+        # The API server compares the UID: of an object that was deleted and recreated by somebody else in between, the
         # apply answers 409 instead of taking its fields over.
         metadata = want.manifest["metadata"] | {"uid": uid}
         return await self._client.apply(want.ref.kind, want.manifest | {"metadata": metadata}, force=True)

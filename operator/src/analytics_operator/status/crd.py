@@ -1,4 +1,4 @@
-"""CRDOutdated: fields that this operator knows and the served CRD drops. Whoever sets one would not be told."""
+"""CRDOutdated: fields that this operator knows and the served CRD drops. It is dropped without an error."""
 
 from analytics_operator.api.conditions import Reason, Type
 from analytics_operator.status.condition import StatusCondition, Verdict

@@ -16,7 +16,7 @@ def migrated(observed: Observed, gate: Gate) -> Verdict:
     if gate.state is State.DONE:
         if gate.result:
             return Verdict(True, gate.result.reason, gate.result.message)
-        if before and before["status"] == "True":  # the Job is gone; what it said stays
+        if before and before["status"] == "True":  # the Job is gone; its result stays
             return Verdict(True, before["reason"], before["message"])
         return Verdict(True, Reason.MIGRATED, "the database was migrated for the released pods")
     if gate.state is State.BLOCKED:

@@ -1,4 +1,4 @@
-"""The edition of a database, one of three, told by what the server can do and never by its version alone."""
+"""The edition of a database, one of three, detected by what the server can do and never by its version alone."""
 
 from dataclasses import dataclass
 from enum import StrEnum
