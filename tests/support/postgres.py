@@ -63,6 +63,16 @@ class Server:
         text = _call(str(_embedded() / "pg_dump"), "--schema-only", url)
         return "\n".join(line for line in text.splitlines() if "restrict" not in line and "pg_attver" not in line)
 
+    def dump(self, url: str, file: Path) -> None:
+        """Writes an archive of the database, for `restore`."""
+        _call(str(_embedded() / "pg_dump"), "-Fc", "-f", str(file), url)
+
+    def restore(self, url: str, file: Path) -> None:
+        """Replaces all that is in the database by what was dumped."""
+        # --clean cannot drop the indexes of partitions
+        self.sql("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", database=urlsplit(url).path[1:])
+        _call(str(_embedded() / "pg_restore"), "-d", url, str(file))
+
     @contextmanager
     def database(self, *, migrated: bool) -> Iterator[str]:
         """The URL of a database that exists only inside."""
@@ -89,7 +99,7 @@ class Server:
 
 
 @contextmanager
-def running(binaries: Path, *, standby_of: Server | None = None) -> Iterator[Server]:
+def running(binaries: Path, *, standby_of: Server | None = None, copy_of: Server | None = None) -> Iterator[Server]:
     """A server of these binaries, with password authentication, in a folder that is removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
@@ -105,11 +115,11 @@ def running(binaries: Path, *, standby_of: Server | None = None) -> Iterator[Ser
         "extra_groups": [] if user else None,
         "cwd": folder,
     }
-    if standby_of is None:
+    if (source := standby_of or copy_of) is None:
         words: tuple[str, ...] = ("initdb", "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
         words += (f"--pwfile={password}",)
     else:
-        words = ("pg_basebackup", "-d", standby_of.url, "-R", "-c", "fast")
+        words = ("pg_basebackup", "-d", source.url, "-c", "fast", *(("-R",) if standby_of else ()))
     _call(str(binaries / words[0]), "-D", str(data), "--no-sync", *words[1:], **run)
     options = {**_OPTIONS, "port": str(port), "unix_socket_directories": str(folder)}
     with (data / "postgresql.auto.conf").open("a") as settings:
@@ -181,6 +191,13 @@ def a_standby(primary: Server) -> Iterator[Server]:
     """Follows `primary`, and takes over when it is promoted."""
     with running(_embedded(), standby_of=primary) as server:
         yield server
+
+
+@contextmanager
+def a_copy(server: Server) -> Iterator[Server]:
+    """Runs on a copy of the server's data directory, and does not know of it."""
+    with running(_embedded(), copy_of=server) as copied:
+        yield copied
 
 
 @pytest.fixture(scope="session")

@@ -140,7 +140,7 @@ def test_two_questions_share_a_key_only_when_they_are_one(
     one: tuple[str, str, frozenset[str], bytes, str], other: tuple[str, str, frozenset[str], bytes, str]
 ) -> None:
     keys = [
-        key(path, a_principal(organisation, *projects), identity, version)
+        key(a_principal(organisation, *projects), path, identity, version)
         for path, organisation, projects, identity, version in (one, other)
     ]
     assert (keys[0] == keys[1]) == (one == other)
@@ -219,17 +219,17 @@ async def test_versions_are_asked_for_at_most_once_a_second() -> None:
     async def ask(organisation: str) -> DayVersions:
         asked.append(organisation)
         await asyncio.sleep(0)
-        return of_row([START.toordinal() - EPOCH], [len(asked)], [0])
+        return of_row([START.toordinal() - EPOCH], [len(asked)], [0], "database")
 
     versions = VersionCache(ask, clock=clock, capacity=2)
-    assert await asyncio.gather(*(versions.version("acme", START, END) for _ in range(3))) == ["1.0"] * 3
-    assert await versions.version("acme", END, END + (END - START)) == "0.0", "no other range is asked for"
-    assert await versions.version("globex", START, END) == "2.0"
+    assert await asyncio.gather(*(versions.version("acme", START, END) for _ in range(3))) == ["database/1.0"] * 3
+    assert await versions.version("acme", END, END + (END - START)) == "database/0.0", "no other range is asked for"
+    assert await versions.version("globex", START, END) == "database/2.0"
     clock.now += FRESHNESS.version_seconds
     assert versions.known("acme", START, END) is None
-    assert await versions.version("acme", START, END) == "3.0"
+    assert await versions.version("acme", START, END) == "database/3.0"
     await versions.renew("acme")
-    assert await versions.version("acme", START, END) == "4.0"
+    assert await versions.version("acme", START, END) == "database/4.0"
     await versions.version("third", START, END)
     assert len(versions._known) == 2
 
@@ -241,7 +241,7 @@ async def test_an_older_version_never_takes_the_place_of_a_newer_one() -> None:
         first = not slow.is_set() and clock.now == 1000.0
         if first:
             await slow.wait()
-        return of_row([START.toordinal() - EPOCH], [1 if first else 2], [0])
+        return of_row([START.toordinal() - EPOCH], [1 if first else 2], [0], "database")
 
     versions = VersionCache(ask, clock=clock)
     older = asyncio.create_task(versions.renew("acme"))
@@ -250,7 +250,7 @@ async def test_an_older_version_never_takes_the_place_of_a_newer_one() -> None:
     await versions.renew("acme")
     slow.set()
     await older
-    assert await versions.version("acme", START, END) == "2.0"
+    assert await versions.version("acme", START, END) == "database/2.0"
 
 
 async def test_a_computation_that_is_over_is_not_joined() -> None:

@@ -23,9 +23,9 @@ def test_a_range_has_the_sums_of_the_days_that_it_touches(
 ) -> None:
     known = [(day, *days[day]) for day in sorted(days)]
     dates, build_tree, changed = ([row[column] for row in known] or None for column in range(3))
-    found = versions.of_row(dates, build_tree, changed)
+    found = versions.of_row(dates, build_tree, changed, "database")
     touched = [row for row in known if ends[0] < EPOCH + (row[0] + 1) * DAY and EPOCH + row[0] * DAY < ends[1]]
-    assert found.of(*ends) == f"{sum(row[1] for row in touched)}.{sum(row[2] for row in touched)}"
+    assert found.of(*ends) == f"database/{sum(row[1] for row in touched)}.{sum(row[2] for row in touched)}"
 
 
 @pytest.mark.postgres
@@ -52,6 +52,7 @@ async def test_whatever_changes_a_row_changes_the_version_of_its_days_alone(data
         await refresh(connection)
         seen.append(await version())
     assert len({first for first, _ in seen}) == len(seen)
-    assert {second for _, second in seen} == {"0.0"}
-    assert await version("nobody") == ("0.0", "0.0")
+    (unchanged,) = {second for _, second in seen}
+    assert unchanged.endswith("/0.0")
+    assert await version("nobody") == (unchanged, unchanged)
     await connection.close()

@@ -37,17 +37,16 @@ class CacheResult:
     """Whether another request computed it."""
 
 
-def key(path: str, principal: Principal, identity: bytes, version: str) -> str:
+def key(principal: Principal, *parts: str | bytes) -> str:
     """Returns a key that differs whenever anything differs that the answer depends on; lengths delimit its parts.
 
     The release is one of them: two of them share a Redis while the pods are replaced, and may write bodies differently.
     """
     digest = sha256()
     projects = [str(len(principal.projects)), *sorted(principal.projects)]
-    for part in (__version__, path, principal.organisation, version, *projects):
-        encoded = part.encode()
+    for part in (__version__, principal.organisation, *projects, *parts):
+        encoded = part.encode() if isinstance(part, str) else part
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    digest.update(identity)
     return _PREFIX + digest.hexdigest()
 
 

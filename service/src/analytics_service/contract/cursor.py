@@ -22,6 +22,8 @@ class Cursors:
 
     def __init__(self, *secrets: str) -> None:
         self._keys = [hmac.digest(secret.encode(), b"analytics cursor 1", "sha256") for secret in secrets]
+        self.key_id: Final = sha256(self._keys[0]).hexdigest()
+        """Identifies the key that signs: what holds a cursor of it is of no use under another."""
 
     def sign(self, principal: Principal, path: str, params: PagedParameters, after: Keyset) -> str:
         span = params.range

@@ -27,14 +27,20 @@ class Question(Generic[P]):
     seconds: int
     """TTL of its answer."""
 
+    cursor_key: str
+    """Identifies the key of the cursors in its answer; empty where it has none."""
+
     def key(self, version: str) -> str:
         """Returns the cache key of the answer at one version of the rows."""
-        return answers.key(self.endpoint.path, self.principal, self.params.identity(), version)
+        return self._key(self.params.identity(), version)
 
     @property
     def wording_key(self) -> str:
         """Cache key that stays the same while `now` moves on and rows change."""
-        return answers.key(self.endpoint.path, self.principal, self.params.wording(), "")
+        return self._key(self.params.wording(), "")
+
+    def _key(self, *parts: str | bytes) -> str:
+        return answers.key(self.principal, self.endpoint.path, self.cursor_key, *parts)
 
 
 async def look_up(services: Services, context: RequestContext, question: Question[P], *, no_cache: bool) -> CacheResult:

@@ -26,6 +26,7 @@ async def respond(
         principal=principal,
         params=admitted.params,
         seconds=lifetime(endpoint, admitted.params, Moment(now=now, default_ttl=services.default_ttl)),
+        cursor_key=services.cursors.key_id if endpoint.paged else "",
     )
     no_cache = "no-cache" in request.headers.get("Cache-Control", "")
     found = await look_up(services, context, question, no_cache=no_cache)

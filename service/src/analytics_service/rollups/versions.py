@@ -6,15 +6,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
+from typing import Final
 
 from analytics_service.database.lsn import WRITE_LSN
 from analytics_service.database.query import Query
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
-_SQL = """
+_DATABASE: Final = """
+concat_ws('.',
+  (SELECT oid FROM pg_database WHERE datname = current_database()),
+  pg_relation_filenode('rollup_version'),
+  extract(epoch FROM pg_postmaster_start_time()),
+  extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()))
+"""
+"""SQL: a text that no other database has, and that changes when this one may have lost rows that were seen.
+
+Two databases of a server differ in the first number, and a table that was made again has another file.
+A clone, a standby and a server that went back in time were started at another moment. Without synchronous_commit a
+server forgets transactions when one of its processes is killed, and goes on: it forgets its statistics then, too.
+"""
+_SQL = f"""
 SELECT array_agg(day ORDER BY day) AS days, array_agg(versions ORDER BY day) AS versions,
-  array_agg(dirty ORDER BY day) AS dirty
+  array_agg(dirty ORDER BY day) AS dirty, {_DATABASE} AS database
 FROM (
   SELECT (extract(epoch FROM day) / 86400)::integer AS day,
     sum(version)::bigint AS versions, sum(dirty)::bigint AS dirty
@@ -45,26 +59,30 @@ class DayVersions:
     """Since 1970, in UTC."""
     versions: Sequence[int]
     dirty: Sequence[int]
+    database: str
+    """Identifies the database that counts them, and the state that it has counted from."""
     lsn: int | None = None
     """In the primary's log: a replica that has replayed it up to there has every row that these versions stand for."""
 
     def of(self, start: datetime, end: datetime) -> str:
-        """One text that changes whenever a row in [start, end) changes, and never comes back.
+        """One text that changes whenever a row in [start, end) changes, never comes back, and is of one database alone.
 
         Every statement on traces appends to the dirty log of its days, and whoever takes entries out of it adds to the
         version of their day: so either the first number grows, or it stays and the second one grows.
         """
         first = bisect_left(self.days, (start - _EPOCH) // _DAY)
         last = bisect_left(self.days, -((_EPOCH - end) // _DAY))
-        return f"{self.versions[last] - self.versions[first]}.{self.dirty[last] - self.dirty[first]}"
+        counts = f"{self.versions[last] - self.versions[first]}.{self.dirty[last] - self.dirty[first]}"
+        return f"{self.database}/{counts}"
 
 
 def of_row(
     days: Iterable[int] | None,
     versions: Iterable[int] | None,
     dirty: Iterable[int] | None,
+    database: str,
     lsn: int | None = None,
 ) -> DayVersions:
     """The versions from the row that `query` returns; an organisation without rows has no days."""
     known, changed = (array("q", accumulate(column or (), initial=0)) for column in (versions, dirty))
-    return DayVersions(array("q", days or ()), known, changed, lsn)
+    return DayVersions(array("q", days or ()), known, changed, database, lsn)
