@@ -122,7 +122,8 @@ async def version(url: str) -> str:
     connection = await asyncpg.connect(url)
     try:
         asked = versions.query("acme")
-        return versions.of_row(*await connection.fetchrow(asked.sql, *asked.args)).of(T0, T0 + HOUR)
+        (row,) = await connection.fetch(asked.sql, *asked.args)
+        return versions.of_row(*row).of(T0, T0 + HOUR)
     finally:
         await connection.close()
 
