@@ -1,14 +1,18 @@
 """The cache: bounded, never wrong, computed once, and no obstacle when its Redis is slow or gone."""
 
 import asyncio
+import gzip
+import hashlib
+import random
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.cache.answers import AnswerCache, Tier, key, stored
-from analytics_service.cache.memory import OVERHEAD, ByteBoundedLru, Stored
+from analytics_service.cache.answers import MAX_SHARED_BYTES, AnswerCache, Tier, key
+from analytics_service.cache.codings import MIN_GZIP_BYTES, Coding, accepted
+from analytics_service.cache.memory import MIN_ENTRIES, OVERHEAD, ByteBoundedLru, Stored
 from analytics_service.cache.redis import Redis, RedisUnavailable
 from analytics_service.cache.single_flight import SingleFlight
 from analytics_service.cache.versions import VersionCache
@@ -32,14 +36,15 @@ class Clock:
 class Computation:
     """Counts how often it was run, and answers with the count."""
 
-    def __init__(self) -> None:
+    def __init__(self, body: bytes | None = None) -> None:
+        self.body = body
         self.runs = 0
         self.go = asyncio.Event()
         self.go.set()
 
     async def __call__(self) -> bytes:
         self.runs += 1
-        answer = b"answer %d" % self.runs
+        answer = self.body or b"answer %d" % self.runs
         await self.go.wait()
         return answer
 
@@ -109,24 +114,30 @@ async def test_an_error_reaches_all_who_wait_and_is_not_kept() -> None:
     assert (await answers.get_or("k", Computation(), seconds=9)).stored.body == b"answer 1"
 
 
+def an_answer(size: int) -> Stored:
+    return Stored(tag="", body=b"x" * size, coding=Coding.IDENTITY)
+
+
 @given(
-    sizes=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 3000)), max_size=60),
+    sizes=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 500)), max_size=60),
     most=st.integers(OVERHEAD, 5000),
 )
 def test_memory_never_holds_more_than_its_bound(sizes: list[tuple[int, int]], most: int) -> None:
     memory: ByteBoundedLru[str, Stored] = ByteBoundedLru(max_bytes=most)
     for name, size in sizes:
-        memory.put(str(name), stored(b"x" * size), until=1)
+        memory.put(str(name), an_answer(size), until=1)
         assert memory.size == sum(len(one.body) + OVERHEAD for _, one in memory._entries.values()) <= most
+        assert (memory.get(str(name), 0) is None) == (size + OVERHEAD > most // MIN_ENTRIES)
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    memory: ByteBoundedLru[str, Stored] = ByteBoundedLru(max_bytes=2 * (OVERHEAD + 10))
-    for name in "ab":
-        memory.put(name, stored(b"x" * 10), until=9)
-    memory.get("a", 1)
-    memory.put("c", stored(b"x" * 10), until=9)
-    assert [memory.get(name, 1) is not None for name in "abc"] == [True, False, True]
+    memory: ByteBoundedLru[str, Stored] = ByteBoundedLru(max_bytes=MIN_ENTRIES * (OVERHEAD + 10))
+    names = [str(number) for number in range(MIN_ENTRIES + 1)]
+    for name in names[:-1]:
+        memory.put(name, an_answer(10), until=9)
+    memory.get("0", 1)
+    memory.put(names[-1], an_answer(10), until=9)
+    assert [name for name in names if memory.get(name, 1) is None] == ["1"]
 
 
 _NAMES = st.text(max_size=3)
@@ -157,11 +168,60 @@ async def test_replicas_share_answers_through_redis(redis: RedisServer) -> None:
 async def test_what_redis_lost_or_cut_short_is_computed_again(redis: RedisServer) -> None:
     shared, compute = Redis(redis.url), Computation()
     await AnswerCache(shared).get_or("k", compute, seconds=60)
-    await shared._ask("SETRANGE", "k", 33, "X")
+    await shared._ask("SETRANGE", "k", 34, "X")
     assert (await AnswerCache(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 2"
     await shared._ask("FLUSHALL")
     assert (await AnswerCache(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 3"
     await shared.close()
+
+
+@pytest.mark.parametrize("first", Coding)
+async def test_an_answer_is_computed_once_for_all_codings(redis: RedisServer, first: Coding) -> None:
+    body = random.Random(1).randbytes(500) * 400
+    shared, compute = Redis(redis.url), Computation(body)
+    pods = AnswerCache(shared), AnswerCache(shared)
+    for pod in pods:
+        for coding in (first, *Coding):
+            found = await pod.get_or("k", compute, seconds=60, coding=coding)
+            assert found.stored.coding is coding
+            assert (gzip.decompress(found.stored.body) if coding is Coding.GZIP else found.stored.body) == body
+            assert found.stored.tag == hashlib.sha256(found.stored.body).hexdigest()[:32]
+            assert (await pod.get_or("k", compute, seconds=60, coding=coding)).stored is found.stored
+    assert compute.runs == 1
+    await shared.close()
+
+
+async def test_a_small_answer_stays_as_it_is() -> None:
+    answers = AnswerCache(None)
+    for size, expected in ((MIN_GZIP_BYTES - 1, Coding.IDENTITY), (MIN_GZIP_BYTES, Coding.GZIP)):
+        found = await answers.get_or(str(size), Computation(b"x" * size), seconds=9, coding=Coding.GZIP)
+        held = answers.in_memory(str(size), Coding.GZIP)
+        assert held is not None
+        assert held.stored is found.stored
+        assert found.stored.coding is expected
+
+
+async def test_a_large_answer_is_in_no_redis_and_opens_no_circuit(redis: RedisServer) -> None:
+    shared = Redis(redis.url)
+    for size in (MAX_SHARED_BYTES, MAX_SHARED_BYTES + 1):
+        await AnswerCache(shared).get_or(str(size), Computation(b"x" * size), seconds=60)
+    assert await shared.get(str(MAX_SHARED_BYTES)) is not None
+    assert await shared.get(str(MAX_SHARED_BYTES + 1)) is None
+    assert shared.available
+    await shared.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        *(("", Coding.IDENTITY), ("gzip", Coding.GZIP), ("br, GZip;q=0.5", Coding.GZIP), ("*", Coding.GZIP)),
+        *(("gzip;q=0", Coding.IDENTITY), ("*;q=0, gzip", Coding.GZIP), ("identity, *;q=0", Coding.IDENTITY)),
+        *(("deflate, br", Coding.IDENTITY), ("gzip;q=nonsense", Coding.IDENTITY), (";,;q", Coding.IDENTITY)),
+        ("gzip; q = 0.001", Coding.GZIP),
+    ],
+)
+def test_gzip_is_for_who_accepts_it(header: str, expected: Coding) -> None:
+    assert accepted(header) is expected
 
 
 async def test_a_redis_that_does_not_answer_costs_its_timeout_once(redis: RedisServer) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from analytics_service.cache.answers import stored
+from analytics_service.cache.codings import Coding
+from analytics_service.cache.memory import Stored
 from analytics_service.cache.stale import StaleAnswers
 from analytics_service.errors import DatabaseUnavailable
 from analytics_service.units.freshness import FRESHNESS
@@ -26,9 +27,10 @@ async def ask(client: Client, **headers: str) -> Response:
 def test_an_answer_is_stale_for_a_bounded_time() -> None:
     clock = Clock()
     stale = StaleAnswers(clock=clock)
-    stale.put("q", stored(b"a"), fresh_until=clock.now + 1)
+    answer = Stored(tag="", body=b"a", coding=Coding.IDENTITY)
+    stale.put("q", answer, fresh_until=clock.now + 1)
     clock.now += 1 + FRESHNESS.stale_seconds - 0.001
-    assert stale.get("q") == stored(b"a")
+    assert stale.get("q") is answer
     assert stale.get("another") is None
     clock.now += 0.001
     assert stale.get("q") is None

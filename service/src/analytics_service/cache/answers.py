@@ -12,6 +12,8 @@ from hashlib import sha256
 from typing import Any, Final
 
 from analytics_service import __version__
+from analytics_service.cache import codings
+from analytics_service.cache.codings import Coding
 from analytics_service.cache.memory import ByteBoundedLru, Stored
 from analytics_service.cache.redis import Redis, RedisUnavailable
 from analytics_service.cache.single_flight import SingleFlight
@@ -19,6 +21,12 @@ from analytics_service.contract.principal import Principal
 
 _PREFIX: Final = "analytics:answer:"
 _TAG_BYTES: Final = 32
+MAX_SHARED_BYTES: Final = 1024 * 1024
+"""Of an answer in Redis: while a longer one is sent, whatever else travels with it waits, and Redis answers nobody."""
+_MARKS: Final = {Coding.IDENTITY: b"i", Coding.GZIP: b"g"}
+_CODINGS: Final = {mark: coding for coding, mark in _MARKS.items()}
+_SUFFIXES: Final = {Coding.IDENTITY: "", Coding.GZIP: "+gzip"}
+"""Of keys in memory, where an answer is held in each coding by itself."""
 
 
 class Tier(StrEnum):
@@ -50,11 +58,26 @@ def key(principal: Principal, *parts: str | bytes) -> str:
     return _PREFIX + digest.hexdigest()
 
 
-def stored(body: bytes) -> Stored:
-    return Stored(tag=sha256(body).hexdigest()[:_TAG_BYTES], body=body)
+async def stored(body: bytes, coding: Coding = Coding.IDENTITY) -> Stored:
+    digest = sha256()
+    async for part in codings.in_parts(body):
+        digest.update(part)
+    return Stored(tag=digest.hexdigest()[:_TAG_BYTES], body=body, coding=coding)
+
+
+async def _recoded(answer: Stored, coding: Coding) -> Stored:
+    recode = codings.gzipped if coding is Coding.GZIP else codings.gunzipped
+    return await stored(await recode(answer.body), coding)
+
+
+def _serves(answer: Stored, coding: Coding) -> bool:
+    """Whether a client that accepts the coding gets the answer as it is."""
+    return answer.coding is coding or (answer.coding is Coding.IDENTITY and len(answer.body) < codings.MIN_GZIP_BYTES)
 
 
 class AnswerCache:
+    """Holds each answer in the codings that were asked for, each of them coded once."""
+
     def __init__(
         self, redis: Redis | None, *, max_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -62,36 +85,67 @@ class AnswerCache:
         self._memory: ByteBoundedLru[str, Stored] = ByteBoundedLru(max_bytes=max_bytes)
         self._clock = clock
         self._calls: SingleFlight[tuple[Stored, Tier]] = SingleFlight()
+        self._recodings: SingleFlight[Stored] = SingleFlight()
 
     @property
     def size(self) -> int:
         """Approximate size of the entries in memory, in bytes."""
         return self._memory.size
 
-    def in_memory(self, name: str) -> CacheResult | None:
-        """Returns the entry in memory; None where there is none."""
-        hit = self._memory.get(name, self._clock())
+    def in_memory(self, name: str, coding: Coding) -> CacheResult | None:
+        """Returns the entry in memory, as a client gets it that accepts the coding; None where there is none."""
+        now = self._clock()
+        hit = self._memory.get(name + _SUFFIXES[coding], now)
+        if hit is None and coding is not Coding.IDENTITY:
+            hit = self._memory.get(name, now)
+            if hit is not None and not _serves(hit, coding):
+                hit = None
         return None if hit is None else CacheResult(hit, Tier.MEMORY, shared=False)
 
     async def get_or(
-        self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], *, seconds: int
+        self,
+        name: str,
+        compute: Callable[[], Coroutine[Any, Any, bytes]],
+        *,
+        seconds: int,
+        coding: Coding = Coding.IDENTITY,
     ) -> CacheResult:
-        """Returns the entry `name`, else the result of `compute`, which is stored for `seconds`."""
-        if (held := self.in_memory(name)) is not None:
+        """Returns the entry `name` in the coding, else the result of `compute`, which is stored for `seconds`."""
+        if (held := self.in_memory(name, coding)) is not None:
             return held
         (answer, tier), first = await self._calls.join(name, lambda: self._fill(name, compute, seconds))
+        if not _serves(answer, coding):
+            answer = await self._recode(name, answer, coding, seconds)
+        if first and tier is Tier.NONE:
+            self._share(name, answer, seconds)
         return CacheResult(answer, tier, shared=not first)
 
     async def _fill(
         self, name: str, compute: Callable[[], Coroutine[Any, Any, bytes]], seconds: int
     ) -> tuple[Stored, Tier]:
+        """Returns the answer in the coding in which it is found."""
+        for coding in Coding:
+            if (held := self.in_memory(name, coding)) is not None:
+                return held.stored, held.tier
         answer, tier = await self._from_redis(name), Tier.REDIS
         if answer is None:
-            answer, tier = stored(await compute()), Tier.NONE
-            if self._redis is not None:
-                self._redis.put(name, answer.tag.encode() + answer.body, seconds=seconds)
-        self._memory.put(name, answer, until=self._clock() + seconds)
+            answer, tier = await stored(await compute()), Tier.NONE
+        self._remember(name, answer, seconds)
         return answer, tier
+
+    async def _recode(self, name: str, answer: Stored, coding: Coding, seconds: int) -> Stored:
+        found, first = await self._recodings.join(name + _SUFFIXES[coding], lambda: _recoded(answer, coding))
+        if first:
+            self._remember(name, found, seconds)
+        return found
+
+    def _remember(self, name: str, answer: Stored, seconds: int) -> None:
+        self._memory.put(name + _SUFFIXES[answer.coding], answer, until=self._clock() + seconds)
+
+    def _share(self, name: str, answer: Stored, seconds: int) -> None:
+        """Puts the answer into Redis: its coding, its tag, its bytes."""
+        if self._redis is not None and len(answer.body) <= MAX_SHARED_BYTES:
+            self._redis.put(name, _MARKS[answer.coding] + answer.tag.encode() + answer.body, seconds=seconds)
 
     async def _from_redis(self, name: str) -> Stored | None:
         if self._redis is None:
@@ -100,7 +154,8 @@ class AnswerCache:
             value = await self._redis.get(name)
         except RedisUnavailable:
             return None
-        if value is None:
+        if value is None or (coding := _CODINGS.get(value[:1])) is None:
             return None
-        found = stored(value[_TAG_BYTES:])
-        return found if found.tag.encode() == value[:_TAG_BYTES] else None  # cut short or not ours: as if absent
+        found = await stored(value[1 + _TAG_BYTES :], coding)
+        # cut short or not ours: as if absent
+        return found if found.tag.encode() == value[1 : 1 + _TAG_BYTES] else None

@@ -4,16 +4,21 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
+from analytics_service.cache.codings import Coding
+
+MIN_ENTRIES: Final = 16
+"""Of a full cache, at least: a few large answers must not evict all others."""
 OVERHEAD: Final = 200
 """Bytes of an entry beside its body, about: key, entry and the dictionary's share."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A finished answer. The tag is the hash of the body, so it also tells whether the body is whole."""
+    """A finished answer. The tag is the hash of the bytes, so it also tells whether they are whole."""
 
     tag: str
     body: bytes
+    coding: Coding
 
     @property
     def weight(self) -> int:
@@ -31,10 +36,11 @@ V = TypeVar("V", bound=Weighed)
 
 
 class ByteBoundedLru(Generic[K, V]):
-    """Holds entries until they expire or are evicted; an entry larger than the bound is not stored."""
+    """Holds entries until they expire or are evicted; one that would take more than its share is not stored."""
 
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
+        self._max_entry_bytes = max_bytes // MIN_ENTRIES
         self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
         self.size = 0
 
@@ -51,7 +57,7 @@ class ByteBoundedLru(Generic[K, V]):
 
     def put(self, key: K, kept: V, *, until: float) -> None:
         self._drop(key)
-        if _weight(kept) > self._max_bytes:
+        if _weight(kept) > self._max_entry_bytes:
             return
         self._entries[key] = (until, kept)
         self.size += _weight(kept)

@@ -25,7 +25,7 @@ class Cursors:
         self.key_id: Final = sha256(self._keys[0]).hexdigest()
         """Identifies the key that signs: what holds a cursor of it is of no use under another."""
 
-    def sign(self, principal: Principal, path: str, params: PagedParameters, after: Keyset) -> str:
+    def sign(self, principal: Principal, path: str, params: Parameters, after: Keyset) -> str:
         span = params.range
         payload = orjson.dumps([span.start.isoformat(), span.end.isoformat(), *after])
         return urlsafe_b64encode(payload + _mac(self._keys[0], payload, _context(principal, path, params))).decode()

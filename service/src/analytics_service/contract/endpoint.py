@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Protocol
+from typing import Any, Final, Generic, Protocol
 
-from analytics_service.contract.parameters import P, PagedParameters
+from analytics_service.contract.parameters import Keyset, P, PagedParameters
 from analytics_service.contract.principal import Permission, Principal
 from analytics_service.database.query import Query
 from analytics_service.rollups.levels import Level
@@ -22,12 +22,21 @@ class Row(Protocol):
     def __getitem__(self, column: str, /) -> Any: ...
 
 
+MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+"""Of the data of an answer, before compression. A list ends early, but for its first item; any other is refused."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Position in a list; `after` is the key of its last row when there is more."""
+    """Position in a list, whose rows are the answer's data."""
 
     limit: int
-    after: tuple[str | None, ...] | None
+    key: Callable[[int], Keyset]
+    """Returns the key of a row by its index in data: the next page begins after it."""
+    has_more: bool
+    """There are rows after those in data."""
+    at_byte_limit: bool = False
+    """Rows that `limit` allows are missing in data, since an answer may have so many bytes only."""
     total: int | None = None
 
 

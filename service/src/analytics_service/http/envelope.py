@@ -1,34 +1,77 @@
 """The shape of every answer: status, data, pagination where there is a list, meta."""
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-from analytics_service.contract.cursor import Cursors
-from analytics_service.contract.endpoint import Answer, Page
-from analytics_service.contract.parameters import PagedParameters, Parameters
-from analytics_service.contract.principal import Principal
-from analytics_service.units import decimals
+from analytics_service.contract.endpoint import MAX_ANSWER_BYTES, Answer, Page
+from analytics_service.contract.parameters import Keyset
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.units import decimals, json_parts
 
-
-def body(answer: Answer, *, pagination: Mapping[str, object] | None, meta: Mapping[str, object]) -> bytes:
-    said: dict[str, Any] = {"status": "success", "data": answer.data}
-    if pagination is not None:
-        said["pagination"] = pagination
-    said["meta"] = meta
-    return decimals.dumps(said)
+_PAUSE_BYTES: Final = 64 * 1024
+"""Encoded between two turns of the loop, and the part that exceeds them."""
 
 
-def pagination(
-    cursors: Cursors, principal: Principal, path: str, params: Parameters, page: Page | None
-) -> dict[str, object] | None:
-    if page is None or not isinstance(params, PagedParameters):
-        return None
-    said: dict[str, object] = {"has_more": page.after is not None, "limit": page.limit}
-    if page.after is not None:
-        said["cursor"] = cursors.sign(principal, path, params, page.after)
+async def body(answer: Answer, *, sign: Callable[[Keyset], str], meta: Mapping[str, object]) -> bytes:
+    """Returns the finished body; `sign` makes the cursor of the page after it.
+
+    A list ends early where it would have more than MAX_ANSWER_BYTES. RequestError where any other answer would.
+    """
+    data = await _encoded(answer.data, MAX_ANSWER_BYTES)
+    members = [b'{"status":"success","data":']
+    if answer.page is not None:
+        items: Sequence[object] = answer.data  # type: ignore[assignment]  # a page is of a list
+        shown = len(items)
+        if data is None:
+            data, shown = await _first_that_fit(items)
+        members += [data, b',"pagination":', decimals.dumps(_pagination(answer.page, shown, len(items), sign))]
+    elif data is not None:
+        members.append(data)
+    else:
+        raise RequestError(
+            Problem.RANGE_TOO_LARGE,
+            f"the answer would have more than {MAX_ANSWER_BYTES} bytes: ask for a shorter range, or for fewer groups",
+        )
+    return b"".join([*members, b',"meta":', decimals.dumps(meta), b"}"])
+
+
+def _pagination(page: Page, shown: int, found: int, sign: Callable[[Keyset], str]) -> dict[str, Any]:
+    cut = shown < found
+    said: dict[str, Any] = {"has_more": page.has_more or cut, "limit": page.limit}
+    if said["has_more"]:
+        said["cursor"] = sign(page.key(shown - 1))
     if page.total is not None:
         said["total"] = page.total
+    if page.at_byte_limit or cut:
+        said["byte_limit"] = MAX_ANSWER_BYTES
     return said
+
+
+async def _encoded(data: object, most: int | None) -> bytes | None:
+    """Returns the JSON of `data`; None where it has more than `most` bytes."""
+    parts, size, paused = list[bytes](), 0, 0
+    for part in json_parts.parts(data):
+        parts.append(part)
+        size += len(part)
+        if most is not None and size > most:
+            return None
+        if size - paused >= _PAUSE_BYTES:
+            paused = size
+            await asyncio.sleep(0)
+    return b"".join(parts)
+
+
+async def _first_that_fit(items: Sequence[object]) -> tuple[bytes, int]:
+    """Returns a list of the first items, at least one, and how many they are."""
+    encoded, room = list[bytes](), MAX_ANSWER_BYTES
+    for item in items:
+        one = await _encoded(item, room if encoded else None)
+        if one is None:
+            break
+        encoded.append(one)
+        room -= len(one) + 1
+    return b"[" + b",".join(encoded) + b"]", len(encoded)
 
 
 def matches(if_none_match: str | None, tag: str) -> bool:

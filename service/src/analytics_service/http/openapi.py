@@ -191,4 +191,12 @@ _META: Final = _object(
         "complete": {"type": "boolean"},
     }
 )
-_PAGINATION: Final = _object({"has_more": {"type": "boolean"}, "limit": _INTEGER}, {"cursor": _TEXT, "total": _INTEGER})
+_BYTE_LIMIT: Final = {
+    **_INTEGER,
+    "description": "Present where the page has fewer items than `limit` since an answer has at most so many bytes; "
+    "an answer to its `cursor` goes on",
+}
+_PAGINATION: Final = _object(
+    {"has_more": {"type": "boolean"}, "limit": _INTEGER},
+    {"cursor": _TEXT, "total": _INTEGER, "byte_limit": _BYTE_LIMIT},
+)

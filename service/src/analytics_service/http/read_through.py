@@ -9,6 +9,7 @@ from typing import Generic
 from analytics_service import __version__
 from analytics_service.cache import answers
 from analytics_service.cache.answers import CacheResult, Tier
+from analytics_service.cache.codings import Coding
 from analytics_service.contract.endpoint import Read
 from analytics_service.contract.parameters import P
 from analytics_service.contract.principal import Principal
@@ -27,6 +28,8 @@ class Question(Generic[P]):
     seconds: int
     """TTL of its answer."""
 
+    coding: Coding
+    """That its client accepts."""
     cursor_key: str
     """Identifies the key of the cursors in its answer; empty where it has none."""
 
@@ -36,8 +39,8 @@ class Question(Generic[P]):
 
     @property
     def wording_key(self) -> str:
-        """Cache key that stays the same while `now` moves on and rows change."""
-        return self._key(self.params.wording(), "")
+        """Cache key that stays the same while `now` moves on and rows change; each coding has its own."""
+        return self._key(self.params.wording(), self.coding)
 
     def _key(self, *parts: str | bytes) -> str:
         return answers.key(self.principal, self.endpoint.path, self.cursor_key, *parts)
@@ -51,7 +54,7 @@ async def look_up(services: Services, context: RequestContext, question: Questio
             await services.versions.renew(organisation)
         return await _fresh(services, context, question)
     version = services.versions.known(organisation, *span)
-    if version is not None and (held := services.answers.in_memory(question.key(version))) is not None:
+    if version is not None and (held := services.answers.in_memory(question.key(version), question.coding)) is not None:
         return held
     asked = question.wording_key
     if (stale := services.stale.get(asked)) is not None:
@@ -67,7 +70,10 @@ async def _fresh(services: Services, context: RequestContext, question: Question
     fresh_until = services.versions.known_until(organisation)
     with context.timed("answer"):
         found = await services.answers.get_or(
-            question.key(version), partial(_compute, services, context, question), seconds=question.seconds
+            question.key(version),
+            partial(_compute, services, context, question),
+            seconds=question.seconds,
+            coding=question.coding,
         )
     services.stale.put(question.wording_key, found.stored, fresh_until=fresh_until)
     return found
@@ -83,10 +89,9 @@ async def _compute(services: Services, context: RequestContext, question: Questi
         rows = await services.reader.fetch(endpoint.query(principal, params), lsn=place, timeout=left)
     answer = endpoint.answer(params, rows)
     now = datetime.now(UTC)
-    page = envelope.pagination(services.cursors, principal, endpoint.path, params, answer.page)
-    return envelope.body(
+    return await envelope.body(
         answer,
-        pagination=page,
+        sign=partial(services.cursors.sign, principal, endpoint.path, params),
         meta={
             "timestamp": now,
             "request_id": context.request_id,

@@ -3,9 +3,11 @@
 import time
 from functools import partial
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from analytics_service.cache import codings
 from analytics_service.cache.answers import CacheResult, Tier
+from analytics_service.cache.codings import Coding
 from analytics_service.contract.endpoint import Moment, Read
 from analytics_service.contract.parameters import P
 from analytics_service.http import envelope
@@ -26,6 +28,7 @@ async def respond(
         principal=principal,
         params=admitted.params,
         seconds=lifetime(endpoint, admitted.params, Moment(now=now, default_ttl=services.default_ttl)),
+        coding=codings.accepted(request.headers.get(hdrs.ACCEPT_ENCODING, "")),
         cursor_key=services.cursors.key_id if endpoint.paged else "",
     )
     no_cache = "no-cache" in request.headers.get("Cache-Control", "")
@@ -65,8 +68,10 @@ def _response(services: Services, request: web.Request, found: CacheResult) -> w
         "ETag": tag,
         "Cache-Control": "private, no-cache",  # to be kept, and asked for again with its tag: a late row shows at once
         "Cache-Status": f"analytics; {status}{collapsed}",
-        "Vary": "Authorization",
+        "Vary": "Authorization, Accept-Encoding",
     }
+    if found.stored.coding is not Coding.IDENTITY:
+        headers["Content-Encoding"] = found.stored.coding.value
     if envelope.matches(request.headers.get("If-None-Match"), tag):
         return web.Response(status=304, headers=headers)
     return web.Response(body=found.stored.body, headers=headers, content_type="application/json", charset="utf-8")

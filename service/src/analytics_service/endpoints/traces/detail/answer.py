@@ -7,6 +7,7 @@ from typing import Any
 
 from analytics_service.contract.endpoint import Answer, Row
 from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.endpoints.traces import sizes
 from analytics_service.endpoints.traces.detail import tree
 from analytics_service.endpoints.traces.detail.parameters import DetailParameters
 from analytics_service.endpoints.traces.detail.statement import ADDED
@@ -29,6 +30,13 @@ def answer(params: DetailParameters, rows: Sequence[Row]) -> Answer:
             f"the trace has more than {params.max_spans} spans; ask for a part of it with from and to, "
             "or page through GET /api/v1/traces?trace_id=",
             field="trace_id",
+        )
+    if not sizes.are_all(rows):
+        raise RequestError(
+            Problem.RANGE_TOO_LARGE,
+            f"the texts of the trace's {rows[0]['found']} spans are too long for one answer; ask for a part of it with "
+            "from and to, leave out include, or page through GET /api/v1/traces?trace_id=",
+            field="include",
         )
     fields = selected_fields(None, params.include)
     spans = [tree.Node(row["span_id"], row["parent_span_id"], trace(row, fields)) for row in rows]

@@ -6,6 +6,7 @@ from analytics_service.contract.principal import Principal
 from analytics_service.database import tenancy
 from analytics_service.database.query import Query
 from analytics_service.database.tenancy import Arguments
+from analytics_service.endpoints.traces import sizes
 from analytics_service.endpoints.traces.detail.parameters import DetailParameters
 from analytics_service.endpoints.traces.fields import column, selected_fields
 
@@ -17,15 +18,18 @@ ADDED: Final = (
 
 
 def query(principal: Principal, params: DetailParameters) -> Query:
-    """One row more than an answer may hold; by the primary key, so that a missing trace costs the same."""
+    """One row more than an answer may hold, and fewer than `found` where their texts are long.
+
+    By the primary key, so that a missing trace costs the same.
+    """
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
-    columns = dict.fromkeys((*map(column, selected_fields(None, params.include)), *_NEEDED, *ADDED))
-    return Query(
-        sql=f"""
+    fields = selected_fields(None, params.include)
+    columns = dict.fromkeys((*map(column, fields), *_NEEDED, *ADDED))
+    spans = f"""
 SELECT {", ".join(f"t.{name}" for name in columns)}
 FROM traces AS t
 WHERE {tenancy.predicate_in_range("t")} AND t.trace_id = {arguments.add(params.trace_id)}
 ORDER BY t.ts, t.span_id
-LIMIT {arguments.add(params.max_spans + 1)}""",
-        args=arguments.values,
-    )
+LIMIT {arguments.add(params.max_spans + 1)}"""
+    order = "ts, span_id"
+    return Query(sql=f"{sizes.bounded(spans, fields, order=order)} ORDER BY {order}", args=arguments.values)

@@ -1,6 +1,6 @@
 """Makes a page of traces from rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from analytics_service.contract.endpoint import Answer, Page, Row
@@ -15,29 +15,57 @@ def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
     since = rows[0]["since"]
     if rows[0]["key_trace"] is None:
         rows = []
-    children: Mapping[int, Sequence[Row]] | None = None
-    if Include.CHILDREN in params.include:
-        rows, children = children_by_parent(rows)
-    page, more = rows[: params.limit], len(rows) > params.limit
-    data = [trace(row, params.selected_fields) for row in page]
-    if children is not None:
-        data = [
-            span | _with_children(children.get(row["place"], ()), params.selected_fields)
-            for span, row in zip(data, page, strict=True)
-        ]
+    found = _found(params, rows)
+    data, page = _with_children(params, rows) if Include.CHILDREN in params.include else _alone(params, rows)
     return Answer(
         data=data,
         source=Level.RAW,
         since=since,
         page=Page(
-            limit=params.limit, after=key(page[-1], params.sort_by) if more else None, total=_total(params, rows)
+            limit=params.limit,
+            key=lambda number: key(page[number], params.sort_by),
+            has_more=len(page) < found,
+            at_byte_limit=len(page) < min(found, params.limit),
+            total=_total(params, rows),
         ),
     )
 
 
-def _with_children(children: Sequence[Row], fields: Sequence[str]) -> dict[str, Any]:
-    shown = [trace(child, fields) for child in children[:MAX_CHILDREN]]
-    return {"children": shown, "more_children": len(children) > MAX_CHILDREN} if shown else {}
+def _found(params: TraceParameters, rows: Sequence[Row]) -> int:
+    """Returns how many spans there are, up to one more than the page may have."""
+    if rows and params.may_be_long:
+        found: int = rows[0]["found_spans" if Include.CHILDREN in params.include else "found"]
+        return found
+    return sum(row["child_of"] is None for row in rows) if Include.CHILDREN in params.include else len(rows)
+
+
+def _alone(params: TraceParameters, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], Sequence[Row]]:
+    page = rows[: params.limit]
+    return [trace(row, params.selected_fields) for row in page], page
+
+
+def _with_children(params: TraceParameters, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], Sequence[Row]]:
+    """Returns the spans and their rows, without the last where children of it are missing: the next page begins there.
+
+    A page has one span at least, which may have fewer children than it should.
+    """
+    spans, children = children_by_parent(rows)
+    page = spans[: params.limit]
+    missing = params.may_be_long and bool(page) and _are_missing(page[-1], children[page[-1]["place"]])
+    if missing and len(page) > 1:
+        page, missing = page[:-1], False
+    data = [trace(row, params.selected_fields) for row in page]
+    for span, row in zip(data, page, strict=True):
+        found = children[row["place"]]
+        if found or missing:
+            span["children"] = [trace(child, params.selected_fields) for child in found[:MAX_CHILDREN]]
+            span["more_children"] = missing or len(found) > MAX_CHILDREN
+    return data, page
+
+
+def _are_missing(span: Row, children: Sequence[Row]) -> bool:
+    together: int = span["found_together"]
+    return 1 + len(children) < together
 
 
 def _total(params: TraceParameters, rows: Sequence[Row]) -> int | None:

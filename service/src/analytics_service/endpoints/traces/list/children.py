@@ -9,8 +9,12 @@ from analytics_service.database import tenancy
 
 MAX_CHILDREN: Final = 100
 """Per span; `more_children` is set where there are more."""
-CHILDREN_LAST: Final = "child_of NULLS FIRST, place"
-"""The order of the rows of a page and its children."""
+CHILDREN_BELOW: Final = "coalesce(child_of, place), child_of NULLS FIRST, place"
+"""The order of the rows of a page, each before its children."""
+COUNTS: Final = """,
+    count(*) FILTER (WHERE child_of IS NULL) OVER () AS found_spans,
+    count(*) OVER (PARTITION BY coalesce(child_of, place)) AS found_together"""
+"""Counts the rows of the page itself, and those of a span and its children."""
 MAX_PARENTS: Final = 100
 """Spans in a page with children."""
 

@@ -10,8 +10,9 @@ from pydantic import WithJsonSchema, model_validator
 
 from analytics_service.contract.parameters import CSV, PagedParameters, Text, days
 from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.endpoints.traces import sizes
 from analytics_service.endpoints.traces.fields import Field, Sort, Status, selected_fields
-from analytics_service.endpoints.traces.list.children import MAX_PARENTS
+from analytics_service.endpoints.traces.list.children import MAX_CHILDREN, MAX_PARENTS
 
 MAX_SEARCH_RANGE: Final = timedelta(days=7)
 """For a search, which reads every text of its range."""
@@ -96,3 +97,9 @@ class TraceParameters(PagedParameters):
     @property
     def selected_fields(self) -> tuple[str, ...]:
         return selected_fields(self.fields, self.include)
+
+    @property
+    def may_be_long(self) -> bool:
+        """Whether a page may have more bytes than an answer."""
+        rows = self.limit * (1 + MAX_CHILDREN) if Include.CHILDREN in self.include else self.limit
+        return sizes.may_be_long(self.selected_fields, rows)

@@ -13,8 +13,9 @@ from analytics_service.contract.principal import Principal
 from analytics_service.database import tenancy
 from analytics_service.database.query import Query
 from analytics_service.database.tenancy import Arguments
+from analytics_service.endpoints.traces import sizes
 from analytics_service.endpoints.traces.fields import SORT_TYPES, Sort, column
-from analytics_service.endpoints.traces.list.children import CHILDREN_LAST, with_children
+from analytics_service.endpoints.traces.list.children import CHILDREN_BELOW, COUNTS, with_children
 from analytics_service.endpoints.traces.list.parameters import Include, Order, TraceParameters
 from analytics_service.rollups.query import RETENTION_HORIZON
 
@@ -35,7 +36,7 @@ _EQUAL = (
 def query(principal: Principal, params: TraceParameters) -> Query:
     """One row more than the page holds tells whether there are more; one row without a span where there are none.
 
-    Each says `since`, from where on all spans are kept.
+    Each says `since`, from where on all spans are kept. Where texts may be long, there are fewer than `found`.
     """
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     filters = " AND ".join(_filters(params, arguments))
@@ -52,10 +53,13 @@ FROM traces AS t
 WHERE {filters}{_after_cursor(params, arguments)}
 ORDER BY {order}
 LIMIT {arguments.add(params.limit + 1)}"""
-    again = _order(params, *(f"p.{name}" for name in _ORDERED if name in keys))
+    ordered = _order(params, *(name for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
-        page, again = with_children(page, columns, [name for name in keys if name != "place"]), CHILDREN_LAST
-    sql = f"SELECT k.since, p.* FROM ({RETENTION_HORIZON}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
+        page, ordered = with_children(page, columns, [name for name in keys if name != "place"]), CHILDREN_BELOW
+    if params.may_be_long:
+        counts = COUNTS if Include.CHILDREN in params.include else ""
+        page = sizes.bounded(page, params.selected_fields, order=ordered, counts=counts)
+    sql = f"SELECT k.since, p.* FROM ({RETENTION_HORIZON}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {ordered}"
     return Query(sql=sql, args=arguments.values, searches=_scans_range(params))
 
 
