@@ -93,11 +93,17 @@ class RangedParameters(Parameters):
     """IANA name of the zone whose days and weeks are meant."""
 
     _range: Range = PrivateAttr()
+    _now: datetime = PrivateAttr()
 
     @property
     @override
     def range(self) -> Range:
         return self._range
+
+    @property
+    def now(self) -> datetime:
+        """When the request came, as its relative times see it."""
+        return self._now
 
     @property
     def zone(self) -> ZoneInfo:
@@ -115,6 +121,7 @@ class RangedParameters(Parameters):
                 Problem.INVALID_TIME_RANGE, f"the range may be at most {days(self.max_range)} long", field="from"
             )
         self._range = Range(start, end)
+        self._now = now
         return self
 
     def _instant(self, field: str, text: str | None, now: datetime) -> datetime | None:

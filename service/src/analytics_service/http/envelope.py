@@ -1,13 +1,16 @@
 """The shape of every answer: status, data, pagination where there is a list, meta."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from analytics_service.contract.cursor import Cursors
 from analytics_service.contract.endpoint import Answer, Page
 from analytics_service.contract.parameters import PagedParameters, Parameters
 from analytics_service.contract.principal import Principal
+from analytics_service.rollups.incomplete import Incomplete, IncompleteReason
 from analytics_service.units import decimals
+from analytics_service.units.times import LATEST, Range
 
 
 def body(answer: Answer, *, pagination: Mapping[str, object] | None, meta: Mapping[str, object]) -> bytes:
@@ -16,6 +19,22 @@ def body(answer: Answer, *, pagination: Mapping[str, object] | None, meta: Mappi
         said["pagination"] = pagination
     said["meta"] = meta
     return decimals.dumps(said)
+
+
+def completeness(answer: Answer, span: Range, now: datetime) -> dict[str, object]:
+    """`complete`, and in `incomplete` every stretch of the range that the answer lacks, the oldest first.
+
+    A range without an end, which no client can ask for by name, asks for no future.
+    """
+    future = [Incomplete(span=Range(max(now, span.start), span.end), reason=IncompleteReason.FUTURE)]
+    parts = [*answer.incomplete, *(future if now < span.end < LATEST else ())]
+    return {
+        "complete": not parts,
+        "incomplete": [
+            {"from": part.span.start, "to": part.span.end, "reason": part.reason}
+            for part in sorted(parts, key=lambda part: part.span)
+        ],
+    }
 
 
 def pagination(

@@ -18,6 +18,7 @@ from analytics_service.endpoints.metrics.series.names import (
 from analytics_service.endpoints.metrics.series.parameters import Fill, MetricParameters
 from analytics_service.endpoints.metrics.series.statement import MAX_POINTS
 from analytics_service.rollups import sketches
+from analytics_service.rollups.incomplete import Incomplete, IncompleteReason, below_retention, lost_length
 from analytics_service.units import decimals, intervals
 from analytics_service.units.intervals import Interval
 
@@ -61,11 +62,12 @@ class Series(TypedDict):
 def answer(params: MetricParameters, rows: Sequence[Row]) -> Answer:
     starts = params.starts
     found = [row for row in rows if row["number"] is not None]
-    points = list(_points(params, found[:MAX_POINTS], starts))
+    lost = below_retention(rows[0], IncompleteReason.BELOW_RETENTION, IncompleteReason.EDGE_BELOW_RETENTION)
+    points = list(_points(params, found[:MAX_POINTS], starts, lost))
     truncated = len(found) > MAX_POINTS or len(points) > MAX_POINTS
     points = points[:MAX_POINTS]
     series = Series(metadata=_metadata(params, points=len(points), truncated=truncated), data=points)
-    return Answer(data=series, source=params.selection.level, watermark=rows[0]["watermark"], since=rows[0]["since"])
+    return Answer(data=series, source=params.selection.level, watermark=rows[0]["watermark"], incomplete=lost)
 
 
 def _metadata(params: MetricParameters, *, points: int, truncated: bool) -> SeriesMetadata:
@@ -97,18 +99,21 @@ def _counts(params: MetricParameters) -> Counts:
     return Counts(method="exact", standard_error=0)
 
 
-def _points(params: MetricParameters, rows: Sequence[Row], starts: list[datetime]) -> Iterator[dict[str, Any]]:
+def _points(
+    params: MetricParameters, rows: Sequence[Row], starts: list[datetime], lost: Sequence[Incomplete]
+) -> Iterator[dict[str, Any]]:
+    """Yields the points that have a row, and those to be filled of which something is kept."""
     groups = {(row["number"], _group(params, row)): row for row in rows}
     dimensions = [dimension.value for dimension in params.group_by]
     keys = groups.keys() if params.fill is Fill.NONE else _all_buckets(params, rows, len(starts))
     for number, group in keys:
-        start = starts[number - 1]
-        shown = {"timestamp": start.astimezone(params.zone), **dict(zip(dimensions, group, strict=True))}
-        row = groups.get((number, group))
-        if row is None:
+        shown = {"timestamp": starts[number - 1].astimezone(params.zone), **dict(zip(dimensions, group, strict=True))}
+        row, span = groups.get((number, group)), intervals.overlap(starts, number - 1, params.range)
+        length = span.length - lost_length(lost, span)
+        if row is not None:
+            yield shown | _values(params, row, length)
+        elif length:
             yield shown | empty_values(params)
-        else:
-            yield shown | _values(params, row, intervals.overlap(starts, number - 1, params.range))
 
 
 def _all_buckets(params: MetricParameters, rows: Sequence[Row], buckets: int) -> Iterator[tuple[int, Group]]:

@@ -17,7 +17,7 @@ from analytics_service.endpoints.metrics.series.names import (
 )
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 from analytics_service.rollups.levels import Level
-from analytics_service.rollups.query import WATERMARK, name_of, requests
+from analytics_service.rollups.query import COMPLETENESS, name_of, requests
 
 MAX_POINTS = 10_000
 """Points in one answer; the newest ones are cut off, and `truncated` is set."""
@@ -33,7 +33,7 @@ def query(principal: Principal, params: MetricParameters) -> Query:
         sql=f"""
 {requests(params.selection.level, *params.selection.sketches)}
 SELECT w.*, q.*
-FROM ({WATERMARK}) AS w
+FROM ({COMPLETENESS}) AS w
 LEFT JOIN (
   SELECT * FROM (
     SELECT {", ".join([*keys, *_aggregates(params)])}

@@ -16,7 +16,7 @@ from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.traces.fields import SORT_TYPES, Sort, column
 from analytics_service.endpoints.traces.list.children import CHILDREN_LAST, with_children
 from analytics_service.endpoints.traces.list.parameters import Include, Order, TraceParameters
-from analytics_service.rollups.query import RETENTION_HORIZON
+from analytics_service.rollups.query import RAW_COMPLETENESS
 
 _DIRECTIONS = {Order.ASC: ("ASC", ">"), Order.DESC: ("DESC", "<")}
 _ORDERED = ("key_value", "key_ts", "key_trace", "key_span")
@@ -35,7 +35,7 @@ _EQUAL = (
 def query(principal: Principal, params: TraceParameters) -> Query:
     """One row more than the page holds tells whether there are more; one row without a span where there are none.
 
-    Each says `since`, from where on all spans are kept.
+    Each says what is lost `below_retention`.
     """
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     filters = " AND ".join(_filters(params, arguments))
@@ -55,7 +55,7 @@ LIMIT {arguments.add(params.limit + 1)}"""
     again = _order(params, *(f"p.{name}" for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
         page, again = with_children(page, columns, [name for name in keys if name != "place"]), CHILDREN_LAST
-    sql = f"SELECT k.since, p.* FROM ({RETENTION_HORIZON}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
+    sql = f"SELECT k.*, p.* FROM ({RAW_COMPLETENESS}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {again}"
     return Query(sql=sql, args=arguments.values, searches=_scans_range(params))
 
 
