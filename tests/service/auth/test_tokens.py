@@ -99,6 +99,27 @@ def test_a_token_with_wrong_claims_is_refused(changes: dict[str, Any]) -> None:
     assert refusal(a_token(**changes)).problem is Problem.INVALID_TOKEN
 
 
+@pytest.mark.parametrize("claim", ["sub", "org_id", "projects", "jti"])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        pytest.param("ac\0me", "holds a NUL character", id="NUL"),
+        pytest.param("ac\ud83dme", "unable to parse raw data as a unicode string", id="half of a pair"),
+        pytest.param("a" * 257, "at most 256 characters", id="long"),
+    ],
+)
+def test_a_claim_that_the_database_cannot_hold_is_named(claim: str, name: str, why: str) -> None:
+    error = refusal(a_token(**{claim: [name] if claim == "projects" else name}))
+    assert error.detail.startswith(f"the claim `{'projects.0' if claim == 'projects' else claim}` cannot be used: ")
+    assert why in error.detail
+    assert name not in error.detail
+
+
+def test_a_claim_that_is_missing_is_named() -> None:
+    assert refusal(a_token(org_id=None)).detail == "the token lacks the claim `org_id`"
+    assert "should be 'admin', 'developer', 'viewer' or 'billing'" in refusal(a_token(role="king")).detail
+
+
 def test_an_expired_token_is_refused_after_the_leeway() -> None:
     now = datetime.now(UTC)
     assert SIGNER.verify(a_token(exp=now - timedelta(seconds=1))).principal.subject == "ann"

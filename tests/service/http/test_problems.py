@@ -176,6 +176,18 @@ async def test_bytes_that_make_no_sense_get_a_problem(
     assert (b"secret" in answer) == (b"ROUTE" in code and b"secret" in request_)  # `instance` names it
 
 
+@pytest.mark.parametrize(
+    "claim", [{"sub": "a\0b"}, {"org_id": "a\0b"}, {"org_id": "\ud83d"}, {"projects": ["a\0b"]}], ids=str
+)
+async def test_a_claim_that_no_database_can_hold_is_401(database_url: str, claim: dict[str, Any]) -> None:
+    """The database is there and ready: without the check it would refuse the statement."""
+    async with a_service(database_url) as client:
+        for path in ("traces", "metrics?metrics=request_count", "costs/summary", "traces/t"):
+            answer = await client.get(f"/api/v1/{path}", token=a_token(**claim))
+            assert (answer.status, answer.json["error_code"]) == (401, "INVALID_TOKEN")
+            assert f"the claim `{next(iter(claim))}" in answer.json["detail"]
+
+
 async def test_a_repeated_parameter_is_named(database_url: str) -> None:
     async with a_service(database_url, ready=False) as client:
         headers = {"Authorization": f"Bearer {client.token}"}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import jwt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from analytics_service.contract.principal import PERMISSIONS, Permission, Principal, Role
 from analytics_service.contract.problems import Problem, RequestError
@@ -14,7 +14,15 @@ from analytics_service.contract.problems import Problem, RequestError
 ALGORITHM = "HS256"
 LEEWAY_SECONDS = 30
 
-Name = Annotated[str, Field(min_length=1, max_length=256)]
+
+def _storable(name: str) -> str:
+    """Halves of a surrogate pair, which the database cannot hold either, are no text for pydantic."""
+    if "\0" in name:
+        raise ValueError("holds a NUL character, which no name of the database can")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_storable)]
 
 
 class Claims(BaseModel):
@@ -29,7 +37,7 @@ class Claims(BaseModel):
     role: Annotated[Role, Field(strict=False)]
     permissions: Annotated[list[Annotated[Permission, Field(strict=False)]], Field(max_length=100)] = []
     exp: int | float
-    jti: Annotated[str, Field(max_length=256)] | None = None
+    jti: Annotated[str, Field(max_length=256), AfterValidator(_storable)] | None = None
 
     def principal(self) -> Principal:
         return Principal(
@@ -82,8 +90,7 @@ class Signer:
         except jwt.MissingRequiredClaimError as error:
             raise unauthorized(Problem.INVALID_TOKEN, f"the token lacks the claim `{error.claim}`") from None
         except ValidationError as error:
-            claim = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-            raise unauthorized(Problem.INVALID_TOKEN, f"the claim `{claim}` is missing or not of its kind") from None
+            raise unauthorized(Problem.INVALID_TOKEN, _wrong_claim(error)) from None
         except (jwt.InvalidTokenError, OverflowError, ValueError, OSError):
             # one text for every forgery: which check failed is nobody's business
             raise unauthorized(Problem.INVALID_TOKEN, "the token is not one that this service accepts") from None
@@ -108,6 +115,15 @@ class Signer:
             issuer=self.issuer,
             leeway=LEEWAY_SECONDS,
         )
+
+
+def _wrong_claim(error: ValidationError) -> str:
+    """Names the claim, and what it should be; never its value."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    claim = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"the token lacks the claim `{claim}`"
+    return f"the claim `{claim}` cannot be used: {first['msg'].removeprefix('Value error, ')}"
 
 
 def unauthorized(problem: Problem, detail: str) -> RequestError:
