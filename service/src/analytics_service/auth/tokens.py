@@ -1,18 +1,25 @@
 """Signs and verifies JSON Web Tokens: HS256 and nothing else, so that a token cannot choose how it is checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import jwt
+import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from analytics_service.contract.parameters import printable
 from analytics_service.contract.principal import PERMISSIONS, Permission, Principal, Role
 from analytics_service.contract.problems import Problem, RequestError
 
 ALGORITHM = "HS256"
 LEEWAY_SECONDS = 30
+MAX_REPORTED: Final = 100
+"""Names of unknown permissions that one process logs."""
+_KNOWN: Final = frozenset(permission.value for permission in Permission)
+
+_log = structlog.get_logger(__name__)
 
 
 def _storable(name: str) -> str:
@@ -35,7 +42,8 @@ class Claims(BaseModel):
     projects: Annotated[list[Name], Field(max_length=1000)]
     """Required, so that a forgotten claim does not grant everything; [] is every project of the organisation."""
     role: Annotated[Role, Field(strict=False)]
-    permissions: Annotated[list[Annotated[Permission, Field(strict=False)]], Field(max_length=100)] = []
+    permissions: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=100)] = []
+    """Added to those of the role. An unknown one, as of a later release, grants nothing."""
     exp: int | float
     jti: Annotated[str, Field(max_length=256), AfterValidator(_storable)] | None = None
 
@@ -45,7 +53,7 @@ class Claims(BaseModel):
             organisation=self.org_id,
             projects=frozenset(self.projects),
             role=self.role,
-            permissions=PERMISSIONS[self.role] | frozenset(self.permissions),
+            permissions=PERMISSIONS[self.role] | frozenset(map(Permission, _KNOWN.intersection(self.permissions))),
         )
 
 
@@ -69,6 +77,8 @@ class Signer:
     previous: str | None = field(default=None, repr=False)
     issuer: str | None = None
     audience: str | None = None
+    _reported: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    """Unknown permissions that were logged."""
 
     def sign(self, claims: Mapping[str, object]) -> str:
         named = {"iss": self.issuer, "aud": self.audience}
@@ -94,7 +104,17 @@ class Signer:
         except (jwt.InvalidTokenError, OverflowError, ValueError, OSError):
             # one text for every forgery: which check failed is nobody's business
             raise unauthorized(Problem.INVALID_TOKEN, "the token is not one that this service accepts") from None
+        self._report_unknown(claims.permissions)
         return Verified(principal=claims.principal(), expires=expires, identity=claims.jti)
+
+    def _report_unknown(self, permissions: Iterable[str]) -> None:
+        """Logs each unknown permission once, of the first MAX_REPORTED: a typing error shows, and cannot fill a log."""
+        for permission in sorted(set(permissions) - _KNOWN - self._reported):
+            if len(self._reported) < MAX_REPORTED:
+                self._reported.add(permission)
+                _log.warning(
+                    "a token names an unknown permission, which grants nothing", permission=printable(permission)
+                )
 
     def _decoded(self, token: str) -> dict[str, Any]:
         try:
