@@ -146,6 +146,7 @@ def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
     else:
         categories |= {408: "timeout", 413: "validation", 415: "validation", 422: "validation"}
     categories |= {401: "authentication", 403: "authorization", 429: "rate_limit"}
+    categories |= dict.fromkeys((414, 417, 431), "validation")
     categories |= {500: "internal", 503: "database", 504: "timeout"}
     return {status: _codes(status, category) for status, category in categories.items()}
 
