@@ -7,11 +7,12 @@ from typing import Any
 
 import jwt
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.auth.authenticate import permit
-from analytics_service.auth.tokens import Signer
+from analytics_service.auth.tokens import MAX_REPORTED, Signer
 from analytics_service.contract.principal import PERMISSIONS, Permission, Role
 from analytics_service.contract.problems import Problem, RequestError
 from tests.support.service import SECRET, a_token, claims
@@ -89,7 +90,8 @@ def test_a_token_that_is_not_ours_is_refused(token: str) -> None:
         pytest.param({"projects": [""]}, id="an empty project"),
         pytest.param({"role": None}, id="no role"),
         pytest.param({"role": "root"}, id="an unknown role"),
-        pytest.param({"permissions": ["everything"]}, id="an unknown permission"),
+        pytest.param({"permissions": "traces:read"}, id="permissions as text"),
+        pytest.param({"permissions": [1]}, id="a permission as a number"),
         pytest.param({"exp": 1e300}, id="an exp that no calendar has"),
         pytest.param({"exp": "soon"}, id="an exp in words"),
         pytest.param({"nbf": NOW + timedelta(hours=1)}, id="not yet valid"),
@@ -97,6 +99,27 @@ def test_a_token_that_is_not_ours_is_refused(token: str) -> None:
 )
 def test_a_token_with_wrong_claims_is_refused(changes: dict[str, Any]) -> None:
     assert refusal(a_token(**changes)).problem is Problem.INVALID_TOKEN
+
+
+@pytest.mark.parametrize("claim", ["sub", "org_id", "projects", "jti"])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        pytest.param("ac\0me", "holds a NUL character", id="NUL"),
+        pytest.param("ac\ud83dme", "unable to parse raw data as a unicode string", id="half of a pair"),
+        pytest.param("a" * 257, "at most 256 characters", id="long"),
+    ],
+)
+def test_a_claim_that_the_database_cannot_hold_is_named(claim: str, name: str, why: str) -> None:
+    error = refusal(a_token(**{claim: [name] if claim == "projects" else name}))
+    assert error.detail.startswith(f"the claim `{'projects.0' if claim == 'projects' else claim}` cannot be used: ")
+    assert why in error.detail
+    assert name not in error.detail
+
+
+def test_a_claim_that_is_missing_is_named() -> None:
+    assert refusal(a_token(org_id=None)).detail == "the token lacks the claim `org_id`"
+    assert "should be 'admin', 'developer', 'viewer' or 'billing'" in refusal(a_token(role="king")).detail
 
 
 def test_an_expired_token_is_refused_after_the_leeway() -> None:
@@ -158,9 +181,31 @@ def test_roles_bring_what_the_table_says() -> None:
     assert PERMISSIONS[Role.BILLING] == {Permission.COSTS_READ, Permission.METRICS_READ}
 
 
+def test_an_unknown_permission_grants_nothing_and_is_logged_once() -> None:
+    signer = Signer(secret=SECRET)
+    token = a_token(role="billing", permissions=["traces:read", "costs:reed", "*", "TRACES:WRITE", "a\nb" * 80])
+    with structlog.testing.capture_logs() as logs:
+        principals = [signer.verify(token).principal for _ in range(3)]
+    assert {principal.permissions for principal in principals} == {
+        frozenset({Permission.COSTS_READ, Permission.METRICS_READ, Permission.TRACES_READ})
+    }
+    assert [line["permission"] for line in logs] == ["*", "TRACES:WRITE", ("a?b" * 80)[:64], "costs:reed"]
+    assert not any(token in str(line) or "ann" in line.values() for line in logs)
+
+
+def test_unknown_permissions_cannot_fill_the_log() -> None:
+    signer = Signer(secret=SECRET)
+    with structlog.testing.capture_logs() as logs:
+        for first in range(0, 300, 50):
+            signer.verify(a_token(permissions=[f"p{number}" for number in range(first, first + 50)]))
+    assert len(logs) == MAX_REPORTED
+
+
 def test_a_missing_permission_is_named() -> None:
     principal = SIGNER.verify(a_token(role="billing")).principal
     permit(principal, Permission.COSTS_READ)
-    with pytest.raises(RequestError, match="traces:read") as caught:
+    with pytest.raises(
+        RequestError, match=r"needs the permission traces:read; .* bring costs:read, metrics:read$"
+    ) as caught:
         permit(principal, Permission.TRACES_READ)
     assert caught.value.problem is Problem.INSUFFICIENT_PERMISSIONS

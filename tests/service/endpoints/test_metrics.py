@@ -173,14 +173,6 @@ async def test_auto_gives_a_few_hundred_points(database_url: str, length: str, i
     assert answer.data["metadata"]["interval"] == interval
 
 
-async def test_an_answer_that_is_cut_off_says_so(database_url: str) -> None:
-    async with a_service(database_url) as client:
-        answer = await client.get(
-            "/api/v1/metrics", metrics="request_count", interval="1min", fill="zero", from_="now-7d", to="now"
-        )
-    assert (answer.data["metadata"]["truncated"], answer.data["metadata"]["total_points"]) == (True, 10_000)
-
-
 @pytest.mark.parametrize("dimension", Dimension)
 async def test_every_metric_can_be_grouped_by_every_dimension(database_url: str, dimension: Dimension) -> None:
     await insert(database_url, [a_row(user_id="u", session_id="s", team_id="t")])

@@ -1,6 +1,7 @@
 """Whatever goes wrong, a client gets a problem with a code, an id, and no secret."""
 
 import asyncio
+import json
 import socket
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from analytics_service.contract import problems
 from analytics_service.contract.problems import Problem
+from analytics_service.http.refusals import MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES
 from tests.support.postgres import PASSWORD
 from tests.support.service import SECRET, T0, Client, a_row, a_service, a_token, execute, insert
 
@@ -144,7 +146,13 @@ async def test_a_wrong_parameter_is_named(
         pytest.param(b"BREW:coffee with-a-secret", 400, b"VALIDATION_ERROR", id="no HTTP"),
         pytest.param(b"GET /secret\xff HTTP/1.1", 400, b"VALIDATION_ERROR", id="a path that is no text"),
         pytest.param(b"GET /secret%ff%00 HTTP/1.1", 404, b"ROUTE_NOT_FOUND", id="an escaped one"),
-        pytest.param(b"GET /" + b"secret" * 4000 + b" HTTP/1.1", 400, b"VALIDATION_ERROR", id="a long one"),
+        pytest.param(b"GET /" + b"secret" * 4000 + b" HTTP/1.1", 414, b"URL_TOO_LONG", id="a long one"),
+        pytest.param(
+            b"GET /health HTTP/1.1\r\nX-Long: " + b"secret" * 4000, 431, b"HEADER_TOO_LARGE", id="a long header"
+        ),
+        pytest.param(b"GET /health HTTP/1.1" + b"\r\nX: secret" * 129, 431, b"HEADER_TOO_LARGE", id="many headers"),
+        pytest.param(b"GET /health HTTP/1.1\r\nExpect: secret", 417, b"EXPECTATION_FAILED", id="an expectation"),
+        pytest.param(b"GET /nothing HTTP/1.1\r\nExpect: secret", 417, b"EXPECTATION_FAILED", id="one of no route"),
         pytest.param(b"OPTIONS * HTTP/1.1", 404, b"ROUTE_NOT_FOUND", id="no path"),
         pytest.param(
             b"GET /api/v1/traces HTTP/1.1\r\nAuthorization: Bearer secret\xff\xfe",
@@ -174,6 +182,66 @@ async def test_bytes_that_make_no_sense_get_a_problem(
     assert b'"error_code":"%s"' % code in answer
     assert b"aiohttp" not in answer
     assert (b"secret" in answer) == (b"ROUTE" in code and b"secret" in request_)  # `instance` names it
+
+
+@pytest.mark.parametrize(
+    "claim", [{"sub": "a\0b"}, {"org_id": "a\0b"}, {"org_id": "\ud83d"}, {"projects": ["a\0b"]}], ids=str
+)
+async def test_a_claim_that_no_database_can_hold_is_401(database_url: str, claim: dict[str, Any]) -> None:
+    """The database is there and ready: without the check it would refuse the statement."""
+    async with a_service(database_url) as client:
+        for path in ("traces", "metrics?metrics=request_count", "costs/summary", "traces/t"):
+            answer = await client.get(f"/api/v1/{path}", token=a_token(**claim))
+            assert (answer.status, answer.json["error_code"]) == (401, "INVALID_TOKEN")
+            assert f"the claim `{next(iter(claim))}" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "detail"),
+    [
+        (b"GET /%s HTTP/1.1" % (b"u" * MAX_URL_BYTES), 414, "the URL may have at most 8190 bytes"),
+        (b"GET /%s HTTP/1.1" % (b"u" * (MAX_URL_BYTES - 1)), 404, "nothing at this path"),
+        (b"GET /nothing HTTP/1.1\r\nX: %s" % (b"h" * MAX_HEADER_BYTES), 431, "a header may have at most 8192 bytes"),
+        (b"GET /nothing HTTP/1.1\r\nX: %s" % (b"h" * (MAX_HEADER_BYTES - 1)), 404, "nothing at this path"),
+        (b"GET /nothing HTTP/1.1" + b"\r\nX: y" * (MAX_HEADERS + 1), 431, "a request may have at most 128 headers"),
+        (b"GET /nothing HTTP/1.1" + b"\r\nX: y" * (MAX_HEADERS - 2), 404, "nothing at this path"),
+        (b"GET /nothing HTTP/1.1\r\nExpect: a-miracle", 417, "only expectation that is met is `Expect: 100-continue`"),
+        (b"GET /nothing HTTP/1.1\r\nExpect: 100-continue", 404, "nothing at this path"),
+        (b"HELO example.org", 400, "the first line is not one of an HTTP/1.1 request"),
+        (b"GET / HTTP/1.1\r\nNo header", 400, "the bytes are not those of an HTTP/1.1 request"),
+    ],
+    ids=lambda value: "line" if isinstance(value, bytes) else None,
+)
+async def test_a_refusal_of_the_library_says_which_bound(
+    database_url: str, line: bytes, status: int, detail: str
+) -> None:
+    async with a_service(database_url, ready=False) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.running.port)
+        writer.write(line + b"\r\nHost: here\r\nConnection: close\r\n\r\n")
+        head, _, body = (await reader.read()).rpartition(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+    assert b"HTTP/1.1 100 Continue" in head or b" %d " % status in head.splitlines()[0]
+    problem = json.loads(body)
+    assert problem["status"] == status
+    assert detail in problem["detail"]
+    assert b"\r\nX-Request-ID: " + problem["request_id"].encode() in head
+    assert b"\r\nServer: analytics-service" in head
+
+
+async def test_the_port_of_metrics_names_no_library_either(database_url: str) -> None:
+    async with a_service(database_url, ready=False) as client:
+        for method, path, headers, status in (
+            ("GET", "/nothing", {}, 404),
+            ("POST", "/metrics", {}, 405),
+            ("GET", "/metrics", {"Expect": "a-miracle"}, 417),
+        ):
+            url = f"http://127.0.0.1:{client.running.metrics_port}{path}"
+            async with client.session.request(method, url, headers=headers) as answer:
+                body = await answer.json(content_type=problems.MEDIA_TYPE)
+            assert (answer.status, body["status"], body["instance"]) == (status, status, path)
+            assert answer.headers["Server"] == "analytics-service"
+            assert ("Allow" in answer.headers) == (status == 405)
 
 
 async def test_a_repeated_parameter_is_named(database_url: str) -> None:

@@ -1,6 +1,7 @@
 """What the rows of a test should add up to, computed from a list that only the test keeps."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ import asyncpg
 
 from analytics_service.rollups.columns import DIMENSIONS, MEASURES
 from analytics_service.rollups.levels import TOTALS, Level
-from analytics_service.rollups.query import requests
+from analytics_service.rollups.query import CHAINS, COMPLETENESS, FINER, requests
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = datetime(2024, 3, 9, tzinfo=UTC)
@@ -73,6 +74,58 @@ def _summed(spans: Sequence[Span]) -> tuple[object, ...]:
         found += [sum(known[1:], known[0]) if known else None, len(known)]
         found += [min(known, default=None), max(known, default=None)]
     return tuple(found)
+
+
+def sources(level: Level) -> tuple[Level, ...]:
+    """The rollups that answer for a level."""
+    return (*CHAINS.get(level, (level,)), *FINER.get(level, ())) if level is not Level.RAW else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Horizons:
+    """Before each of these moments nothing of a level is kept."""
+
+    raw: datetime
+    rollups: Mapping[Level, datetime]
+
+    def counts(self, moment: datetime, level: Level, start: datetime, end: datetime) -> bool:
+        """Whether a request is in an answer: single requests are kept, or a bucket with it and nothing outside."""
+        if moment >= self.raw:
+            return True
+        for each in sources(level):
+            bucket = moment - (moment - EPOCH) % each.step
+            if self.rollups[each] <= moment and start <= bucket and bucket + each.step <= end:
+                return True
+        return False
+
+    def lost(self, level: Level, start: datetime, end: datetime) -> dict[str, list[tuple[datetime, datetime]]]:
+        """The stretches by the reason why they do not count, looked at from each moment where that may change."""
+        found: dict[str, list[tuple[datetime, datetime]]] = {"below_retention": [], "edge_below_retention": []}
+        cuts = [start, *sorted(cut for cut in self._cuts(level, start, end) if start < cut < end), end]
+        for first, last in itertools.pairwise(cuts):
+            if not self.counts(first, level, start, end):
+                is_edge = any(self.rollups[each] <= first for each in sources(level))
+                stretches = found["edge_below_retention" if is_edge else "below_retention"]
+                joined = stretches and stretches[-1][1] == first
+                stretches.append((stretches.pop()[0] if joined else first, last))
+        return found
+
+    def _cuts(self, level: Level, start: datetime, end: datetime) -> Iterator[datetime]:
+        yield self.raw
+        for each in sources(level):
+            yield self.rollups[each]
+            yield from (
+                moment - (moment - EPOCH) % each.step + more
+                for moment in (start, end)
+                for more in (each.step, each.step * 0)
+            )
+
+
+async def lost(connection: Any, level: Level, start: datetime, end: datetime) -> dict[str, list[Any]]:
+    """The same from the database."""
+    row = await connection.fetchrow(f"{requests(level)} {COMPLETENESS}", "acme", None, start, end)
+    reasons = ("below_retention", "edge_below_retention")
+    return {reason: [(part.lower, part.upper) for part in row[reason]] for reason in reasons}
 
 
 async def answered(

@@ -15,11 +15,21 @@ from hypothesis import strategies as st
 
 from analytics_service.policies.apply import COMPRESSIBLE
 from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.query import CHAINS
 from analytics_service.rollups.refresh import dirty_units, refresh, refresh_unit
 from analytics_service.rollups.retention.raw import retain_raw
 from analytics_service.rollups.retention.rollups import retain_rollup
-from tests.service.rollups.ledger import DAY, EPOCH, SUMMED, Span, answered, expected, insert, moved
+from tests.service.rollups.ledger import (
+    DAY,
+    EPOCH,
+    SUMMED,
+    Horizons,
+    Span,
+    answered,
+    expected,
+    insert,
+    lost,
+    moved,
+)
 
 pytestmark = pytest.mark.postgres
 
@@ -124,11 +134,6 @@ class World:
             await self.connection.execute(COMPRESSIBLE)
             await self.connection.fetch("SELECT compress_chunk(c, true) FROM show_chunks('traces') AS c")
 
-    def kept(self, span: Span, level: Level) -> bool:
-        """Whether a level still counts a row: by itself, by hours where it is days, or by raw."""
-        floors = [self.floor, *(self.floors[each] for each in CHAINS.get(level, (level,)) if each is not Level.RAW)]
-        return span.ts >= min(floors)
-
     async def do(self, step: tuple[Any, ...]) -> None:
         match step:
             case ("insert", rows):
@@ -161,15 +166,13 @@ class World:
                 pass
 
     async def ask(self, level: Level, start: datetime, end: datetime) -> None:
-        """Below raw's floor a bucket counts by its start, so ends lie on boundaries there."""
-        start, end = self.asked(level, start), self.asked(level, end)
-        kept = [span for span in self.ledger if self.kept(span, level)]
+        """Also about what is no longer kept, which is named and counts nowhere."""
+        if start == end:
+            return
+        horizons = Horizons(raw=self.floor, rollups=self.floors)
+        kept = [span for span in self.ledger if horizons.counts(span.ts, level, start, end)]
         assert await answered(self.connection, level, start, end) == expected(kept, start, end, level.step)
-
-    def asked(self, level: Level, moment: datetime) -> datetime:
-        if moment >= self.floor:
-            return moment
-        return self.floor if level is Level.RAW else moment.replace(hour=0, minute=0, second=0, microsecond=0)
+        assert await lost(self.connection, level, start, end) == horizons.lost(level, start, end)
 
 
 async def play(url: str, steps: list[tuple[Any, ...]]) -> None:

@@ -101,5 +101,6 @@ def permit(principal: Principal, permission: Permission) -> None:
     if permission not in principal.permissions:
         raise RequestError(
             Problem.INSUFFICIENT_PERMISSIONS,
-            f"this needs the permission {permission}, which the role {principal.role} and the token do not bring",
+            f"this needs the permission {permission}; the role {principal.role} and the token bring "
+            f"{', '.join(sorted(principal.permissions)) or 'none'}",
         )

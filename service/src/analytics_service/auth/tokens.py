@@ -1,20 +1,35 @@
 """Signs and verifies JSON Web Tokens: HS256 and nothing else, so that a token cannot choose how it is checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import jwt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import structlog
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from analytics_service.contract.parameters import printable
 from analytics_service.contract.principal import PERMISSIONS, Permission, Principal, Role
 from analytics_service.contract.problems import Problem, RequestError
 
 ALGORITHM = "HS256"
 LEEWAY_SECONDS = 30
+MAX_REPORTED: Final = 100
+"""Names of unknown permissions that one process logs."""
+_KNOWN: Final = frozenset(permission.value for permission in Permission)
 
-Name = Annotated[str, Field(min_length=1, max_length=256)]
+_log = structlog.get_logger(__name__)
+
+
+def _storable(name: str) -> str:
+    """Halves of a surrogate pair, which the database cannot hold either, are no text for pydantic."""
+    if "\0" in name:
+        raise ValueError("holds a NUL character, which no name of the database can")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_storable)]
 
 
 class Claims(BaseModel):
@@ -27,9 +42,10 @@ class Claims(BaseModel):
     projects: Annotated[list[Name], Field(max_length=1000)]
     """Required, so that a forgotten claim does not grant everything; [] is every project of the organisation."""
     role: Annotated[Role, Field(strict=False)]
-    permissions: Annotated[list[Annotated[Permission, Field(strict=False)]], Field(max_length=100)] = []
+    permissions: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=100)] = []
+    """Added to those of the role. An unknown one, as of a later release, grants nothing."""
     exp: int | float
-    jti: Annotated[str, Field(max_length=256)] | None = None
+    jti: Annotated[str, Field(max_length=256), AfterValidator(_storable)] | None = None
 
     def principal(self) -> Principal:
         return Principal(
@@ -37,7 +53,7 @@ class Claims(BaseModel):
             organisation=self.org_id,
             projects=frozenset(self.projects),
             role=self.role,
-            permissions=PERMISSIONS[self.role] | frozenset(self.permissions),
+            permissions=PERMISSIONS[self.role] | frozenset(map(Permission, _KNOWN.intersection(self.permissions))),
         )
 
 
@@ -61,6 +77,8 @@ class Signer:
     previous: str | None = field(default=None, repr=False)
     issuer: str | None = None
     audience: str | None = None
+    _reported: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    """Unknown permissions that were logged."""
 
     def sign(self, claims: Mapping[str, object]) -> str:
         named = {"iss": self.issuer, "aud": self.audience}
@@ -82,12 +100,21 @@ class Signer:
         except jwt.MissingRequiredClaimError as error:
             raise unauthorized(Problem.INVALID_TOKEN, f"the token lacks the claim `{error.claim}`") from None
         except ValidationError as error:
-            claim = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-            raise unauthorized(Problem.INVALID_TOKEN, f"the claim `{claim}` is missing or not of its kind") from None
+            raise unauthorized(Problem.INVALID_TOKEN, _wrong_claim(error)) from None
         except (jwt.InvalidTokenError, OverflowError, ValueError, OSError):
             # one text for every forgery: which check failed is nobody's business
             raise unauthorized(Problem.INVALID_TOKEN, "the token is not one that this service accepts") from None
+        self._report_unknown(claims.permissions)
         return Verified(principal=claims.principal(), expires=expires, identity=claims.jti)
+
+    def _report_unknown(self, permissions: Iterable[str]) -> None:
+        """Logs each unknown permission once, of the first MAX_REPORTED: a typing error shows, and cannot fill a log."""
+        for permission in sorted(set(permissions) - _KNOWN - self._reported):
+            if len(self._reported) < MAX_REPORTED:
+                self._reported.add(permission)
+                _log.warning(
+                    "a token names an unknown permission, which grants nothing", permission=printable(permission)
+                )
 
     def _decoded(self, token: str) -> dict[str, Any]:
         try:
@@ -108,6 +135,15 @@ class Signer:
             issuer=self.issuer,
             leeway=LEEWAY_SECONDS,
         )
+
+
+def _wrong_claim(error: ValidationError) -> str:
+    """Names the claim, and what it should be; never its value."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    claim = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"the token lacks the claim `{claim}`"
+    return f"the claim `{claim}` cannot be used: {first['msg'].removeprefix('Value error, ')}"
 
 
 def unauthorized(problem: Problem, detail: str) -> RequestError:

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Protocol
 from analytics_service.contract.parameters import Keyset, P, PagedParameters
 from analytics_service.contract.principal import Permission, Principal
 from analytics_service.database.query import Query
+from analytics_service.rollups.incomplete import Incomplete
 from analytics_service.rollups.levels import Level
 
 
@@ -48,8 +49,8 @@ class Answer:
     source: Level
     watermark: datetime | None = None
     """Start of the oldest bucket that had to be read from raw; None when there was none."""
-    since: datetime | None = None
-    """From where on all rows are retained that were asked for; None when no row was ever dropped."""
+    incomplete: Sequence[Incomplete] = ()
+    """What the answer lacks; what the range has of the future is added to it."""
     page: Page | None = None
 
 

@@ -6,7 +6,7 @@ Refusals are RequestError, which pydantic passes through; so a validator can nam
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Self, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import orjson
 from pydantic import (
@@ -24,7 +24,7 @@ from pydantic import (
 from typing_extensions import override
 
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.units import times
+from analytics_service.units import times, zones
 from analytics_service.units.times import ALL_TIME, Range
 
 
@@ -41,12 +41,9 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-_ZONES = frozenset(available_timezones())
-
-
 def _zone(name: str) -> str:
-    if name not in _ZONES:
-        raise ValueError("is not the name of a time zone, as Europe/Berlin")
+    if name not in zones.names():
+        raise ValueError("is not the IANA name of a time zone, as Europe/Berlin")
     return name
 
 
@@ -93,6 +90,7 @@ class RangedParameters(Parameters):
     """IANA name of the zone whose days and weeks are meant."""
 
     _range: Range = PrivateAttr()
+    _now: datetime = PrivateAttr()
 
     @property
     @override
@@ -100,8 +98,13 @@ class RangedParameters(Parameters):
         return self._range
 
     @property
+    def now(self) -> datetime:
+        """When the request came, as its relative times see it."""
+        return self._now
+
+    @property
     def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.tz)
+        return zones.zone(self.tz)
 
     @model_validator(mode="after")
     def _resolve(self, info: ValidationInfo[datetime]) -> Self:
@@ -115,6 +118,7 @@ class RangedParameters(Parameters):
                 Problem.INVALID_TIME_RANGE, f"the range may be at most {days(self.max_range)} long", field="from"
             )
         self._range = Range(start, end)
+        self._now = now
         return self
 
     def _instant(self, field: str, text: str | None, now: datetime) -> datetime | None:

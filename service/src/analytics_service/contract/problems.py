@@ -42,7 +42,10 @@ class Problem(Enum):
     INVALID_CURSOR = ProblemType(1204, 400, "validation", "The cursor cannot be used")
     RANGE_TOO_LARGE = ProblemType(1205, 400, "validation", "The request asks for more than one answer may hold")
     PAYLOAD_TOO_LARGE = ProblemType(1200, 413, "validation", "The request body is too large")
+    URL_TOO_LONG = ProblemType(1200, 414, "validation", "The URL is too long")
     UNSUPPORTED_MEDIA_TYPE = ProblemType(1200, 415, "validation", "The media type is not supported")
+    EXPECTATION_FAILED = ProblemType(1200, 417, "validation", "The expectation cannot be met")
+    HEADER_TOO_LARGE = ProblemType(1200, 431, "validation", "The headers are too large")
     ROUTE_NOT_FOUND = ProblemType(1300, 404, "not_found", "There is nothing at this path")
     METHOD_NOT_ALLOWED = ProblemType(1301, 405, "not_found", "The path does not know this method")
     TRACE_NOT_FOUND = ProblemType(1302, 404, "not_found", "There is no such trace")
@@ -149,5 +152,6 @@ _HTTP_STATUSES = MappingProxyType(
         408: Problem.REQUEST_TIMEOUT,
         413: Problem.PAYLOAD_TOO_LARGE,
         415: Problem.UNSUPPORTED_MEDIA_TYPE,
+        417: Problem.EXPECTATION_FAILED,
     }
 )

@@ -4,6 +4,11 @@ Nothing else in this package writes these predicates. A statement that reads ten
 `Arguments` and its conditions from here, so that neither can be forgotten or be written with other numbers.
 """
 
+from typing import Final
+
+RAW_HORIZON: Final = "(SELECT floor FROM rollup_floor)"
+"""SQL: before it no row of raw is read, and none is written."""
+
 
 class Arguments:
     """The arguments of a statement while its text is put together: a value is never text of the statement.
@@ -40,5 +45,10 @@ def predicate(alias: str) -> str:
 
 
 def predicate_in_range(alias: str) -> str:
-    """SQL: `predicate`, and the row's `ts` lies in the half-open range from `$3` to `$4`."""
-    return f"{predicate(alias)}\n    AND {alias}.ts >= $3::timestamptz AND {alias}.ts < $4::timestamptz"
+    """SQL: `predicate`, and the row's `ts` lies in the half-open range from `$3` to `$4`, above the retention horizon.
+
+    Rows below the horizon have ended, also where their partition is still there: it goes as a whole, and later.
+    """
+    # three comparisons, no greatest(): the executor leaves partitions out by $3 and $4 before it opens any
+    in_range = f"{alias}.ts >= $3::timestamptz AND {alias}.ts < $4::timestamptz AND {alias}.ts >= {RAW_HORIZON}"
+    return f"{predicate(alias)}\n    AND {in_range}"

@@ -1,25 +1,19 @@
-"""Connections of clients: how long each may take, and problem documents for bytes that are no HTTP request.
+"""Connections of clients: how long each may take, and how long their requests' lines may be.
 
-Without this, the library answers such bytes in plain text that repeats them, and writes them into the log. Its own
-timer for idle connections is replaced, since it closes one in the middle of a request's head without an answer.
+The library's own timer for idle connections is replaced, since it closes one in the middle of a request's head without
+an answer.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import formatdate
-from http import HTTPStatus
 from typing import Final
-from uuid import uuid4
 
-import structlog
-from aiohttp import hdrs, web
+from aiohttp import web
 from typing_extensions import override
 
-from analytics_service.contract import problems
-from analytics_service.http.middleware import RESPONSE_HEADERS
-from analytics_service.units import decimals
+from analytics_service.http import refusals
 
 AIOHTTP_INTERNALS: Final = (
     "_request_count",
@@ -30,8 +24,6 @@ AIOHTTP_INTERNALS: Final = (
 
 _DISABLED_SECONDS: Final = 365 * 24 * 3600.0
 """For the library's own timer of idle connections, which has no value that stands for none."""
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +56,9 @@ class ConnectionHandler(web.RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # its documentation allows None; the middleware logs requests
             keepalive_timeout=_DISABLED_SECONDS,
+            max_line_size=refusals.MAX_URL_BYTES,
+            max_field_size=refusals.MAX_HEADER_BYTES,
+            max_headers=refusals.MAX_HEADERS,
         )
         self._timeouts = timeouts
         self._clock = loop.time
@@ -127,7 +122,12 @@ class ConnectionHandler(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Sends the response. Where that fails the connection ends: it never counts as idle after that."""
+        """Sends the response. Where that fails the connection ends: it never counts as idle after that.
+
+        An exception is the library's own refusal, as of an unknown expectation: middleware raises none.
+        """
+        if isinstance(resp, web.HTTPException):
+            resp = refusals.refused(request, resp)
         response, reset = await super().finish_response(request, resp, start_time)
         self.closing = self.closing or reset or not response.keep_alive
         self.extend_idle()
@@ -144,7 +144,7 @@ class ConnectionHandler(web.RequestHandler):
             self._idle_timer = asyncio.get_running_loop().call_at(self._deadline, self._expire)
             return
         if self._head_begun and not self.closing:
-            self.transport.write(_request_timeout())
+            self.transport.write(refusals.timed_out())
         self.force_close()
 
     @override
@@ -184,27 +184,7 @@ class ConnectionHandler(web.RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the response was sent already")
-        headers, body = _unreadable(status, exc)
-        response = web.Response(status=status, body=body, headers=headers)
-        response.force_close()
-        return response
+        return refusals.unreadable(status, exc)
 
 
 ConnectionFactory = Callable[[web.Server], ConnectionHandler]
-
-
-def _unreadable(status: int, error: BaseException | None) -> tuple[dict[str, str], bytes]:
-    """Headers and problem document for a request that could not be read; logs its id and never its bytes."""
-    request_id = str(uuid4())
-    _log.info("a request could not be read", request_id=request_id, status=status, error=type(error).__name__)
-    body = decimals.dumps(problems.body(problems.from_http_status(status), instance="/", request_id=request_id))
-    return {**RESPONSE_HEADERS, "X-Request-ID": request_id, hdrs.CONTENT_TYPE: problems.MEDIA_TYPE}, body
-
-
-def _request_timeout() -> bytes:
-    """The whole response to a head that was not received in time: the library sends none without a request."""
-    status = HTTPStatus.REQUEST_TIMEOUT
-    headers, body = _unreadable(status, TimeoutError())
-    headers |= {hdrs.CONTENT_LENGTH: str(len(body)), hdrs.DATE: formatdate(usegmt=True), hdrs.CONNECTION: "close"}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.0 {status.value} {status.phrase}\r\n{lines}\r\n".encode() + body

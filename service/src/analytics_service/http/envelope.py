@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from analytics_service.contract.endpoint import MAX_ANSWER_BYTES, Answer, Page
 from analytics_service.contract.parameters import Keyset
 from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.rollups.incomplete import Incomplete, IncompleteReason
 from analytics_service.units import decimals, json_parts
+from analytics_service.units.times import LATEST, Range
 
 _PAUSE_BYTES: Final = 64 * 1024
 """Encoded between two turns of the loop, and the part that exceeds them."""
@@ -34,6 +37,22 @@ async def body(answer: Answer, *, sign: Callable[[Keyset], str], meta: Mapping[s
             f"the answer would have more than {MAX_ANSWER_BYTES} bytes: ask for a shorter range, or for fewer groups",
         )
     return b"".join([*members, b',"meta":', decimals.dumps(meta), b"}"])
+
+
+def completeness(answer: Answer, span: Range, now: datetime) -> dict[str, object]:
+    """`complete`, and in `incomplete` every stretch of the range that the answer lacks, the oldest first.
+
+    A range without an end, which no client can ask for by name, asks for no future.
+    """
+    future = [Incomplete(span=Range(max(now, span.start), span.end), reason=IncompleteReason.FUTURE)]
+    parts = [*answer.incomplete, *(future if now < span.end < LATEST else ())]
+    return {
+        "complete": not parts,
+        "incomplete": [
+            {"from": part.span.start, "to": part.span.end, "reason": part.reason}
+            for part in sorted(parts, key=lambda part: part.span)
+        ],
+    }
 
 
 def _pagination(page: Page, shown: int, found: int, sign: Callable[[Keyset], str]) -> dict[str, Any]:

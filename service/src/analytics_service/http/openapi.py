@@ -11,6 +11,7 @@ from analytics_service.contract import problems
 from analytics_service.contract.endpoint import Endpoint, Method, Read
 from analytics_service.contract.parameters import Parameters, wire_name
 from analytics_service.contract.problems import Problem
+from analytics_service.rollups.incomplete import IncompleteReason
 from analytics_service.rollups.levels import TOTALS, Level
 from analytics_service.units import decimals
 
@@ -145,6 +146,7 @@ def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
     else:
         categories |= {408: "timeout", 413: "validation", 415: "validation", 422: "validation"}
     categories |= {401: "authentication", 403: "authorization", 429: "rate_limit"}
+    categories |= dict.fromkeys((414, 417, 431), "validation")
     categories |= {500: "internal", 503: "database", 504: "timeout"}
     return {status: _codes(status, category) for status, category in categories.items()}
 
@@ -179,16 +181,23 @@ _PROBLEM: Final = _object(
     },
     {"field": _TEXT},
 )
+_MOMENT: Final = {"type": "string", "format": "date-time"}
+_REASON: Final = {"oneOf": [{"const": reason.value, "description": reason.meaning} for reason in IncompleteReason]}
 _META: Final = _object(
     {
-        "timestamp": {"type": "string", "format": "date-time"},
+        "timestamp": _MOMENT,
         "request_id": _TEXT,
         "execution_time_ms": {"type": "number"},
         "cached": {"type": "boolean"},
         "version": _TEXT,
         "source": {"enum": [level.value for level in (Level.RAW, *TOTALS, Level.DAY_USER, Level.DAY_TEAM)]},
         "watermark": {"type": ["string", "null"], "format": "date-time"},
-        "complete": {"type": "boolean"},
+        "complete": {"type": "boolean", "description": "Whether `incomplete` is empty"},
+        "incomplete": {
+            "type": "array",
+            "description": "Stretches of the range that the answer lacks, oldest first; its figures are of the rest",
+            "items": _object({"from": _MOMENT, "to": _MOMENT, "reason": _REASON}),
+        },
     }
 )
 _BYTE_LIMIT: Final = {

@@ -100,6 +100,6 @@ async def _compute(services: Services, context: RequestContext, question: Questi
             "version": __version__,
             "source": answer.source,
             "watermark": answer.watermark,
-            "complete": params.range.end <= now and (answer.since is None or answer.since <= params.range.start),
+            **envelope.completeness(answer, params.range, now),
         },
     )

@@ -71,7 +71,7 @@ def _floor(instant: datetime, interval: Interval, zone: ZoneInfo) -> datetime:
             return times.floor(instant, "d", zone)
 
 
-def overlap(starts_: list[datetime], number: int, span: Range) -> timedelta:
-    """Returns how much of bucket `number` lies in the range."""
+def overlap(starts_: list[datetime], number: int, span: Range) -> Range:
+    """Returns the part of bucket `number` that lies in the range."""
     end = starts_[number + 1] if number + 1 < len(starts_) else span.end
-    return min(end, span.end) - max(starts_[number], span.start)
+    return Range(max(starts_[number], span.start), min(end, span.end))

@@ -13,6 +13,7 @@ from analytics_service.endpoints.costs.summary import trends
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 from analytics_service.endpoints.costs.summary.statement import MAX_GROUPS, Part
 from analytics_service.endpoints.costs.summary.trends import Day
+from analytics_service.rollups.incomplete import Incomplete, IncompleteReason, below_retention, lost_length
 from analytics_service.units import decimals, intervals
 from analytics_service.units.decimals import Number
 from analytics_service.units.intervals import Interval
@@ -104,7 +105,10 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
         parts[row["part"]].append(row)
     (total,) = parts[Part.TOTAL]
     cost = _sum(total, "cost")
-    days = _days(params, parts[Part.DAY])
+    lost = below_retention(total, IncompleteReason.BELOW_RETENTION, IncompleteReason.EDGE_BELOW_RETENTION)
+    days = _days(params, parts[Part.DAY], lost)
+    if params.include_top_traces:
+        lost += below_retention(total, IncompleteReason.TOP_TRACES_BELOW_RETENTION)
     summary = Summary(
         metadata=SummaryMetadata(
             start_time=params.range.start, end_time=params.range.end, data_source=params.level, currency="USD"
@@ -116,7 +120,7 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
         trends=_trends(days) if params.include_trends else None,
         top_traces=_top(parts[Part.TRACE], cost) if params.include_top_traces else None,
     )
-    return Answer(data=summary, source=params.level, watermark=total["watermark"], since=total["since"])
+    return Answer(data=summary, source=params.level, watermark=total["watermark"], incomplete=lost)
 
 
 def _sum(row: Row, column: str) -> Decimal:
@@ -158,21 +162,24 @@ def _shares(rows: Sequence[Row], whole: Decimal) -> list[Share]:
     return sorted(by_name, key=lambda share: share["cost"], reverse=True)
 
 
-def _days(params: SummaryParameters, rows: Sequence[Row]) -> list[Day]:
-    """Every local day of the range, in order."""
+def _days(params: SummaryParameters, rows: Sequence[Row], lost: Sequence[Incomplete]) -> list[Day]:
+    """Every local day of which the range holds something that is kept, in order."""
     starts = intervals.starts(params.range, Interval.DAY, params.zone)
     ends = [*starts[1:], intervals.following(starts[-1], Interval.DAY, params.zone)]
+    parts = [intervals.overlap(starts, number, params.range) for number in range(len(starts))]
+    over = min(params.range.end, params.now)
     found = {row["day"]: row for row in rows}
     zero = Decimal(0)
     return [
         Day(
             day=start.astimezone(params.zone).date(),
-            complete=params.range.start <= start and end <= params.range.end,
+            complete=params.range.start <= start and end <= over and not lost_length(lost, part),
             cost=_sum(found[number], "cost") if number in found else zero,
             requests=_sum(found[number], "requests") if number in found else zero,
             tokens=_sum(found[number], "tokens") if number in found else zero,
         )
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True), start=1)
+        for number, (start, end, part) in enumerate(zip(starts, ends, parts, strict=True), start=1)
+        if lost_length(lost, part) < part.length
     ]
 
 

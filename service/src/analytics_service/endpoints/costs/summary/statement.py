@@ -10,7 +10,7 @@ from analytics_service.database.query import Query
 from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 from analytics_service.rollups.levels import Level
-from analytics_service.rollups.query import WATERMARK, requests
+from analytics_service.rollups.query import COMPLETENESS, RAW_COMPLETENESS, requests
 from analytics_service.units import intervals
 from analytics_service.units.intervals import Interval
 
@@ -45,8 +45,9 @@ def query(principal: Principal, params: SummaryParameters) -> Query:
         sql=f"""
 {requests(params.level)},
 wanted AS (SELECT r.*, {day} AS day FROM requests AS r WHERE {narrowed})
-SELECT parts.*, w.*
-FROM ({" UNION ALL ".join(parts)}) AS parts CROSS JOIN ({WATERMARK}) AS w
+SELECT parts.*, w.*, t.*
+FROM ({" UNION ALL ".join(parts)}) AS parts CROSS JOIN ({COMPLETENESS}) AS w
+  CROSS JOIN (SELECT below_retention AS top_traces_below_retention FROM ({RAW_COMPLETENESS}) AS k) AS t
 LIMIT {arguments.add(MAX_GROUPS + 1)}""",
         args=arguments.values,
         searches=params.include_top_traces or params.level is Level.RAW,

@@ -16,7 +16,7 @@ class Day:
 
     day: date
     complete: bool
-    """The range holds all of it."""
+    """The range holds all of it, it is over, and all of it is kept."""
     cost: Decimal
     requests: Decimal
     tokens: Decimal

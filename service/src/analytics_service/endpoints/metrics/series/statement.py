@@ -1,6 +1,7 @@
 """The statement of metrics over time: sums and counts by bucket and group; averages are computed afterwards."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from analytics_service.contract.filters import conditions
 from analytics_service.contract.principal import Principal
@@ -15,16 +16,21 @@ from analytics_service.endpoints.metrics.series.names import (
     Metric,
     column_name,
 )
-from analytics_service.endpoints.metrics.series.parameters import MetricParameters
+from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MetricParameters
 from analytics_service.rollups.levels import Level
-from analytics_service.rollups.query import WATERMARK, name_of, requests
+from analytics_service.rollups.query import COMPLETENESS, name_of, requests
+from analytics_service.units.intervals import Interval
 
-MAX_POINTS = 10_000
-"""Points in one answer; the newest ones are cut off, and `truncated` is set."""
+MAX_POINTS: Final = MAX_FINE_RANGE // Interval.MIN1.width + 1
+"""Points in one answer: one group has as many in the longest range of minutes, which may cut one at both ends. Of more
+groups the newest buckets are shown, all groups of each."""
 
 
 def query(principal: Principal, params: MetricParameters) -> Query:
-    """One row per bucket and group, oldest first; one row without a bucket where there are none, for the watermark."""
+    """One row per bucket and group, the newest MAX_POINTS and one more, oldest first.
+
+    One row without a bucket where there are none, for the watermark.
+    """
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     keys = ["number", *params.group_by]
     number = f"width_bucket(r.bucket, {arguments.add(params.starts)}::timestamptz[]) AS number"
@@ -33,14 +39,14 @@ def query(principal: Principal, params: MetricParameters) -> Query:
         sql=f"""
 {requests(params.selection.level, *params.selection.sketches)}
 SELECT w.*, q.*
-FROM ({WATERMARK}) AS w
+FROM ({COMPLETENESS}) AS w
 LEFT JOIN (
   SELECT * FROM (
     SELECT {", ".join([*keys, *_aggregates(params)])}
     FROM {rows.format("requests")} AS r
     GROUP BY {", ".join(keys)}
   ) AS totals {" ".join(_sketched(params, rows, keys))}
-  ORDER BY {", ".join(keys)}
+  ORDER BY number DESC{"".join(f", {dimension}" for dimension in params.group_by)}
   LIMIT {arguments.add(MAX_POINTS + 1)}
 ) AS q ON true
 ORDER BY {", ".join(f"q.{key}" for key in keys)}""",

@@ -12,6 +12,7 @@ from analytics_service.endpoints.traces.detail import tree
 from analytics_service.endpoints.traces.detail.parameters import DetailParameters
 from analytics_service.endpoints.traces.detail.statement import ADDED
 from analytics_service.endpoints.traces.fields import Status, selected_fields, trace
+from analytics_service.rollups.incomplete import IncompleteReason, below_retention
 from analytics_service.rollups.levels import Level
 from analytics_service.units import decimals
 
@@ -49,6 +50,7 @@ def answer(params: DetailParameters, rows: Sequence[Row]) -> Answer:
             "spans": tree.build_tree(spans),
         },
         source=Level.RAW,
+        incomplete=below_retention(rows[0], IncompleteReason.BELOW_RETENTION),
     )
 
 

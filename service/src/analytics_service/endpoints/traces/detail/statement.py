@@ -9,6 +9,7 @@ from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.traces import sizes
 from analytics_service.endpoints.traces.detail.parameters import DetailParameters
 from analytics_service.endpoints.traces.fields import column, selected_fields
+from analytics_service.rollups.query import RAW_COMPLETENESS
 
 _NEEDED: Final = ("ts", "span_id", "parent_span_id", "model", "status_code", "duration_us", "is_request")
 ADDED: Final = (
@@ -26,8 +27,8 @@ def query(principal: Principal, params: DetailParameters) -> Query:
     fields = selected_fields(None, params.include)
     columns = dict.fromkeys((*map(column, fields), *_NEEDED, *ADDED))
     spans = f"""
-SELECT {", ".join(f"t.{name}" for name in columns)}
-FROM traces AS t
+SELECT k.below_retention, {", ".join(f"t.{name}" for name in columns)}
+FROM traces AS t CROSS JOIN ({RAW_COMPLETENESS}) AS k
 WHERE {tenancy.predicate_in_range("t")} AND t.trace_id = {arguments.add(params.trace_id)}
 ORDER BY t.ts, t.span_id
 LIMIT {arguments.add(params.max_spans + 1)}"""

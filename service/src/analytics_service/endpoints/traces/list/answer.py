@@ -8,11 +8,12 @@ from analytics_service.endpoints.traces.fields import trace
 from analytics_service.endpoints.traces.list.children import MAX_CHILDREN, children_by_parent
 from analytics_service.endpoints.traces.list.parameters import Include, TraceParameters
 from analytics_service.endpoints.traces.list.statement import key
+from analytics_service.rollups.incomplete import IncompleteReason, below_retention
 from analytics_service.rollups.levels import Level
 
 
 def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
-    since = rows[0]["since"]
+    incomplete = below_retention(rows[0], IncompleteReason.BELOW_RETENTION)
     if rows[0]["key_trace"] is None:
         rows = []
     found = _found(params, rows)
@@ -20,7 +21,7 @@ def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
     return Answer(
         data=data,
         source=Level.RAW,
-        since=since,
+        incomplete=incomplete,
         page=Page(
             limit=params.limit,
             key=lambda number: key(page[number], params.sort_by),

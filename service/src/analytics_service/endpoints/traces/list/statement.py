@@ -17,7 +17,7 @@ from analytics_service.endpoints.traces import sizes
 from analytics_service.endpoints.traces.fields import SORT_TYPES, Sort, column
 from analytics_service.endpoints.traces.list.children import CHILDREN_BELOW, COUNTS, with_children
 from analytics_service.endpoints.traces.list.parameters import Include, Order, TraceParameters
-from analytics_service.rollups.query import RETENTION_HORIZON
+from analytics_service.rollups.query import RAW_COMPLETENESS
 
 _DIRECTIONS = {Order.ASC: ("ASC", ">"), Order.DESC: ("DESC", "<")}
 _ORDERED = ("key_value", "key_ts", "key_trace", "key_span")
@@ -36,7 +36,7 @@ _EQUAL = (
 def query(principal: Principal, params: TraceParameters) -> Query:
     """One row more than the page holds tells whether there are more; one row without a span where there are none.
 
-    Each says `since`, from where on all spans are kept. Where texts may be long, there are fewer than `found`.
+    Each says what is lost `below_retention`. Where texts may be long, there are fewer than `found`.
     """
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     filters = " AND ".join(_filters(params, arguments))
@@ -59,7 +59,7 @@ LIMIT {arguments.add(params.limit + 1)}"""
     if params.may_be_long:
         counts = COUNTS if Include.CHILDREN in params.include else ""
         page = sizes.bounded(page, params.selected_fields, order=ordered, counts=counts)
-    sql = f"SELECT k.since, p.* FROM ({RETENTION_HORIZON}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {ordered}"
+    sql = f"SELECT k.*, p.* FROM ({RAW_COMPLETENESS}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {ordered}"
     return Query(sql=sql, args=arguments.values, searches=_scans_range(params))
 
 

@@ -1,0 +1,135 @@
+"""Limits and ranges agree: nothing is cut of one group in the longest range of any route; what is cut else says so."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from analytics_service.endpoints import ENDPOINTS
+from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
+from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, Fill, MetricParameters
+from analytics_service.endpoints.metrics.series.statement import MAX_POINTS
+from analytics_service.endpoints.traces.list.parameters import TraceParameters
+from analytics_service.units.intervals import Interval
+from tests.support.service import T0, Client, a_service, execute
+
+pytestmark = pytest.mark.postgres
+
+END = datetime(2024, 3, 10, 12, 34, 30, tzinfo=UTC)
+"""On no boundary: the range cuts a bucket at both ends."""
+ROWS = """
+INSERT INTO traces (org_id, trace_id, span_id, ts, model, is_request, total_cost_usd)
+SELECT 'acme', 't' || extract(epoch FROM ts), 's', ts, 'm' || (number % $3::bigint), true, 1
+FROM generate_series($1::timestamptz, $2::timestamptz - interval '1 microsecond', $4::interval)
+  WITH ORDINALITY AS r (ts, number)
+"""
+
+
+async def fill(url: str, start: datetime, end: datetime, step: timedelta, *, groups: int = 1) -> None:
+    """A request in each step of the range, and in its last moment."""
+    await execute(url, "SELECT ensure_partitions($1, $2)", start, end)
+    await execute(url, ROWS, start, end, groups, step)
+    await execute(url, ROWS, end - timedelta(seconds=1), end, groups, step)
+
+
+@pytest.fixture
+async def client(database_url: str) -> AsyncIterator[Client]:
+    """A request in every minute of a week, in every hour of 90 days and in every day of a year: all of one group."""
+    assert MetricParameters.max_range is not None
+    ends = [MAX_FINE_RANGE, MetricParameters.max_range, SummaryParameters.max_range, timedelta(0)]
+    for number, step in enumerate((timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))):
+        end = END - (ends[number - 1] if number else timedelta(0))
+        await fill(database_url, END - ends[number], end, step)
+    async with a_service(database_url) as found:
+        yield found
+
+
+async def metrics(client: Client) -> None:
+    for interval in Interval:
+        longest = MAX_FINE_RANGE if interval.width < Interval.HOUR.width else MetricParameters.max_range
+        for fill_ in Fill:
+            asked: dict[str, Any] = {"metrics": "request_count", "group_by": "model", "interval": interval}
+            answer = await client.get("/api/v1/metrics", from_=END - longest, to=END, fill=fill_, **asked)
+            assert answer.data["metadata"]["truncated"] is False, interval
+            assert (answer.json["meta"]["complete"], answer.json["meta"]["incomplete"]) == (True, [])
+            buckets = longest // interval.width + 1
+            assert len({point["timestamp"] for point in answer.data["data"]}) == len(answer.data["data"]) == buckets
+
+
+async def costs(client: Client) -> None:
+    longest = SummaryParameters.max_range
+    answer = await client.get("/api/v1/costs/summary", from_=END - longest, to=END)
+    daily = answer.data["trends"]["daily"]
+    assert len(daily) == longest.days + 1
+    assert all(day["requests"] for day in daily)
+    assert answer.json["meta"]["complete"] is True
+
+
+async def traces(client: Client) -> None:
+    asked: dict[str, Any] = {"from_": END - TraceParameters.max_range, "to": END, "limit": 1000, "fields": "trace_id"}
+    answer = await client.get("/api/v1/traces", include="total", **asked)
+    total, read = answer.json["pagination"]["total"], len(answer.data)
+    while answer.json["pagination"]["has_more"]:
+        assert answer.json["meta"]["complete"] is True
+        answer = await client.get("/api/v1/traces", cursor=answer.json["pagination"]["cursor"], **asked)
+        read += len(answer.data)
+    assert read == total > MAX_POINTS
+
+
+async def trace(client: Client) -> None:
+    """Of all time; more spans than an answer may hold are refused, and nothing is cut."""
+    answer = await client.get(f"/api/v1/traces/t{END.timestamp() - 1:.6f}")
+    assert (answer.data["totals"]["span_count"], answer.json["meta"]["complete"]) == (1, True)
+
+
+LONGEST: dict[str, Callable[[Client], Awaitable[None]]] = {
+    "list_traces": traces,
+    "get_trace": trace,
+    "get_metrics": metrics,
+    "get_costs_summary": costs,
+}
+
+
+async def test_nothing_is_cut_of_one_group(client: Client) -> None:
+    assert LONGEST.keys() == {endpoint.name for endpoint in ENDPOINTS}
+    for check in LONGEST.values():
+        await check(client)
+
+
+@pytest.mark.parametrize("fill_", Fill)
+async def test_of_too_many_groups_the_newest_buckets_are_shown_whole(database_url: str, fill_: Fill) -> None:
+    """Three groups, each in every minute."""
+    start, minute = T0, timedelta(minutes=1)
+    buckets = MAX_POINTS // 3 + 10
+    end = start + buckets * minute
+    await fill(database_url, start, end, minute / 3, groups=3)
+    asked: dict[str, Any] = {"metrics": "request_count", "interval": "1min", "group_by": "model", "fill": fill_}
+    async with a_service(database_url) as client:
+        answer = await client.get("/api/v1/metrics", from_=start, to=end, **asked)
+    points = answer.data["data"]
+    first = end - MAX_POINTS // 3 * minute
+    shown = [(first + number * minute).isoformat().replace("+00:00", "Z") for number in range(MAX_POINTS // 3)]
+    assert [(point["timestamp"], point["model"]) for point in points] == [
+        (moment, model) for moment in shown for model in ("m0", "m1", "m2")
+    ]
+    assert (answer.data["metadata"]["truncated"], answer.data["metadata"]["total_points"]) == (True, len(points))
+    assert answer.json["meta"]["incomplete"] == [
+        {"from": "2024-03-04T12:00:00Z", "to": shown[0], "reason": "truncated"}
+    ]
+    assert answer.json["meta"]["complete"] is False
+
+
+@pytest.mark.parametrize("fill_", Fill)
+async def test_of_a_bucket_with_too_many_groups_the_first_are_shown(database_url: str, fill_: Fill) -> None:
+    end = T0 + timedelta(hours=3)
+    await fill(database_url, T0, T0 + timedelta(hours=1), timedelta(seconds=3600) / (MAX_POINTS + 5), groups=10**6)
+    asked: dict[str, Any] = {"metrics": "request_count", "group_by": "model", "fill": fill_}
+    async with a_service(database_url) as client:
+        answer = await client.get("/api/v1/metrics", from_=T0, to=end, **asked)
+    assert {point["timestamp"] for point in answer.data["data"]} == {"2024-03-04T12:00:00Z"}
+    names = [point["model"] for point in answer.data["data"]]
+    assert names == sorted(names)
+    assert len(set(names)) == MAX_POINTS
+    (stretch,) = answer.json["meta"]["incomplete"]
+    assert stretch == {"from": "2024-03-04T12:00:00Z", "to": "2024-03-04T15:00:00Z", "reason": "truncated"}
