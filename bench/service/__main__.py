@@ -17,6 +17,7 @@ from bench.service import figures, question
 from bench.service.cases import PGBENCH, Case, cases
 from bench.service.cpu import cpu_seconds, cpu_seconds_with_children
 from bench.service.figures import Cost, Figures, Latency
+from bench.service.holds import holds
 from bench.service.load import Connection, LoadError, connections, load
 from bench.service.pgbench import pgbench
 from bench.service.servers import Servers, running_servers
@@ -61,6 +62,7 @@ def measure(live: Servers, options: argparse.Namespace, shown: Progress) -> Figu
     return Figures(
         costs=costs,
         latencies=steady(asked, costs, options.seconds, shown) if options.seconds else {},
+        holds=dict(shown.track(holds(live, seconds=5), total=4, description="holds of the loop")),
         skipped={"axum": live.axum} if isinstance(live.axum, str) else {},
     )
 

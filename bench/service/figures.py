@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.service.cases import CACHED, NAIVE, PGBENCH, STATIC, UNCACHED
+from bench.service.holds import Hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class Figures:
     costs: dict[str, Cost]
     """Medians over the rounds, by case."""
     latencies: dict[str, list[Latency]]
+    holds: dict[str, Hold]
+    """While long answers are made, by case."""
     skipped: dict[str, str]
     """Why there is nothing of a program."""
 
@@ -66,6 +69,8 @@ def tables(found: Figures) -> Iterator[str]:
     if found.latencies:
         yield ""
         yield from _latencies(found)
+    yield ""
+    yield from _holds(found.holds)
 
 
 def _costs(found: Figures) -> Iterator[str]:
@@ -98,6 +103,14 @@ def _latencies(found: Figures) -> Iterator[str]:
     yield "|---" * (len(shares) + 1) + "|"
     for name, each in found.latencies.items():
         yield f"| {name} | {' | '.join(map(_shown, each))} |"
+
+
+def _holds(found: dict[str, Hold]) -> Iterator[str]:
+    yield "| six clients read uncached | MB | answers/s | longest wait for /health/live, ms (idle) | at most 50 |"
+    yield "|---|---|---|---|---|"
+    for name, hold in found.items():
+        waits = f"{hold.longest:.0f} ({hold.idle:.0f})"
+        yield f"| {name} | {hold.megabytes:.2f} | {hold.answers:.1f} | {waits} | {_met(ok=hold.longest <= 50)} |"
 
 
 def _shown(one: Latency) -> str:

@@ -47,9 +47,9 @@ def path(start: datetime, end: datetime) -> str:
     return f"{ASKED.path}?{urlencode({**ASKED.parameters, **moments})}"
 
 
-def token(secret: str, subject: str) -> str:
-    """A token of the sample's organisation; every subject has a rate limit of its own."""
-    claims = {"sub": subject, "org_id": ORGANISATION, "projects": [], "role": "admin"}
+def token(secret: str, subject: str, organisation: str = ORGANISATION) -> str:
+    """A token of the organisation; every subject has a rate limit of its own."""
+    claims = {"sub": subject, "org_id": organisation, "projects": [], "role": "admin"}
     return jwt.encode({**claims, "exp": datetime.now(UTC) + timedelta(days=1)}, secret, algorithm="HS256")
 
 

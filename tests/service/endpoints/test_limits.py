@@ -8,8 +8,8 @@ import pytest
 
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
-from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, Fill, MetricParameters
-from analytics_service.endpoints.metrics.series.statement import MAX_POINTS
+from analytics_service.endpoints.metrics.series.names import Metric
+from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MAX_POINTS, Fill, MetricParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
 from analytics_service.units.intervals import Interval
 from tests.support.service import T0, Client, a_service, execute
@@ -55,6 +55,19 @@ async def metrics(client: Client) -> None:
             assert (answer.json["meta"]["complete"], answer.json["meta"]["incomplete"]) == (True, [])
             buckets = longest // interval.width + 1
             assert len({point["timestamp"] for point in answer.data["data"]}) == len(answer.data["data"]) == buckets
+
+    await every_metric(client)
+
+
+async def every_metric(client: Client) -> None:
+    """At the finest grain; percentiles of all of them are too much, and said to be."""
+    asked: dict[str, Any] = {"metrics": list(Metric), "interval": "1min", "from_": END - MAX_FINE_RANGE, "to": END}
+    answer = await client.get("/api/v1/metrics", **asked)
+    assert answer.data["metadata"]["truncated"] is False
+    assert answer.data["metadata"]["total_points"] == len(answer.data["data"]) == MAX_POINTS
+    refused = await client.get("/api/v1/metrics", include_percentiles="true", **asked)
+    assert (refused.status, refused.json["error_code"]) == (400, "RANGE_TOO_LARGE")
+    assert refused.json["field"] == "include_percentiles"
 
 
 async def costs(client: Client) -> None:

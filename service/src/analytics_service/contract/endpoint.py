@@ -23,8 +23,10 @@ class Row(Protocol):
     def __getitem__(self, column: str, /) -> Any: ...
 
 
-MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
-"""Of the data of an answer, before compression. A list ends early, but for its first item; any other is refused."""
+MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Of a list in an answer, before compression: a longer one ends early, but for its first item."""
+MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
+"""Of the data of any other answer, which is refused beyond."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from analytics_service.contract.endpoint import MAX_ANSWER_BYTES, Answer, Page
+from analytics_service.contract.endpoint import MAX_ANSWER_BYTES, MAX_PAGE_BYTES, Answer, Page
 from analytics_service.contract.parameters import Keyset
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.rollups.incomplete import Incomplete, IncompleteReason
@@ -19,9 +19,10 @@ _PAUSE_BYTES: Final = 64 * 1024
 async def body(answer: Answer, *, sign: Callable[[Keyset], str], meta: Mapping[str, object]) -> bytes:
     """Returns the finished body; `sign` makes the cursor of the page after it.
 
-    A list ends early where it would have more than MAX_ANSWER_BYTES. RequestError where any other answer would.
+    A list ends early where it would have more than MAX_PAGE_BYTES. RequestError where another answer would have more
+    than MAX_ANSWER_BYTES.
     """
-    data = await _encoded(answer.data, MAX_ANSWER_BYTES)
+    data = await _encoded(answer.data, MAX_ANSWER_BYTES if answer.page is None else MAX_PAGE_BYTES)
     members = [b'{"status":"success","data":']
     if answer.page is not None:
         items: Sequence[object] = answer.data  # type: ignore[assignment]  # a page is of a list
@@ -63,7 +64,7 @@ def _pagination(page: Page, shown: int, found: int, sign: Callable[[Keyset], str
     if page.total is not None:
         said["total"] = page.total
     if page.at_byte_limit or cut:
-        said["byte_limit"] = MAX_ANSWER_BYTES
+        said["byte_limit"] = MAX_PAGE_BYTES
     return said
 
 
@@ -83,7 +84,7 @@ async def _encoded(data: object, most: int | None) -> bytes | None:
 
 async def _first_that_fit(items: Sequence[object]) -> tuple[bytes, int]:
     """Returns a list of the first items, at least one, and how many they are."""
-    encoded, room = list[bytes](), MAX_ANSWER_BYTES
+    encoded, room = list[bytes](), MAX_PAGE_BYTES
     for item in items:
         one = await _encoded(item, room if encoded else None)
         if one is None:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from analytics_service.contract.endpoint import MAX_ANSWER_BYTES, Row
+from analytics_service.contract.endpoint import MAX_PAGE_BYTES, Row
 
-_FETCHED_BYTES: Final = MAX_ANSWER_BYTES * 3 // 4
+_FETCHED_BYTES: Final = MAX_PAGE_BYTES * 3 // 4
 """Of long fields. Less than an answer may have, so that few rows are fetched that it has no room for."""
 _MAX_BYTES: Final = MappingProxyType(
     {"error_message": 2**16, "input_text": 2**22, "output_text": 2**22, "attributes": 2**20}

@@ -1,14 +1,14 @@
 """Makes points from sums and counts; averages are weighted, rates are of all requests of the bucket."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import groupby
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
 from analytics_service.contract.endpoint import Answer, Row
+from analytics_service.endpoints.metrics.series import shown
 from analytics_service.endpoints.metrics.series.names import (
     DISTINCT_COUNTS,
     VALUE_METRICS,
@@ -16,16 +16,13 @@ from analytics_service.endpoints.metrics.series.names import (
     Metric,
     column_name,
 )
-from analytics_service.endpoints.metrics.series.parameters import Fill, MetricParameters
-from analytics_service.endpoints.metrics.series.statement import MAX_POINTS
+from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 from analytics_service.rollups import sketches
-from analytics_service.rollups.incomplete import Incomplete, IncompleteReason, below_retention, lost_length
-from analytics_service.units import decimals, intervals
+from analytics_service.rollups.incomplete import Incomplete, IncompleteReason, below_retention
+from analytics_service.units import decimals
 from analytics_service.units.intervals import Interval
-from analytics_service.units.times import Range
 
 Value = Decimal | int | None
-Group = tuple[Any, ...]
 
 
 class Percentiles(TypedDict):
@@ -66,47 +63,20 @@ class Series(TypedDict):
 def answer(params: MetricParameters, rows: Sequence[Row]) -> Answer:
     lost = below_retention(rows[0], IncompleteReason.BELOW_RETENTION, IncompleteReason.EDGE_BELOW_RETENTION)
     found = [row for row in rows if row["number"] is not None]
-    first = _first_shown(params, found)
-    shown = [row for row in found if row["number"] >= first]
-    points = list(_points(params, shown, first, lost))
-    hidden = _hidden(params, first, too_many=len(points) > MAX_POINTS)
-    points = points[:MAX_POINTS]
-    series = Series(metadata=_metadata(params, points=len(points), truncated=hidden is not None), data=points)
+    first = shown.first_bucket(params, found)
+    found = [row for row in found if row["number"] >= first]
+    keys = shown.keys(params, found, first, lost)
+    hidden = shown.hidden(params, first, too_many=len(keys) > params.max_points)
+    keys = keys[: params.max_points]
     return Answer(
-        data=series,
+        data={
+            "metadata": _metadata(params, points=len(keys), truncated=hidden is not None),
+            "data": _points(params, found, keys, lost),  # made as they are encoded: together they would hold the loop
+        },
         source=params.selection.level,
         watermark=rows[0]["watermark"],
         incomplete=[*lost, *([hidden] if hidden else [])],
     )
-
-
-def _first_shown(params: MetricParameters, rows: Sequence[Row]) -> int:
-    """Returns the number of the oldest bucket from which on all points fit; one that alone has too many counts too."""
-    newest, points = len(params.starts), 0
-    groups: set[Group] = set()
-    for number, members in groupby(reversed(rows), key=lambda row: int(row["number"])):
-        added = [_group(params, row) for row in members]
-        more = groups.union(added)
-        points = len(more) * (newest - number + 1) if params.fill is Fill.ZERO else points + len(added)
-        if points > MAX_POINTS:
-            return max(number + 1, _first_filled(params, groups)) if groups else number
-        groups = more
-    return _first_filled(params, groups)
-
-
-def _first_filled(params: MetricParameters, groups: Collection[Group]) -> int:
-    """Returns the number of the oldest bucket from which on each has a point for each group."""
-    if params.fill is Fill.NONE:
-        return 1
-    return max(len(params.starts) - MAX_POINTS // max(len(groups), 1), 0) + 1
-
-
-def _hidden(params: MetricParameters, first: int, *, too_many: bool) -> Incomplete | None:
-    """Returns what is not shown of the range; all of it where one bucket alone has too many points."""
-    if first == 1 and not too_many:
-        return None
-    end = params.range.end if too_many else params.starts[first - 1]
-    return Incomplete(span=Range(params.range.start, end), reason=IncompleteReason.TRUNCATED)
 
 
 def _metadata(params: MetricParameters, *, points: int, truncated: bool) -> SeriesMetadata:
@@ -139,33 +109,18 @@ def _counts(params: MetricParameters) -> Counts:
 
 
 def _points(
-    params: MetricParameters, rows: Sequence[Row], first: int, lost: Sequence[Incomplete]
+    params: MetricParameters, rows: Sequence[Row], keys: Sequence[tuple[int, shown.Group]], lost: Sequence[Incomplete]
 ) -> Iterator[dict[str, Any]]:
-    """Yields the points that have a row, and those to be filled from bucket `first` of which something is kept."""
-    starts = params.starts
-    groups = {(row["number"], _group(params, row)): row for row in rows}
+    groups = {(row["number"], shown.group_of(params, row)): row for row in rows}
     dimensions = [dimension.value for dimension in params.group_by]
-    keys = _all_buckets(params, rows, first) if params.fill is Fill.ZERO else list(groups)
-    if len(keys) > MAX_POINTS:  # of one bucket: there is no room for zeros
-        keys = list(groups)
+    starts = params.starts
     for number, group in keys:
-        shown = {"timestamp": starts[number - 1].astimezone(params.zone), **dict(zip(dimensions, group, strict=True))}
-        row, span = groups.get((number, group)), intervals.overlap(starts, number - 1, params.range)
-        length = span.length - lost_length(lost, span)
-        if row is not None:
-            yield shown | _values(params, row, length)
-        elif length:
-            yield shown | empty_values(params)
-
-
-def _all_buckets(params: MetricParameters, rows: Sequence[Row], first: int) -> list[tuple[int, Group]]:
-    """Returns each bucket with each group that has a request anywhere in what is shown."""
-    groups = list(dict.fromkeys(_group(params, row) for row in rows)) if params.group_by else [()]
-    return [(number, group) for number in range(first, len(params.starts) + 1) for group in groups]
-
-
-def _group(params: MetricParameters, row: Row) -> Group:
-    return tuple(row[dimension] for dimension in params.group_by)
+        point = {"timestamp": starts[number - 1].astimezone(params.zone), **dict(zip(dimensions, group, strict=True))}
+        row = groups.get((number, group))
+        if row is None:
+            yield point | empty_values(params)
+        else:
+            yield point | _values(params, row, shown.kept_length(params, number, lost))
 
 
 def _values(params: MetricParameters, row: Row, length: timedelta) -> dict[str, Value]:

@@ -24,6 +24,11 @@ from analytics_service.units.intervals import Interval
 
 MAX_FINE_RANGE: Final = timedelta(days=7)
 """For intervals below an hour."""
+MAX_POINTS: Final = MAX_FINE_RANGE // Interval.MIN1.width + 1
+"""Points in one answer: one group has as many in the longest range of minutes, which may cut one at both ends. Of more
+groups the newest buckets are shown, all groups of each."""
+MAX_VALUES: Final = len(Metric) * MAX_POINTS
+"""Numbers in one answer: of every metric in all of these points, without percentiles."""
 
 
 class Fill(StrEnum):
@@ -54,6 +59,13 @@ class MetricParameters(FilteredParameters):
                 f"the interval {self.interval} takes a range of at most {days(MAX_FINE_RANGE)}",
                 field="interval",
             )
+        if len(self.starts) > self.max_points:
+            raise RequestError(
+                Problem.RANGE_TOO_LARGE,
+                f"{len(self.starts)} buckets of {self.columns} numbers each are more than {MAX_VALUES}: "
+                "ask for fewer metrics, without include_percentiles, or for a shorter range",
+                field="include_percentiles" if self.include_percentiles else "metrics",
+            )
         if not self.within_raw_range and self.requirements:
             _ = self.selection  # refuses what no level knows
         return self
@@ -66,6 +78,16 @@ class MetricParameters(FilteredParameters):
     def starts(self) -> list[datetime]:
         """Where each bucket of the range begins, in UTC; the first may begin before the range."""
         return intervals.starts(self.range, self.resolved_interval, self.zone)
+
+    @cached_property
+    def columns(self) -> int:
+        """Numbers in a point."""
+        return sum(len(self.aggregations(one)) if one in VALUE_METRICS else 1 for one in set(self.metrics))
+
+    @property
+    def max_points(self) -> int:
+        """Points in the answer, at most."""
+        return min(MAX_POINTS, MAX_VALUES // self.columns)
 
     @property
     def step(self) -> timedelta:

@@ -1,7 +1,6 @@
 """The statement of metrics over time: sums and counts by bucket and group; averages are computed afterwards."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from analytics_service.contract.filters import conditions
 from analytics_service.contract.principal import Principal
@@ -16,18 +15,13 @@ from analytics_service.endpoints.metrics.series.names import (
     Metric,
     column_name,
 )
-from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MetricParameters
+from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import COMPLETENESS, name_of, requests
-from analytics_service.units.intervals import Interval
-
-MAX_POINTS: Final = MAX_FINE_RANGE // Interval.MIN1.width + 1
-"""Points in one answer: one group has as many in the longest range of minutes, which may cut one at both ends. Of more
-groups the newest buckets are shown, all groups of each."""
 
 
 def query(principal: Principal, params: MetricParameters) -> Query:
-    """One row per bucket and group, the newest MAX_POINTS and one more, oldest first.
+    """One row per bucket and group, the newest `max_points` and one more, oldest first.
 
     One row without a bucket where there are none, for the watermark.
     """
@@ -47,7 +41,7 @@ LEFT JOIN (
     GROUP BY {", ".join(keys)}
   ) AS totals {" ".join(_sketched(params, rows, keys))}
   ORDER BY number DESC{"".join(f", {dimension}" for dimension in params.group_by)}
-  LIMIT {arguments.add(MAX_POINTS + 1)}
+  LIMIT {arguments.add(params.max_points + 1)}
 ) AS q ON true
 ORDER BY {", ".join(f"q.{key}" for key in keys)}""",
         args=arguments.values,
