@@ -32,6 +32,9 @@ def cases(servers: Servers) -> Iterator[Case]:
     def cached(subject: str) -> Iterator[bytes]:
         return repeat(question.get(asked, token(subject)))
 
+    def compressed(subject: str) -> Iterator[bytes]:
+        return repeat(question.get(asked, token(subject), coding="gzip"))
+
     def unchanged(subject: str) -> Iterator[bytes]:
         return repeat(question.get(asked, token(subject), servers.tag))
 
@@ -41,6 +44,7 @@ def cases(servers: Servers) -> Iterator[Case]:
 
     yield Case(name=STATIC, server=servers.static, requests=bare)
     yield Case(name=CACHED, server=servers.ours, requests=cached)
+    yield Case(name=COMPRESSED, server=servers.ours, requests=compressed)
     yield Case(name="ours, 304 Not Modified", server=servers.ours, requests=unchanged)
     yield Case(name=NAIVE, server=servers.naive, requests=cached)
     yield Case(name="FastAPI, cached in Redis", server=servers.fast, requests=cached)
@@ -54,6 +58,7 @@ def cases(servers: Servers) -> Iterator[Case]:
 
 STATIC = "static aiohttp handler, same bytes"
 CACHED = "ours, cached"
+COMPRESSED = "ours, cached, gzip"
 NAIVE = "aiohttp, PyJWT, two awaits of Redis"
 UNCACHED = "ours, uncached"
 PGBENCH = "pgbench -M prepared, same statement"

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.service.cases import CACHED, NAIVE, PGBENCH, STATIC, UNCACHED
+from bench.service.cases import CACHED, COMPRESSED, NAIVE, PGBENCH, STATIC, UNCACHED
 from bench.service.holds import Hold
 
 
@@ -92,6 +92,8 @@ def _contract(costs: dict[str, Cost]) -> Iterator[str]:
     yield "| goal | measured | met |"
     yield "|---|---|---|"
     yield f"| cached: at most 1.25 of the static handler's CPU | {of_static:.2f} | {_met(ok=of_static <= 1.25)} |"
+    gzip = costs[COMPRESSED].total / costs[STATIC].total
+    yield f"| the same with gzip | {gzip:.2f} | {_met(ok=gzip <= 1.25)} |"
     yield f"| cached: at least 6 times less CPU than PyJWT and two awaits | {less:.1f} | {_met(ok=less >= 6)} |"
     yield f"| uncached: at least 0.5 of pgbench's rate per core used | {per_core:.2f} | {_met(ok=per_core >= 0.5)} |"
     yield f"| the same per core of PostgreSQL alone | {of_server:.2f} | {_met(ok=of_server >= 0.5)} |"

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -17,6 +18,7 @@ from itertools import count
 from analytics_service.demo.samples import ORGANISATION
 from analytics_service.endpoints.metrics.series.names import Metric
 from bench.service import question
+from bench.service.load import LoadError
 from bench.service.servers import Servers, postgres_program
 
 CLIENTS = 6
@@ -53,22 +55,23 @@ class _Asked:
 
 def holds(live: Servers, *, seconds: float) -> Iterator[tuple[str, Hold]]:
     subprocess.run([postgres_program("psql"), "-q", "-c", _ROWS, live.database_url], check=True, capture_output=True)
-    idle, _ = _longest_wait(live.ours.port, threading.Event(), seconds=1)
+    idle = _longest_wait(live.ours.port, threading.Event(), seconds=1)
     for name, asked in _cases():
-        with multiprocessing.get_context("spawn").Pool(1) as clients:
-            reading = clients.apply_async(_read, (live.ours.port, live.secret, asked, seconds))
-            over = threading.Event()
-            found = list[float]()
-            probe = threading.Thread(target=lambda: found.append(_longest_wait(live.ours.port, over, seconds=60)[0]))
-            probe.start()
-            answers, sent = reading.get()
-            over.set()
-            probe.join()
-        yield name, Hold(megabytes=sent / answers / 1e6, answers=answers / seconds, longest=found[0], idle=idle)
+        over = threading.Event()
+        with ThreadPoolExecutor(1) as probe, ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as clients:
+            waiting = probe.submit(_longest_wait, live.ours.port, over, seconds=10 * seconds)
+            try:
+                answers, sent = clients.submit(_read, live.ours.port, live.secret, asked, seconds).result()
+            finally:
+                over.set()
+        yield name, Hold(megabytes=sent / answers / 1e6, answers=answers / seconds, longest=waiting.result(), idle=idle)
 
 
 def _cases() -> Iterator[tuple[str, _Asked]]:
-    texts = tuple(f"/api/v1/traces?limit={1000 - n}&include=io&from=2024-03-04&to=2024-03-05" for n in range(900))
+    texts = tuple(
+        f"/api/v1/traces?limit={1000 - n}&include=io&from=2024-03-04T00:00:00Z&to=2024-03-05T00:00:00Z"
+        for n in range(900)
+    )
     metrics = ",".join(Metric)
     weeks = tuple(_series(metrics, minute) for minute in range(900))
     for coding in ("identity", "gzip"):
@@ -95,19 +98,17 @@ def _read(port: int, secret: str, asked: _Asked, seconds: float) -> tuple[int, i
             response = connection.getresponse()
             body = response.read()
             if response.status != 200:
-                raise SystemExit(body[:1000].decode())
+                raise LoadError(body[:1000].decode())
             sizes.append(len(body))
 
-    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        for each in [clients.submit(client) for _ in range(CLIENTS)]:
+            each.result()
     return len(sizes), sum(sizes)
 
 
-def _longest_wait(port: int, over: threading.Event, *, seconds: float) -> tuple[float, int]:
-    """Milliseconds, and how often it was asked."""
+def _longest_wait(port: int, over: threading.Event, *, seconds: float) -> float:
+    """Milliseconds."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     until, waits = time.monotonic() + seconds, list[float]()
     while time.monotonic() < until and not over.is_set():
@@ -116,4 +117,4 @@ def _longest_wait(port: int, over: threading.Event, *, seconds: float) -> tuple[
         connection.getresponse().read()
         waits.append(time.perf_counter() - started)
         time.sleep(0.001)
-    return max(waits) * 1000, len(waits)
+    return max(waits) * 1000

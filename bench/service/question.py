@@ -53,11 +53,12 @@ def token(secret: str, subject: str, organisation: str = ORGANISATION) -> str:
     return jwt.encode({**claims, "exp": datetime.now(UTC) + timedelta(days=1)}, secret, algorithm="HS256")
 
 
-def get(target: str, token_: str = "", tag: str = "") -> bytes:
+def get(target: str, token_: str = "", tag: str = "", coding: str = "") -> bytes:
     """The bytes of a request."""
     lines = [f"GET {target} HTTP/1.1", "Host: bench"]
     lines += [f"Authorization: Bearer {token_}"] if token_ else []
     lines += [f"If-None-Match: {tag}"] if tag else []
+    lines += [f"Accept-Encoding: {coding}"] if coding else []
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

@@ -4,8 +4,10 @@ A key holds everything that an answer depends on, the state of the data included
 to live only bounds how long nobody's answers take up room.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -65,11 +67,6 @@ async def stored(body: bytes, coding: Coding = Coding.IDENTITY) -> Stored:
     return Stored(tag=digest.hexdigest()[:_TAG_BYTES], body=body, coding=coding)
 
 
-async def _recoded(answer: Stored, coding: Coding) -> Stored:
-    recode = codings.gzipped if coding is Coding.GZIP else codings.gunzipped
-    return await stored(await recode(answer.body), coding)
-
-
 def _serves(answer: Stored, coding: Coding) -> bool:
     """Whether a client that accepts the coding gets the answer as it is."""
     return answer.coding is coding or (answer.coding is Coding.IDENTITY and len(answer.body) < codings.MIN_GZIP_BYTES)
@@ -86,6 +83,8 @@ class AnswerCache:
         self._clock = clock
         self._calls: SingleFlight[tuple[Stored, Tier]] = SingleFlight()
         self._recodings: SingleFlight[Stored] = SingleFlight()
+        self.bulk_lock = asyncio.Lock()
+        """Held by who encodes or compresses a long answer, which takes many turns of the loop: one at a time."""
 
     @property
     def size(self) -> int:
@@ -134,10 +133,15 @@ class AnswerCache:
         return answer, tier
 
     async def _recode(self, name: str, answer: Stored, coding: Coding, seconds: int) -> Stored:
-        found, first = await self._recodings.join(name + _SUFFIXES[coding], lambda: _recoded(answer, coding))
+        found, first = await self._recodings.join(name + _SUFFIXES[coding], lambda: self._recoded(answer, coding))
         if first:
             self._remember(name, found, seconds)
         return found
+
+    async def _recoded(self, answer: Stored, coding: Coding) -> Stored:
+        recode = codings.gzipped if coding is Coding.GZIP else codings.gunzipped
+        async with self.bulk_lock if len(answer.body) > codings.PART_BYTES else nullcontext():
+            return await stored(await recode(answer.body), coding)
 
     def _remember(self, name: str, answer: Stored, seconds: int) -> None:
         self._memory.put(name + _SUFFIXES[answer.coding], answer, until=self._clock() + seconds)

@@ -1,8 +1,9 @@
 """The shape of every answer: status, data, pagination where there is a list, meta."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from analytics_service.contract.endpoint import MAX_ANSWER_BYTES, MAX_PAGE_BYTES, Answer, Page
@@ -16,19 +17,22 @@ _PAUSE_BYTES: Final = 64 * 1024
 """Encoded between two turns of the loop, and the part that exceeds them."""
 
 
-async def body(answer: Answer, *, sign: Callable[[Keyset], str], meta: Mapping[str, object]) -> bytes:
+async def body(
+    answer: Answer, *, sign: Callable[[Keyset], str], meta: Mapping[str, object], bulk_lock: asyncio.Lock
+) -> bytes:
     """Returns the finished body; `sign` makes the cursor of the page after it.
 
     A list ends early where it would have more than MAX_PAGE_BYTES. RequestError where another answer would have more
     than MAX_ANSWER_BYTES.
     """
-    data = await _encoded(answer.data, MAX_ANSWER_BYTES if answer.page is None else MAX_PAGE_BYTES)
+    encoded = partial(_encoded, bulk_lock=bulk_lock)
+    data = await encoded(answer.data, MAX_ANSWER_BYTES if answer.page is None else MAX_PAGE_BYTES)
     members = [b'{"status":"success","data":']
     if answer.page is not None:
         items: Sequence[object] = answer.data  # type: ignore[assignment]  # a page is of a list
         shown = len(items)
         if data is None:
-            data, shown = await _first_that_fit(items)
+            data, shown = await _first_that_fit(items, encoded)
         members += [data, b',"pagination":', decimals.dumps(_pagination(answer.page, shown, len(items), sign))]
     elif data is not None:
         members.append(data)
@@ -68,25 +72,36 @@ def _pagination(page: Page, shown: int, found: int, sign: Callable[[Keyset], str
     return said
 
 
-async def _encoded(data: object, most: int | None) -> bytes | None:
-    """Returns the JSON of `data`; None where it has more than `most` bytes."""
+async def _encoded(data: object, most: int | None, *, bulk_lock: asyncio.Lock) -> bytes | None:
+    """Returns the JSON of `data`; None where it has more than `most` bytes.
+
+    Beyond _PAUSE_BYTES it holds the lock: of all long answers, one is encoded between two turns of the loop.
+    """
     parts, size, paused = list[bytes](), 0, 0
-    for part in json_parts.parts(data):
-        parts.append(part)
-        size += len(part)
-        if most is not None and size > most:
-            return None
-        if size - paused >= _PAUSE_BYTES:
-            paused = size
-            await asyncio.sleep(0)
+    try:
+        for part in json_parts.parts(data):
+            parts.append(part)
+            size += len(part)
+            if most is not None and size > most:
+                return None
+            if size - paused >= _PAUSE_BYTES:
+                if paused == 0:
+                    await bulk_lock.acquire()
+                paused = size
+                await asyncio.sleep(0)
+    finally:
+        if paused:
+            bulk_lock.release()
     return b"".join(parts)
 
 
-async def _first_that_fit(items: Sequence[object]) -> tuple[bytes, int]:
+async def _first_that_fit(
+    items: Sequence[object], encode: Callable[[object, int | None], Awaitable[bytes | None]]
+) -> tuple[bytes, int]:
     """Returns a list of the first items, at least one, and how many they are."""
     encoded, room = list[bytes](), MAX_PAGE_BYTES
     for item in items:
-        one = await _encoded(item, room if encoded else None)
+        one = await encode(item, room if encoded else None)
         if one is None:
             break
         encoded.append(one)

@@ -92,6 +92,7 @@ async def _compute(services: Services, context: RequestContext, question: Questi
     return await envelope.body(
         answer,
         sign=partial(services.cursors.sign, principal, endpoint.path, params),
+        bulk_lock=services.answers.bulk_lock,
         meta={
             "timestamp": now,
             "request_id": context.request_id,

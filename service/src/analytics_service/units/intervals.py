@@ -45,8 +45,24 @@ def starts(span: Range, interval: Interval, zone: ZoneInfo) -> list[datetime]:
 
 
 def _starts(span: Range, interval: Interval, zone: ZoneInfo) -> Iterator[datetime]:
-    start = _floor(span.start, interval, zone)
-    while start < span.end:
+    first = _floor(span.start, interval, zone)
+    if interval.width >= Interval.HOUR.width:
+        yield from _steps(first, span.end, interval, zone)
+        return
+    hours = _steps(_floor(span.start, Interval.HOUR, zone), span.end, Interval.HOUR, zone)
+    for hour in hours:
+        end = following(hour, Interval.HOUR, zone)
+        if (
+            end - hour == Interval.HOUR.width
+        ):  # no change of the clock: to ask the zone each time takes ten times longer
+            buckets = iter([hour + number * interval.width for number in range(Interval.HOUR.width // interval.width)])
+        else:
+            buckets = _steps(hour, end, interval, zone)
+        yield from (start for start in buckets if first <= start < span.end)
+
+
+def _steps(start: datetime, end: datetime, interval: Interval, zone: ZoneInfo) -> Iterator[datetime]:
+    while start < end:
         yield start
         start = following(start, interval, zone)
 
