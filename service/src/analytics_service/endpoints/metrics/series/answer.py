@@ -120,7 +120,7 @@ def _points(
         if row is None:
             yield point | empty_values(params)
         else:
-            yield point | _values(params, row, shown.kept_length(params, number, lost))
+            yield point | _values(params, row, shown.retained_length(params, number, lost))
 
 
 def _values(params: MetricParameters, row: Row, length: timedelta) -> dict[str, Value]:

@@ -59,7 +59,7 @@ def keys(
     if not lost:
         return every
     known = set(found)
-    return [key for key in every if key in known or kept_length(params, key[0], lost)]
+    return [key for key in every if key in known or retained_length(params, key[0], lost)]
 
 
 def _all_buckets(params: MetricParameters, rows: Sequence[Row], first: int) -> list[tuple[int, Group]]:
@@ -68,7 +68,7 @@ def _all_buckets(params: MetricParameters, rows: Sequence[Row], first: int) -> l
     return [(number, group) for number in range(first, len(params.starts) + 1) for group in groups]
 
 
-def kept_length(params: MetricParameters, number: int, lost: Sequence[Incomplete]) -> timedelta:
+def retained_length(params: MetricParameters, number: int, lost: Sequence[Incomplete]) -> timedelta:
     span = intervals.overlap(params.starts, number - 1, params.range)
     return span.length - lost_length(lost, span)
 

@@ -16,7 +16,7 @@ def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
     incomplete = below_retention(rows[0], IncompleteReason.BELOW_RETENTION)
     if rows[0]["key_trace"] is None:
         rows = []
-    found = _found(params, rows)
+    found = _count_spans(params, rows)
     data, page = _with_children(params, rows) if Include.CHILDREN in params.include else _alone(params, rows)
     return Answer(
         data=data,
@@ -32,7 +32,7 @@ def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
     )
 
 
-def _found(params: TraceParameters, rows: Sequence[Row]) -> int:
+def _count_spans(params: TraceParameters, rows: Sequence[Row]) -> int:
     """Returns how many spans there are, up to one more than the page may have."""
     if rows and params.may_be_long:
         found: int = rows[0]["found_spans" if Include.CHILDREN in params.include else "found"]
