@@ -79,8 +79,10 @@ async def test_every_refusal_has_a_body(
         pytest.param("traces", {"_after": "x"}, "UNKNOWN_PARAMETER", "_after", id="a name of ours"),
         pytest.param("traces", {"from_": "now"}, "UNKNOWN_PARAMETER", "from_", id="a name of Python's"),
         pytest.param(
-            "traces", {"from": "now-1h", "start_time": "now-2h"}, "UNKNOWN_PARAMETER", "start_time", id="twice"
+            "traces", {"from": "now-1h", "start_time": "now-2h"}, "INVALID_PARAMETER", "start_time", id="twice"
         ),
+        pytest.param("traces", {"limit": "1_0"}, "INVALID_PARAMETER", "limit", id="a number as Python has it"),
+        pytest.param("traces", {"cursor": "a b"}, "INVALID_CURSOR", "cursor", id="a cursor with a space"),
         pytest.param("traces", {"limit": "0"}, "INVALID_PARAMETER", "limit", id="too few"),
         pytest.param("traces", {"limit": "1001"}, "INVALID_PARAMETER", "limit", id="too many"),
         pytest.param("traces", {"sort_by": "ts; DROP TABLE traces"}, "INVALID_PARAMETER", "sort_by", id="SQL"),

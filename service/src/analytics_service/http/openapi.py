@@ -9,8 +9,9 @@ from pydantic import TypeAdapter
 from analytics_service import __version__
 from analytics_service.contract import problems
 from analytics_service.contract.endpoint import Endpoint, Method, Read
-from analytics_service.contract.parameters import Parameters, wire_name
+from analytics_service.contract.parameters import Parameters
 from analytics_service.contract.problems import Problem
+from analytics_service.contract.wire import wire_name
 from analytics_service.rollups.incomplete import IncompleteReason
 from analytics_service.rollups.levels import TOTALS, Level
 from analytics_service.units import decimals
