@@ -85,6 +85,13 @@ def test_a_plain_number_is_taken(model: type[Parameters], name: str) -> None:
     assert getattr(parsed(model, (name, 10)), name) == 10, "of a JSON body"
 
 
+@pytest.mark.parametrize("name", ["model", "trace_id", "search", "tags"])
+def test_text_that_no_database_can_hold_is_refused_in_words(name: str) -> None:
+    error = refusal(TraceParameters, (name, "a\0b"))
+    assert error.detail == f"{name}: holds a NUL character, which no text of the database can"
+    assert refusal(TraceParameters, (name, "a\ud83d")).field == name
+
+
 def test_an_amount_keeps_every_digit_and_a_count_has_no_fraction() -> None:
     assert parsed(TraceParameters, ("min_cost", "0.000000000001")).min_cost == Decimal("0.000000000001")
     assert parsed(TraceParameters, ("min_cost", "1e-3")).min_cost == Decimal("0.001")

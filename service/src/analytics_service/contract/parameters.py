@@ -49,9 +49,18 @@ def _zone(name: str) -> str:
 
 
 CSV = (BeforeValidator(_split), AfterValidator(_distinct))
-Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
-"""A value that names something: PostgreSQL has no text with NUL."""
 
+
+def storable(text: str) -> str:
+    """Halves of a surrogate pair, which the database cannot hold either, are no text for pydantic."""
+    if "\0" in text:
+        raise ValueError("holds a NUL character, which no text of the database can")
+    return text
+
+
+STORABLE: Any = (Field(json_schema_extra={"pattern": r"^[^\x00]*$"}), AfterValidator(storable))
+Text = Annotated[str, Field(min_length=1, max_length=256), *STORABLE]
+"""A value that names something."""
 
 _TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
 
