@@ -3,6 +3,7 @@
 The operator's side is its golden files, which tests/operator holds to the builders.
 """
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,18 @@ def test_every_setting_of_the_operator_is_one_of_the_service(config_map: dict[st
     loaded = settings.load({**data, **SECRETS}, require=("database_url", "jwt_secret"))
     assert loaded.database_pool_size == int(data["DATABASE_POOL_SIZE"])
     assert loaded.cors_origins == tuple(data["CORS_ORIGINS"].split(","))
+
+
+def test_the_page_of_settings_names_those_that_no_pod_sets() -> None:
+    page = (TOP / "docs" / "configuration.md").read_text()
+    listed = re.search(r"leave at their defaults:\s([^.]*)\.", page)
+    assert listed is not None
+    assert set(re.findall(r"`(\w+)`", listed[1])) == {
+        name
+        for name in map(str.upper, Settings.model_fields)
+        if name
+        not in {**CONFIG_MAPS[1]["data"], **environment(container(DEPLOYMENT)), **environment(container(WORKER))}
+    }
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,10 @@ class Switch(StrEnum):
 
 
 def _level(value: str) -> str:
-    """The first level that a RUST_LOG directive list names: `analytics_api=debug,tower_http=info` is debug."""
-    directive = value.split(",", 1)[0].rsplit("=", 1)[-1].strip().lower()
-    return {"warn": "warning", "trace": "debug"}.get(directive, directive)
+    """The first level that a RUST_LOG directive list names: `analytics_api,tower_http=warn` is warning."""
+    words = [directive.rsplit("=", 1)[-1].strip().lower() for directive in value.split(",")]
+    levels = [{"warn": "warning", "trace": "debug"}.get(word, word) for word in words]
+    return next((level for level in levels if level in frozenset(LogLevel)), levels[0])
 
 
 def _url(value: SecretStr, schemes: frozenset[str]) -> SecretStr:

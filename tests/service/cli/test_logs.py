@@ -71,6 +71,7 @@ async def test_the_log_can_be_text_and_quiet(database_url: str) -> None:
         pytest.param({}, LogLevel.INFO, id="neither"),
         pytest.param({"RUST_LOG": "warn"}, LogLevel.WARNING, id="RUST_LOG"),
         pytest.param({"RUST_LOG": "analytics_api=debug,tower_http=info"}, LogLevel.DEBUG, id="RUST_LOG of the guide"),
+        pytest.param({"RUST_LOG": "analytics_api,tower_http=warn"}, LogLevel.WARNING, id="the first that is a level"),
         pytest.param({"RUST_LOG": "debug", "LOG_LEVEL": "error"}, LogLevel.ERROR, id="LOG_LEVEL first"),
     ],
 )

@@ -1,11 +1,15 @@
 import asyncio
+import contextlib
+import struct
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 
 from analytics_service.database.connect import application_name
+from analytics_service.database.failures import FailureReason, classify
 from analytics_service.database.pool import Database
 from analytics_service.database.query import Query
 from analytics_service.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable, QueryTimeout, SchemaIncompatible
@@ -16,6 +20,9 @@ from tests.support.postgres import PASSWORD, Server
 pytestmark = pytest.mark.postgres
 
 SLEEP = Query(sql="SELECT pg_sleep(30)")
+_FIELDS = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+LAST_WORD = b"E" + struct.pack("!I", len(_FIELDS) + 4) + _FIELDS
+"""What a server sends to a session that it ends."""
 
 
 def the_settings(url: str, *, size: int = 2, statement_timeout: int = 30) -> Settings:
@@ -221,3 +228,46 @@ async def test_a_service_whose_connections_are_all_busy_is_still_there(database:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
+
+
+def test_a_protocol_out_of_step_is_a_lost_connection_and_no_wrong_url() -> None:
+    error = asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+    failure = classify(error, f"postgres://user:{PASSWORD}@host/name")
+    assert failure.reason is FailureReason.UNREACHABLE
+    assert failure.message == f"there is no connection to the database ({error})"
+    nobody = classify(asyncpg.TargetServerAttributeNotMatched("no host is a primary"), "")
+    assert nobody.message == "DATABASE_URL cannot be used to connect (no host is a primary)"
+
+
+async def test_a_connection_that_the_server_ended_while_it_was_idle_costs_no_query(database_url: str) -> None:
+    """Its last word has arrived, and its end has not: a relay keeps the connection open."""
+    server = urlsplit(database_url)
+    clients: list[asyncio.StreamWriter] = []
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection(server.hostname, server.port)
+        clients.append(writer)
+        await asyncio.gather(copy(reader, ours), copy(theirs, writer))
+
+    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(65536):
+                target.write(data)
+        target.close()
+
+    listener = await asyncio.start_server(relay, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    database = Database()
+    await database.connect(the_settings(database_url.replace(f":{server.port}/", f":{port}/"), size=1))
+    await until_ready(database)
+    try:
+        before = await database.fetch_value(Query(sql="SELECT pg_backend_pid()"))
+        for client in clients:
+            if not client.is_closing():
+                client.write(LAST_WORD)
+        await asyncio.sleep(0.05)  # it arrives; the outcome is the same where it does not
+        assert await database.fetch_value(Query(sql="SELECT pg_backend_pid()")) != before
+        assert database.state.reachable
+    finally:
+        await database.close()
+        listener.close()

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 from typing_extensions import override
 
-from analytics_service.contract.parameters import names
+from analytics_service.contract.wire import names
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.http.docs import page
 from analytics_service.http.openapi import document

@@ -2,10 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import promql_parser
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from analytics_service.contract.problems import Problem
+from analytics_service.endpoints import ENDPOINTS
+from analytics_service.worker.report import Report
 from tests.support.redis import RedisServer
 from tests.support.service import HOUR, T0, Client, a_service, a_token
 
@@ -50,6 +55,52 @@ async def test_the_page_lists_every_metric_with_its_labels(database_url: str, re
         assert await client.metric("analytics_redis_exchange_duration_seconds_count", result="failed") >= 1
     listed = {row[0].strip("`"): set(re.findall(r"\w+", re.sub(r"\(.*?\)", "", row[1]))) for row in rows(0)}
     assert listed == found
+
+
+@pytest.mark.parametrize("stores", [True, False])
+async def test_every_counter_is_there_before_its_first_event(
+    database_url: str, redis: RedisServer, *, stores: bool
+) -> None:
+    """Of labels whose values are known from a table: `rate()` over the first event needs the 0 before it."""
+    given: dict[str, Any] = {"REDIS_URL": redis.url, "DATABASE_READONLY_URL": database_url} if stores else {}
+    async with a_service(database_url, ready=False, **given) as client:
+        url = f"http://127.0.0.1:{client.running.metrics_port}/metrics"
+        async with client.session.get(url) as response:
+            families = list(text_string_to_metric_families(await response.text()))
+    samples = {
+        (sample.name, *sorted(sample.labels.items())): sample.value for one in families for sample in one.samples
+    }
+    expected = [
+        *(("rate_limit_exceeded_total", {"role": role}) for role in ("admin", "developer", "viewer", "billing")),
+        *(("cache_hits_total", {"tier": tier}) for tier in ("memory", "redis", "stale")),
+        ("cache_misses_total", {}),
+        *(("analytics_http_problems_total", {"error_code": problem.name}) for problem in Problem),
+        *(("analytics_db_query_duration_seconds_count", {"endpoint": endpoint.name}) for endpoint in ENDPOINTS),
+        *(
+            ("http_requests_total", {"method": "GET", "route": endpoint.path, "status": str(status)})
+            for endpoint in ENDPOINTS
+            for status in (200, 304, 400, 401, 403, 429, 500, 503, 504)
+        ),
+        *(("http_request_duration_seconds_count", {"method": "GET", "route": endpoint.path}) for endpoint in ENDPOINTS),
+        *(("analytics_db_reads_total", {"server": server}) for server in ("primary", *(["replica"] if stores else []))),
+        *(
+            ("analytics_redis_exchange_duration_seconds_count", {"result": result})
+            for result in ("answered", "refused", "failed")
+            if stores
+        ),
+    ]
+    found = {(name, str(labels)): samples.get((name, *sorted(labels.items()))) for name, labels in expected}
+    assert found == dict.fromkeys(found, 0)
+    bare = {one.name for one in families if one.type in {"counter", "histogram"} and not one.samples}
+    assert bare == (set() if stores else {"analytics_redis_exchange_duration_seconds"})
+
+
+async def test_the_worker_s_counters_are_there_before_its_first_job() -> None:
+    jobs = ("policies", "partitions", "refresh", "retention")
+    registry = Report(jobs).registry
+    for job in jobs:
+        assert registry.get_sample_value("analytics_worker_job_failures_total", {"job": job}) == 0
+        assert registry.get_sample_value("analytics_worker_job_duration_seconds_count", {"job": job}) == 0
 
 
 def test_the_queries_of_the_page_are_promql_over_its_metrics() -> None:

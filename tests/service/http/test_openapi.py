@@ -7,7 +7,7 @@ import jsonschema
 import orjson
 import pytest
 
-from analytics_service.contract.parameters import names
+from analytics_service.contract.wire import names
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.http.openapi import document
 from tests.support.service import HOUR, T0, a_row, a_service, insert

@@ -53,6 +53,8 @@ def test_a_time_is_an_instant(text: str, utc: str) -> None:
         "now-999999w",
         "now -1h",
         "1700000000",
+        "now-１h",  # noqa: RUF001 - a digit of another script
+        "２026-01-31T12:00:00Z",  # noqa: RUF001
     ],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:

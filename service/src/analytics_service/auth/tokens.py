@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 
 import jwt
 import structlog
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from analytics_service.contract.parameters import printable
+from analytics_service.contract.parameters import STORABLE, printable
 from analytics_service.contract.principal import PERMISSIONS, Permission, Principal, Role
 from analytics_service.contract.problems import Problem, RequestError
 
@@ -22,14 +22,7 @@ _KNOWN: Final = frozenset(permission.value for permission in Permission)
 _log = structlog.get_logger(__name__)
 
 
-def _storable(name: str) -> str:
-    """Halves of a surrogate pair, which the database cannot hold either, are no text for pydantic."""
-    if "\0" in name:
-        raise ValueError("holds a NUL character, which no name of the database can")
-    return name
-
-
-Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_storable)]
+Name = Annotated[str, Field(min_length=1, max_length=256), *STORABLE]
 
 
 class Claims(BaseModel):
@@ -45,7 +38,7 @@ class Claims(BaseModel):
     permissions: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=100)] = []
     """Added to those of the role. An unknown one, as of a later release, grants nothing."""
     exp: int | float
-    jti: Annotated[str, Field(max_length=256), AfterValidator(_storable)] | None = None
+    jti: Annotated[str, Field(max_length=256), *STORABLE] | None = None
 
     def principal(self) -> Principal:
         return Principal(

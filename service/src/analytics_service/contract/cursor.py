@@ -1,7 +1,7 @@
 """Cursors: the position in a list, signed for one organisation, its projects and one set of filters."""
 
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -39,7 +39,7 @@ class Cursors:
 
     def _opened(self, principal: Principal, path: str, params: Parameters, cursor: str) -> Sequence[str | None]:
         try:
-            signed = urlsafe_b64decode(cursor.encode())
+            signed = b64decode(cursor.encode(), altchars=b"-_", validate=True)
         except ValueError:
             signed = b""
         payload, mac = signed[:-_MAC_BYTES], signed[-_MAC_BYTES:]

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from typing_extensions import override
 
+from analytics_service.contract import wire
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.units import times, zones
 from analytics_service.units.times import ALL_TIME, Range
@@ -48,9 +49,18 @@ def _zone(name: str) -> str:
 
 
 CSV = (BeforeValidator(_split), AfterValidator(_distinct))
-Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
-"""A value that names something: PostgreSQL has no text with NUL."""
 
+
+def storable(text: str) -> str:
+    """Halves of a surrogate pair, which the database cannot hold either, are no text for pydantic."""
+    if "\0" in text:
+        raise ValueError("holds a NUL character, which no text of the database can")
+    return text
+
+
+STORABLE: Any = (Field(json_schema_extra={"pattern": r"^[^\x00]*$"}), AfterValidator(storable))
+Text = Annotated[str, Field(min_length=1, max_length=256), *STORABLE]
+"""A value that names something."""
 
 _TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
 
@@ -161,15 +171,32 @@ P = TypeVar("P", bound=Parameters)
 
 def parse(model: type[P], given: Iterable[tuple[str, object]], *, now: datetime) -> P:
     """Returns the parameters of a path and its query string or body; RequestError names the first invalid one."""
-    values: dict[str, object] = {}
-    for name, value in given:
-        if name in values:
-            raise RequestError(Problem.INVALID_PARAMETER, f"{printable(name)} is given twice", field=printable(name))
-        values[name] = value
+    values = _distinct_values(model, given)
+    for name, pattern in wire.numbers(model).items():
+        if isinstance(text := values.get(name), str) and not pattern.fullmatch(text):
+            raise RequestError(
+                Problem.INVALID_PARAMETER, f"{name}: must be a number in the digits 0 to 9, as 10", field=name
+            )
     try:
         return model.model_validate(values, context=times.floored(now.astimezone(UTC)))
     except ValidationError as error:
         raise _refusal(error, model, values) from None
+
+
+def _distinct_values(model: type[Parameters], given: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Returns the values by the parameter's own name; RequestError where it is given twice, under whatever names."""
+    values: dict[str, object] = {}
+    spelled: dict[str, str] = {}
+    for name, value in given:
+        own = wire.aliases(model).get(name, name)
+        if own in values:
+            field, other = printable(name), printable(spelled[own])
+            detail = f"{field} is given twice"
+            if field != other:
+                detail = f"{other} and {field} are the same parameter: give one of them"
+            raise RequestError(Problem.INVALID_PARAMETER, detail, field=field)
+        values[own], spelled[own] = value, name
+    return values
 
 
 def _refusal(error: ValidationError, model: type[Parameters], values: Mapping[str, object]) -> RequestError:
@@ -180,21 +207,12 @@ def _refusal(error: ValidationError, model: type[Parameters], values: Mapping[st
         del place[1:]  # a list in a query string is one value
     field = printable(".".join(place)) if place else None
     if first["type"] == "extra_forbidden" and len(place) == 1:
-        known = ", ".join(sorted(names(model)))
+        known = ", ".join(sorted(wire.names(model)))
         return RequestError(
             Problem.UNKNOWN_PARAMETER, f"there is no parameter {field} here; there are: {known}", field=field
         )
     message = first["msg"].removeprefix("Value error, ")
     return RequestError(Problem.INVALID_PARAMETER, f"{field}: {message}", field=field)
-
-
-def names(model: type[Parameters]) -> list[str]:
-    """The parameters as clients write them, without aliases."""
-    return [wire_name(name, info.validation_alias) for name, info in model.model_fields.items()]
-
-
-def wire_name(name: str, alias: object) -> str:
-    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias or name)
 
 
 def printable(name: str) -> str:

@@ -60,12 +60,13 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], FailureReason, str], ...] 
     ),
     ((asyncpg.PostgresError,), FailureReason.OTHER, "the database refused a statement"),
     (
-        (asyncpg.ClientConfigurationError, asyncpg.InternalClientError),
+        (asyncpg.ClientConfigurationError, asyncpg.TargetServerAttributeNotMatched),
         FailureReason.UNREACHABLE,
         "{setting} cannot be used to connect",
     ),
     (
-        (asyncpg.InterfaceError, OSError, TimeoutError),
+        # an internal error is a connection that ended, or whose answers are not PostgreSQL's: never the URL's fault
+        (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError),
         FailureReason.UNREACHABLE,
         "there is no connection to the database",
     ),

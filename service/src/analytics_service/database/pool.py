@@ -9,8 +9,9 @@ this release can serve from; `state` holds what it saw last, and any query that 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import asyncpg
 import structlog
@@ -20,23 +21,26 @@ from analytics_service.database.failures import FAILURES, Failure, FailureReason
 from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.query import Query
 from analytics_service.database.schema import problem, schema_of
-from analytics_service.database.sessions import Borrowed, Sessions, open_sessions, response_timeout
+from analytics_service.database.sessions import Borrowed, Sessions, becomes_true, open_sessions, response_timeout
 from analytics_service.database.state import DatabaseState
 from analytics_service.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable, QueryTimeout, SchemaIncompatible
 from analytics_service.settings import Settings
 
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 _CHECK_INTERVAL_SECONDS = 15.0
 _CHECK_TIMEOUT_SECONDS = 10.0
 """A server that has gone without a word is not waited for."""
 _MIN_PAUSE_SECONDS = 0.25
 _MAX_PAUSE_SECONDS = 10.0
-_CONDITION_PAUSES_SECONDS = (0.005, 0.02, 0.0)
-"""Before a condition is asked for again: it becomes true within a moment, or not for long."""
 _CONDITION_TIMEOUT_SECONDS = 1.0
 """To get a connection and to ask for the condition: another server can answer instead."""
 _MAX_WAITING_PER_CONNECTION = 20
 """A query behind more than these is refused at once: its deadline would pass while it waits."""
+
+
+class _EndedWhileIdle(DatabaseUnavailable):
+    """The server has ended the connection, which its own word for it makes unusable before the end is seen."""
 
 
 class Database:
@@ -83,8 +87,7 @@ class Database:
 
         Ends the statement on the server when the time is over or the caller is cancelled.
         """
-        async with self._connection(timeout, query) as (connection, left):
-            return await connection.fetch(query.sql, *query.args, timeout=left)
+        return await self._ask(lambda on, left: on.fetch(query.sql, *query.args, timeout=left), timeout, query)
 
     async def fetch_when(
         self,
@@ -100,7 +103,7 @@ class Database:
         try:
             async with self._connection(min(timeout, _CONDITION_TIMEOUT_SECONDS), query) as (connection, left):
                 async with response_timeout(connection, left):
-                    is_met = await _becomes_true(connection, condition)
+                    is_met = await becomes_true(connection, condition)
                 if not is_met:
                     return None
                 return await connection.fetch(query.sql, *query.args, timeout=max(until - loop.time(), 0))
@@ -111,9 +114,22 @@ class Database:
 
     async def fetch_value(self, query: Query, *, timeout: float | None = None) -> object:  # noqa: ASYNC109 - as above
         """The first column of the first row, or None."""
-        async with self._connection(timeout) as (connection, left):
-            value: object = await connection.fetchval(query.sql, *query.args, timeout=left)
-            return value
+        return await self._ask(lambda on, left: on.fetchval(query.sql, *query.args, timeout=left), timeout)
+
+    async def _ask(
+        self, ask: Callable[[Borrowed, float | None], Awaitable[T]], seconds: float | None, query: Query | None = None
+    ) -> T:
+        """Asks again, on another connection, where the server had ended the first one while nobody used it."""
+        loop = asyncio.get_running_loop()
+        until = None if seconds is None else loop.time() + seconds
+        with contextlib.suppress(_EndedWhileIdle):
+            async with self._connection(seconds, query) as (connection, left):
+                return await ask(connection, left)
+        async with self._connection(None if until is None else max(until - loop.time(), 0), query) as (
+            connection,
+            left,
+        ):
+            return await ask(connection, left)
 
     def connections(self) -> tuple[int, int]:
         """The numbers of connections in use, and of idle ones."""
@@ -140,6 +156,9 @@ class Database:
             raise QueryTimeout("the query took longer than it may: ask for a shorter range") from error
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
             raise SchemaIncompatible("the schema of the database is not the one of this release") from error
+        except asyncpg.InternalClientError as error:
+            connection.terminate()  # the pool would give it to the next query as well
+            raise _EndedWhileIdle(self._classified(error).message) from error
         except FAILURES as error:
             raise self._failed(error) from error
         finally:
@@ -223,14 +242,6 @@ class Database:
         self.state = DatabaseState(
             connected_once=True, reachable=True, schema=schema, problem=outdated, schema_problem=outdated
         )
-
-
-async def _becomes_true(connection: Borrowed, condition: Query) -> bool:
-    for pause in _CONDITION_PAUSES_SECONDS:
-        if await connection.fetchval(condition.sql, *condition.args):
-            return True
-        await asyncio.sleep(pause)
-    return False
 
 
 def _all_in_use(pool: Pool) -> bool:

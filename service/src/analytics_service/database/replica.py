@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import asyncpg
@@ -136,6 +137,11 @@ class Replica:
             self.lag = float("inf")
 
 
+class ServerRole(StrEnum):
+    PRIMARY = "primary"
+    REPLICA = "replica"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reader:
     """Sends answers' statements to the replica where it can be proved to have their rows, else to the primary."""
@@ -149,8 +155,8 @@ class Reader:
         if self.replica is not None and lsn is not None:
             started = time.monotonic()
             if (rows := await self.replica.fetch(query, lsn=lsn, timeout=timeout)) is not None:
-                self.count("replica")
+                self.count(ServerRole.REPLICA)
                 return rows
             timeout = max(timeout - (time.monotonic() - started), 0)
-        self.count("primary")
+        self.count(ServerRole.PRIMARY)
         return await self.primary.fetch(query, timeout=timeout)

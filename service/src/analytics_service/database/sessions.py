@@ -32,6 +32,9 @@ _CUSTOM_PLAN: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 _STATEMENT_CACHE_SIZE: Final = 32
 """Of one connection: a plan over the partitions of three months takes 3 MB of the server's memory."""
 
+_CONDITION_PAUSES_SECONDS: Final = (0.005, 0.02, 0.0)
+"""Before a condition is asked for again: it becomes true within a moment, or not for long."""
+
 
 @dataclass(frozen=True)
 class Sessions:
@@ -68,6 +71,15 @@ async def response_timeout(connection: Borrowed, seconds: float | None) -> Async
     except TimeoutError:
         connection.terminate()
         raise
+
+
+async def becomes_true(connection: Borrowed, condition: Query) -> bool:
+    """Whether the condition, which is asked for a few times, holds in this session."""
+    for pause in _CONDITION_PAUSES_SECONDS:
+        if await connection.fetchval(condition.sql, *condition.args):
+            return True
+        await asyncio.sleep(pause)
+    return False
 
 
 async def open_sessions(settings: Settings) -> Sessions:

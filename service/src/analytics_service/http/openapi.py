@@ -9,8 +9,9 @@ from pydantic import TypeAdapter
 from analytics_service import __version__
 from analytics_service.contract import problems
 from analytics_service.contract.endpoint import Endpoint, Method, Read
-from analytics_service.contract.parameters import Parameters, wire_name
+from analytics_service.contract.parameters import Parameters
 from analytics_service.contract.problems import Problem
+from analytics_service.contract.wire import wire_name
 from analytics_service.rollups.incomplete import IncompleteReason
 from analytics_service.rollups.levels import TOTALS, Level
 from analytics_service.units import decimals
@@ -138,6 +139,16 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
     return {key: _inlined(value, definitions) for key, value in schema.items() if key != "title"}
 
 
+_UNROUTED: Final = (414, 417, 431)
+"""Statuses of requests that are refused before their route is known."""
+
+
+def answered_statuses(endpoint: Endpoint[Any]) -> list[int]:
+    """Returns every status that the endpoint's own route may answer with."""
+    successes = [200, 304] if isinstance(endpoint, Read) else [200]
+    return [*successes, *(status for status in sorted(_statuses(endpoint)) if status not in _UNROUTED)]
+
+
 def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
     """Returns the error statuses of an endpoint, each with its codes."""
     categories = {404: "not_found"} if "{" in endpoint.path else {}
@@ -146,7 +157,7 @@ def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
     else:
         categories |= {408: "timeout", 413: "validation", 415: "validation", 422: "validation"}
     categories |= {401: "authentication", 403: "authorization", 429: "rate_limit"}
-    categories |= dict.fromkeys((414, 417, 431), "validation")
+    categories |= dict.fromkeys(_UNROUTED, "validation")
     categories |= {500: "internal", 503: "database", 504: "timeout"}
     return {status: _codes(status, category) for status, category in categories.items()}
 

@@ -20,6 +20,7 @@ from analytics_service.http.connections import ConnectionHandler
 from analytics_service.http.replay.handler import ReplayHandler
 from analytics_service.http.replay.store import ReplayStore
 from analytics_service.http.services import Services
+from analytics_service.server import counters
 from analytics_service.server.app import application, services
 from analytics_service.server.lifecycle import Lifecycle
 from analytics_service.server.listen import Site, drain, listening
@@ -58,6 +59,7 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
         database = Database(waited=metrics.waits.observe)
         replica = _replica(settings, database)
         wired = services(settings, database, replica, metrics)
+        counters.initialize(wired, endpoints)
         if wired.redis is not None:
             stack.push_async_callback(wired.redis.close)
         stack.push_async_callback(database.close)

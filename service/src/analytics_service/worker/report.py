@@ -58,6 +58,9 @@ class Report:
             ("level",),
             registry=self.registry,
         )
+        for name in jobs:  # `rate()` sees the first event only where there was a 0 before
+            self._seconds.labels(name)
+            self._failures.labels(name)
         self._gauges = {
             "lag_seconds": Gauge(
                 "analytics_rollup_lag_seconds",

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import Field as Bounds
 from pydantic import WithJsonSchema, model_validator
 
-from analytics_service.contract.parameters import CSV, PagedParameters, Text, days
+from analytics_service.contract.parameters import CSV, STORABLE, PagedParameters, Text, days
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.traces import sizes
 from analytics_service.endpoints.traces.fields import Field, Sort, Status, selected_fields
@@ -67,7 +67,7 @@ class TraceParameters(PagedParameters):
     max_tokens: Tokens | None = None
     tags: Annotated[tuple[Text, ...], *CSV, Bounds(max_length=20)] | None = None
     """All of them must be on the trace."""
-    search: Annotated[str, Bounds(min_length=2, max_length=256, pattern=r"^[^\x00]*$")] | None = None
+    search: Annotated[str, Bounds(min_length=2, max_length=256), *STORABLE] | None = None
     """Part of the input or the output, in any case. The range may be at most 7 days long."""
     sort_by: Sort = Sort.TS
     """Rows without a value come last. Any order but `ts` takes a range of at most 31 days."""
