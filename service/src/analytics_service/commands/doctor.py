@@ -29,7 +29,9 @@ def _configure(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
-    logging.configure(LogLevel.ERROR, LogFormat.TEXT)  # findings are in the table, and not logged as well
+    logging.configure(
+        LogLevel.ERROR, LogFormat.TEXT, stream=sys.stderr
+    )  # findings are in the table, and not logged as well
     findings = asyncio.run(_diagnose(loaded))
     if arguments.output == "json":
         sys.stdout.write(json.dumps([_as_dict(finding) for finding in findings]) + "\n")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from asyncpg.exceptions._base import DataError  # an argument of ours; asyncpg.DataError is the server's
 
 from analytics_service.errors import DatabaseError, DatabaseUnavailable, DatabaseUnfit
+from analytics_service.telemetry.redaction import redactor
 
 
 class FailureReason(StrEnum):
@@ -104,21 +104,7 @@ def command_error(failure: Failure) -> DatabaseError:
 
 def redact(text: str, url: str) -> str:
     """`text` in one line, with the password of `url` and `url` itself made unreadable."""
-    line = " ".join(text.split())
-    for secret in sorted(_secrets(url), key=len, reverse=True):
-        line = line.replace(secret, "***")
-    return line
-
-
-def _secrets(url: str) -> set[str]:
-    secrets = {url}
-    try:
-        parts = urlsplit(url)
-        secrets |= {parts.password or "", unquote(parts.password or ""), parts.netloc.rpartition("@")[0]}
-        secrets |= set(parse_qs(parts.query).get("password", []))
-    except ValueError:  # no URL at all: then it has no parts to hide
-        pass
-    return secrets - {""}
+    return redactor([url])(" ".join(text.split()))
 
 
 def _detail(error: BaseException) -> str:

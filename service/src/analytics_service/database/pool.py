@@ -193,7 +193,7 @@ class Database:
                 if self._sessions is None:
                     self._sessions = await open_sessions(settings)
                 await self._check_schema()
-            except FAILURES as error:
+            except Exception as error:  # noqa: BLE001 - a task that ended here would leave the service without a word
                 self._note(self._classified(error))
             if self.state.problem is None:
                 pause = _MIN_PAUSE_SECONDS

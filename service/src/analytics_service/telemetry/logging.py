@@ -7,7 +7,7 @@ in every rendered line, whoever wrote it. A log that cannot be written fails not
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
@@ -46,8 +46,14 @@ class _Output:
                 sys.stderr.write(f"analytics-service: the log cannot be written: {error.strerror}\n")
 
 
-def configure(level: LogLevel, format_: LogFormat, *, redact: Callable[[str], str] = str) -> None:
-    """Configures logging of the process. Own lines are written directly, without the standard library's handlers."""
+def configure(
+    level: LogLevel, format_: LogFormat, *, redact: Callable[[str], str] = str, stream: TextIO | None = None
+) -> None:
+    """Configures logging of the process, on standard output unless another `stream` is given.
+
+    Own lines are written directly, without the standard library's handlers.
+    """
+    stream = stream or sys.stdout
     last: list[Processor]
     match format_:
         case LogFormat.JSON:
@@ -55,14 +61,14 @@ def configure(level: LogLevel, format_: LogFormat, *, redact: Callable[[str], st
         case LogFormat.TEXT:
             # plain: the usual formatter shows the values of local variables, among them URLs
             plain = structlog.dev.plain_traceback
-            last = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)]
+            last = [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
 
     def redacted(_logger: object, _method: str, rendered: Any) -> bytes:
         line = rendered if isinstance(rendered, str) else rendered.decode()
         return redact(line).encode(errors="backslashreplace")
 
     last.append(redacted)
-    output = _Output(sys.stdout.buffer)
+    output = _Output(stream.buffer)
     structlog.configure(
         processors=[*_SHARED, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
