@@ -23,7 +23,7 @@ from analytics_service.telemetry import redaction
 
 _EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: it is not, and the cause is an
 argument, a setting or the database that was named: no connection, no privilege, a pooler, a replica, a lock, its
-licence, age or disk.
+product, encoding, licence, age or disk, or tables of somebody else in it.
 Safe to run at any time, by any number of processes at once, and to stop: run it again to go on."""
 
 

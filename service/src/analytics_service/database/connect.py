@@ -8,6 +8,7 @@ import asyncpg
 
 from analytics_service.database.failures import FAILURES
 from analytics_service.database.migrate.migration import schema_version
+from analytics_service.database.product import check_product
 from analytics_service.errors import PoolerInTheWay
 from analytics_service.settings import Settings
 
@@ -20,6 +21,13 @@ _CLOSE_SECONDS: Final = 2.0
 """Then the connection is dropped: its server has gone without a word."""
 SETTINGS: Final = {"jit": "off", "search_path": "public", "timezone": "UTC"}
 """Of every session. Compiling would be more than all of a short query."""
+
+_WITH_EXTENSION: Final = """
+SELECT set_config('search_path', 'public, ' || quote_ident(n.nspname), false)
+FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+WHERE e.extname = 'timescaledb' AND n.nspname <> 'public'
+"""
+"""Its functions are where the extension was created, and migrations name them without their schema."""
 
 
 def application_name(command: str) -> str:
@@ -49,7 +57,10 @@ async def connect_directly(url: str, *, command: str) -> "asyncpg.Connection[asy
             raise PoolerInTheWay(cure) from error
         raise
     try:
+        await check_product(connection)
         shared = await is_shared(connection)
+        if not shared:
+            await connection.execute(_WITH_EXTENSION)
     except BaseException:
         connection.terminate()
         raise

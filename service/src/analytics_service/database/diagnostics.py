@@ -11,6 +11,7 @@ from analytics_service.database.connect import Connection, is_shared
 from analytics_service.database.edition import Edition
 from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.partitions import end_of_partitions, has_native_partitions
+from analytics_service.database.product import check_product
 from analytics_service.database.schema import problem, schema_of
 from analytics_service.errors import MigrationRefused
 
@@ -36,7 +37,8 @@ async def diagnose(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Fin
     return findings
 
 
-async def _server(connection: Connection) -> Finding:
+async def _server(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    await check_product(connection)
     server = await edition.inspect(connection)
     extension = f", TimescaleDB {server.extension} ({server.license} licence)" if server.extension else ""
     message = f"{server.edition}: PostgreSQL {server.version}{extension}"

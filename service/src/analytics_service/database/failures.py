@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 from asyncpg.exceptions._base import DataError  # an argument of ours; asyncpg.DataError is the server's
 
-from analytics_service.errors import DatabaseError, DatabaseUnavailable, DatabaseUnfit
+from analytics_service.errors import DatabaseError, DatabaseUnavailable, DatabaseUnfit, DatabaseUnsupported
 from analytics_service.telemetry.redaction import redactor
 
 
@@ -26,6 +26,7 @@ class FailureReason(StrEnum):
     POOLER = "PoolerInTheWay"
     LICENCE = "LicenceChanged"
     TOO_OLD = "ServerTooOld"
+    UNSUPPORTED = "UnsupportedDatabase"
     OTHER = "MigrationFailed"
 
 
@@ -70,12 +71,17 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], FailureReason, str], ...] 
         "there is no connection to the database",
     ),
 )
-FAILURES = tuple(kind for kinds, _, _ in _CAUSES for kind in kinds)
+FAILURES: Final[tuple[type[BaseException], ...]] = (
+    DatabaseUnsupported,
+    *(kind for kinds, _, _ in _CAUSES for kind in kinds),
+)
 """The errors that `classify` knows; any other is a defect of ours and must not be caught."""
 
 
 def classify(error: BaseException, url: str, *, setting: str = "DATABASE_URL") -> Failure:
     """The reason and one line for `error`, without the secrets of `url`, which `setting` holds."""
+    if isinstance(error, DatabaseUnsupported):
+        return Failure(reason=FailureReason.UNSUPPORTED, message=str(error))
     if isinstance(error, DataError):
         argument = re.search(r"\$\d+", str(error))  # alone: the rest repeats the value, which may be a client's text
         which = argument[0] if argument else "unknown"

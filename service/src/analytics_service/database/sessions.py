@@ -21,6 +21,7 @@ from analytics_service.database.connect import (
     database_url,
     is_shared,
 )
+from analytics_service.database.product import check_product
 from analytics_service.database.query import Query
 from analytics_service.settings import Settings
 
@@ -95,6 +96,7 @@ async def _is_pooler(url: str, set_to: dict[str, str]) -> bool:
     except asyncpg.ProtocolViolationError:
         return True
     try:
+        await check_product(connection)
         return await is_shared(connection)
     finally:
         await connection.close(timeout=CONNECT_SECONDS)

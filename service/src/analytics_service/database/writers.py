@@ -14,7 +14,7 @@ from analytics_service.database.connect import Connection, session
 from analytics_service.database.failures import FAILURES, classify, command_error
 from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.schema import problem, schema_of
-from analytics_service.errors import DatabaseError, DatabaseUnfit, SchemaIncompatible
+from analytics_service.errors import DatabaseError, DatabaseUnfit, DatabaseUnsupported, SchemaIncompatible
 
 
 async def writing_blocker(connection: Connection, *, dry_run: bool = False) -> DatabaseError | None:
@@ -22,9 +22,10 @@ async def writing_blocker(connection: Connection, *, dry_run: bool = False) -> D
 
     A dry run needs no privilege to write.
     """
-    outdated = problem(await schema_of(connection), schema_version(), writes=True)
+    schema = await schema_of(connection)
+    outdated = problem(schema, schema_version(), writes=True)
     if outdated is not None:
-        return SchemaIncompatible(outdated)
+        return (SchemaIncompatible if schema.unsupported is None else DatabaseUnsupported)(outdated)
     missing = None if dry_run else await privileges.missing(connection)
     return None if missing is None else DatabaseUnfit(missing)
 

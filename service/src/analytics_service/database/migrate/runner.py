@@ -11,6 +11,7 @@ from analytics_service.database import edition
 from analytics_service.database.connect import Connection, session
 from analytics_service.database.edition import Edition, Server
 from analytics_service.database.failures import FAILURES, FailureReason, classify
+from analytics_service.database.foreign import foreign_objects
 from analytics_service.database.migrate import journal
 from analytics_service.database.migrate.apply import apply
 from analytics_service.database.migrate.migration import Migration, Phase
@@ -19,6 +20,7 @@ from analytics_service.database.migrate.preconditions import check_privileges, c
 from analytics_service.database.migrate.result import MigrationResult
 from analytics_service.errors import (
     DatabaseNewer,
+    DatabaseUnsupported,
     HistoryEdited,
     LicenceChanged,
     LockHeld,
@@ -137,6 +139,8 @@ async def _inspect(connection: Connection, run: _Run) -> MigrationPlan:
     run.server = await edition.inspect(connection)
     edition.check(run.server)
     run.history = await journal.read(connection)
+    if (reason := edition.unsupported(run.server, empty=run.history.requirement is None)) is not None:
+        raise DatabaseUnsupported(reason)
     if (
         run.requirement != Edition.POSTGRESQL.requirement
         and run.server.extension is None
@@ -144,6 +148,8 @@ async def _inspect(connection: Connection, run: _Run) -> MigrationPlan:
     ):
         raise MigrationRefused("the tables were made for TimescaleDB, which this server does not load any more")
     run.plan = plan(run.migrations, run.history, run.requirement)
+    if (reason := await foreign_objects(connection, run.migrations, run.history, run.plan.pending)) is not None:
+        raise DatabaseUnsupported(reason)
     return run.plan
 
 
