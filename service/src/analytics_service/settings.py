@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from analytics_service import connection_url
 from analytics_service.errors import UsageError
 
 
@@ -49,7 +50,8 @@ def _url(value: SecretStr, schemes: frozenset[str]) -> SecretStr:
 
 
 def _database_url(value: SecretStr) -> SecretStr:
-    return _url(value, frozenset({"postgres", "postgresql"}))
+    connection_url.parse(value.get_secret_value())
+    return value
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
@@ -88,6 +90,10 @@ class Settings(BaseModel):
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
     database_readonly_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
     """A replica, which is read while its lag allows."""
+    database_ca_file: str | None = None
+    """PEM; the server is verified by it, as `verify-full` where the URL does not say how."""
+    database_client_cert_file: str | None = None
+    database_client_key_file: str | None = None
     database_readonly_max_lag_seconds: Annotated[int, Field(ge=1, le=300)] = 5
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """Absent: cache and limits live in the process."""

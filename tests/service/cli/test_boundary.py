@@ -127,7 +127,9 @@ def test_an_interrupt_says_nothing(fallen: Path) -> None:
 
 
 def test_what_ends_a_process_is_in_its_log(fallen: Path) -> None:
-    done = called("fall", "process", program=PROGRAM, PYTHONPATH=str(fallen))
+    done = called(
+        "fall", "process", program=PROGRAM, PYTHONPATH=str(fallen), DATABASE_READONLY_URL=URL.replace("#", "%23")
+    )
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["event"].splitlines()[0] for line in lines] == ["Task exception was never retrieved", "PROCESS_FAILED"]

@@ -29,10 +29,11 @@ def _configure(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
+    url = database_url(loaded)
     logging.configure(
         LogLevel.ERROR, LogFormat.TEXT, stream=sys.stderr
     )  # findings are in the table, and not logged as well
-    findings = asyncio.run(_diagnose(loaded))
+    findings = asyncio.run(_diagnose(loaded, url))
     if arguments.output == "json":
         sys.stdout.write(json.dumps([_as_dict(finding) for finding in findings]) + "\n")
     else:
@@ -43,8 +44,8 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     return 0
 
 
-async def _diagnose(loaded: Settings) -> list[Finding]:
-    return [*await _database(database_url(loaded)), await _redis(loaded)]
+async def _diagnose(loaded: Settings, url: str) -> list[Finding]:
+    return [*await _database(url), await _redis(loaded)]
 
 
 def _as_dict(finding: Finding) -> dict[str, str]:

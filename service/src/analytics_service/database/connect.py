@@ -5,12 +5,17 @@ from collections.abc import AsyncIterator
 from typing import Final, TypeAlias
 
 import asyncpg
+import structlog
 
+from analytics_service import connection_url
 from analytics_service.database.failures import FAILURES
 from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.product import check_product
+from analytics_service.database.tls import tls_parameters
 from analytics_service.errors import PoolerInTheWay
 from analytics_service.settings import Settings
+
+_log = structlog.get_logger(__name__)
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -88,8 +93,14 @@ async def is_shared(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
     return status != "SELECT 1"
 
 
-def database_url(settings: Settings) -> str:
-    """The connection string; the commands that need it have required it."""
+def database_url(settings: Settings, *, setting: str = "DATABASE_URL") -> str:
+    """The connection string as the driver takes it; `setting` is the one that it came from.
+
+    Logs once what is left out of it; UsageError names a file of certificates that cannot be used.
+    """
     if settings.database_url is None:
         raise ValueError("DATABASE_URL was not required by this command")
-    return settings.database_url.get_secret_value()
+    url = connection_url.parse(settings.database_url.get_secret_value())
+    if url.left_out:
+        _log.warning("DATABASE_URL_PARAMETERS_LEFT_OUT", setting=setting, parameters=", ".join(url.left_out))
+    return url.dsn(**tls_parameters(settings, url.parameters, setting=setting))

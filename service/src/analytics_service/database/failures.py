@@ -55,6 +55,11 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], FailureReason, str], ...] 
     ((asyncpg.TooManyConnectionsError,), FailureReason.UNREACHABLE, "the database accepts no more connections"),
     ((asyncpg.DiskFullError,), FailureReason.FULL, "the disk of the database is full"),
     (
+        (ssl.SSLCertVerificationError,),
+        FailureReason.UNREACHABLE,
+        "the certificate of the database is not trusted; DATABASE_CA_FILE names its CA",
+    ),
+    (
         (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, ssl.SSLError),
         FailureReason.UNREACHABLE,
         "there is no connection to the database",

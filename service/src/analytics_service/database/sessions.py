@@ -18,7 +18,6 @@ from analytics_service.database.connect import (
     SETTINGS,
     Pool,
     application_name,
-    database_url,
     is_shared,
 )
 from analytics_service.database.product import check_product
@@ -71,10 +70,10 @@ async def response_timeout(connection: Borrowed, seconds: float | None) -> Async
         raise
 
 
-async def open_sessions(settings: Settings) -> Sessions:
+async def open_sessions(settings: Settings, url: str) -> Sessions:
     """A pool whose sessions have a statement timeout from the start, and keep the plans of their statements."""
     set_to = SETTINGS | {"statement_timeout": str(settings.database_statement_timeout_seconds * 1000)}
-    url, size = database_url(settings), settings.database_pool_size
+    size = settings.database_pool_size
     shared = await _is_pooler(url, set_to | GENERIC_PLAN)
     pool = await asyncpg.create_pool(
         url,

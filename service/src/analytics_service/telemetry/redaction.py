@@ -49,8 +49,9 @@ def _secrets(value: str) -> set[str]:
     query = rest.rpartition("?")[2]
     given = [credentials.partition(":")[2], *(text for name, text in parse_qsl(query) if name in _CREDENTIALS)]
     for password in filter(None, given):
-        parts = (part for part in re.split(r"[#/?@:%&=\[\]]", password) if len(part) >= _MIN_PART_CHARACTERS)
-        secrets |= {password, unquote(password), quote(unquote(password), safe=""), *parts}
+        decoded = unquote(password)
+        parts = (part for text in (password, decoded) for part in re.split(r"[#/?@:%&=\[\]]", text))
+        secrets |= {password, decoded, quote(decoded, safe=""), *(p for p in parts if len(p) >= _MIN_PART_CHARACTERS)}
     if credentials:
         secrets.add(credentials)
     return secrets
