@@ -12,6 +12,7 @@ from analytics_service.database.connect import Connection, session
 from analytics_service.database.edition import Edition, Server
 from analytics_service.database.failures import FAILURES, FailureReason, classify
 from analytics_service.database.foreign import foreign_objects
+from analytics_service.database.limits import connection_limit
 from analytics_service.database.migrate import journal
 from analytics_service.database.migrate.apply import apply
 from analytics_service.database.migrate.migration import Migration, Phase
@@ -52,6 +53,7 @@ class _Run:
     migrations: Sequence[Migration]
     notify: Notify
     server: Server | None = None
+    connection_limit: int | None = None
     history: History = field(default_factory=History)
     plan: MigrationPlan | None = None
     applied: list[str] = field(default_factory=list)
@@ -90,6 +92,7 @@ class _Run:
             edition=self.edition.value if known else None,
             server=server.version if server is not None else None,
             extension=server.extension if server is not None else None,
+            connection_limit=self.connection_limit,
             applied=tuple(self.applied),
             pending=tuple(migration.name for migration in pending if migration.name not in self.applied),
         )
@@ -137,6 +140,7 @@ def _timed_out(run: _Run, seconds: float | None) -> MigrationResult:
 
 async def _inspect(connection: Connection, run: _Run) -> MigrationPlan:
     run.server = await edition.inspect(connection)
+    run.connection_limit = limit.number if (limit := await connection_limit(connection)) is not None else None
     edition.check(run.server)
     run.history = await journal.read(connection)
     if (reason := edition.unsupported(run.server, empty=run.history.requirement is None)) is not None:
