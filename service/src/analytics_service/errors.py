@@ -4,6 +4,7 @@
     ├── UsageError                 exit code 2 (bad arguments, settings or input files)
     ├── DatabaseError              exit code 1; HTTP 503 (1600-1603) or 504
     │   ├── DatabaseUnfit          exit code 2: the database, or the user, that was named cannot be used as it is
+    │   │   ├── DatabaseUnsupported  another product, encoding, or somebody else's tables
     │   │   └── PoolerInTheWay     its sessions are shared, and the work needs one of its own
     │   ├── DatabaseUnavailable    exit code 2: cannot connect, or lost
     │   ├── DatabaseBusy           no connection within the deadline
@@ -43,6 +44,10 @@ class DatabaseUnfit(DatabaseError):
     """The database, or the user, that DATABASE_URL names cannot be used as it is."""
 
     exit_code = 2
+
+
+class DatabaseUnsupported(DatabaseUnfit):
+    """The database cannot hold the store, whatever is done to its schema."""
 
 
 class PoolerInTheWay(DatabaseUnfit):

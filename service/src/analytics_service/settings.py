@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Final, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from analytics_service import connection_url
 from analytics_service.errors import UsageError
 
 
@@ -50,7 +51,8 @@ def _url(value: SecretStr, schemes: frozenset[str]) -> SecretStr:
 
 
 def _database_url(value: SecretStr) -> SecretStr:
-    return _url(value, frozenset({"postgres", "postgresql"}))
+    connection_url.parse(value.get_secret_value())
+    return value
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
@@ -72,9 +74,10 @@ def _unless(word: str) -> BeforeValidator:
     return BeforeValidator(lambda value: None if value == word else value)
 
 
+# Examples are values beside those that a type and its bounds name: a test starts the service with each of them.
 Port = Annotated[int, Field(ge=1, le=65535)]
 MAX_DAYS = 36_500
-RetentionDays = Annotated[Annotated[int, Field(ge=1, le=MAX_DAYS)] | None, _unless("keep")]
+RetentionDays = Annotated[Annotated[int, Field(ge=1, le=MAX_DAYS)] | None, _unless("keep"), Field(examples=["keep"])]
 """Days; None retains for ever. policies/desired.py refuses what is too short for the API's ranges."""
 RefreshSeconds = Annotated[int, Field(ge=1, le=3600)]
 """Seconds."""
@@ -88,14 +91,18 @@ class Settings(BaseModel):
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
     database_readonly_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
     """A replica, which is read while its lag allows."""
+    database_ca_file: str | None = None
+    """PEM; the server is verified by it, as `verify-full` where the URL does not say how."""
+    database_client_cert_file: str | None = None
+    database_client_key_file: str | None = None
     database_readonly_max_lag_seconds: Annotated[int, Field(ge=1, le=300)] = 5
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """Absent: cache and limits live in the process."""
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
     jwt_previous_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
     """Still accepted, no longer used to sign: for the overlap when JWT_SECRET is rotated."""
-    jwt_issuer: str | None = None
-    jwt_audience: str | None = None
+    jwt_issuer: Annotated[str | None, Field(examples=["https://issuer.example"])] = None
+    jwt_audience: Annotated[str | None, Field(examples=["analytics"])] = None
     api_port: Port = 8080
     api_metrics_port: Port = 9091
     app_host: str = "0.0.0.0"  # noqa: S104 - a container listens on all of its addresses
@@ -103,7 +110,9 @@ class Settings(BaseModel):
     """Seconds."""
     answer_replay: Switch = Switch.ON
     """The same bytes within a second get the same answer without being read; see http/replay/."""
-    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_csv)] = ("*",)
+    cors_origins: Annotated[
+        tuple[str, ...], BeforeValidator(_csv), Field(examples=["*", "https://a.example,https://b.example"])
+    ] = ("*",)
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
     database_min_connections: Annotated[int, Field(ge=0, le=1000)] = 5
     database_statement_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
@@ -111,12 +120,14 @@ class Settings(BaseModel):
     retention_1min_days: RetentionDays = 8
     retention_1hour_days: RetentionDays = 400
     retention_1day_days: RetentionDays = 1095
-    compress_after_days: Annotated[Annotated[int, Field(ge=1, le=MAX_DAYS)] | None, _unless("never")] = 7
+    compress_after_days: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_DAYS)] | None, _unless("never"), Field(examples=["never"])
+    ] = 7
     chunk_hours: Annotated[int, Field(ge=1, le=168)] = 24
     refresh_1min_seconds: RefreshSeconds = 2
     refresh_1hour_seconds: RefreshSeconds = 30
     refresh_1day_seconds: RefreshSeconds = 300
-    allow_destructive: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
+    allow_destructive: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", examples=["1e94eb61318f531b"])] | None = None
     """Hash of the destructive plan that is approved."""
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
@@ -128,12 +139,21 @@ class Settings(BaseModel):
         return self
 
 
+def _holds_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_holds_secret(each) for each in get_args(annotation))
+
+
+SECRETS: Final = tuple(name for name, field in Settings.model_fields.items() if _holds_secret(field.annotation))
+"""Names of the settings whose values nothing may show."""
+
+
 def load(environment: Mapping[str, str], *, require: tuple[str, ...] = ()) -> Settings:
-    """Settings from `environment`; empty values count as absent.
+    """Settings from `environment`; white space around a value does not count, and an empty value counts as absent.
 
     Raises UsageError whose single line names the variable and the cure, and never shows its value.
     """
-    values = {name: environment[name.upper()] for name in Settings.model_fields if environment.get(name.upper())}
+    given = {name: environment.get(name.upper(), "").strip() for name in Settings.model_fields}
+    values = {name: value for name, value in given.items() if value}
     if "log_level" not in values and environment.get("RUST_LOG"):
         values["log_level"] = environment["RUST_LOG"]
     for name in require:

@@ -1,14 +1,17 @@
 """`doctor` finds what keeps the service from working, and says how to mend it."""
 
+import asyncio
 import json
 import subprocess
 import sys
 
 import pytest
 
+from analytics_service.database.migrate.result import as_json
+from analytics_service.database.migrate.runner import migrate
 from tests.support.environment import program_environment
 from tests.support.pgbouncer import pooled
-from tests.support.postgres import PASSWORD
+from tests.support.postgres import PASSWORD, Server
 from tests.support.redis import RedisServer
 from tests.support.service import a_row, execute, insert
 
@@ -36,6 +39,7 @@ def test_a_store_in_order(edition_url: str, redis: RedisServer) -> None:
         "server",
         "primary",
         "session",
+        "connections",
         "schema",
         "rights",
         "rollups",
@@ -73,6 +77,44 @@ def test_a_pooler(database_url: str) -> None:
     ignored = "jit,search_path,statement_timeout,extra_float_digits"
     with pooled(database_url, ignore_startup_parameters=ignored, pool_mode="session") as url:
         assert examined(0, DATABASE_URL=url)["session"][0] == "warning"
+
+
+ALL = "97 (max_connections 100 without 3 reserved ones)"
+
+
+@pytest.mark.parametrize(
+    ("limits", "pool", "verdict", "said"),
+    [
+        ((-1, -1), 20, "ok", f"allows {ALL}: enough for 4"),
+        ((-1, -1), 98, "warning", f"allows {ALL}, and DATABASE_POOL_SIZE is 98: lower it"),
+        ((12, 60), 20, "warning", "allows 12 (the limit of the role), and DATABASE_POOL_SIZE is 20: lower it"),
+        ((60, 19), 20, "warning", "allows 19 (the limit of the database), and DATABASE_POOL_SIZE is 20: lower it"),
+        ((60, 40), 20, "ok", "allows 40 (the limit of the database): enough for 2"),
+    ],
+)
+def test_the_limits_of_connections(
+    postgres: Server, empty_url: str, *, limits: tuple[int, int], pool: int, verdict: str, said: str
+) -> None:
+    name = empty_url.rpartition("/")[2]
+    role = f"limited_{name}"
+    postgres.sql(
+        f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' CONNECTION LIMIT {limits[0]}",
+        f"ALTER DATABASE {name} CONNECTION LIMIT {limits[1]}",
+    )
+    postgres.sql(f"GRANT ALL ON SCHEMA public TO {role}", database=name)
+    url = empty_url.replace(f"//postgres:{PASSWORD}", f"//{role}:{PASSWORD}")
+    try:
+        found = examined(1, DATABASE_URL=url, DATABASE_POOL_SIZE=str(pool))
+        assert (found["connections"][0], said in found["connections"][1]) == (verdict, True), found
+        result = asyncio.run(migrate(url, [], dry_run=True, notify=lambda _: None))
+        assert json.loads(as_json(result))["connection_limit"] == int(said.split()[1])
+    finally:
+        postgres.sql(f"DROP OWNED BY {role}", database=name)
+        postgres.sql(f"DROP ROLE {role}")
+
+
+def test_a_superuser_has_all_connections(empty_url: str) -> None:
+    assert "allows 100 (max_connections): enough for 5" in examined(1, DATABASE_URL=empty_url)["connections"][1]
 
 
 async def test_a_user_without_privileges(database_url: str) -> None:

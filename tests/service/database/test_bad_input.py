@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,8 +91,28 @@ def test_privileges_are_named_with_their_objects(stranger: str, rows: str, empty
 def test_a_missing_privilege_ends_whatever_writes(reader: str, rows: str, command: str) -> None:
     code, said = called(reader, *command.split(), *([rows] if command == "import" else []))
     assert code == 2
-    assert "lacks DELETE on rollup_" in said
+    assert "DELETE on rollup_1day" in said
     assert "INSERT on traces" in said
+    assert ("INSERT on policy" in said) == ("INSERT on dropped_partition" in said) == (command != "import")
+    assert ("UPDATE on schema_meta" in said) == (command != "import")
+
+
+async def test_the_privileges_that_are_named_are_enough(reader: str, rows: str, database_url: str) -> None:
+    role = reader.split("//")[1].split(":", maxsplit=1)[0]
+
+    async def grant_what_is_named(*command: str) -> None:
+        _, said = called(reader, *command)
+        named = re.findall(r"(\w+ on \w+)[,:]", said)
+        assert len(named) > 3
+        await execute(database_url, "; ".join(f"GRANT {each} TO {role}" for each in named))
+        code, said = called(reader, *command)
+        assert code == 0, said
+
+    await grant_what_is_named("policies", "apply")
+    assert called(reader, "doctor")[0] == 0
+    await execute(database_url, f"REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public FROM {role}")
+    await execute(database_url, "SELECT ensure_partitions('2024-03-01', '2024-03-02')")  # which their owner makes
+    await grant_what_is_named("import", rows)
 
 
 def test_whoever_may_only_read_sees_the_plan_of_policies(reader: str) -> None:

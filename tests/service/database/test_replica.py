@@ -15,8 +15,7 @@ from analytics_service.database.pool import Database
 from analytics_service.database.query import Query
 from analytics_service.database.replica import READONLY_URL, Reader, Replica
 from tests.support.eventually import eventually
-from tests.support.postgres import PASSWORD, Server, a_standby, running
-from tests.support.postgres import _embedded as embedded
+from tests.support.postgres import PASSWORD, Server, a_standby, embedded, running
 from tests.support.service import HOUR, T0, Client, a_row, a_service, execute, insert
 
 pytestmark = pytest.mark.postgres

@@ -38,6 +38,7 @@ TRANSIENT = frozenset(
         "PoolerInTheWay",
         "LicenceChanged",
         "ServerTooOld",
+        "UnsupportedDatabase",
         "OldReleasesConnected",
         "Terminated",
         "NoResult",

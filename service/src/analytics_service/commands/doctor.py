@@ -29,8 +29,10 @@ def _configure(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
-    logging.configure(LogLevel.ERROR, LogFormat.TEXT)  # findings are in the table, and not logged as well
-    findings = asyncio.run(_diagnose(loaded))
+    url = database_url(loaded)
+    # findings are in the table, and not logged as well
+    logging.configure(LogLevel.ERROR, LogFormat.TEXT, stream=sys.stderr)
+    findings = asyncio.run(_diagnose(loaded, url))
     if arguments.output == "json":
         sys.stdout.write(json.dumps([_as_dict(finding) for finding in findings]) + "\n")
     else:
@@ -41,8 +43,8 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     return 0
 
 
-async def _diagnose(loaded: Settings) -> list[Finding]:
-    return [*await _database(database_url(loaded)), await _redis(loaded)]
+async def _diagnose(loaded: Settings, url: str) -> list[Finding]:
+    return [*await _database(url, loaded.database_pool_size), await _redis(loaded)]
 
 
 def _as_dict(finding: Finding) -> dict[str, str]:
@@ -50,13 +52,14 @@ def _as_dict(finding: Finding) -> dict[str, str]:
     return {"check": finding.check, "verdict": finding.verdict, "said": finding.message}
 
 
-async def _database(url: str) -> list[Finding]:
+async def _database(url: str, pool_size: int) -> list[Finding]:
     try:
         connection = await connect(url, command="doctor")
     except FAILURES as error:
         return [Finding("connection", Verdict.FAILED, classify(error, url).message)]
     try:
-        return [Finding("connection", Verdict.OK, "DATABASE_URL connects"), *await diagnose(connection)]
+        findings = await diagnose(connection, pool_size=pool_size)
+        return [Finding("connection", Verdict.OK, "DATABASE_URL connects"), *findings]
     except FAILURES as error:
         return [Finding("connection", Verdict.FAILED, classify(error, url).message)]
     finally:

@@ -11,17 +11,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from analytics_service import settings
+from analytics_service.commands.boundary import ending
 from analytics_service.commands.command import Command
 from analytics_service.database.connect import database_url
-from analytics_service.database.failures import EXTERNAL_REASONS
+from analytics_service.database.failures import EXTERNAL_REASONS, FailureReason
 from analytics_service.database.migrate.migration import Migration, load
 from analytics_service.database.migrate.result import MigrationResult, as_json
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.errors import DatabaseError, DatabaseUnfit, UsageError
+from analytics_service.telemetry import redaction
 
 _EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: it is not, and the cause is an
 argument, a setting or the database that was named: no connection, no privilege, a pooler, a replica, a lock, its
-licence, age or disk.
+product, encoding, licence, age or disk, or tables of somebody else in it.
 Safe to run at any time, by any number of processes at once, and to stop: run it again to go on."""
 
 
@@ -41,13 +43,13 @@ def _seconds(text: str) -> float:
 
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    migrations = load()
     try:
         url = database_url(settings.load(environment, require=("database_url",)))
-    except UsageError as error:
-        _write(arguments.result_file, MigrationResult(succeeded=False, reason="InvalidSettings", message=str(error)))
+        result = asyncio.run(_until_signalled(url, migrations, arguments))
+    except Exception as error:
+        _write(arguments.result_file, _failed(error, environment))
         raise
-    migrations = load()
-    result = asyncio.run(_until_signalled(url, migrations, arguments))
     _write(arguments.result_file, result)
     if arguments.output == "json":
         Console(soft_wrap=True).out(as_json(result), highlight=False)
@@ -56,6 +58,13 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     if not result.succeeded:
         raise (DatabaseUnfit if result.reason in EXTERNAL_REASONS else DatabaseError)(result.message)
     return 0
+
+
+def _failed(error: Exception, environment: Mapping[str, str]) -> MigrationResult:
+    """The result where a setting was wrong, or something went wrong that nothing foresaw."""
+    reason = "InvalidSettings" if isinstance(error, UsageError) else FailureReason.OTHER.value
+    message = redaction.of_environment(environment)(ending(error).message)
+    return MigrationResult(succeeded=False, reason=reason, message=message)
 
 
 async def _until_signalled(url: str, migrations: Sequence[Migration], arguments: Namespace) -> MigrationResult:

@@ -15,16 +15,10 @@ def _configure(parser: ArgumentParser) -> None:
 
 def _run(_arguments: Namespace, environment: Mapping[str, str]) -> int:
     # imported late: `--help` and the other commands need not wait for a web server
-    import uvloop
-
-    from analytics_service import settings
-    from analytics_service.telemetry import logging
+    from analytics_service.commands.process import run_process
     from analytics_service.worker import service
 
-    loaded = settings.load(environment, require=("database_url",))
-    logging.configure(loaded.log_level, loaded.log_format)
-    uvloop.run(service.run(loaded))
-    return 0
+    return run_process(service.run, environment, require=("database_url",))
 
 
 COMMAND = Command(name="work", help="maintain rollups, partitions and policies", configure=_configure, run=_run)

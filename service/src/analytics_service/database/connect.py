@@ -5,11 +5,17 @@ from collections.abc import AsyncIterator
 from typing import Final, TypeAlias
 
 import asyncpg
+import structlog
 
+from analytics_service import connection_url
 from analytics_service.database.failures import FAILURES
 from analytics_service.database.migrate.migration import schema_version
+from analytics_service.database.product import check_product
+from analytics_service.database.tls import tls_parameters
 from analytics_service.errors import PoolerInTheWay
 from analytics_service.settings import Settings
+
+_log = structlog.get_logger(__name__)
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -20,6 +26,13 @@ _CLOSE_SECONDS: Final = 2.0
 """Then the connection is dropped: its server has gone without a word."""
 SETTINGS: Final = {"jit": "off", "search_path": "public", "timezone": "UTC"}
 """Of every session. Compiling would be more than all of a short query."""
+
+_WITH_EXTENSION: Final = """
+SELECT set_config('search_path', 'public, ' || quote_ident(n.nspname), false)
+FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+WHERE e.extname = 'timescaledb' AND n.nspname <> 'public'
+"""
+"""Its functions are where the extension was created, and migrations name them without their schema."""
 
 
 def application_name(command: str) -> str:
@@ -49,7 +62,10 @@ async def connect_directly(url: str, *, command: str) -> "asyncpg.Connection[asy
             raise PoolerInTheWay(cure) from error
         raise
     try:
+        await check_product(connection)
         shared = await is_shared(connection)
+        if not shared:
+            await connection.execute(_WITH_EXTENSION)
     except BaseException:
         connection.terminate()
         raise
@@ -77,8 +93,14 @@ async def is_shared(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
     return status != "SELECT 1"
 
 
-def database_url(settings: Settings) -> str:
-    """The connection string; the commands that need it have required it."""
+def database_url(settings: Settings, *, setting: str = "DATABASE_URL") -> str:
+    """The connection string as the driver takes it; `setting` is the one that it came from.
+
+    Logs once what is left out of it; UsageError names a file of certificates that cannot be used.
+    """
     if settings.database_url is None:
         raise ValueError("DATABASE_URL was not required by this command")
-    return settings.database_url.get_secret_value()
+    url = connection_url.parse(settings.database_url.get_secret_value())
+    if url.left_out:
+        _log.warning("DATABASE_URL_PARAMETERS_LEFT_OUT", setting=setting, parameters=", ".join(url.left_out))
+    return url.dsn(**tls_parameters(settings, url.parameters, setting=setting))

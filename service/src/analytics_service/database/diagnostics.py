@@ -9,8 +9,10 @@ import asyncpg
 from analytics_service.database import edition, privileges
 from analytics_service.database.connect import Connection, is_shared
 from analytics_service.database.edition import Edition
+from analytics_service.database.limits import connection_limit
 from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.partitions import end_of_partitions, has_native_partitions
+from analytics_service.database.product import check_product
 from analytics_service.database.schema import problem, schema_of
 from analytics_service.errors import MigrationRefused
 
@@ -28,15 +30,17 @@ class Finding:
     message: str
 
 
-async def diagnose(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Finding]:
+async def diagnose(connection: "asyncpg.Connection[asyncpg.Record]", *, pool_size: int) -> list[Finding]:
     """The findings of all checks, in their order; those that need the schema are left out where it is not there."""
-    findings = [await check(connection) for check in (_server, _primary, _session, _schema)]
+    findings = [await check(connection) for check in (_server, _primary, _session)]
+    findings += [await _connections(connection, pool_size), await _schema(connection)]
     if findings[-1].verdict is Verdict.OK:
         findings += [await check(connection) for check in (_privileges, _dirty_log, _partitions)]
     return findings
 
 
-async def _server(connection: Connection) -> Finding:
+async def _server(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    await check_product(connection)
     server = await edition.inspect(connection)
     extension = f", TimescaleDB {server.extension} ({server.license} licence)" if server.extension else ""
     message = f"{server.edition}: PostgreSQL {server.version}{extension}"
@@ -60,6 +64,17 @@ async def _session(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
         cure = "serve works through it; the other commands need the server's own address"
         return Finding("session", Verdict.WARNING, f"a connection pooler answers: {cure}")
     return Finding("session", Verdict.OK, "the server itself answers")
+
+
+async def _connections(connection: Connection, pool_size: int) -> Finding:
+    if (limit := await connection_limit(connection)) is None:
+        return Finding("connections", Verdict.OK, "the server does not tell how many it allows")
+    message = f"the database allows {limit.number} ({limit.source})"
+    if (processes := limit.number // pool_size) == 0:
+        cure = "lower it, or raise the limit"
+        return Finding("connections", Verdict.WARNING, f"{message}, and DATABASE_POOL_SIZE is {pool_size}: {cure}")
+    each = f"DATABASE_POOL_SIZE is {pool_size} in each process of serve"
+    return Finding("connections", Verdict.OK, f"{message}: enough for {processes}, since {each}")
 
 
 async def _schema(connection: Connection) -> Finding:

@@ -47,6 +47,9 @@ class Server:
     can_create_extension: bool
     """TimescaleDB is installed on the server and loaded at its start, but not created in this database yet."""
     read_only: bool
+    encoding: str = "UTF8"
+    distributed: bool = False
+    """Citus is in this database."""
     licence_problem: LicenceProblem | None = None
     """After a change of the licence."""
 
@@ -68,7 +71,9 @@ SELECT current_setting('server_version') AS version,
     current_setting('timescaledb.license', true) AS license,
     (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb') AS available,
     current_setting('timescaledb.disable_load', true) IS NOT NULL AS preloaded,
-    current_setting('transaction_read_only') = 'on' AS read_only
+    current_setting('transaction_read_only') = 'on' AS read_only,
+    getdatabaseencoding() AS encoding,
+    EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') AS distributed
 """
 
 
@@ -95,6 +100,8 @@ async def inspect(connection: Connection) -> Server:
         license=row["license"],
         can_create_extension=row["extension"] is None and row["available"] is not None and row["preloaded"],
         read_only=row["read_only"],
+        encoding=row["encoding"],
+        distributed=row["distributed"],
         licence_problem=licence_problem,
     )
 
@@ -109,6 +116,16 @@ def _licence_problem(aggregates: str | None, compressed: int) -> LicenceProblem 
     if aggregates:
         what = f"rows of traces, on which the continuous aggregate {aggregates} is"
         return LicenceProblem(f"the licence of TimescaleDB no longer takes {what}: {cure}, or drop it", False)
+    return None
+
+
+def unsupported(server: Server, *, empty: bool) -> str | None:
+    """Why a database, which is `empty` if it was never migrated, cannot hold the store; None when it can."""
+    if server.encoding != "UTF8":
+        cure = "name one that was made with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+        return f"the encoding of the database is {server.encoding}, and texts need UTF8: {cure}"
+    if server.distributed and empty:
+        return "the database has the extension citus, which cannot hold the store: name a database without it"
     return None
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from asyncpg.exceptions._base import DataError  # an argument of ours; asyncpg.DataError is the server's
 
-from analytics_service.errors import DatabaseError, DatabaseUnavailable, DatabaseUnfit
+from analytics_service.errors import DatabaseError, DatabaseUnavailable, DatabaseUnfit, DatabaseUnsupported
+from analytics_service.telemetry.redaction import redactor
 
 
 class FailureReason(StrEnum):
@@ -26,6 +26,7 @@ class FailureReason(StrEnum):
     POOLER = "PoolerInTheWay"
     LICENCE = "LicenceChanged"
     TOO_OLD = "ServerTooOld"
+    UNSUPPORTED = "UnsupportedDatabase"
     OTHER = "MigrationFailed"
 
 
@@ -54,6 +55,11 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], FailureReason, str], ...] 
     ((asyncpg.TooManyConnectionsError,), FailureReason.UNREACHABLE, "the database accepts no more connections"),
     ((asyncpg.DiskFullError,), FailureReason.FULL, "the disk of the database is full"),
     (
+        (ssl.SSLCertVerificationError,),
+        FailureReason.UNREACHABLE,
+        "the certificate of the database is not trusted; DATABASE_CA_FILE names its CA",
+    ),
+    (
         (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, ssl.SSLError),
         FailureReason.UNREACHABLE,
         "there is no connection to the database",
@@ -71,12 +77,17 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], FailureReason, str], ...] 
         "there is no connection to the database",
     ),
 )
-FAILURES = tuple(kind for kinds, _, _ in _CAUSES for kind in kinds)
+FAILURES: Final[tuple[type[BaseException], ...]] = (
+    DatabaseUnsupported,
+    *(kind for kinds, _, _ in _CAUSES for kind in kinds),
+)
 """The errors that `classify` knows; any other is a defect of ours and must not be caught."""
 
 
 def classify(error: BaseException, url: str, *, setting: str = "DATABASE_URL") -> Failure:
     """The reason and one line for `error`, without the secrets of `url`, which `setting` holds."""
+    if isinstance(error, DatabaseUnsupported):
+        return Failure(reason=FailureReason.UNSUPPORTED, message=str(error))
     if isinstance(error, DataError):
         argument = re.search(r"\$\d+", str(error))  # alone: the rest repeats the value, which may be a client's text
         which = argument[0] if argument else "unknown"
@@ -105,21 +116,7 @@ def command_error(failure: Failure) -> DatabaseError:
 
 def redact(text: str, url: str) -> str:
     """`text` in one line, with the password of `url` and `url` itself made unreadable."""
-    line = " ".join(text.split())
-    for secret in sorted(_secrets(url), key=len, reverse=True):
-        line = line.replace(secret, "***")
-    return line
-
-
-def _secrets(url: str) -> set[str]:
-    secrets = {url}
-    try:
-        parts = urlsplit(url)
-        secrets |= {parts.password or "", unquote(parts.password or ""), parts.netloc.rpartition("@")[0]}
-        secrets |= set(parse_qs(parts.query).get("password", []))
-    except ValueError:  # no URL at all: then it has no parts to hide
-        pass
-    return secrets - {""}
+    return redactor([url])(" ".join(text.split()))
 
 
 def _detail(error: BaseException) -> str:

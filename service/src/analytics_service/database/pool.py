@@ -67,7 +67,7 @@ class Database:
 
     async def connect(self, settings: Settings) -> None:
         """Starts to connect and returns at once: `state` says when the database is there."""
-        self._url = database_url(settings)
+        self._url = database_url(settings, setting=self._setting)
         self._max_waiting = settings.database_pool_size * _MAX_WAITING_PER_CONNECTION
         self._maintenance = asyncio.create_task(self._maintain(settings))
 
@@ -210,9 +210,9 @@ class Database:
         while True:
             try:
                 if self._sessions is None:
-                    self._sessions = await open_sessions(settings)
+                    self._sessions = await open_sessions(settings, self._url)
                 await self._check_schema()
-            except FAILURES as error:
+            except Exception as error:  # noqa: BLE001 - a task that ended here would leave the service without a word
                 self._note(self._classified(error))
             if self.state.problem is None:
                 pause = _MIN_PAUSE_SECONDS

@@ -4,21 +4,28 @@ from typing import Final
 
 from analytics_service.database.connect import Connection
 
-_REQUIRED: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_ROWS: Final = {"^(traces|rollup_.*)$": ("SELECT", "INSERT", "UPDATE", "DELETE"), "^schema_": ("SELECT",)}
+_STORE: Final = {
+    **_ROWS,
+    "^schema_meta$": ("UPDATE",),
+    "^policy$": ("SELECT", "INSERT", "UPDATE"),
+    "^dropped_partition$": ("SELECT", "INSERT", "DELETE"),
+}
+"""By a pattern of the tables' names. `import` writes rows; the worker and `policies` keep the store as well."""
 _MISSING: Final = """
 SELECT current_user AS name, string_agg(privilege || ' on ' || name, ', ' ORDER BY name, privilege) AS missing
 FROM (
-    SELECT oid, relname AS name FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-        AND (relname = 'traces' OR relname ~ '^rollup_')
-) AS tables, unnest($1::text[]) AS privilege
+    SELECT oid, relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+) AS tables JOIN unnest($1::text[], $2::text[]) AS needed (pattern, privilege) ON name ~ pattern
 WHERE NOT has_table_privilege(oid, privilege)
 """
 
 
-async def missing(connection: Connection) -> str | None:
+async def missing(connection: Connection, *, rows_only: bool = False) -> str | None:
     """One line that names each missing privilege with its object, and the cure; None when there is none."""
-    row = await connection.fetchrow(_MISSING, list(_REQUIRED))
+    tables = _ROWS if rows_only else _STORE
+    needed = [(pattern, privilege) for pattern, privileges in tables.items() for privilege in privileges]
+    row = await connection.fetchrow(_MISSING, *map(list, zip(*needed, strict=True)))
     if row is None or row["missing"] is None:
         return None
     return f"user {row['name']} lacks {row['missing']}: GRANT it, or make the user the tables' owner"

@@ -18,9 +18,9 @@ from analytics_service.database.connect import (
     SETTINGS,
     Pool,
     application_name,
-    database_url,
     is_shared,
 )
+from analytics_service.database.product import check_product
 from analytics_service.database.query import Query
 from analytics_service.settings import Settings
 
@@ -82,10 +82,10 @@ async def becomes_true(connection: Borrowed, condition: Query) -> bool:
     return False
 
 
-async def open_sessions(settings: Settings) -> Sessions:
+async def open_sessions(settings: Settings, url: str) -> Sessions:
     """A pool whose sessions have a statement timeout from the start, and keep the plans of their statements."""
     set_to = SETTINGS | {"statement_timeout": str(settings.database_statement_timeout_seconds * 1000)}
-    url, size = database_url(settings), settings.database_pool_size
+    size = settings.database_pool_size
     shared = await _is_pooler(url, set_to | GENERIC_PLAN)
     pool = await asyncpg.create_pool(
         url,
@@ -107,6 +107,7 @@ async def _is_pooler(url: str, set_to: dict[str, str]) -> bool:
     except asyncpg.ProtocolViolationError:
         return True
     try:
+        await check_product(connection)
         return await is_shared(connection)
     finally:
         await connection.close(timeout=CONNECT_SECONDS)

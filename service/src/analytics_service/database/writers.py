@@ -14,18 +14,21 @@ from analytics_service.database.connect import Connection, session
 from analytics_service.database.failures import FAILURES, classify, command_error
 from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.schema import problem, schema_of
-from analytics_service.errors import DatabaseError, DatabaseUnfit, SchemaIncompatible
+from analytics_service.errors import DatabaseError, DatabaseUnfit, DatabaseUnsupported, SchemaIncompatible
 
 
-async def writing_blocker(connection: Connection, *, dry_run: bool = False) -> DatabaseError | None:
+async def writing_blocker(
+    connection: Connection, *, rows_only: bool = False, dry_run: bool = False
+) -> DatabaseError | None:
     """The first reason why this release, or this user, cannot write to the database; None when both can.
 
-    A dry run needs no privilege to write.
+    A dry run needs no privilege to write, and who writes `rows_only` none on the tables that only the worker writes.
     """
-    outdated = problem(await schema_of(connection), schema_version(), writes=True)
+    schema = await schema_of(connection)
+    outdated = problem(schema, schema_version(), writes=True)
     if outdated is not None:
-        return SchemaIncompatible(outdated)
-    missing = None if dry_run else await privileges.missing(connection)
+        return (SchemaIncompatible if schema.unsupported is None else DatabaseUnsupported)(outdated)
+    missing = None if dry_run else await privileges.missing(connection, rows_only=rows_only)
     return None if missing is None else DatabaseUnfit(missing)
 
 
@@ -39,7 +42,8 @@ async def writer_session(
     """
     try:
         async with session(url, command=command) as connection:
-            if (blocker := await writing_blocker(connection, dry_run=dry_run)) is not None:
+            blocker = await writing_blocker(connection, rows_only=command == "import", dry_run=dry_run)
+            if blocker is not None:
                 raise blocker
             yield connection
     except FAILURES as error:

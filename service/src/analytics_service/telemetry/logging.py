@@ -1,15 +1,18 @@
-"""Logs: one JSON object a line on standard output, each with the id of the request that it belongs to.
+"""Logs: one JSON object, or one line of text, a record on standard output, with the id of the request it belongs to.
 
-Nothing logs a query string, a header or a body: they hold tokens and prompts.
+Nothing logs a query string, a header or a body: they hold tokens and prompts. Secrets of the environment are redacted
+in every rendered line, whoever wrote it. A log that cannot be written fails nothing: standard error says so once.
 """
 
 import logging
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
 from structlog.typing import Processor
+from typing_extensions import override
 
 from analytics_service.settings import LogFormat, LogLevel
 
@@ -21,37 +24,83 @@ _SHARED: tuple[Processor, ...] = (
 )
 
 
-def configure(level: LogLevel, format_: LogFormat) -> None:
-    """Configures logging of the process. Own lines are written directly, without the standard library's handlers."""
+class _Output:
+    """Standard output, as far as a logger needs it, of a process that goes on when nobody can read it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._failed = False
+
+    def write(self, line: bytes) -> None:
+        self._try(lambda: self._file.write(line))
+
+    def flush(self) -> None:
+        self._try(self._file.flush)
+
+    def _try(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                sys.stderr.write(f"analytics-service: the log cannot be written: {error.strerror}\n")
+
+
+def configure(
+    level: LogLevel, format_: LogFormat, *, redact: Callable[[str], str] = str, stream: TextIO | None = None
+) -> None:
+    """Configures logging of the process, on standard output unless another `stream` is given.
+
+    Own lines are written directly, without the standard library's handlers.
+    """
+    stream = stream or sys.stdout
     last: list[Processor]
-    factory: structlog.BytesLoggerFactory | structlog.WriteLoggerFactory
     match format_:
         case LogFormat.JSON:
             last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
-            factory = structlog.BytesLoggerFactory(sys.stdout.buffer)
         case LogFormat.TEXT:
-            last = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
-            factory = structlog.WriteLoggerFactory(sys.stdout)
+            # plain: the usual formatter shows the values of local variables, among them URLs
+            plain = structlog.dev.plain_traceback
+            last = [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
+
+    def redacted(_logger: object, _method: str, rendered: Any) -> bytes:
+        line = rendered if isinstance(rendered, str) else rendered.decode()
+        return redact(line).encode(errors="backslashreplace")
+
+    last.append(redacted)
+    output = _Output(stream.buffer)
     structlog.configure(
         processors=[*_SHARED, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=factory,
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", output)),
         cache_logger_on_first_use=True,
     )
-    _configure_libraries(level, last)
+    _configure_libraries(level, last, output)
 
 
-def _configure_libraries(level: LogLevel, last: list[Processor]) -> None:
+class _Handler(logging.Handler):
+    def __init__(self, output: _Output) -> None:
+        super().__init__()
+        self._output = output
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._output.write(self.format(record).encode() + b"\n")
+        self._output.flush()
+
+
+def _configure_libraries(level: LogLevel, last: list[Processor], output: _Output) -> None:
     """Renders what libraries log through the standard library in the same format."""
 
     def as_text(_logger: object, _method: str, rendered: Any) -> str:
-        return rendered.decode() if isinstance(rendered, bytes) else str(rendered)
+        text: str = rendered.decode()
+        return text
 
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, as_text],
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Handler(output)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 

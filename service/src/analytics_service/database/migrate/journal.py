@@ -25,6 +25,10 @@ CREATE TABLE IF NOT EXISTS schema_journal (
     finished_at timestamptz
 );
 """
+_IS_OURS = """
+SELECT count(*) = 3 FROM pg_attribute
+WHERE attrelid = to_regclass('public.schema_meta') AND attname IN ('version', 'min_compatible_schema', 'made_for')
+"""
 _META = "INSERT INTO schema_meta (version, min_compatible_schema, made_for) VALUES (0, 1, $1) ON CONFLICT DO NOTHING"
 _READ = """
 SELECT m.version, m.min_compatible_schema, m.made_for,
@@ -50,8 +54,8 @@ async def create(connection: Connection, requirement: str) -> None:
 
 
 async def read(connection: Connection) -> History:
-    """The history of the database; an empty one if it has none."""
-    if await connection.fetchval("SELECT to_regclass('public.schema_meta') IS NULL"):
+    """The history of the database; an empty one if it has none, or a table of that name is somebody else's."""
+    if not await connection.fetchval(_IS_OURS):
         return History()
     row = await connection.fetchrow(_READ)
     if row is None:

@@ -21,6 +21,8 @@ class MigrationResult:
     """None too where TimescaleDB would be made, and nothing says under which licence."""
     server: str | None = None
     extension: str | None = None
+    connection_limit: int | None = None
+    """Connections that the database allows its user."""
     applied: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
 

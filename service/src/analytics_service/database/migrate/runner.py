@@ -11,6 +11,8 @@ from analytics_service.database import edition
 from analytics_service.database.connect import Connection, session
 from analytics_service.database.edition import Edition, Server
 from analytics_service.database.failures import FAILURES, FailureReason, classify
+from analytics_service.database.foreign import foreign_objects
+from analytics_service.database.limits import connection_limit
 from analytics_service.database.migrate import journal
 from analytics_service.database.migrate.apply import apply
 from analytics_service.database.migrate.migration import Migration, Phase
@@ -19,6 +21,7 @@ from analytics_service.database.migrate.preconditions import check_privileges, c
 from analytics_service.database.migrate.result import MigrationResult
 from analytics_service.errors import (
     DatabaseNewer,
+    DatabaseUnsupported,
     HistoryEdited,
     LicenceChanged,
     LockHeld,
@@ -50,6 +53,7 @@ class _Run:
     migrations: Sequence[Migration]
     notify: Notify
     server: Server | None = None
+    connection_limit: int | None = None
     history: History = field(default_factory=History)
     plan: MigrationPlan | None = None
     applied: list[str] = field(default_factory=list)
@@ -88,6 +92,7 @@ class _Run:
             edition=self.edition.value if known else None,
             server=server.version if server is not None else None,
             extension=server.extension if server is not None else None,
+            connection_limit=self.connection_limit,
             applied=tuple(self.applied),
             pending=tuple(migration.name for migration in pending if migration.name not in self.applied),
         )
@@ -135,8 +140,11 @@ def _timed_out(run: _Run, seconds: float | None) -> MigrationResult:
 
 async def _inspect(connection: Connection, run: _Run) -> MigrationPlan:
     run.server = await edition.inspect(connection)
+    run.connection_limit = limit.number if (limit := await connection_limit(connection)) is not None else None
     edition.check(run.server)
     run.history = await journal.read(connection)
+    if (reason := edition.unsupported(run.server, empty=run.history.requirement is None)) is not None:
+        raise DatabaseUnsupported(reason)
     if (
         run.requirement != Edition.POSTGRESQL.requirement
         and run.server.extension is None
@@ -144,6 +152,8 @@ async def _inspect(connection: Connection, run: _Run) -> MigrationPlan:
     ):
         raise MigrationRefused("the tables were made for TimescaleDB, which this server does not load any more")
     run.plan = plan(run.migrations, run.history, run.requirement)
+    if (reason := await foreign_objects(connection, run.migrations, run.history, run.plan.pending)) is not None:
+        raise DatabaseUnsupported(reason)
     return run.plan
 
 
