@@ -1,5 +1,6 @@
 """Settings of the service, read once from the environment; the names are those of the deployment guide."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
@@ -56,6 +57,12 @@ def _redis_url(value: SecretStr) -> SecretStr:
     return _url(value, frozenset({"redis", "rediss"}))
 
 
+def _redis_prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{0,64}", value):  # no braces: all keys would be in one slot of a cluster
+        raise ValueError("may hold at most 64 letters, digits, dots, colons, hyphens and underscores")
+    return value
+
+
 def _jwt_secret(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < 32:
         raise ValueError("must have at least 32 characters; make one with: openssl rand -base64 48")
@@ -90,6 +97,8 @@ class Settings(BaseModel):
     database_readonly_max_lag_seconds: Annotated[int, Field(ge=1, le=300)] = 5
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """Absent: cache and limits live in the process."""
+    redis_prefix: Annotated[str, AfterValidator(_redis_prefix)] = ""
+    """Of every key."""
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
     jwt_previous_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
     """Still accepted, no longer used to sign: for the overlap when JWT_SECRET is rotated."""

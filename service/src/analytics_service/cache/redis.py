@@ -75,6 +75,7 @@ class _Pending:
 class Redis:
     """Commands that either answer within TIMEOUT_SECONDS or raise RedisUnavailable.
 
+    Every key begins with `prefix`, which callers do not know.
     Uses the library's connections without its pool and pipelines, which cost more than twice as much for each exchange.
     """
 
@@ -82,6 +83,7 @@ class Redis:
         self,
         url: str,
         *,
+        prefix: str = "",
         timeout: float = TIMEOUT_SECONDS,
         circuit_open_seconds: float = CIRCUIT_OPEN_SECONDS,
         observe_exchange: ObserveExchange = lambda _seconds, _result: None,
@@ -89,6 +91,7 @@ class Redis:
         # one clock for a whole exchange: no other timeouts, and no repetitions
         once = Retry(NoBackoff(), 0)
         self._pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=None, retry=once)
+        self._prefix = prefix
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)  # who finds them all in use waits, within the timeout
         self._observe_exchange = observe_exchange
@@ -103,19 +106,20 @@ class Redis:
         """Whether the last exchange succeeded."""
 
     async def get(self, key: str) -> bytes | None:
-        value: bytes | None = await self._ask("GET", key)
+        value: bytes | None = await self._ask("GET", self._prefix + key)
         return value
 
     def put(self, key: str, value: bytes, *, seconds: int) -> None:
         """Schedules the write; best effort."""
         with contextlib.suppress(RedisUnavailable):
             self._admit()
-            self._pending.append(_Pending(("SET", key, value, "EX", seconds), None))
+            self._pending.append(_Pending(("SET", self._prefix + key, value, "EX", seconds), None))
             if self._send_timer is None and not self._send_scheduled:
                 self._send_timer = asyncio.get_running_loop().call_later(PUT_DELAY_SECONDS, self._send)
 
-    async def run(self, script: Script, keys: list[str], args: list[int]) -> list[int]:
-        words: _Command = (len(keys), *keys, *args)
+    async def run(self, script: Script, key: str, args: list[int]) -> list[int]:
+        """Runs a script that touches `key` alone."""
+        words: _Command = (1, self._prefix + key, *args)
         try:
             answer: list[int] = await self._ask("EVALSHA", script.digest, *words)
         except NoScriptError:
