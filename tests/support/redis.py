@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from redis import Redis as Client
 
 from e2e.cluster import wheels
 from e2e.cluster.shell import ClusterError
+from tests.support.certificates import Certificates, certificates
 from tests.support.ports import a_free_port
 
 OLDEST = (6, 2)
@@ -42,6 +44,17 @@ def _version(program: str) -> tuple[int, ...]:
     return tuple(map(int, found.groups())) if found else (0,)
 
 
+@functools.cache
+def why_no_tls() -> str | None:
+    """Returns why servers of tests cannot have TLS; None where they can."""
+    if shutil.which("openssl") is None:
+        return "openssl is not installed, which makes the certificates"
+    done = subprocess.run(
+        (redis_server(), "-"), input="tls-port 0\nno-such-word", capture_output=True, text=True, check=False
+    )
+    return "redis-server is built without TLS" if "'tls-port" in done.stdout + done.stderr else None
+
+
 @dataclass
 class RedisServer:
     """Listens on this machine only and stores nothing."""
@@ -49,6 +62,8 @@ class RedisServer:
     binary: str
     port: int
     folder: Path
+    options: tuple[str, ...] = ()
+    """More arguments of the program."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -62,7 +77,9 @@ class RedisServer:
 
     def start(self) -> None:
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
-        self._process = subprocess.Popen([self.binary, *options], cwd=self.folder, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [self.binary, *options, *self.options], cwd=self.folder, stdout=subprocess.DEVNULL
+        )
         deadline = time.monotonic() + 10
         while not self._answers():
             assert self._process.poll() is None, "redis-server ended at its start"
@@ -88,17 +105,36 @@ class RedisServer:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
 
 
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
+@contextmanager
+def a_redis(*options: str) -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        server = RedisServer(binary=redis_server(), port=a_free_port(), folder=Path(folder))
-        server.start()
+        server = RedisServer(binary=redis_server(), port=a_free_port(), folder=Path(folder), options=options)
         try:
+            server.start()
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with a_redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tls_files(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    if (reason := why_no_tls()) is not None:
+        pytest.skip(reason)
+    return certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def tls_options(made: Certificates, port: int) -> tuple[str, ...]:
+    """Arguments of a server that also listens on `port` with TLS, and asks for no certificate of its clients."""
+    files = f"--tls-cert-file {made.certificate} --tls-key-file {made.key} --tls-ca-cert-file {made.ca}".split()
+    return ("--tls-port", str(port), *files, "--tls-auth-clients", "no")

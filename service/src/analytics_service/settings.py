@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from analytics_service import redis_url
 from analytics_service.errors import UsageError
 
 
@@ -54,7 +55,8 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    return _url(value, frozenset({"redis", "rediss"}))
+    redis_url.parse(value.get_secret_value())
+    return value
 
 
 def _redis_prefix(value: str) -> str:
@@ -99,6 +101,8 @@ class Settings(BaseModel):
     """Absent: cache and limits live in the process."""
     redis_prefix: Annotated[str, AfterValidator(_redis_prefix)] = ""
     """Of every key."""
+    redis_ca_file: str | None = None
+    """Path of CA certificates in PEM."""
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
     jwt_previous_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
     """Still accepted, no longer used to sign: for the overlap when JWT_SECRET is rotated."""
@@ -128,6 +132,12 @@ class Settings(BaseModel):
     """Hash of the destructive plan that is approved."""
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
+
+    @model_validator(mode="after")
+    def _a_ca_verifies_tls(self) -> Self:
+        if self.redis_ca_file and self.redis_url and not redis_url.parse(self.redis_url.get_secret_value()).tls:
+            raise ValueError("REDIS_CA_FILE: REDIS_URL uses no TLS: let it start with rediss://")
+        return self
 
     @model_validator(mode="after")
     def _origins_are_all_or_named(self) -> Self:

@@ -46,6 +46,7 @@ def services(settings: Settings, database: Database, replica: Replica | None, me
         redis = Redis(
             settings.redis_url.get_secret_value(),
             prefix=settings.redis_prefix,
+            ca_file=settings.redis_ca_file,
             observe_exchange=metrics.observe_exchange,
         )
 
