@@ -19,7 +19,7 @@ from redis import Redis as Client
 from e2e.cluster import wheels
 from e2e.cluster.shell import ClusterError
 from tests.support.certificates import Certificates, certificates
-from tests.support.ports import a_free_port
+from tests.support.ports import free_ports
 
 OLDEST = (6, 2)
 """What the service asks for, and what the wheel brings."""
@@ -64,6 +64,10 @@ class RedisServer:
     folder: Path
     options: tuple[str, ...] = ()
     """More arguments of the program."""
+    arguments: tuple[str, ...] = ()
+    """Instead of all others."""
+    tls_port: int = 0
+    """Listens there with TLS too."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -71,15 +75,19 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
+    def address(self) -> str:
+        """With TLS where there is some."""
+        return f"127.0.0.1:{self.tls_port or self.port}"
+
+    @property
     def client(self) -> Client:
         """Of the test itself."""
         return Client(port=self.port)
 
     def start(self) -> None:
-        options = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
-        self._process = subprocess.Popen(
-            [self.binary, *options, *self.options], cwd=self.folder, stdout=subprocess.DEVNULL
-        )
+        usual = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+        arguments = self.arguments or (*usual, *self.options)
+        self._process = subprocess.Popen([self.binary, *arguments], cwd=self.folder, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while not self._answers():
             assert self._process.poll() is None, "redis-server ended at its start"
@@ -111,9 +119,18 @@ class RedisServer:
 
 
 @contextmanager
-def a_redis(*options: str) -> Iterator[RedisServer]:
+def a_redis(*options: str, tls: Certificates | None = None) -> Iterator[RedisServer]:
+    port, tls_port = free_ports(2)
+    if tls:
+        options += ("--tls-port", str(tls_port), *tls_options(tls))
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        server = RedisServer(binary=redis_server(), port=a_free_port(), folder=Path(folder), options=options)
+        server = RedisServer(
+            binary=redis_server(),
+            port=port,
+            folder=Path(folder),
+            options=options,
+            tls_port=tls_port if tls else 0,
+        )
         try:
             server.start()
             yield server
@@ -134,7 +151,7 @@ def tls_files(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return certificates(tmp_path_factory.mktemp("certificates"))
 
 
-def tls_options(made: Certificates, port: int) -> tuple[str, ...]:
-    """Arguments of a server that also listens on `port` with TLS, and asks for no certificate of its clients."""
+def tls_options(made: Certificates) -> list[str]:
+    """Arguments of a server with this certificate, which asks its clients for none."""
     files = f"--tls-cert-file {made.certificate} --tls-key-file {made.key} --tls-ca-cert-file {made.ca}".split()
-    return ("--tls-port", str(port), *files, "--tls-auth-clients", "no")
+    return [*files, "--tls-auth-clients", "no"]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -13,7 +14,6 @@ _URL: Final = re.compile(
     r"(?P<scheme>[A-Za-z+]+)://(?:(?P<user>[^@/?#]*)@)?(?P<hosts>[^@/?#]*)(?P<path>/[^@?#]*)?(?:\?(?P<query>[^@#]*))?"
 )
 _HOST: Final = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
-_SCHEMES: Final = ("redis", "rediss")
 _OWN_TIMES: Final = frozenset(
     {
         *("health_check_interval", "max_connections", "retry_on_timeout", "socket_connect_timeout", "socket_keepalive"),
@@ -23,6 +23,16 @@ _OWN_TIMES: Final = frozenset(
 """Parameters of client libraries that the service sets itself."""
 
 
+class Topology(StrEnum):
+    STANDALONE = "standalone"
+    SENTINEL = "sentinel"
+
+
+_SCHEMES: Final = MappingProxyType({"redis": Topology.STANDALONE, "redis+sentinel": Topology.SENTINEL})
+"""Each with TLS too, as rediss."""
+_PORTS: Final = MappingProxyType({Topology.STANDALONE: 6379, Topology.SENTINEL: 26_379})
+
+
 class Address(NamedTuple):
     host: str
     port: int
@@ -30,37 +40,53 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RedisUrl:
+    topology: Topology
     addresses: tuple[Address, ...]
+    """Of the Sentinels, where there are some."""
     tls: bool
     database: int = 0
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    service: str = ""
+    """Name of the primary among the Sentinels."""
+    sentinel_username: str = field(default="", repr=False)
+    sentinel_password: str = field(default="", repr=False)
     options: Mapping[str, Option] = field(default_factory=dict, repr=False)
     """Of each connection, by redis-py's names."""
 
 
 def parse(text: str) -> RedisUrl:
     scheme = text.partition("://")[0].lower()
-    if scheme not in _SCHEMES:
-        raise ValueError(f"must start with {' or '.join(f'{each}://' for each in _SCHEMES)}")
+    tls, plain = scheme.startswith("rediss"), scheme.replace("rediss", "redis")
+    if plain not in _SCHEMES:
+        raise ValueError(f"must start with {', '.join(f'{each}://' for each in _SCHEMES)} or, with TLS, rediss")
     parts = _URL.fullmatch(text)
     if parts is None:  # a second @, or one after the host, or a #: all of them end up there from a password
-        raise ValueError(
-            "percent-encode reserved characters in the user and password, as %23 for #, %2F for /, %40 for @"
-        )
+        raise ValueError("percent-encode what is reserved in the password: %23 for #, %2F for /, %3F for ?, %40 for @")
+    hosts, path = parts["hosts"].split(","), (parts["path"] or "").strip("/")
+    topology = _SCHEMES[plain]
+    if topology is Topology.STANDALONE and len(hosts) > 1:
+        topology = Topology.SENTINEL  # as the deployment guide writes it
+    addresses = tuple(_address(each, default_port=_PORTS[topology]) for each in hosts)
+    options = _options(parts["query"] or "", topology)
+    if any(name.startswith("ssl_") for name in options) and not tls:
+        raise ValueError("parameters that begin with ssl_ need TLS: use rediss")
+    service = ""
+    if topology is Topology.SENTINEL:
+        service, _, path = path.partition("/")
+        if not service or (plain == "redis" and service.isdecimal()):
+            raise ValueError("name the service that the Sentinels watch: redis+sentinel://host,host,host/service/0")
     username, _, password = (parts["user"] or "").partition(":")
-    options = _options(parts["query"] or "")
-    if any(name.startswith("ssl_") for name in options) and scheme != "rediss":
-        raise ValueError("parameters that begin with ssl_ need TLS: use rediss://")
-    addresses = tuple(_address(each, default_port=6379) for each in parts["hosts"].split(","))
-    if len(addresses) > 1:
-        raise ValueError("names several hosts: one is expected")
     return RedisUrl(
+        topology=topology,
         addresses=addresses,
-        tls=scheme == "rediss",
-        database=_database(options.pop("db", (parts["path"] or "").strip("/"))),
+        tls=tls,
+        database=_database(options.pop("db", path)),
         username=unquote(username),
         password=unquote(password),
+        service=unquote(service),
+        sentinel_username=str(options.pop("sentinel_username", "")),
+        sentinel_password=str(options.pop("sentinel_password", "")),
         options=MappingProxyType(options),
     )
 
@@ -74,7 +100,7 @@ def _address(text: str, *, default_port: int) -> Address:
 
 def _database(text: Option) -> int:
     if not re.fullmatch(r"[0-9]{0,5}", str(text)):
-        raise ValueError("what follows the host must be the number of a database, as /0")
+        raise ValueError("the path must end with the number of a database, as /0; for Sentinel use redis+sentinel://")
     return int(text or 0)
 
 
@@ -101,16 +127,20 @@ _OPTIONS: Final[Mapping[str, Callable[[str], Option]]] = MappingProxyType(
 """Known parameters; a value that is none of theirs is a KeyError."""
 
 
-def _options(query: str) -> dict[str, Option]:
+_SENTINEL_OPTIONS: Final = frozenset({"sentinel_username", "sentinel_password"})
+
+
+def _options(query: str, topology: Topology) -> dict[str, Option]:
+    known = _OPTIONS.keys() | (_SENTINEL_OPTIONS if topology is Topology.SENTINEL else ())
     options: dict[str, Option] = {}
     for name, value in parse_qsl(query):
         if name in _OWN_TIMES:
             raise ValueError(f"leave out the parameter {name}: the service has times and connections of its own")
-        if name not in _OPTIONS:
+        if name not in known:
             shown = name if re.fullmatch(r"[a-z_]{1,40}", name) else "in the query"
-            raise ValueError(f"unknown parameter {shown}; known are {', '.join(sorted(_OPTIONS))}")
+            raise ValueError(f"unknown parameter {shown}; known are {', '.join(sorted(known))}")
         try:
-            options.setdefault(name, _OPTIONS[name](value))
+            options.setdefault(name, _OPTIONS.get(name, str)(value))
         except KeyError:
             raise ValueError(f"the value of the parameter {name} is none that it can have") from None
     return options

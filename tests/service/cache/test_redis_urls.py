@@ -10,23 +10,39 @@ import pytest
 from analytics_service.cache.redis import Redis, Script
 from analytics_service.rate_limit.gcra import LUA
 from tests.support.certificates import Certificates
-from tests.support.ports import free_ports
-from tests.support.redis import a_redis, tls_options
+from tests.support.redis import RedisServer, a_redis
+from tests.support.redis_sentinel import SERVICE, hosts, sentinels
 
 PAGE = (Path(__file__).parents[3] / "docs" / "redis-urls.md").read_text()
-URLS = re.findall(r"^\| [^|]+ \| `(rediss?\S+)` \|$", PAGE, flags=re.MULTILINE)
+URLS = re.findall(r"^\| [^|]+ \| `(rediss?\S*://\S+)` \|$", PAGE, flags=re.MULTILINE)
 (ACL,) = re.findall(r"^(ACL SETUSER .+)$", PAGE, flags=re.MULTILINE)
 
 
 @contextmanager
-def one_server(url: str, files: Certificates | None) -> Iterator[str]:
+def one_server(url: str, files: Certificates | None, _folder: Path) -> Iterator[str]:
     """Starts what the URL asks for, and returns the URL with the address of that."""
-    (tls_port,) = free_ports(1)
-    with a_redis(*(tls_options(files, tls_port) if files else ())) as redis:
-        redis.client.execute_command(ACL)  # type: ignore[no-untyped-call]
-        if ":password@" in url:
-            redis.client.config_set("requirepass", "password")
-        yield re.sub(r"redis:63..", f"127.0.0.1:{tls_port if files else redis.port}", url)
+    with a_redis(tls=files) as redis:
+        allow(redis, url)
+        yield re.sub(r"redis:63..", redis.address, url)
+
+
+@contextmanager
+def watched_server(url: str, files: Certificates | None, folder: Path) -> Iterator[str]:
+    """As `one_server`, behind Sentinels."""
+    lines = [f"sentinel auth-pass {SERVICE} password"] if ":password@" in url else []
+    if "sentinel_password=other" in url:
+        lines.append("requirepass other")
+    with a_redis(tls=files) as redis:
+        allow(redis, url)
+        with sentinels(folder, redis, *lines, tls=files) as started:
+            yield re.sub(r"sentinel-1.*sentinel-3(:26379)?", hosts(started), url)
+
+
+def allow(redis: RedisServer, url: str) -> None:
+    """Adds the user of the page, and the password of all others."""
+    redis.client.execute_command(ACL)  # type: ignore[no-untyped-call]
+    if ":password@" in url:
+        redis.client.config_set("requirepass", "password")
 
 
 async def use(url: str, files: Certificates | None) -> None:
@@ -46,7 +62,8 @@ def test_the_page_has_examples() -> None:
 
 
 @pytest.mark.parametrize("url", URLS)
-async def test_every_url_of_the_page_connects(url: str, request: pytest.FixtureRequest) -> None:
+async def test_every_url_of_the_page_connects(url: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     files: Certificates | None = request.getfixturevalue("tls_files") if url.startswith("rediss") else None
-    with one_server(url, files) as real:
+    start = watched_server if "sentinel" in url else one_server
+    with start(url, files, tmp_path) as real:
         await use(real, files)

@@ -11,9 +11,9 @@ from analytics_service import settings
 from analytics_service.__main__ import run
 from analytics_service.errors import UsageError
 from tests.support.certificates import Certificates
-from tests.support.ports import free_ports
 from tests.support.process import serving
-from tests.support.redis import RedisServer, a_redis, tls_options
+from tests.support.redis import RedisServer, a_redis
+from tests.support.redis_sentinel import sentinels
 
 PASSWORD = "hush-5e1d"
 NO_DATABASE = "postgres://user:secret-77@127.0.0.1:1/none"
@@ -34,10 +34,9 @@ class TlsServer:
 
 @pytest.fixture(scope="module")
 def tls(tls_files: Certificates) -> Iterator[TlsServer]:
-    (port,) = free_ports(1)
-    with a_redis(*tls_options(tls_files, port)) as redis:
+    with a_redis(tls=tls_files) as redis:
         add_users(redis)
-        yield TlsServer(port, str(tls_files.ca))
+        yield TlsServer(redis.tls_port, str(tls_files.ca))
 
 
 def add_users(redis: RedisServer) -> None:
@@ -95,6 +94,24 @@ def test_a_private_ca_makes_the_certificate_trusted(capsys: pytest.CaptureFixtur
     assert "there is TLS there: use rediss://" in said(capsys, REDIS_URL=url.replace("rediss", "redis"))[1]
 
 
+def test_what_sentinels_say_is_named(capsys: pytest.CaptureFixture[str], server: RedisServer, tmp_path: Path) -> None:
+    with sentinels(tmp_path, server, "requirepass other") as watching:
+        first = f"127.0.0.1:{watching[0].port}"
+        causes = {
+            "redis+sentinel://127.0.0.1:1/mymaster": "no Sentinel answers: the connection is refused",
+            f"redis+sentinel://{first}/mymaster": "no Sentinel answers: a password is required",
+            f"redis+sentinel://{first}/mymaster?sentinel_password=x": "no Sentinel answers: the user or password",
+            f"redis+sentinel://{first}/other?sentinel_password=other": "the Sentinels watch no service of that name",
+            f"redis+sentinel://app:x@{first}/mymaster?sentinel_password=other": "the user or password is refused",
+        }
+        for url, cause in causes.items():
+            assert said(capsys, REDIS_URL=url)[1].startswith(f"REDIS_URL: {cause}")
+        misused = said(capsys, REDIS_URL=f"redis://:other@{first}")[1]
+        assert misused.startswith("REDIS_URL names a Sentinel: use redis+sentinel://")
+    no_sentinel = said(capsys, REDIS_URL=f"redis+sentinel://127.0.0.1:{server.port}/mymaster")[1]
+    assert no_sentinel.startswith("REDIS_URL names no Sentinel: use redis://")
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -103,7 +120,10 @@ def test_a_private_ca_makes_the_certificate_trusted(capsys: pytest.CaptureFixtur
         pytest.param("redis://h?protocol=4", "the value of the parameter protocol", id="value"),
         pytest.param("redis://h?ssl_cert_reqs=none", "parameters that begin with ssl_ need TLS", id="without TLS"),
         pytest.param("http://h", "must start with redis://", id="scheme"),
-        pytest.param("redis://h/sessions", "what follows the host must be the number", id="database"),
+        pytest.param("redis://h/sessions", "the path must end with the number of a database", id="database"),
+        pytest.param("redis://a,b/0", "name the service that the Sentinels watch", id="hosts without a service"),
+        pytest.param("redis+sentinel://a,b", "name the service that the Sentinels watch", id="no service"),
+        pytest.param("redis://h?sentinel_password=x", "unknown parameter sentinel_password", id="of Sentinels"),
         pytest.param("redis://h:0", "the host must be a name", id="port"),
         pytest.param(f"redis://app:{PASSWORD}", "the host must be a name", id="no host"),
         pytest.param("redis://::1:6379", "the host must be a name", id="IPv6 without brackets"),

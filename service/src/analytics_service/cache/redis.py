@@ -11,9 +11,10 @@ from redis.exceptions import NoScriptError
 
 from analytics_service import redis_url
 from analytics_service.cache.nodes.circuit import Limits
-from analytics_service.cache.nodes.connector import Connector, verify_ca_file
+from analytics_service.cache.nodes.connector import verify_ca_file
 from analytics_service.cache.nodes.failures import RedisFailure, RedisUnavailable, classify
-from analytics_service.cache.nodes.node import Node, ObserveExchange
+from analytics_service.cache.nodes.node import ObserveExchange
+from analytics_service.cache.nodes.servers import servers
 
 __all__ = ["CIRCUIT_OPEN_SECONDS", "TIMEOUT_SECONDS", "Redis", "RedisUnavailable", "Script"]
 
@@ -55,9 +56,8 @@ class Redis:
         if ca_file is not None:
             verify_ca_file(ca_file)
         limits = Limits(timeout=timeout, circuit_open=circuit_open_seconds)
-        connector = Connector(parsed, ca_file=ca_file)
         self._prefix = prefix
-        self._servers = Node(parsed.addresses[0], connector, limits=limits, observe_exchange=observe_exchange)
+        self._servers = servers(parsed, ca_file=ca_file, limits=limits, observe_exchange=observe_exchange)
 
     @property
     def available(self) -> bool:

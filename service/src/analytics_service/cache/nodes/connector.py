@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from redis.asyncio import Connection, SSLConnection
@@ -12,17 +12,26 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import ResponseError
 
-from analytics_service.cache.nodes.failures import NO_TLS, TLS, RedisFailure, classify
+from analytics_service.cache.nodes.failures import NO_TLS, NODE_OF_CLUSTER, SENTINEL, TLS, RedisFailure, classify
 from analytics_service.errors import UsageError
 from analytics_service.redis_url import Address, RedisUrl
 
 _PROBE_SECONDS: Final = 1.0
 
 
+Verify = Callable[[Mapping[str, str]], RedisFailure | None]
+"""Returns what is wrong with a server that reports this, None where nothing is; raises where it must not be used."""
+
+
+def standalone_misuse(report: Mapping[str, str]) -> RedisFailure | None:
+    return {"cluster": NODE_OF_CLUSTER, "sentinel": SENTINEL}.get(report.get("mode", ""))
+
+
 class Connector:
     """Makes connections with the credentials of a URL; none of them has a timeout or a retry of its own."""
 
-    def __init__(self, url: RedisUrl, *, ca_file: str | None = None) -> None:
+    def __init__(self, url: RedisUrl, *, ca_file: str | None, verify: Verify = standalone_misuse) -> None:
+        self._verify = verify
         self._class = SSLConnection if url.tls else Connection
         self._tls = url.tls
         self._options: dict[str, Any] = {
@@ -40,6 +49,11 @@ class Connector:
     def connection(self, address: Address) -> Connection:
         return self._class(host=address.host, port=address.port, **self._options)
 
+    async def connect(self, connection: Connection) -> RedisFailure | None:
+        """Connects, and returns what is wrong with the server though it answers."""
+        await connection.connect()  # type: ignore[no-untyped-call]
+        return self._verify(await _server_report(connection))
+
     async def explain(self, error: Exception, address: Address) -> RedisFailure:
         """Returns why a connection fails; asks the server where both sides wait, or hang up, without a word."""
         silent = isinstance(error, TimeoutError) if self._tls else isinstance(error, Disconnected)
@@ -48,15 +62,20 @@ class Connector:
         return classify(error)
 
 
-async def server_report(connection: Connection) -> Mapping[str, str]:
+async def _server_report(connection: Connection) -> Mapping[str, str]:
     """Returns what the server says of itself: `mode` and `role` among others; nothing where it knows no HELLO."""
     await connection.send_command("HELLO", check_health=False)
     try:
         reply = await connection.read_response()
     except ResponseError:
         return {}
-    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)  # by protocol
-    return {name.decode(): value.decode() for name, value in pairs if isinstance(value, bytes)}
+    return pairs(reply)
+
+
+def pairs(reply: Any) -> dict[str, str]:
+    """Returns the texts of a reply of names and values, which is a map or a list by the version of the protocol."""
+    items = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    return {name.decode(): value.decode() for name, value in items if isinstance(value, bytes)}
 
 
 def verify_ca_file(path: str) -> None:

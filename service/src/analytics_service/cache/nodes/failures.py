@@ -28,7 +28,10 @@ def _of_setting(message: str) -> RedisFailure:
 
 
 NODE_OF_CLUSTER: Final = _of_setting("REDIS_URL names one node of a cluster: use redis+cluster://")
-SENTINEL: Final = _of_setting("REDIS_URL names a Sentinel, which stores nothing: name its Redis")
+SENTINEL: Final = _of_setting("REDIS_URL names a Sentinel: use redis+sentinel://")
+NO_SENTINEL: Final = _of_setting("REDIS_URL names no Sentinel: use redis://")
+NO_SERVICE: Final = _of_setting("REDIS_URL: the Sentinels watch no service of that name")
+NO_PRIMARY: Final = RedisFailure("REDIS_URL: the Sentinels see no primary that is up, and have elected no other yet")
 NO_TLS: Final = _of_setting("REDIS_URL: there is no TLS there: use redis://")
 TLS: Final = _of_setting("REDIS_URL: there is TLS there: use rediss://")
 
@@ -74,7 +77,17 @@ _CAUSES: Final[tuple[tuple[type[BaseException], str, RedisFailure], ...]] = (
 """The first applies whose type is that of an error of the chain with its pattern in the text."""
 
 
+class DiscoveryFailed(Exception):
+    """Nobody named a server."""
+
+    def __init__(self, failure: RedisFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 def classify(error: BaseException) -> RedisFailure:
+    if isinstance(error, DiscoveryFailed):
+        return error.failure
     for kind, pattern, failure in _CAUSES:
         if any(isinstance(each, kind) and re.search(pattern, str(each)) for each in _chain(error)):
             return failure

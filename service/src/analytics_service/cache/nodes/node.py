@@ -6,7 +6,7 @@ Commands of requests that are under way at the same moment travel together, in o
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -16,8 +16,8 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from analytics_service.cache.nodes.circuit import Circuit, Limits
-from analytics_service.cache.nodes.connector import Connector, server_report
-from analytics_service.cache.nodes.failures import NODE_OF_CLUSTER, SENTINEL, RedisFailure, RedisUnavailable
+from analytics_service.cache.nodes.connector import Connector
+from analytics_service.cache.nodes.failures import RedisFailure, RedisUnavailable
 from analytics_service.redis_url import Address
 
 PUT_DELAY_SECONDS: Final = 0.005
@@ -26,8 +26,6 @@ _MAX_CONNECTIONS: Final = 32
 
 Word = str | bytes | int
 Command = tuple[Word, ...]
-Verify = Callable[[Mapping[str, str]], RedisFailure | None]
-"""What is wrong with a server that reports this; None where nothing is."""
 
 
 class ExchangeResult(StrEnum):
@@ -52,10 +50,6 @@ class _Pending:
     """None where nobody awaits the reply."""
 
 
-def standalone_misuse(report: Mapping[str, str]) -> RedisFailure | None:
-    return {"cluster": NODE_OF_CLUSTER, "sentinel": SENTINEL}.get(report.get("mode", ""))
-
-
 class Node:
     """Commands that either answer within the timeout or raise RedisUnavailable.
 
@@ -69,19 +63,20 @@ class Node:
         *,
         limits: Limits,
         observe_exchange: ObserveExchange,
-        verify: Verify = standalone_misuse,
+        on_error: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
         self._address = address
         self._connector = connector
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)  # who finds them all in use waits, within the timeout
         self._observe_exchange = observe_exchange
-        self._verify = verify
+        self._on_error = on_error
         self._timeout = limits.timeout
         self._pending: list[_Pending] = []
         self._send_scheduled = False
         self._send_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
         self._circuit = Circuit(f"{address.host}:{address.port}", self._explain, open_seconds=limits.circuit_open)
 
     @property
@@ -130,6 +125,7 @@ class Node:
 
     async def close(self) -> None:
         """Ends what is under way, each within its timeout, and the connections."""
+        self._closed = True
         if self._send_timer is not None:
             self._send_timer.cancel()
         if self._tasks:
@@ -165,6 +161,7 @@ class Node:
                 answers = await self._replies([asked.command for asked in batch])
         except Exception as error:  # noqa: BLE001 - whatever it was, whoever waits must be told
             self._circuit.fail(error)
+            self._on_error(error)
             answers, result = [RedisUnavailable("Redis did not answer")] * len(batch), ExchangeResult.FAILED
         else:
             self._circuit.recover()
@@ -183,6 +180,7 @@ class Node:
 
     def _refused(self, error: ResponseError) -> None:
         self._circuit.refuse(error)
+        self._on_error(error)
         if isinstance(error, ReadOnlyError):  # it was demoted: its name may already lead to another server
             self._start(self._disconnect_idle())
 
@@ -196,14 +194,16 @@ class Node:
     async def _exchange_on(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
         try:
             if not connection.is_connected:
-                await connection.connect()  # type: ignore[no-untyped-call]
-                self._circuit.note_misuse(self._verify(await server_report(connection)))
+                self._circuit.note_misuse(await self._connector.connect(connection))
             await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
             answers = [await _reply(connection) for _ in commands]
         except BaseException:
             await connection.disconnect(nowait=True)  # what it still answers is nobody's
             raise
-        self._idle.append(connection)
+        if self._closed:
+            await connection.disconnect()
+        else:
+            self._idle.append(connection)
         return answers
 
 
