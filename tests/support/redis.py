@@ -119,8 +119,9 @@ class RedisServer:
 
 
 @contextmanager
-def a_redis(*options: str, tls: Certificates | None = None) -> Iterator[RedisServer]:
-    port, tls_port = free_ports(2)
+def a_redis(*options: str, tls: Certificates | None = None, bus: int = 0) -> Iterator[RedisServer]:
+    """A server, and with TLS too where there are certificates; `bus` ports above its own another one is free."""
+    port, tls_port = free_ports(2, above=bus)
     if tls:
         options += ("--tls-port", str(tls_port), *tls_options(tls))
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:

@@ -26,11 +26,13 @@ _OWN_TIMES: Final = frozenset(
 class Topology(StrEnum):
     STANDALONE = "standalone"
     SENTINEL = "sentinel"
+    CLUSTER = "cluster"
 
 
-_SCHEMES: Final = MappingProxyType({"redis": Topology.STANDALONE, "redis+sentinel": Topology.SENTINEL})
+_SCHEMES: Final = MappingProxyType(
+    {"redis": Topology.STANDALONE, "redis+sentinel": Topology.SENTINEL, "redis+cluster": Topology.CLUSTER}
+)
 """Each with TLS too, as rediss."""
-_PORTS: Final = MappingProxyType({Topology.STANDALONE: 6379, Topology.SENTINEL: 26_379})
 
 
 class Address(NamedTuple):
@@ -42,7 +44,7 @@ class Address(NamedTuple):
 class RedisUrl:
     topology: Topology
     addresses: tuple[Address, ...]
-    """Of the Sentinels, where there are some."""
+    """Of the Sentinels, or of some nodes of a cluster, where there are such."""
     tls: bool
     database: int = 0
     username: str = field(default="", repr=False)
@@ -67,7 +69,8 @@ def parse(text: str) -> RedisUrl:
     topology = _SCHEMES[plain]
     if topology is Topology.STANDALONE and len(hosts) > 1:
         topology = Topology.SENTINEL  # as the deployment guide writes it
-    addresses = tuple(_address(each, default_port=_PORTS[topology]) for each in hosts)
+    default_port = 26_379 if topology is Topology.SENTINEL else 6379
+    addresses = tuple(_address(each, default_port=default_port) for each in hosts)
     options = _options(parts["query"] or "", topology)
     if any(name.startswith("ssl_") for name in options) and not tls:
         raise ValueError("parameters that begin with ssl_ need TLS: use rediss")
@@ -75,13 +78,19 @@ def parse(text: str) -> RedisUrl:
     if topology is Topology.SENTINEL:
         service, _, path = path.partition("/")
         if not service or (plain == "redis" and service.isdecimal()):
-            raise ValueError("name the service that the Sentinels watch: redis+sentinel://host,host,host/service/0")
+            raise ValueError(
+                "name the service that the Sentinels watch, as redis+sentinel://host,host,host/service/0; "
+                "hosts of a cluster begin with redis+cluster://"
+            )
+    database = _database(options.pop("db", path))
+    if database and topology is Topology.CLUSTER:
+        raise ValueError("a cluster has database 0 only")
     username, _, password = (parts["user"] or "").partition(":")
     return RedisUrl(
         topology=topology,
         addresses=addresses,
         tls=tls,
-        database=_database(options.pop("db", path)),
+        database=database,
         username=unquote(username),
         password=unquote(password),
         service=unquote(service),

@@ -11,6 +11,7 @@ from analytics_service.cache.redis import Redis, Script
 from analytics_service.rate_limit.gcra import LUA
 from tests.support.certificates import Certificates
 from tests.support.redis import RedisServer, a_redis
+from tests.support.redis_cluster import a_cluster
 from tests.support.redis_sentinel import SERVICE, hosts, sentinels
 
 PAGE = (Path(__file__).parents[3] / "docs" / "redis-urls.md").read_text()
@@ -36,6 +37,15 @@ def watched_server(url: str, files: Certificates | None, folder: Path) -> Iterat
         allow(redis, url)
         with sentinels(folder, redis, *lines, tls=files) as started:
             yield re.sub(r"sentinel-1.*sentinel-3(:26379)?", hosts(started), url)
+
+
+@contextmanager
+def cluster_node(url: str, files: Certificates | None, _folder: Path) -> Iterator[str]:
+    """As `one_server`, a cluster."""
+    with a_cluster(tls=files) as cluster:
+        for node in cluster.primaries:
+            allow(node, url)
+        yield re.sub(r"redis-1.*redis-3(:\d+)?", hosts(cluster.primaries), url)
 
 
 def allow(redis: RedisServer, url: str) -> None:
@@ -64,6 +74,6 @@ def test_the_page_has_examples() -> None:
 @pytest.mark.parametrize("url", URLS)
 async def test_every_url_of_the_page_connects(url: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     files: Certificates | None = request.getfixturevalue("tls_files") if url.startswith("rediss") else None
-    start = watched_server if "sentinel" in url else one_server
+    start = watched_server if "sentinel-1" in url else cluster_node if "cluster" in url else one_server
     with start(url, files, tmp_path) as real:
         await use(real, files)

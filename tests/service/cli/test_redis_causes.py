@@ -112,6 +112,13 @@ def test_what_sentinels_say_is_named(capsys: pytest.CaptureFixture[str], server:
     assert no_sentinel.startswith("REDIS_URL names no Sentinel: use redis://")
 
 
+def test_a_server_that_is_no_cluster_is_named(capsys: pytest.CaptureFixture[str], server: RedisServer) -> None:
+    message = said(capsys, REDIS_URL=f"redis+cluster://127.0.0.1:{server.port}")[1]
+    assert message.startswith("REDIS_URL names no cluster: use redis://")
+    message = said(capsys, REDIS_URL=f"redis+cluster://app:{PASSWORD}x@127.0.0.1:{server.port},127.0.0.1:1")[1]
+    assert message.startswith("REDIS_URL: the user or password is refused")
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -123,6 +130,7 @@ def test_what_sentinels_say_is_named(capsys: pytest.CaptureFixture[str], server:
         pytest.param("redis://h/sessions", "the path must end with the number of a database", id="database"),
         pytest.param("redis://a,b/0", "name the service that the Sentinels watch", id="hosts without a service"),
         pytest.param("redis+sentinel://a,b", "name the service that the Sentinels watch", id="no service"),
+        pytest.param("redis+cluster://h/1", "a cluster has database 0 only", id="database of a cluster"),
         pytest.param("redis://h?sentinel_password=x", "unknown parameter sentinel_password", id="of Sentinels"),
         pytest.param("redis://h:0", "the host must be a name", id="port"),
         pytest.param(f"redis://app:{PASSWORD}", "the host must be a name", id="no host"),

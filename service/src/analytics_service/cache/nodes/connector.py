@@ -10,13 +10,13 @@ from redis.asyncio import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from analytics_service.cache.nodes.failures import NO_TLS, NODE_OF_CLUSTER, SENTINEL, TLS, RedisFailure, classify
 from analytics_service.errors import UsageError
 from analytics_service.redis_url import Address, RedisUrl
 
-_PROBE_SECONDS: Final = 1.0
+_QUESTION_SECONDS: Final = 1.0
 
 
 Verify = Callable[[Mapping[str, str]], RedisFailure | None]
@@ -53,6 +53,18 @@ class Connector:
         """Connects, and returns what is wrong with the server though it answers."""
         await connection.connect()  # type: ignore[no-untyped-call]
         return self._verify(await _server_report(connection))
+
+    async def ask(self, address: Address, *command: str) -> Any:
+        """Returns the reply to one command, on a connection of its own, within a second."""
+        connection = self.connection(address)
+        try:
+            async with asyncio.timeout(_QUESTION_SECONDS):
+                await connection.connect()  # type: ignore[no-untyped-call]
+                await connection.send_command(*command)
+                return await connection.read_response()
+        finally:
+            with contextlib.suppress(RedisError, OSError):
+                await connection.disconnect(nowait=True)
 
     async def explain(self, error: Exception, address: Address) -> RedisFailure:
         """Returns why a connection fails; asks the server where both sides wait, or hang up, without a word."""
@@ -93,7 +105,7 @@ async def _speaks(address: Address, *, tls: bool) -> bool:
     context.check_hostname = False  # nothing but an empty question is sent
     context.verify_mode = ssl.CERT_NONE
     with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_PROBE_SECONDS):
+        async with asyncio.timeout(_QUESTION_SECONDS):
             reader, writer = await asyncio.open_connection(*address, ssl=context if tls else None)
             try:
                 if tls:

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import structlog
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, ResponseError
 
-from analytics_service.cache.nodes.failures import RedisFailure, RedisUnavailable, classify
+from analytics_service.cache.nodes.failures import NO_SLOTS, RedisFailure, RedisUnavailable, classify
 from analytics_service.cache.nodes.node import Node, Word
 from analytics_service.redis_url import Address
 
@@ -22,7 +23,7 @@ PAUSE_SECONDS: Final = 0.5
 """Between two discoveries."""
 REFRESH_SECONDS: Final = 5.0
 """While commands succeed: a primary that was replaced in an orderly way takes writes for some time."""
-_UNCOVERED: Final = RedisFailure("REDIS_URL: no server has a part of the keys")
+_OF_LAYOUT: Final = (MovedError, ReadOnlyError, ClusterDownError)
 
 _log = structlog.get_logger(__name__)
 Layout = Sequence[tuple[range, Address]]
@@ -39,6 +40,7 @@ class DiscoveredServers:
         self._timeout = timeout
         self._nodes: dict[Address, Node] = {}
         self._by_slot: list[Node | None] = [None] * SLOTS
+        self._covered = False
         self._failure: RedisFailure | None = None
         """Why the last discovery found nothing."""
         self._next_discovery = 0.0
@@ -54,15 +56,25 @@ class DiscoveredServers:
     @property
     def failure(self) -> RedisFailure | None:
         failures = [node.failure for node in self._nodes.values() if node.failure is not None]
-        if self._nodes and None in self._by_slot:
-            failures.append(_UNCOVERED)
+        if self._nodes and not self._covered:
+            failures.append(NO_SLOTS)
         if not self._nodes or failures:  # else nobody needs who could not be asked
             failures = [each for each in (self._failure, *failures) if each is not None]
         return failures[0] if failures else None
 
     async def ask(self, key: str, *command: Word) -> Any:
+        """Returns the reply, of another server where the owner of the slot says so; follows one redirection."""
         node = await self._owner(key)
-        return await node.ask(key, *command)
+        try:
+            return await node.ask(key, *command)
+        except RedisUnavailable as error:
+            redirection = error.__cause__
+            if not isinstance(redirection, AskError):
+                raise
+        target = self._target(redirection, node.address)
+        if isinstance(redirection, MovedError):
+            return await target.ask(key, *command)
+        return await target.ask_importing(key, *command)
 
     def put(self, key: str, *command: Word) -> None:
         """Schedules a command whose reply nobody awaits; best effort."""
@@ -105,7 +117,24 @@ class DiscoveredServers:
         if self._discovering is not None:
             await asyncio.wait({self._discovering}, timeout=timeout)
 
-    def _rediscover(self, _error: Exception | None = None) -> None:
+    def _target(self, redirection: AskError, source: Address) -> Node:
+        """Returns the server that a redirection names; without a host it is a port of its source."""
+        address = Address(redirection.host.strip("?") or source.host, redirection.port)
+        if address not in self._nodes:
+            self._nodes[address] = self._new_node(address)
+        return self._nodes[address]
+
+    def _new_node(self, address: Address) -> Node:
+        return self._make_node(address, lambda error: self._note(error, address))
+
+    def _note(self, error: Exception, source: Address) -> None:
+        """Follows the move of a slot at once, and discovers anew after what may be another layout."""
+        if isinstance(error, MovedError) and not self._closed:
+            self._by_slot[error.slot_id] = self._target(error, source)
+        if not isinstance(error, ResponseError) or isinstance(error, _OF_LAYOUT):
+            self._rediscover()
+
+    def _rediscover(self) -> None:
         if self._discovering is None and not self._closed:
             self._discovering = asyncio.create_task(self._discover())
 
@@ -131,9 +160,10 @@ class DiscoveredServers:
         before, self._nodes = self._nodes, {}
         self._by_slot = [None] * SLOTS
         for slots, address in layout:
-            node = self._nodes.get(address) or before.get(address) or self._make_node(address, self._rediscover)
+            node = self._nodes.get(address) or before.get(address) or self._new_node(address)
             self._nodes[address] = node
             self._by_slot[slots.start : slots.stop] = [node] * len(slots)
+        self._covered = None not in self._by_slot
         if before.keys() != self._nodes.keys():
             _log.info("redis servers changed", servers=[f"{host}:{port}" for host, port in self._nodes])
         for address in before.keys() - self._nodes.keys():

@@ -29,6 +29,8 @@ def _of_setting(message: str) -> RedisFailure:
 
 NODE_OF_CLUSTER: Final = _of_setting("REDIS_URL names one node of a cluster: use redis+cluster://")
 SENTINEL: Final = _of_setting("REDIS_URL names a Sentinel: use redis+sentinel://")
+NO_CLUSTER: Final = _of_setting("REDIS_URL names no cluster: use redis://")
+NO_SLOTS: Final = RedisFailure("REDIS_URL: no server has a part of the keys of the cluster")
 NO_SENTINEL: Final = _of_setting("REDIS_URL names no Sentinel: use redis://")
 NO_SERVICE: Final = _of_setting("REDIS_URL: the Sentinels watch no service of that name")
 NO_PRIMARY: Final = RedisFailure("REDIS_URL: the Sentinels see no primary that is up, and have elected no other yet")

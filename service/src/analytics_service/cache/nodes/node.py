@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from redis.asyncio import Connection
+from redis.exceptions import AskError, NoScriptError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from analytics_service.cache.nodes.circuit import Circuit, Limits
 from analytics_service.cache.nodes.connector import Connector
@@ -65,7 +65,7 @@ class Node:
         observe_exchange: ObserveExchange,
         on_error: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
-        self._address = address
+        self.address = address
         self._connector = connector
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)  # who finds them all in use waits, within the timeout
@@ -104,6 +104,13 @@ class Node:
         except ResponseError as error:
             raise RedisUnavailable(f"Redis refused: {type(error).__name__}") from error  # full, read-only, loading
 
+    async def ask_importing(self, key: str, *command: Word) -> Any:
+        """As `ask`, of a slot that is being moved here."""
+        if not self.available:
+            raise RedisUnavailable("Redis did not answer lately")
+        self._pending.append(_Pending(("ASKING",), None))  # for the next command, which follows in the same exchange
+        return await self.ask(key, *command)
+
     def put(self, _key: str, *command: Word) -> None:
         """Schedules a command whose reply nobody awaits; best effort."""
         with contextlib.suppress(RedisUnavailable):
@@ -134,7 +141,7 @@ class Node:
         await self._disconnect_idle()
 
     async def _explain(self, error: Exception) -> RedisFailure:
-        return await self._connector.explain(error, self._address)
+        return await self._connector.explain(error, self.address)
 
     async def _disconnect_idle(self) -> None:
         idle, self._idle = self._idle, []
@@ -179,7 +186,8 @@ class Node:
                 asked.answer.set_result(answer)
 
     def _refused(self, error: ResponseError) -> None:
-        self._circuit.refuse(error)
+        if not isinstance(error, AskError):  # a cluster says where else to ask
+            self._circuit.refuse(error)
         self._on_error(error)
         if isinstance(error, ReadOnlyError):  # it was demoted: its name may already lead to another server
             self._start(self._disconnect_idle())
@@ -189,7 +197,7 @@ class Node:
         if self._idle:
             with contextlib.suppress(Disconnected):  # it was closed while nobody used it
                 return await self._exchange_on(self._idle.pop(), commands)
-        return await self._exchange_on(self._connector.connection(self._address), commands)
+        return await self._exchange_on(self._connector.connection(self.address), commands)
 
     async def _exchange_on(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
         try:

@@ -1,11 +1,9 @@
 """Finds the primary of a service by asking its Sentinels."""
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
-from typing import Final
 
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from analytics_service.cache.nodes.connector import Connector, pairs
 from analytics_service.cache.nodes.discovered import SLOTS, Layout
@@ -19,18 +17,13 @@ from analytics_service.cache.nodes.failures import (
 )
 from analytics_service.redis_url import Address, RedisUrl
 
-_SENTINEL_SECONDS: Final = 1.0
-"""Timeout of one Sentinel; all are asked at once."""
-
-State = Mapping[str, str]
-
 
 async def primary(url: RedisUrl, connector: Connector) -> Layout:
     """Returns the primary that the Sentinels see up: by the newest election, since one may have missed it."""
     replies = await asyncio.gather(
-        *(_ask(each, connector, url.service) for each in url.addresses), return_exceptions=True
+        *(connector.ask(each, "SENTINEL", "MASTER", url.service) for each in url.addresses), return_exceptions=True
     )
-    states = [reply for reply in replies if not isinstance(reply, BaseException)]
+    states = [pairs(reply) for reply in replies if not isinstance(reply, BaseException)]
     up = [state for state in states if not {"s_down", "o_down"} & set(state["flags"].split(","))]
     if up:
         newest = max(up, key=lambda state: int(state["config-epoch"]))
@@ -44,18 +37,6 @@ def only_primary(report: Mapping[str, str]) -> None:
     """Raises for a replica, as a server is that was demoted since the Sentinels were asked."""
     if report.get("role", "master") != "master":
         raise ReadOnlyError("is a replica")
-
-
-async def _ask(address: Address, connector: Connector, service: str) -> State:
-    connection = connector.connection(address)
-    try:
-        async with asyncio.timeout(_SENTINEL_SECONDS):
-            await connection.connect()  # type: ignore[no-untyped-call]
-            await connection.send_command("SENTINEL", "MASTER", service)
-            return pairs(await connection.read_response())
-    finally:
-        with contextlib.suppress(RedisError, OSError):
-            await connection.disconnect(nowait=True)
 
 
 def _cause(error: BaseException) -> RedisFailure:
