@@ -19,17 +19,18 @@ def a_free_port() -> int:
     return port
 
 
-def free_ports(count: int) -> list[int]:
-    """Different ports that nobody listens on."""
+def free_ports(count: int, *, above: int = 0) -> list[int]:
+    """Different ports that nobody listens on; nor on those that lie `above` them, where that is given."""
     with ExitStack() as stack:
-        return [_bound(stack) for _ in range(count)]
+        return [_bound(stack, above) for _ in range(count)]
 
 
-def _bound(stack: ExitStack) -> int:
+def _bound(stack: ExitStack, above: int) -> int:
     while True:
-        probe, port = stack.enter_context(socket.socket()), _RANDOM.choice(_PORTS)
+        port = _RANDOM.choice(_PORTS[: len(_PORTS) - above])
         try:
-            probe.bind(("127.0.0.1", port))
+            for each in {port, port + above}:
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", each))
         except OSError:
             continue
         return port

@@ -1,9 +1,9 @@
 """Settings of the service, read once from the environment; the names are those of the deployment guide."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self, get_args
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from analytics_service import connection_url
+from analytics_service import connection_url, redis_url
 from analytics_service.errors import UsageError
 
 
@@ -44,19 +44,20 @@ def _level(value: str) -> str:
     return next((level for level in levels if level in frozenset(LogLevel)), levels[0])
 
 
-def _url(value: SecretStr, schemes: frozenset[str]) -> SecretStr:
-    if urlsplit(value.get_secret_value()).scheme not in schemes:
-        raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in sorted(schemes))}")
-    return value
-
-
 def _database_url(value: SecretStr) -> SecretStr:
     connection_url.parse(value.get_secret_value())
     return value
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    return _url(value, frozenset({"redis", "rediss"}))
+    redis_url.parse(value.get_secret_value())
+    return value
+
+
+def _redis_prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{0,64}", value):  # no braces: all keys would be in one slot of a cluster
+        raise ValueError("may hold at most 64 letters, digits, dots, colons, hyphens and underscores")
+    return value
 
 
 def _jwt_secret(value: SecretStr) -> SecretStr:
@@ -98,6 +99,10 @@ class Settings(BaseModel):
     database_readonly_max_lag_seconds: Annotated[int, Field(ge=1, le=300)] = 5
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """Absent: cache and limits live in the process."""
+    redis_prefix: Annotated[str, AfterValidator(_redis_prefix)] = ""
+    """Of every key."""
+    redis_ca_file: str | None = None
+    """Path of CA certificates in PEM."""
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
     jwt_previous_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
     """Still accepted, no longer used to sign: for the overlap when JWT_SECRET is rotated."""
@@ -131,6 +136,12 @@ class Settings(BaseModel):
     """Hash of the destructive plan that is approved."""
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
+
+    @model_validator(mode="after")
+    def _a_ca_verifies_tls(self) -> Self:
+        if self.redis_ca_file and self.redis_url and not redis_url.parse(self.redis_url.get_secret_value()).tls:
+            raise ValueError("REDIS_CA_FILE: REDIS_URL uses no TLS: let it start with rediss://")
+        return self
 
     @model_validator(mode="after")
     def _origins_are_all_or_named(self) -> Self:

@@ -168,9 +168,9 @@ async def test_replicas_share_answers_through_redis(redis: RedisServer) -> None:
 async def test_what_redis_lost_or_cut_short_is_computed_again(redis: RedisServer) -> None:
     shared, compute = Redis(redis.url), Computation()
     await AnswerCache(shared).get_or("k", compute, seconds=60)
-    await shared._ask("SETRANGE", "k", 34, "X")
+    await shared._servers.ask("k", "SETRANGE", "k", 34, "X")
     assert (await AnswerCache(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 2"
-    await shared._ask("FLUSHALL")
+    await shared._servers.ask("k", "FLUSHALL")
     assert (await AnswerCache(shared).get_or("k", compute, seconds=60)).stored.body == b"answer 3"
     await shared.close()
 

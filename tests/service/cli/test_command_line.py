@@ -41,7 +41,7 @@ def called(*arguments: str, environment: dict[str, str] | None = None) -> subpro
             {"JWT_SECRET": "tooshort-9c1f"}, "JWT_SECRET: must have at least 32 characters", id="short secret"
         ),
         pytest.param({"DATABASE_URL": f"mysql://u:{PASSWORD}@h/d"}, "DATABASE_URL: must start with", id="wrong scheme"),
-        pytest.param({"REDIS_URL": f"redis+cluster://:{PASSWORD}@h"}, "REDIS_URL: must start with", id="Redis cluster"),
+        pytest.param({"REDIS_URL": f"redis+srv://:{PASSWORD}@h"}, "REDIS_URL: must start with", id="Redis by SRV"),
         pytest.param({"API_PORT": "http"}, "API_PORT: ", id="a port in words"),
         pytest.param({"API_PORT": "70000"}, "API_PORT: ", id="a port that is none"),
         pytest.param({"LOG_LEVEL": "loud"}, "LOG_LEVEL: ", id="no such level"),

@@ -19,6 +19,7 @@ from analytics_service.errors import DatabaseError
 from analytics_service.settings import LogFormat, LogLevel, Settings
 from analytics_service.telemetry import logging
 
+_REDIS_SECONDS = 2
 _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red"}
 
 
@@ -71,13 +72,16 @@ async def _redis(loaded: Settings) -> Finding:
         return Finding("redis", Verdict.OK, "none: each process has a cache and limits of its own")
     from analytics_service.cache.redis import Redis  # `--help` and the other commands need not wait for it
 
-    redis = Redis(loaded.redis_url.get_secret_value(), timeout=2)
-    answers = await redis.ping()
+    redis = Redis(
+        loaded.redis_url.get_secret_value(),
+        prefix=loaded.redis_prefix,
+        ca_file=loaded.redis_ca_file,
+        timeout=_REDIS_SECONDS,
+    )
+    failure = await redis.diagnose()
     await redis.close()
-    if not answers:
-        return Finding(
-            "redis", Verdict.WARNING, "REDIS_URL does not answer within 2 s: answers are only slower without it"
-        )
+    if failure is not None:
+        return Finding("redis", Verdict.WARNING, f"{failure.message}; answers are only slower without it")
     return Finding("redis", Verdict.OK, "REDIS_URL answers")
 
 

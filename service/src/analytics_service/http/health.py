@@ -39,6 +39,8 @@ class Health:
             parts = {"database": await self._database(), "redis": await self._redis()}
             if (schema := self.services.database.state.schema) is not None:
                 parts["edition"] = schema.edition.value
+            if (redis := self.services.redis) is not None and (failure := redis.failure) and failure.of_setting:
+                parts["detail"] = failure.message
             self._cached = (time.monotonic(), parts)
         status = "healthy"
         if parts["redis"] == "unhealthy":
@@ -70,7 +72,7 @@ class Health:
     async def _redis(self) -> str:
         if self.services.redis is None:
             return "not_configured"
-        return "healthy" if await self.services.redis.ping() else "unhealthy"
+        return "healthy" if await self.services.redis.ping() and self.services.redis.failure is None else "unhealthy"
 
 
 def _response(status: int, members: dict[str, str]) -> web.Response:

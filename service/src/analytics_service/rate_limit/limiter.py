@@ -58,7 +58,7 @@ class Limiter:
         waiting, now = self._calls.waiting(_name(key)), self._clock()
         wanted = min(max(self._leases.next_size(key, limit, now=now), waiting), max_lease(limit))
         ahead, wait, granted = await self._redis.run(
-            self._script, [_name(key)], [limit.interval, limit.tolerance, wanted]
+            self._script, _name(key), [limit.interval, limit.tolerance, wanted]
         )
         if granted == 0:
             return admission(limit, ahead=ahead, wait=wait)

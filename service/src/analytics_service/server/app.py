@@ -43,7 +43,12 @@ def services(settings: Settings, database: Database, replica: Replica | None, me
     signer = Signer(secret=secret, previous=previous, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
     redis = None
     if settings.redis_url is not None:
-        redis = Redis(settings.redis_url.get_secret_value(), observe_exchange=metrics.observe_exchange)
+        redis = Redis(
+            settings.redis_url.get_secret_value(),
+            prefix=settings.redis_prefix,
+            ca_file=settings.redis_ca_file,
+            observe_exchange=metrics.observe_exchange,
+        )
 
     async def ask(organisation: str) -> DayVersions:
         timeout = settings.database_statement_timeout_seconds

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from analytics_service.cache.answers import Tier
-from analytics_service.cache.redis import ExchangeResult
+from analytics_service.cache.nodes.node import ExchangeResult
 from analytics_service.contract.endpoint import Endpoint
 from analytics_service.contract.principal import Role
 from analytics_service.contract.problems import Problem

@@ -125,7 +125,7 @@ def _register_gauges(wired: Services, lifecycle: Lifecycle, settings: Settings, 
         gauge("analytics_db_replica_up", "1 while the replica answers", lambda: replica.problem is None)
         gauge("analytics_db_replica_lag_seconds", "Replication lag behind the primary", lambda: replica.lag)
     if redis is not None:
-        gauge("analytics_redis_up", "1 while Redis answers", lambda: redis.available)
+        gauge("analytics_redis_up", "1 while Redis answers", lambda: redis.failure is None)
     gauge("analytics_cache_memory_bytes", "Approximate size of the answers in memory", lambda: wired.answers.size)
 
 
