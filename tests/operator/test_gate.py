@@ -27,7 +27,7 @@ def test_a_migration_that_cannot_succeed_stalls_until_its_job_is_deleted(world: 
     world.declare(migrations={"backoffLimit": 1})
     job = world.fail(reason="HistoryEdited", message="0001 was edited")
     world.until("Stalled", "True", "MigrationFailed")
-    cure = f"delete Job {job['metadata']['name']}"  # said once its pod's last words are seen too
+    cure = f"delete Job {job['metadata']['name']}"  # said once its pod's result is seen too
     eventually(lambda: cure in world.condition("Migrated")["message"], what="the cure")
     world.api.delete("Job", job["metadata"]["name"])
     world.migrate()

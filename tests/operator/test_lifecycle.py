@@ -4,6 +4,7 @@ import pytest
 
 from analytics_operator.kube import names
 from tests.operator.cluster_actor import ClusterActor, a_result, released_of
+from tests.operator.conftest import Operator
 from tests.support.kube import Object, eventually
 
 pytestmark = pytest.mark.kube
@@ -38,6 +39,19 @@ def test_no_secret_value_is_written_anywhere_but_into_the_generated_secret(world
     for kind in ("ConfigMap", "Deployment", "Job", "Service"):
         written += world.api.list(kind)
     assert "correct-horse" not in str(written)
+
+
+def test_a_password_in_a_message_of_a_failed_pod_reaches_no_condition_event_or_log(
+    world: ClusterActor, operator: Operator
+) -> None:
+    world.credentials()
+    world.declare()
+    traceback = "Traceback\nValueError: invalid literal for int() with base 10: 'correct-ho'\n"
+    world.end(world.live_job(), message=traceback, succeeded=False)
+    assert "kubectl describe pod" in world.until("Migrated", "False", "MigrationFailed")["message"]
+    eventually(lambda: world.events("MigrationFailed"), what="an Event")
+    assert "correct" not in str([world.resource(), *world.api.list("Event")])
+    assert "correct" not in operator.log.read_text()
 
 
 @pytest.mark.parametrize("kind", ["Service", "ServiceAccount", "Deployment"])

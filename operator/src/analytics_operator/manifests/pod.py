@@ -45,5 +45,5 @@ def _hardened() -> Manifest:
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the only writable path
-        "terminationMessagePolicy": "FallbackToLogsOnError",  # last words without a right to read logs
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # for people, by `kubectl describe`
     }
