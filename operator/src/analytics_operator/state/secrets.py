@@ -57,8 +57,11 @@ def uses(resource: AnalyticsApi) -> tuple[Use, ...]:
 
 
 def data_of(secret: Manifest) -> SecretData:
-    """The values of a Secret, decoded."""
-    return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+    """The values of a Secret, decoded, without the white space around them: a file that became one ends in a newline.
+
+    The service ignores it too, so that it counts neither in a length nor in a digest.
+    """
+    return {key: base64.b64decode(value).strip() for key, value in (secret.get("data") or {}).items()}
 
 
 def must_generate(resource: AnalyticsApi, secrets: Mapping[str, SecretData | None]) -> bool:
@@ -98,7 +101,7 @@ def _problems(use: Use, data: SecretData | None) -> Iterator[Problem]:
             reason=Reason.KEY_MISSING,
             message=f"Secret {ref.name} has no key {ref.key}: add it with {use.purpose}, or name another key",
         )
-    elif not data[ref.key].strip():
+    elif not data[ref.key]:
         yield Problem(
             reason=Reason.VALUE_EMPTY, message=f"the key {ref.key} of Secret {ref.name} is empty: set {use.purpose}"
         )
