@@ -54,7 +54,7 @@ RETENTIONS = {
     "retention_1hour_days": Policy.HOUR1,
     "retention_1day_days": Policy.DAY1,
 }
-CONFIG_MAPS = [rendered(case, "ConfigMap") for case in ("first-install", "everything-set")]
+CONFIG_MAPS = [rendered(case, "ConfigMap") for case in ("autoscaled", "everything-set")]
 DEPLOYMENT = rendered("everything-set", "Deployment", "api")
 WORKER = rendered("everything-set", "Deployment", "worker")
 JOB = rendered("first-install", "Job")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.api.v1alpha1 import GROUP, AnalyticsApi
 from analytics_operator.state import migration
 from analytics_operator.state.migration import Gate, State, decide
 from analytics_operator.state.observed import Observed
@@ -294,3 +294,34 @@ def test_the_digest_follows_what_the_migration_does(change: dict[str, Any]) -> N
 
 def test_the_digest_ignores_what_it_does_not_do() -> None:
     assert digest(resource(replicas=0, logging={"level": "debug"})) == digest(resource())
+
+
+LISTED = ("API_PORT", "APP_HOST=::")
+RELEASED = {f"{GROUP}/released-template": "{}", f"{GROUP}/image-settings": "API_PORT"}
+
+
+@pytest.mark.parametrize(
+    ("job", "result", "of", "known"),
+    [
+        pytest.param("ours", a_result(settings=LISTED), None, LISTED, id="as the migration lists them"),
+        pytest.param(
+            "ours", a_result(settings=LISTED), "ours", LISTED, id="not as they were released, if it lists them"
+        ),
+        pytest.param("ours", a_result(), None, (), id="none of an image that lists none"),
+        pytest.param("ours", a_result(), "other", (), id="none of another image that did"),
+        pytest.param("ours", a_result(settings=["PATH; rm"]), None, (), id="none that are no settings"),
+        pytest.param("ours", None, "ours", ("API_PORT",), id="as they were released, where the result is gone"),
+        pytest.param(None, None, "ours", ("API_PORT",), id="as they were released, where the Job is gone"),
+        pytest.param(None, None, "other", ("API_PORT",), id="those of the released pods until the gate opens"),
+    ],
+)
+def test_pods_are_given_the_settings_that_their_image_knows(
+    job: str | None, result: str | None, of: str | None, known: tuple[str, ...]
+) -> None:
+    ours = digest(resource())
+    jobs = (a_job(ours, ended="Complete"),) if job else ()
+    pods = tuple(a_pod(each, result) for each in jobs if result)
+    annotations = RELEASED | {f"{GROUP}/migration-hash": ours if of == "ours" else "other"} if of else {}
+    live = {"metadata": {"name": "demo", "annotations": annotations}, "spec": {"replicas": 1}}
+    seen = Observed(resource=resource(), secrets=SECRETS, jobs=jobs, pods=pods, deployment=live)
+    assert decide(seen, examine(resource(), SECRETS), now=NOW).settings == known

@@ -19,6 +19,8 @@ def deployment(scope: Scope) -> Decision:
     if released is None:
         return Hold(ref)  # the first pods start on a migrated database
     annotations = {labels.RELEASED_TEMPLATE: released.text, labels.MIGRATION_HASH: released.digest}
+    if released.settings:
+        annotations[labels.IMAGE_SETTINGS] = " ".join(released.settings)
     if scope.retried_at:  # its ReplicaSet gets the annotation too, and tries at once instead of minutes later
         annotations[labels.RETRIED_AT] = scope.retried_at
     manifest: Manifest = {
@@ -42,7 +44,7 @@ def deployment(scope: Scope) -> Decision:
 def to_release(scope: Scope) -> Released | None:
     """The pod template to release now, with the digest of its migration; None before the first release."""
     if scope.gate.open:
-        return Released(template=pod_template(scope), digest=scope.gate.digest)
+        return Released(template=pod_template(scope), digest=scope.gate.digest, settings=scope.gate.settings)
     return scope.released
 
 
@@ -81,7 +83,7 @@ def _container(scope: Scope) -> Manifest:
             *redis,
             secret_env("JWT_SECRET", jwt_ref(scope.resource)),
         ],
-        "envFrom": [{"configMapRef": {"name": config_map_name(scope.resource)}}],
+        "envFrom": [{"configMapRef": {"name": config_map_name(scope)}}],
         "resources": spec.resources.model_dump(mode="json", by_alias=True),
         "startupProbe": _probe(
             "startup", period=2, timeout=3, failures=150

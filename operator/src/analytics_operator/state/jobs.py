@@ -26,6 +26,11 @@ class Result(BaseModel):
     version: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     target: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     edition: Annotated[str, Field(max_length=64)] | None = None
+    settings: tuple[Annotated[str, Field(max_length=128, pattern=r"^[A-Z][A-Z0-9_]*(=\S+)?$")], ...] | None = None
+    """Names of the variables that the image reads, and NAME=VALUE where it is the value that is new.
+
+    None in the result of 0.2.0 and earlier, and where no result was left.
+    """
 
 
 def result_of(job: Manifest, live_pods: Iterable[Manifest]) -> Result:
