@@ -32,7 +32,7 @@ CASES = TOP / "tests" / "operator" / "cases"
 SECRETS = {
     "DATABASE_URL": "postgres://user:password@host:5432/database",
     "DATABASE_READONLY_URL": "postgres://user:password@replica:5432/database",
-    "REDIS_URL": "redis://host:6379/0",
+    "REDIS_URL": "rediss://host:6379/0",
     "JWT_SECRET": "a secret of the tests, with more than 32 characters",
 }
 

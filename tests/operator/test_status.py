@@ -8,6 +8,7 @@ import pytest
 from analytics_operator.api.conditions import Condition, Type, merge
 from analytics_operator.kube.objects import DEPLOYMENT, SERVICE, Ref
 from analytics_operator.plan import plan
+from analytics_operator.state.migration import Gate, State
 from analytics_operator.state.observed import Observed
 from analytics_operator.status import CONDITIONS, events
 from analytics_operator.status.derive import derive
@@ -46,6 +47,31 @@ def test_conditions_that_say_nothing_of_the_resource_are_left_out() -> None:
     outdated = replace(found, observed=replace(found.observed, missing_fields=("spec.cors",)))
     assert shown(outdated)["CRDOutdated"] == ("True", "OlderThanOperator")
     assert shown(facts(autoscaling={}))["ScalingActive"] == ("False", "MetricsAwaited")
+
+
+@pytest.mark.parametrize(
+    ("listed", "fields"),
+    [
+        pytest.param((), "database.caSecretRef, redis.keyPrefix", id="neither"),
+        pytest.param(("DATABASE_CA_FILE", "LOG_LEVEL"), "redis.keyPrefix", id="one"),
+        pytest.param(("REDIS_PREFIX", "DATABASE_CA_FILE"), None, id="both"),
+    ],
+)
+def test_fields_that_the_image_does_not_know_are_named_once_its_migration_is_done(
+    listed: tuple[str, ...], fields: str | None
+) -> None:
+    url, authority = ({"name": "credentials", "key": key} for key in ("database-url", "ca.crt"))
+    database = {"urlSecretRef": url, "caSecretRef": authority}
+    waiting = facts(database=database, redis={"urlSecretRef": url | {"key": "redis-url"}, "keyPrefix": "a:"})
+    assert "ImageOutdated" not in shown(waiting)
+    done = derive(replace(waiting, gate=Gate(state=State.DONE, settings=listed)), now=NOW)
+    found = [each for each in done["conditions"] if each["type"] == "ImageOutdated"]
+    assert [(each["status"], each["reason"]) for each in found] == ([("True", "SettingsUnknown")] if fields else [])
+    assert all(
+        f"analytics-service:1.0.0 does not know {fields}: name a later image" in each["message"] for each in found
+    )
+    told = [(each.level, each.message) for each in events.between({}, done) if each.reason == "ImageOutdated"]
+    assert told == [("Warning", each["message"]) for each in found]
 
 
 def test_the_first_cause_is_what_ready_and_stalled_say() -> None:

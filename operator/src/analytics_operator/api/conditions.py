@@ -11,7 +11,7 @@ from analytics_operator.api.status import ConditionStatus
 
 
 class Type(StrEnum):
-    """Positive, but for the last three: these are true when something is not as it should be."""
+    """Positive, but for the last four: these are true when something is not as it should be."""
 
     READY = "Ready"
     AVAILABLE = "Available"
@@ -22,6 +22,7 @@ class Type(StrEnum):
     DATA_FRESH = "DataFresh"
     SCALING_ACTIVE = "ScalingActive"
     CRD_OUTDATED = "CRDOutdated"
+    IMAGE_OUTDATED = "ImageOutdated"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
 
@@ -56,6 +57,7 @@ class Reason(StrEnum):
     RELEASED = "Released"
     ROLLING_OUT = "RollingOut"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - as above
+    SETTINGS_UNKNOWN = "SettingsUnknown"
     SUPERSEDED = "Superseded"
     SUSPENDED = "Suspended"
     UNSCHEDULABLE = "Unschedulable"

@@ -3,6 +3,7 @@
 from analytics_operator.api.ports import METRICS_PORT
 from analytics_operator.kube import labels, names
 from analytics_operator.kube.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
+from analytics_operator.manifests.certificates import of_database
 from analytics_operator.manifests.config_map import config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
@@ -42,7 +43,7 @@ def _pod_template(scope: Scope) -> Manifest:
             "labels": labels.common(scope.name, labels.Component.WORKER),
             "annotations": {labels.SECRETS_HASH: scope.credentials.database_digest},
         },
-        "spec": pod_spec(scope.resource, _container(scope))
+        "spec": pod_spec(scope.resource, _container(scope), scope.known(of_database(scope.resource)))
         | {"terminationGracePeriodSeconds": 30, "topologySpreadConstraints": [spread]},
     }
 

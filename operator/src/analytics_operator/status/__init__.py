@@ -8,6 +8,7 @@ events.EVENTS has a row.
 from analytics_operator.status.condition import StatusCondition
 from analytics_operator.status.crd import CRD_OUTDATED
 from analytics_operator.status.deployment import AVAILABLE, PROGRESSING
+from analytics_operator.status.image import IMAGE_OUTDATED
 from analytics_operator.status.migration import MIGRATED
 from analytics_operator.status.scaling import SCALING_ACTIVE
 from analytics_operator.status.secrets import SECRETS_READY
@@ -24,6 +25,7 @@ CONDITIONS: tuple[StatusCondition, ...] = (
     DATA_FRESH,
     SCALING_ACTIVE,
     CRD_OUTDATED,
+    IMAGE_OUTDATED,
     RECONCILING,
     STALLED,
 )
