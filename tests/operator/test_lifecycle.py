@@ -22,6 +22,12 @@ def test_a_resource_gets_its_children_and_becomes_ready(world: ClusterActor) -> 
         assert world.api.get(kind, "demo")["metadata"]["ownerReferences"][0]["name"] == "demo"
     world.end(job, message=a_result(), succeeded=True)
     world.settle()
+    workers = world.api.get("Service", "demo-worker")["spec"]
+    template = world.api.get("Deployment", "demo-worker")["spec"]["template"]
+    assert (workers["clusterIP"], workers["publishNotReadyAddresses"]) == ("None", True)
+    assert workers["selector"].items() <= template["metadata"]["labels"].items()
+    assert [(each["port"], each["targetPort"]) for each in workers["ports"]] == [(9091, "metrics")]
+    assert "metrics" in {each["name"] for each in template["spec"]["containers"][0]["ports"]}
     status = world.resource()["status"]
     assert status["observedGeneration"] == 1
     assert status["schema"] == {"version": 2, "target": 2, "edition": "postgresql"}
@@ -183,7 +189,8 @@ def test_children_of_an_earlier_resource_are_awaited(world: ClusterActor) -> Non
     assert world.api.get("Service", "demo")["metadata"]["uid"] == old
     for kind in ("Service", "ServiceAccount", "Deployment"):
         world.api.delete(kind, "demo")
-    world.api.delete("Deployment", "demo-worker")
+    for kind in ("Service", "Deployment"):
+        world.api.delete(kind, "demo-worker")
     for kind in ("ConfigMap", "Job"):
         for each in world.api.list(kind, "app.kubernetes.io/instance=demo"):
             world.api.delete(kind, each["metadata"]["name"])
