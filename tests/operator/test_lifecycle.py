@@ -218,3 +218,16 @@ def test_an_idle_resource_is_not_written(world: ClusterActor) -> None:
         return before if versions() == before else None
 
     assert eventually(look_again, what="a look that changes nothing")
+
+
+def test_a_database_that_allows_fewer_connections_than_pods_may_open_is_warned_of(world: ClusterActor) -> None:
+    world.credentials(redis_url="redis://redis:6379/0")
+    world.declare(redis=REDIS, autoscaling={})
+    world.migrate(connection_limit=100)
+    world.settle()
+    assert "223 connections" in world.until("ConnectionBudget", "False", "ExceedsLimit")["message"]
+    assert world.resource()["status"]["schema"]["connectionLimit"] == 100
+    eventually(lambda: world.events("ConnectionBudgetExceeded"), what="an Event")
+    world.edit(database={"connectionBudget": 100})
+    world.until("ConnectionBudget", "True", "WithinLimit")
+    world.settle()

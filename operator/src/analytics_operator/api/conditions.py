@@ -18,6 +18,7 @@ class Type(StrEnum):
     PROGRESSING = "Progressing"
     SECRETS_READY = "SecretsReady"
     MIGRATED = "Migrated"
+    CONNECTION_BUDGET = "ConnectionBudget"
     POLICIES_APPLIED = "PoliciesApplied"
     DATA_FRESH = "DataFresh"
     SCALING_ACTIVE = "ScalingActive"
@@ -37,6 +38,7 @@ class Reason(StrEnum):
     CHILD_CONFLICT = "ChildConflict"
     CONTAINER_FAILING = "ContainerFailing"
     DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    EXCEEDS_LIMIT = "ExceedsLimit"
     FORBIDDEN = "Forbidden"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     INVALID = "Invalid"
@@ -64,6 +66,7 @@ class Reason(StrEnum):
     UNAVAILABLE = "MinimumReplicasUnavailable"
     VALUE_EMPTY = "ValueEmpty"
     VALUE_TOO_SHORT = "ValueTooShort"
+    WITHIN_LIMIT = "WithinLimit"
     WORKER_UNAVAILABLE = "WorkerUnavailable"
     WAITING_FOR_SECRETS = "WaitingForSecrets"
 

@@ -26,6 +26,8 @@ class Result(BaseModel):
     version: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     target: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     edition: Annotated[str, Field(max_length=64)] | None = None
+    connection_limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Connections that the database allows its user; None where it is not known."""
     settings: tuple[Annotated[str, Field(max_length=128, pattern=r"^[A-Z][A-Z0-9_]*(=\S+)?$")], ...] | None = None
     """Names of the variables that the image reads, and NAME=VALUE where it is the value that is new.
 

@@ -6,6 +6,7 @@ events.EVENTS has a row.
 """
 
 from analytics_operator.status.condition import StatusCondition
+from analytics_operator.status.connections import CONNECTION_BUDGET
 from analytics_operator.status.crd import CRD_OUTDATED
 from analytics_operator.status.deployment import AVAILABLE, PROGRESSING
 from analytics_operator.status.image import IMAGE_OUTDATED
@@ -21,6 +22,7 @@ CONDITIONS: tuple[StatusCondition, ...] = (
     PROGRESSING,
     SECRETS_READY,
     MIGRATED,
+    CONNECTION_BUDGET,
     POLICIES_APPLIED,
     DATA_FRESH,
     SCALING_ACTIVE,
