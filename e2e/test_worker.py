@@ -1,5 +1,6 @@
 """The worker's pod: it leads, says how the store is, comes back, and takes policies without a word to the API's."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,6 +58,10 @@ def test_a_policy_reaches_the_store_and_rolls_no_pod_of_the_api(kubectl: Kubectl
         what="longer retentions are applied",
     )
     assert (kubectl.get("deployment", NAME) or {})["metadata"]["generation"] == before
+    command = ("analytics-service", "policies", "plan", "--output", "json")
+    planned = json.loads(kubectl("exec", f"deployment/{NAME}", "--", *command))
+    desired = {row["name"]: row["wanted"] for row in planned["table"]}
+    assert (desired["1day retention"], desired["raw retention"]) == ("2000 d", "keep"), "as the worker, in its pod too"
 
 
 def test_drift_made_by_hand_is_put_back(kubectl: Kubectl) -> None:

@@ -33,7 +33,7 @@ CASES = TOP / "tests" / "operator" / "cases"
 SECRETS = {
     "DATABASE_URL": "postgres://user:password@host:5432/database",
     "DATABASE_READONLY_URL": "postgres://user:password@replica:5432/database",
-    "REDIS_URL": "redis://host:6379/0",
+    "REDIS_URL": "rediss://host:6379/0",
     "JWT_SECRET": "a secret of the tests, with more than 32 characters",
 }
 
@@ -55,7 +55,7 @@ RETENTIONS = {
     "retention_1hour_days": Policy.HOUR1,
     "retention_1day_days": Policy.DAY1,
 }
-CONFIG_MAPS = [rendered(case, "ConfigMap") for case in ("first-install", "everything-set")]
+CONFIG_MAPS = [rendered(case, "ConfigMap") for case in ("autoscaled", "everything-set")]
 DEPLOYMENT = rendered("everything-set", "Deployment", "api")
 WORKER = rendered("everything-set", "Deployment", "worker")
 JOB = rendered("first-install", "Job")

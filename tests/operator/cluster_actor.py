@@ -126,9 +126,12 @@ class ClusterActor:
 
     # The kubelet and the controllers
 
+    def pod_name(self, job: Object) -> str:
+        return f"{job['metadata']['name']}-{job['metadata']['uid'][:5]}"
+
     def pod_of(self, job: Object, *, container: Object) -> Object:
         """A pod of the Job whose container is in that state."""
-        name = f"{job['metadata']['name']}-{job['metadata']['uid'][:5]}"
+        name = self.pod_name(job)
         template = job["spec"]["template"]
         pod = {
             "apiVersion": "v1",

@@ -117,6 +117,21 @@ def without_nulls(value: Any, default: Any) -> Any:
             {"database": {"urlSecretRef": CREDENTIALS, "readonlyUrlSecretRef": {"name": "replica", "key": "url"}}},
             id="a replica",
         ),
+        pytest.param(
+            {
+                "database": {
+                    "urlSecretRef": CREDENTIALS,
+                    "caSecretRef": {"name": "credentials", "key": "ca.crt"},
+                    "clientCertSecretRef": {"name": "client"},
+                }
+            },
+            id="certificates of the database",
+        ),
+        pytest.param(
+            {"redis": REDIS | {"caSecretRef": {"name": "credentials", "key": "ca.crt"}, "keyPrefix": "a.B_1:c-"}},
+            id="a certificate and a prefix of Redis",
+        ),
+        pytest.param({"redis": REDIS | {"keyPrefix": ""}}, id="an empty prefix"),
     ],
 )
 def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> None:
@@ -194,6 +209,21 @@ def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> No
             "name the replica's",
             id="the primary as its own replica",
         ),
+        pytest.param(
+            {"database": {"urlSecretRef": CREDENTIALS, "caSecretRef": CREDENTIALS}},
+            "database.caSecretRef names the URL",
+            id="the URL of the database as its certificate",
+        ),
+        pytest.param(
+            {"redis": REDIS | {"caSecretRef": REDIS["urlSecretRef"]}},
+            "redis.caSecretRef names the URL",
+            id="the URL of Redis as its certificate",
+        ),
+        pytest.param(
+            {"database": {"urlSecretRef": CREDENTIALS, "clientCertSecretRef": {}}}, "Required value", id="no Secret"
+        ),
+        pytest.param({"redis": REDIS | {"keyPrefix": "a b"}}, "should match", id="a space in a prefix"),
+        pytest.param({"redis": REDIS | {"keyPrefix": "a" * 65}}, "may not be more than 64", id="a long prefix"),
     ],
 )
 def test_the_api_server_refuses(actor: ClusterActor, spec: dict[str, Any], message: str) -> None:

@@ -63,6 +63,12 @@ CHILDREN = {
         edit={"spec": {"selector": {labels.INSTANCE: "edited"}}},
         foreign={"spec": {"sessionAffinity": "ClientIP"}},
     ),
+    "service of the workers": Child(
+        kind="Service",
+        name=names.worker("demo"),
+        edit={"spec": {"selector": {labels.COMPONENT: "edited"}}},
+        foreign={"spec": {"sessionAffinity": "ClientIP"}},
+    ),
     "budget": Child(kind="PodDisruptionBudget", edit={"spec": {"maxUnavailable": 2}}),
     "autoscaler": Child(
         kind="HorizontalPodAutoscaler",

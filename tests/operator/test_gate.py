@@ -27,7 +27,7 @@ def test_a_migration_that_cannot_succeed_stalls_until_its_job_is_deleted(world: 
     world.declare(migrations={"backoffLimit": 1})
     job = world.fail(reason="HistoryEdited", message="0001 was edited")
     world.until("Stalled", "True", "MigrationFailed")
-    cure = f"delete Job {job['metadata']['name']}"  # said once its pod's last words are seen too
+    cure = f"delete Job {job['metadata']['name']}"  # said once its pod's result is seen too
     eventually(lambda: cure in world.condition("Migrated")["message"], what="the cure")
     world.api.delete("Job", job["metadata"]["name"])
     world.migrate()
@@ -161,3 +161,26 @@ def test_going_back_to_an_older_image_asks_the_database_again(world: ClusterActo
     world.settle()
     assert world.condition("Migrated")["reason"] == "NewerCompatible"
     assert world.resource()["status"]["schema"]["version"] == 3
+
+
+def test_pods_get_a_setting_once_their_image_says_that_it_knows_it(world: ClusterActor) -> None:
+    def host() -> str:
+        container = world.api.get("Deployment", "demo")["spec"]["template"]["spec"]["containers"][0]
+        data: dict[str, str] = world.api.get("ConfigMap", container["envFrom"][0]["configMapRef"]["name"])["data"]
+        return data["APP_HOST"]
+
+    world.ready()
+    assert host() == "0.0.0.0", "0.2.0 lists nothing"  # noqa: S104
+    world.edit(image=NEXT)
+    job = world.migrate(settings=["APP_HOST", "APP_HOST=::"])
+    world.settle()
+    assert host() == "::"
+    world.api.delete("Job", job["metadata"]["name"])
+    world.api.delete("Pod", world.pod_name(job))
+    world.edit(cache={"defaultTtlSeconds": 1})
+    world.settle()
+    assert host() == "::", "what it listed is kept where its Job is gone"
+    world.edit(image={"repository": "analytics-service", "tag": "1.0.0"})
+    world.migrate(reason="NewerCompatible")
+    world.settle()
+    assert host() == "0.0.0.0", "and goes with it"  # noqa: S104

@@ -25,7 +25,7 @@ WHOLE = {
     "ConfigMap": 2,
     "Job": 1,
     "Deployment": 2,
-    "Service": 1,
+    "Service": 2,
     "PodDisruptionBudget": 1,
 }
 """How many of each kind a resource has in the end."""
@@ -67,11 +67,12 @@ def at_once_when(actor: ClusterActor, kind: str, count: int) -> None:
     [
         pytest.param("Secret", 1, False, id="the generated Secret"),
         pytest.param("ServiceAccount", 1, False, id="the account"),
-        pytest.param("ConfigMap", 1, False, id="the settings"),
         pytest.param("Job", 1, False, id="the Job"),
         pytest.param("Service", 1, False, id="the Service"),
+        pytest.param("Service", 2, False, id="the Service of the workers"),
         pytest.param("PodDisruptionBudget", 1, False, id="the budget"),
         pytest.param("status", 1, False, id="the status"),
+        pytest.param("ConfigMap", 1, True, id="the settings"),
         pytest.param("ConfigMap", 2, True, id="the copy of the release"),
         pytest.param("Deployment", 1, True, id="the Deployment"),
     ],

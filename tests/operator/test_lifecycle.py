@@ -4,6 +4,7 @@ import pytest
 
 from analytics_operator.kube import names
 from tests.operator.cluster_actor import ClusterActor, a_result, released_of
+from tests.operator.conftest import Operator
 from tests.support.kube import Object, eventually
 
 pytestmark = pytest.mark.kube
@@ -21,6 +22,12 @@ def test_a_resource_gets_its_children_and_becomes_ready(world: ClusterActor) -> 
         assert world.api.get(kind, "demo")["metadata"]["ownerReferences"][0]["name"] == "demo"
     world.end(job, message=a_result(), succeeded=True)
     world.settle()
+    workers = world.api.get("Service", "demo-worker")["spec"]
+    template = world.api.get("Deployment", "demo-worker")["spec"]["template"]
+    assert (workers["clusterIP"], workers["publishNotReadyAddresses"]) == ("None", True)
+    assert workers["selector"].items() <= template["metadata"]["labels"].items()
+    assert [(each["port"], each["targetPort"]) for each in workers["ports"]] == [(9091, "metrics")]
+    assert "metrics" in {each["name"] for each in template["spec"]["containers"][0]["ports"]}
     status = world.resource()["status"]
     assert status["observedGeneration"] == 1
     assert status["schema"] == {"version": 2, "target": 2, "edition": "postgresql"}
@@ -38,6 +45,19 @@ def test_no_secret_value_is_written_anywhere_but_into_the_generated_secret(world
     for kind in ("ConfigMap", "Deployment", "Job", "Service"):
         written += world.api.list(kind)
     assert "correct-horse" not in str(written)
+
+
+def test_a_password_in_a_message_of_a_failed_pod_reaches_no_condition_event_or_log(
+    world: ClusterActor, operator: Operator
+) -> None:
+    world.credentials()
+    world.declare()
+    traceback = "Traceback\nValueError: invalid literal for int() with base 10: 'correct-ho'\n"
+    world.end(world.live_job(), message=traceback, succeeded=False)
+    assert "kubectl describe pod" in world.until("Migrated", "False", "MigrationFailed")["message"]
+    eventually(lambda: world.events("MigrationFailed"), what="an Event")
+    assert "correct" not in str([world.resource(), *world.api.list("Event")])
+    assert "correct" not in operator.log.read_text()
 
 
 @pytest.mark.parametrize("kind", ["Service", "ServiceAccount", "Deployment"])
@@ -169,7 +189,8 @@ def test_children_of_an_earlier_resource_are_awaited(world: ClusterActor) -> Non
     assert world.api.get("Service", "demo")["metadata"]["uid"] == old
     for kind in ("Service", "ServiceAccount", "Deployment"):
         world.api.delete(kind, "demo")
-    world.api.delete("Deployment", "demo-worker")
+    for kind in ("Service", "Deployment"):
+        world.api.delete(kind, "demo-worker")
     for kind in ("ConfigMap", "Job"):
         for each in world.api.list(kind, "app.kubernetes.io/instance=demo"):
             world.api.delete(kind, each["metadata"]["name"])
@@ -197,3 +218,16 @@ def test_an_idle_resource_is_not_written(world: ClusterActor) -> None:
         return before if versions() == before else None
 
     assert eventually(look_again, what="a look that changes nothing")
+
+
+def test_a_database_that_allows_fewer_connections_than_pods_may_open_is_warned_of(world: ClusterActor) -> None:
+    world.credentials(redis_url="redis://redis:6379/0")
+    world.declare(redis=REDIS, autoscaling={})
+    world.migrate(connection_limit=100)
+    world.settle()
+    assert "223 connections" in world.until("ConnectionBudget", "False", "ExceedsLimit")["message"]
+    assert world.resource()["status"]["schema"]["connectionLimit"] == 100
+    eventually(lambda: world.events("ConnectionBudgetExceeded"), what="an Event")
+    world.edit(database={"connectionBudget": 100})
+    world.until("ConnectionBudget", "True", "WithinLimit")
+    world.settle()

@@ -1,14 +1,16 @@
 """The decisions of the gate, without a cluster."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.api.v1alpha1 import GROUP, AnalyticsApi
 from analytics_operator.state import migration
 from analytics_operator.state.migration import Gate, State, decide
 from analytics_operator.state.observed import Observed
+from analytics_operator.state.pods import problem
 from analytics_operator.state.secrets import examine
 from analytics_operator.status.migration import migrated
 from tests.operator.cluster_actor import DSN, a_resource, a_result
@@ -120,11 +122,70 @@ def test_a_higher_limit_lets_it_go_on() -> None:
     )
 
 
-def test_a_message_that_is_no_result_gives_its_last_line_without_credentials() -> None:
+PASSWORD = "correct-horse"
+RAW = "invalid literal for int() with base 10: 'correct-ho'"
+"""The last line of a traceback: no pattern of a URL finds the beginning of the password in it."""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(f"Traceback\nOSError: cannot reach {DSN}\n", id="a traceback with the URL"),
+        pytest.param(f"Traceback\nValueError: {RAW}\n", id="a traceback with the beginning of the password"),
+        pytest.param(json.dumps({"event": "cannot connect", "url": DSN}), id="a line of a log"),
+        pytest.param(json.dumps(DSN), id="a text as JSON"),
+        pytest.param(a_result(outcome=DSN), id="another outcome"),
+        pytest.param(a_result(outcome="failed", reason=f"No {PASSWORD}"), id="a reason that is no reason"),
+        pytest.param(a_result(outcome="failed", message=f"{DSN} " * 100), id="longer than any result"),
+        pytest.param(f"{a_result(outcome='failed')}\n{RAW}", id="a result, and more"),
+    ],
+)
+def test_a_message_that_is_no_result_is_not_shown_but_how_to_read_it(message: str) -> None:
     job = a_job(digest(resource()), ended="Failed", ago=1)
-    found = gate(resource(), job, pods=(a_pod(job, f"Traceback\nOSError: cannot reach {DSN}\n"),))
+    seen = Observed(resource=resource(), secrets=SECRETS, jobs=(job,), pods=(a_pod(job, message),))
+    found = decide(seen, examine(resource(), SECRETS), now=NOW)
     assert found.result is not None
-    assert found.result.message == "OSError: cannot reach postgres://***@db:5432/llm_observatory"
+    assert found.result.reason == "MigrationFailed"
+    assert found.result.message == (
+        "Pod p left no result of migrate; its container ended with Error, exit code 1; it left a message, which may "
+        "hold secrets and is not repeated here: read it with `kubectl describe pod p`"
+    )
+    said = str(migrated(seen, found)) + str(found)
+    assert not any(part in said for part in (PASSWORD, "correct", "db:5432"))
+
+
+def test_a_result_is_shown_word_by_word_also_where_it_holds_an_example_of_a_url() -> None:
+    cure = "DATABASE_URL: percent-encode the password: # is %23, as in postgres://user:pass%23word@host:5432/database"
+    job = a_job(digest(resource()), ended="Failed", ago=1)
+    message = a_result(outcome="failed", reason="InvalidSettings", message=cure)
+    seen = Observed(resource=resource(), secrets=SECRETS, jobs=(job,), pods=(a_pod(job, message),))
+    found = migrated(seen, decide(seen, examine(resource(), SECRETS), now=NOW))
+    assert found.reason == "InvalidSettings"
+    assert found.message.startswith(cure)
+
+
+@pytest.mark.parametrize(
+    ("last", "end"),
+    [
+        pytest.param(
+            {"reason": "Error", "exitCode": 2, "message": f"analytics-service: {RAW}"},
+            "its container ended with Error, exit code 2; it left a message, which may hold secrets and is not "
+            "repeated here: read it with `kubectl describe pod p`",
+            id="a message",
+        ),
+        pytest.param(
+            {"reason": "OOMKilled", "exitCode": 137, "message": "\n"},
+            "its container ended with OOMKilled, exit code 137",
+            id="none",
+        ),
+    ],
+)
+def test_a_failing_pod_says_how_it_ended_and_how_to_read_its_message(last: dict[str, Any], end: str) -> None:
+    state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}}
+    status = {"name": "api", "image": "x", "state": state, "lastState": {"terminated": last}}
+    found = problem([{"metadata": {"name": "p"}, "status": {"containerStatuses": [status]}}])
+    assert found is not None
+    assert found.message == f"Pod p is in CrashLoopBackOff: {end}"
 
 
 def test_a_pod_of_an_earlier_job_of_the_same_name_is_not_believed() -> None:
@@ -233,3 +294,34 @@ def test_the_digest_follows_what_the_migration_does(change: dict[str, Any]) -> N
 
 def test_the_digest_ignores_what_it_does_not_do() -> None:
     assert digest(resource(replicas=0, logging={"level": "debug"})) == digest(resource())
+
+
+LISTED = ("API_PORT", "APP_HOST=::")
+RELEASED = {f"{GROUP}/released-template": "{}", f"{GROUP}/image-settings": "API_PORT"}
+
+
+@pytest.mark.parametrize(
+    ("job", "result", "of", "known"),
+    [
+        pytest.param("ours", a_result(settings=LISTED), None, LISTED, id="as the migration lists them"),
+        pytest.param(
+            "ours", a_result(settings=LISTED), "ours", LISTED, id="not as they were released, if it lists them"
+        ),
+        pytest.param("ours", a_result(), None, (), id="none of an image that lists none"),
+        pytest.param("ours", a_result(), "other", (), id="none of another image that did"),
+        pytest.param("ours", a_result(settings=["PATH; rm"]), None, (), id="none that are no settings"),
+        pytest.param("ours", None, "ours", ("API_PORT",), id="as they were released, where the result is gone"),
+        pytest.param(None, None, "ours", ("API_PORT",), id="as they were released, where the Job is gone"),
+        pytest.param(None, None, "other", ("API_PORT",), id="those of the released pods until the gate opens"),
+    ],
+)
+def test_pods_are_given_the_settings_that_their_image_knows(
+    job: str | None, result: str | None, of: str | None, known: tuple[str, ...]
+) -> None:
+    ours = digest(resource())
+    jobs = (a_job(ours, ended="Complete"),) if job else ()
+    pods = tuple(a_pod(each, result) for each in jobs if result)
+    annotations = RELEASED | {f"{GROUP}/migration-hash": ours if of == "ours" else "other"} if of else {}
+    live = {"metadata": {"name": "demo", "annotations": annotations}, "spec": {"replicas": 1}}
+    seen = Observed(resource=resource(), secrets=SECRETS, jobs=jobs, pods=pods, deployment=live)
+    assert decide(seen, examine(resource(), SECRETS), now=NOW).settings == known

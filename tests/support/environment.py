@@ -1,6 +1,10 @@
 """The environment of the programs that tests start."""
 
 import os
+from pathlib import Path
+
+WITHOUT_IPV6 = {"PYTHONPATH": str(Path(__file__).parent / "without_ipv6")}
+"""Variables of a program that is to find a machine without IPv6."""
 
 
 def program_environment(**variables: str) -> dict[str, str]:

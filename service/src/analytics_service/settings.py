@@ -110,7 +110,8 @@ class Settings(BaseModel):
     jwt_audience: Annotated[str | None, Field(examples=["analytics"])] = None
     api_port: Port = 8080
     api_metrics_port: Port = 9091
-    app_host: str = "0.0.0.0"  # noqa: S104 - a container listens on all of its addresses
+    app_host: str = "::"
+    """Both ports listen there; `::` is every address of the machine, of IPv4 and of IPv6."""
     cache_default_ttl: Annotated[int, Field(ge=1, le=86_400)] = 3600
     """Seconds."""
     answer_replay: Switch = Switch.ON

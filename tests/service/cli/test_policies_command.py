@@ -6,10 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from analytics_service.__main__ import run
+from tests.support.eventually import eventually
 from tests.support.postgres import PASSWORD
+from tests.support.process import Process, serving
 from tests.support.service import a_row, execute, insert
 
 pytestmark = pytest.mark.postgres
@@ -45,6 +48,45 @@ def test_plan_shows_what_would_change_and_changes_nothing(policies: Policies) ->
     assert policies("apply")[0] == 0
     planned = told(policies("plan", "--output", "json"))
     assert (planned["reason"], planned["plan"]) == ("Applied", None)
+
+
+WORKERS = {
+    "RETENTION_RAW_DAYS": "keep",
+    "RETENTION_1HOUR_DAYS": "500",
+    "RETENTION_1DAY_DAYS": "2000",
+    "CHUNK_HOURS": "6",
+}
+
+
+async def test_it_answers_from_the_settings_of_the_worker_unless_it_has_its_own(
+    policies: Policies, database_url: str
+) -> None:
+    def desired(*arguments: str, **environment: str) -> list[str]:
+        answer = policies(*arguments, "--output", "json", **environment)
+        assert answer[0] == 0
+        return [row["wanted"] for row in told(answer)["table"]]
+
+    defaults = ["92 d", "8 d", "400 d", "1095 d", "7 d", "24 h"]
+    assert await asyncio.to_thread(desired, "plan") == defaults, "no worker has led yet"
+    async with serving(database_url, "work", **WORKERS) as worker:
+        await eventually(lambda: leads(worker))
+    for action in ("plan", "apply"):
+        assert await asyncio.to_thread(desired, action) == ["keep", "8 d", "500 d", "2000 d", "7 d", "6 h"]
+    assert await asyncio.to_thread(desired, "plan", RETENTION_1MIN_DAYS="9") == ["92 d", "9 d", *defaults[2:]]
+    async with serving(database_url, "work", RETENTION_1HOUR_DAYS="30") as worker:
+        await eventually(lambda: leads(worker))
+    code, output, error = await asyncio.to_thread(policies, "plan")
+    assert (code, output) == (2, "")
+    assert "1hour retention is 30 d, and must be" in error, "a rule that the worker's settings violate"
+
+
+async def leads(worker: Process) -> bool:
+    """Whether the worker has looked at the policies."""
+    try:
+        async with worker.session.get(f"{worker.url}/status") as response:
+            return (await response.json())["policies"] is not None
+    except aiohttp.ClientConnectionError:
+        return False
 
 
 def test_a_loss_is_held_back_with_its_hash_and_applied_with_it(policies: Policies, database_url: str) -> None:

@@ -11,17 +11,19 @@ from analytics_operator.api.status import ConditionStatus
 
 
 class Type(StrEnum):
-    """Positive, but for the last three: these are true when something is not as it should be."""
+    """Positive, but for the last four: these are true when something is not as it should be."""
 
     READY = "Ready"
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     SECRETS_READY = "SecretsReady"
     MIGRATED = "Migrated"
+    CONNECTION_BUDGET = "ConnectionBudget"
     POLICIES_APPLIED = "PoliciesApplied"
     DATA_FRESH = "DataFresh"
     SCALING_ACTIVE = "ScalingActive"
     CRD_OUTDATED = "CRDOutdated"
+    IMAGE_OUTDATED = "ImageOutdated"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
 
@@ -36,6 +38,7 @@ class Reason(StrEnum):
     CHILD_CONFLICT = "ChildConflict"
     CONTAINER_FAILING = "ContainerFailing"
     DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    EXCEEDS_LIMIT = "ExceedsLimit"
     FORBIDDEN = "Forbidden"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     INVALID = "Invalid"
@@ -56,12 +59,14 @@ class Reason(StrEnum):
     RELEASED = "Released"
     ROLLING_OUT = "RollingOut"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - as above
+    SETTINGS_UNKNOWN = "SettingsUnknown"
     SUPERSEDED = "Superseded"
     SUSPENDED = "Suspended"
     UNSCHEDULABLE = "Unschedulable"
     UNAVAILABLE = "MinimumReplicasUnavailable"
     VALUE_EMPTY = "ValueEmpty"
     VALUE_TOO_SHORT = "ValueTooShort"
+    WITHIN_LIMIT = "WithinLimit"
     WORKER_UNAVAILABLE = "WorkerUnavailable"
     WAITING_FOR_SECRETS = "WaitingForSecrets"
 

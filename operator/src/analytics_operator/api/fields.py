@@ -13,6 +13,7 @@ PoolSize = Annotated[int, Field(ge=1, le=1000)]
 Replicas = Annotated[int, Field(ge=1, le=100)]
 Utilization = Annotated[int, Field(ge=1, le=1000)]
 Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|https?://[^\s,]+)$")]
+KeyPrefix = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9._:-]*$")]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
 
 
@@ -52,6 +53,12 @@ class LogLevel(StrEnum):
 class LogFormat(StrEnum):
     JSON = "json"
     TEXT = "text"
+
+
+class TlsSecretRef(Model):
+    """A Secret of the type kubernetes.io/tls in the namespace of the resource: its keys are tls.crt and tls.key."""
+
+    name: ObjectName = Field(description="of the Secret")
 
 
 class SecretKeyRef(Model):

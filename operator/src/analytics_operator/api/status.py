@@ -37,6 +37,7 @@ class Schema(Model):
     version: int | None = Field(None, description="schema that the last migration left in the database")
     target: int | None = Field(None, description="schema that the image brings")
     edition: Text | None = Field(None, description="edition of the database")
+    connection_limit: int | None = Field(None, description="connections that the database allows its user")
 
 
 class PolicyState(StrEnum):

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from analytics_operator.api.fields import (
+    KeyPrefix,
     LogFormat,
     LogLevel,
     Model,
@@ -19,6 +20,7 @@ from analytics_operator.api.fields import (
     PullPolicy,
     Replicas,
     SecretKeyRef,
+    TlsSecretRef,
     Utilization,
     differ,
     rule,
@@ -89,12 +91,24 @@ class Database(Model):
                 f"!has(self.readonlyUrlSecretRef) || {differ('self.readonlyUrlSecretRef', 'self.urlSecretRef')}",
                 "database.readonlyUrlSecretRef names the URL of the primary: name the replica's, or remove it",
             ),
+            rule(
+                f"!has(self.caSecretRef) || {differ('self.caSecretRef', 'self.urlSecretRef')}",
+                "database.caSecretRef names the URL of the database: name the key that holds the certificate",
+            ),
         )
     )
 
     url_secret_ref: SecretKeyRef = Field(description="postgres:// URL of the database")
     readonly_url_secret_ref: SecretKeyRef | None = Field(
         None, description="postgres:// URL of a replica, which answers while it is near enough to the primary"
+    )
+    ca_secret_ref: SecretKeyRef | None = Field(
+        None,
+        description="PEM certificates of the authorities that sign those of the database and its replica: each is "
+        "verified with its host name, unless its URL has an sslmode that says otherwise",
+    )
+    client_cert_secret_ref: TlsSecretRef | None = Field(
+        None, description="certificate and key that pods show to the database and its replica"
     )
     pool_size: PoolSize = Field(20, description="connections of one replica at most")
     connection_budget: Annotated[int, Field(ge=2, le=10_000)] | None = Field(
@@ -109,7 +123,24 @@ class Database(Model):
 
 
 class Redis(Model):
-    url_secret_ref: SecretKeyRef = Field(description="redis:// or rediss:// URL")
+    """Cache and rate limits that replicas share."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                f"!has(self.caSecretRef) || {differ('self.caSecretRef', 'self.urlSecretRef')}",
+                "redis.caSecretRef names the URL of Redis: name the key that holds the certificate",
+            ),
+        )
+    )
+
+    url_secret_ref: SecretKeyRef = Field(
+        description="redis:// or rediss:// URL; redis+sentinel:// and redis+cluster:// name several servers"
+    )
+    ca_secret_ref: SecretKeyRef | None = Field(
+        None, description="PEM certificates of the authorities that sign Redis' certificate, of a URL with TLS"
+    )
+    key_prefix: KeyPrefix | None = Field(None, description="begins every key, where several services share a Redis")
 
 
 class Auth(Model):

@@ -52,9 +52,8 @@ class Observer:
 
     async def observe(self, key: Key, resource: AnalyticsApi, previous_status: Manifest) -> Observed:
         """A moment of the cluster; only what the resource controls counts as its child."""
-        jobs, pods, config_maps, deployment, secrets = await asyncio.gather(
-            self._children(JOB, key),
-            self._children(POD, key),
+        (jobs, pods), config_maps, deployment, secrets = await asyncio.gather(
+            self._jobs_and_pods(key),
             self._children(CONFIG_MAP, key),
             self._find(DEPLOYMENT, key.namespace, key.name),
             self._secrets(key, resource),
@@ -79,6 +78,10 @@ class Observer:
             return seen
         # Listed only where they decide something: a rollback finds the settings that a ReplicaSet's pods read.
         return replace(seen, replica_sets=tuple(await self._children(REPLICA_SET, key)))
+
+    async def _jobs_and_pods(self, key: Key) -> tuple[list[Manifest], list[Manifest]]:
+        """The pods are read after the Jobs: whatever Job is seen to have ended, its pod is seen with its result."""
+        return await self._children(JOB, key), await self._children(POD, key)
 
     async def _secrets(self, key: Key, resource: AnalyticsApi) -> dict[str, Manifest | None]:
         """The referenced Secrets by name."""

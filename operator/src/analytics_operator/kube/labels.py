@@ -22,6 +22,8 @@ SEQUENCE = f"{GROUP}/sequence"
 """Orders the Jobs of a resource: creation stamps of Kubernetes have whole seconds only."""
 
 RELEASED_TEMPLATE = f"{GROUP}/released-template"
+IMAGE_SETTINGS = f"{GROUP}/image-settings"
+"""The settings that the image of the released template knows, separated by spaces."""
 SECRETS_HASH = f"{GROUP}/secrets-hash"
 RETRIED_AT = f"{GROUP}/nudged"
 """The retry annotation: time of the last retry of a Deployment whose pods are refused. Its key is released."""

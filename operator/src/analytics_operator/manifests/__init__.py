@@ -14,7 +14,7 @@ from analytics_operator.manifests.migrate_job import migrate_job
 from analytics_operator.manifests.pod_disruption_budget import pod_disruption_budget
 from analytics_operator.manifests.released import released
 from analytics_operator.manifests.scope import Scope
-from analytics_operator.manifests.service import service
+from analytics_operator.manifests.service import service, worker_service
 from analytics_operator.manifests.service_account import service_account
 from analytics_operator.manifests.worker import worker
 
@@ -26,6 +26,7 @@ BUILDERS: tuple[Callable[[Scope], Decision], ...] = (
     deployment,
     worker,
     service,
+    worker_service,
     pod_disruption_budget,
     autoscaler,
 )

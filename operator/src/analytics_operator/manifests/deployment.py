@@ -3,9 +3,11 @@
 from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
+from analytics_operator.manifests.certificates import SecretFile, of_database, of_redis
 from analytics_operator.manifests.config_map import config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
+from analytics_operator.state.image import Setting
 from analytics_operator.state.observed import Released
 from analytics_operator.state.secrets import jwt_ref
 
@@ -19,6 +21,8 @@ def deployment(scope: Scope) -> Decision:
     if released is None:
         return Hold(ref)  # the first pods start on a migrated database
     annotations = {labels.RELEASED_TEMPLATE: released.text, labels.MIGRATION_HASH: released.digest}
+    if released.settings:
+        annotations[labels.IMAGE_SETTINGS] = " ".join(released.settings)
     if scope.retried_at:  # its ReplicaSet gets the annotation too, and tries at once instead of minutes later
         annotations[labels.RETRIED_AT] = scope.retried_at
     manifest: Manifest = {
@@ -42,7 +46,7 @@ def deployment(scope: Scope) -> Decision:
 def to_release(scope: Scope) -> Released | None:
     """The pod template to release now, with the digest of its migration; None before the first release."""
     if scope.gate.open:
-        return Released(template=pod_template(scope), digest=scope.gate.digest)
+        return Released(template=pod_template(scope), digest=scope.gate.digest, settings=scope.gate.settings)
     return scope.released
 
 
@@ -52,7 +56,7 @@ def pod_template(scope: Scope) -> Manifest:
             "labels": labels.common(scope.name, labels.Component.API),
             "annotations": {labels.SECRETS_HASH: scope.credentials.pods_digest},
         },
-        "spec": pod_spec(scope.resource, _container(scope))
+        "spec": pod_spec(scope.resource, _container(scope), _files(scope))
         | {
             "terminationGracePeriodSeconds": TERMINATION_SECONDS,
             "topologySpreadConstraints": [
@@ -63,11 +67,16 @@ def pod_template(scope: Scope) -> Manifest:
     }
 
 
+def _files(scope: Scope) -> tuple[SecretFile, ...]:
+    return scope.known((*of_database(scope.resource), *of_redis(scope.resource)))
+
+
 def _container(scope: Scope) -> Manifest:
     spec = scope.resource.spec
     readonly = spec.database.readonly_url_secret_ref
     replica = [secret_env("DATABASE_READONLY_URL", readonly)] if readonly else []
     redis = [secret_env("REDIS_URL", spec.redis.url_secret_ref)] if spec.redis else []
+    prefix = spec.redis.key_prefix if spec.redis and scope.knows(Setting.REDIS_PREFIX) else None
     return {
         "name": "api",
         "args": ["serve"],
@@ -80,8 +89,9 @@ def _container(scope: Scope) -> Manifest:
             *replica,
             *redis,
             secret_env("JWT_SECRET", jwt_ref(scope.resource)),
+            *([{"name": Setting.REDIS_PREFIX.value, "value": prefix}] if prefix else []),
         ],
-        "envFrom": [{"configMapRef": {"name": config_map_name(scope.resource)}}],
+        "envFrom": [{"configMapRef": {"name": config_map_name(scope)}}],
         "resources": spec.resources.model_dump(mode="json", by_alias=True),
         "startupProbe": _probe(
             "startup", period=2, timeout=3, failures=150

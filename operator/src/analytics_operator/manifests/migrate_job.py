@@ -2,6 +2,7 @@
 
 from analytics_operator.kube import labels, names
 from analytics_operator.kube.objects import JOB, Decision, Hold, Manifest, Ref, Want
+from analytics_operator.manifests.certificates import of_database
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
 from analytics_operator.state.migration import State, arguments
@@ -33,7 +34,8 @@ def migrate_job(scope: Scope) -> Decision:
             },
             "template": {
                 "metadata": {"labels": labels.common(scope.name, labels.Component.MIGRATE)},
-                "spec": pod_spec(scope.resource, _container(scope)) | {"restartPolicy": "Never"},
+                "spec": pod_spec(scope.resource, _container(scope), of_database(scope.resource))
+                | {"restartPolicy": "Never"},
             },
         },
     }

@@ -3,12 +3,13 @@
 from analytics_operator.api.fields import SecretKeyRef
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube.objects import Manifest
+from analytics_operator.manifests.certificates import SecretFile, mounts, volumes
 
 USER = 10001
 
 
-def pod_spec(resource: AnalyticsApi, container: Manifest) -> Manifest:
-    """A pod of one container that admits nothing and is admitted everywhere."""
+def pod_spec(resource: AnalyticsApi, container: Manifest, files: tuple[SecretFile, ...] = ()) -> Manifest:
+    """A pod of one container that admits nothing and is admitted everywhere; variables name the files."""
     pull_secrets = [{"name": name} for name in resource.spec.image.pull_secrets]
     return {
         "serviceAccountName": resource.metadata.name,
@@ -21,8 +22,8 @@ def pod_spec(resource: AnalyticsApi, container: Manifest) -> Manifest:
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_image(resource) | container | _hardened()],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
+        "containers": [_image(resource) | container | _named(container, files) | _hardened(files)],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}, *volumes(files)],
         **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
     }
 
@@ -37,13 +38,17 @@ def _image(resource: AnalyticsApi) -> Manifest:
     return {"image": image.reference, **policy}
 
 
-def _hardened() -> Manifest:
+def _named(container: Manifest, files: tuple[SecretFile, ...]) -> Manifest:
+    return {"env": [*container["env"], *(file.env for file in files)]}
+
+
+def _hardened(files: tuple[SecretFile, ...]) -> Manifest:
     return {
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the only writable path
-        "terminationMessagePolicy": "FallbackToLogsOnError",  # last words without a right to read logs
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *mounts(files)],  # noqa: S108 - the only writable path
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # for people, by `kubectl describe`
     }

@@ -11,10 +11,11 @@ def released(scope: Scope) -> Decision:
     release = to_release(scope)
     if release is None:
         return Hold(ref)
+    settings = {"image-settings": " ".join(release.settings)} if release.settings else {}
     manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata(scope.resource, ref.name),
-        "data": {"released-template": release.text, "migration-hash": release.digest},
+        "data": {"released-template": release.text, "migration-hash": release.digest, **settings},
     }
     return Want(ref, manifest)

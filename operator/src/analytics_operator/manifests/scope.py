@@ -1,10 +1,13 @@
 """The input of every builder, and the metadata of every child."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import Manifest
+from analytics_operator.manifests.certificates import SecretFile
+from analytics_operator.state.image import Setting
 from analytics_operator.state.migration import Gate
 from analytics_operator.state.observed import Released
 from analytics_operator.state.secrets import Credentials
@@ -29,6 +32,14 @@ class Scope:
     @property
     def name(self) -> str:
         return self.resource.metadata.name
+
+    def knows(self, setting: Setting) -> bool:
+        """Whether the image to release knows the setting: its pods are given no other."""
+        return setting in self.gate.settings
+
+    def known(self, files: Iterable[SecretFile]) -> tuple[SecretFile, ...]:
+        """Those whose variable the image to release knows."""
+        return tuple(file for file in files if self.knows(file.setting))
 
 
 def metadata(

@@ -1,9 +1,9 @@
 """The worker's pods: they keep the store in order, beside those that answer. Held while the database is migrated."""
 
 from analytics_operator.api.ports import METRICS_PORT
-from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels, names
 from analytics_operator.kube.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
+from analytics_operator.manifests.certificates import of_database
 from analytics_operator.manifests.config_map import config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
@@ -43,22 +43,22 @@ def _pod_template(scope: Scope) -> Manifest:
             "labels": labels.common(scope.name, labels.Component.WORKER),
             "annotations": {labels.SECRETS_HASH: scope.credentials.database_digest},
         },
-        "spec": pod_spec(scope.resource, _container(scope.resource))
+        "spec": pod_spec(scope.resource, _container(scope), scope.known(of_database(scope.resource)))
         | {"terminationGracePeriodSeconds": 30, "topologySpreadConstraints": [spread]},
     }
 
 
-def _container(resource: AnalyticsApi) -> Manifest:
-    spec = resource.spec
+def _container(scope: Scope) -> Manifest:
+    spec = scope.resource.spec
     return {
         "name": "worker",
         "args": ["work"],
         "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
         "env": [
             secret_env("DATABASE_URL", spec.database.url_secret_ref),
-            *({"name": name, "value": value} for name, value in policies.environment(resource).items()),
+            *({"name": name, "value": value} for name, value in policies.environment(scope.resource).items()),
         ],
-        "envFrom": [{"configMapRef": {"name": config_map_name(resource)}}],
+        "envFrom": [{"configMapRef": {"name": config_map_name(scope)}}],
         "resources": spec.worker.resources.model_dump(mode="json", by_alias=True),
         "livenessProbe": _probe("live", period=10, failures=3),
         "readinessProbe": _probe("ready", period=5, failures=3),

@@ -2,44 +2,66 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from analytics_operator.api.conditions import Reason
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import Manifest, condition
 from analytics_operator.state import pods
 
+MAX_MESSAGE_BYTES = 4096
+"""The kubelet cuts a termination message there."""
+
 
 class Result(BaseModel):
-    """The termination message of `migrate`."""
+    """The termination message of `migrate`. Bounded: it comes from a pod, and ends in the status."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    outcome: str
-    reason: str
-    message: str
-    version: int | None = None
-    target: int | None = None
-    edition: str | None = None
+    outcome: Literal["succeeded", "failed"]
+    reason: Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")]
+    message: Annotated[str, Field(max_length=MAX_MESSAGE_BYTES)]
+    version: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    target: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    edition: Annotated[str, Field(max_length=64)] | None = None
+    connection_limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Connections that the database allows its user; None where it is not known."""
+    settings: tuple[Annotated[str, Field(max_length=128, pattern=r"^[A-Z][A-Z0-9_]*(=\S+)?$")], ...] | None = None
+    """Names of the variables that the image reads, and NAME=VALUE where it is the value that is new.
+
+    None in the result of 0.2.0 and earlier, and where no result was left.
+    """
 
 
 def result_of(job: Manifest, live_pods: Iterable[Manifest]) -> Result:
-    """The result that the Job's pod left; where there is none, the words of Kubernetes about its end."""
+    """The result that the Job's pod left; where there is none, how its container or the Job ended."""
     for pod in pods.of_job(live_pods, job):
         for container in pod.get("status", {}).get("containerStatuses", []):
-            terminated = container.get("state", {}).get("terminated") or {}
-            try:
-                return Result.model_validate_json(terminated.get("message", ""))
-            except ValidationError:
-                words = pods.termination_message(container.get("state", {}))
-                if words and failed(job):
-                    return Result(outcome="failed", reason=Reason.MIGRATION_FAILED, message=words)
+            state = container.get("state", {})
+            if (result := _result(state.get("terminated") or {})) is not None:
+                return result
+            end = pods.how_it_ended(pod, state)
+            if end and failed(job):
+                message = f"Pod {pod['metadata']['name']} left no result of migrate; {end}"
+                return Result(outcome="failed", reason=Reason.MIGRATION_FAILED, message=message)
     if succeeded(job):
         return Result(outcome="succeeded", reason=Reason.MIGRATED, message="the migration succeeded")
-    end = condition(job, "Failed") or {}
-    why = f"{end.get('reason', 'Failed')}: {end.get('message', 'the Job failed')}"
+    failure = condition(job, "Failed") or {}
+    why = f"{failure.get('reason', 'Failed')}: {failure.get('message', 'the Job failed')}"
     return Result(outcome="failed", reason="NoResult", message=f"Job {job['metadata']['name']} left no result; {why}")
+
+
+def _result(terminated: Manifest) -> Result | None:
+    """The message as a result; None where it is something else."""
+    message = terminated.get("message", "")
+    if len(message.encode()) > MAX_MESSAGE_BYTES:
+        return None
+    try:
+        return Result.model_validate_json(message)
+    except ValidationError:
+        return None
 
 
 def finished(job: Manifest) -> bool:

@@ -19,7 +19,7 @@ from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube.objects import Manifest
 from analytics_operator.state import digests, jobs, pods
-from analytics_operator.state.observed import Observed
+from analytics_operator.state.observed import Observed, Released
 from analytics_operator.state.secrets import Credentials
 
 BACKOFF = timedelta(seconds=5)
@@ -78,6 +78,8 @@ class Gate:
     discard: str | None = None
     """A Job that is not needed any more and whose container never ran, or that makes no pod."""
     retry_at: datetime | None = None
+    settings: tuple[str, ...] = ()
+    """Those that the image to release knows; until the gate opens, those of the released one."""
 
     @property
     def open(self) -> bool:
@@ -95,6 +97,22 @@ def digest_of(resource: AnalyticsApi, database_digest: str) -> str:
 
 def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Gate:
     """The state of the gate for the pods of the spec as it is now."""
+    gate = _decide(observed, credentials, now=now)
+    return replace(gate, settings=_known_settings(gate, observed.released))
+
+
+def _known_settings(gate: Gate, released: Released | None) -> tuple[str, ...]:
+    """As the result of the migration lists them; those that were released with it where that is gone.
+
+    An image that lists none is of 0.2.0 or earlier, or its result was lost: it is given what 0.2.0 knows.
+    """
+    if gate.open and gate.result is not None and gate.result.settings is not None:
+        return gate.result.settings
+    same = released is not None and (released.digest == gate.digest or not gate.open)
+    return released.settings if released is not None and same else ()
+
+
+def _decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Gate:
     if credentials.database_digest is None:
         return Gate(state=State.BLOCKED)
     digest = digest_of(observed.resource, credentials.database_digest)
@@ -118,7 +136,7 @@ def decide(observed: Observed, credentials: Credentials, *, now: datetime) -> Ga
 def _while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.Result | None, now: datetime) -> Gate:
     name = live["metadata"]["name"]
     own_pods = pods.of_job(observed.pods, live)
-    # The pods were listed beside the Jobs: the Job's own count may know of a pod that the list does not hold yet.
+    # The Job's own count is believed too: its pod may be gone again when the pods are listed.
     begun = own_pods or live.get("status", {}).get("active")
     refused = not begun and jobs.time_since_creation(live, now=now) >= POD_TIMEOUT
     problem = pods.problem(own_pods) if own_pods else _no_pod(live) if refused else _refused_before(observed)

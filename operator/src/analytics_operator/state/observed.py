@@ -18,6 +18,8 @@ class Released:
 
     template: Manifest
     digest: str
+    settings: tuple[str, ...] = ()
+    """Those that its image knows: the result of the migration that listed them goes with its pod."""
 
     @property
     def text(self) -> str:
@@ -52,7 +54,8 @@ class Observed:
         for texts in ({key.rpartition("/")[2]: value for key, value in annotations.items()}, *copies):
             template, digest = texts.get("released-template"), texts.get("migration-hash")
             if template and digest:
-                return Released(template=json.loads(template), digest=digest)
+                settings = tuple(texts.get("image-settings", "").split())
+                return Released(template=json.loads(template), digest=digest, settings=settings)
         return None
 
     def previous_condition(self, kind: str) -> Manifest | None:

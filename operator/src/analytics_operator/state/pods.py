@@ -1,6 +1,9 @@
-"""Problems of pods, read from their container statuses, and the last words of finished containers. Pure."""
+"""Problems of pods, read from their container statuses, and how a finished container ended. Pure.
 
-import re
+The message that a container left is never shown: where it is no result of `migrate` it is the end of a log, which may
+hold anything, and no pattern finds every form of a password.
+"""
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,7 +14,6 @@ PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 FAILING = frozenset({"CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 JOB_NAME = "batch.kubernetes.io/job-name"
 JOB_UID = "batch.kubernetes.io/controller-uid"
-CREDENTIALS_IN_URL = re.compile(r"//[^/@\s]*@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +44,24 @@ def _waiting(pod: Manifest, container: Manifest) -> PodProblem | None:
         text = f"Pod {name} cannot pull {container['image']} ({why}): {waiting.get('message', 'no message')}"
         return PodProblem(reason=Reason.IMAGE_PULL_FAILED, message=text)
     if why in FAILING:
-        last = termination_message(container.get("lastState", {})) or waiting.get("message", "no message")
+        last = how_it_ended(pod, container.get("lastState", {})) or waiting.get("message", "no message")
         return PodProblem(reason=Reason.CONTAINER_FAILING, message=f"Pod {name} is in {why}: {last}")
     return None
 
 
-def termination_message(state: Manifest) -> str | None:
-    """Last words of a terminated container: its last line, without credentials of URLs."""
+def how_it_ended(pod: Manifest, state: Manifest) -> str | None:
+    """How a container ended, by what the kubelet says of it, and how to read the message that it left.
+
+    None where it did not end.
+    """
     terminated = state.get("terminated")
     if not terminated:
         return None
-    lines = [line for line in terminated.get("message", "").splitlines() if line.strip()]
-    last = (
-        lines[-1].strip() if lines else f"{terminated.get('reason', 'Error')}, exit code {terminated.get('exitCode')}"
-    )
-    return CREDENTIALS_IN_URL.sub("//***@", last)
+    end = f"its container ended with {terminated.get('reason', 'Error')}, exit code {terminated.get('exitCode')}"
+    if not terminated.get("message", "").strip():
+        return end
+    command = f"kubectl describe pod {pod['metadata']['name']}"
+    return f"{end}; it left a message, which may hold secrets and is not repeated here: read it with `{command}`"
 
 
 def never_started(pods: Iterable[Manifest]) -> bool:

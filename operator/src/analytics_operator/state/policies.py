@@ -1,6 +1,10 @@
 """The store's policies as the worker's environment: what a pod is given, and what a reporting pod is compared with."""
 
+from collections.abc import Iterable
+
 from analytics_operator.api.v1alpha1 import AnalyticsApi
+
+ALLOW_DESTRUCTIVE = "ALLOW_DESTRUCTIVE"
 
 
 def environment(resource: AnalyticsApi) -> dict[str, str]:
@@ -18,8 +22,14 @@ def environment(resource: AnalyticsApi) -> dict[str, str]:
         "REFRESH_1MIN_SECONDS": str(refresh.one_minute),
         "REFRESH_1HOUR_SECONDS": str(refresh.one_hour),
         "REFRESH_1DAY_SECONDS": str(refresh.one_day),
-        **({"ALLOW_DESTRUCTIVE": allowed} if allowed else {}),
+        **({ALLOW_DESTRUCTIVE: allowed} if allowed else {}),
     }
+
+
+def has_those_of(resource: AnalyticsApi, settings: Iterable[tuple[str, str]]) -> bool:
+    """Whether a pod with these variables keeps the policies of the spec; other variables do not count."""
+    desired = environment(resource)
+    return {name: value for name, value in settings if name in {*desired, ALLOW_DESTRUCTIVE}} == desired
 
 
 def _days_or(word: str, days: int | None) -> str:

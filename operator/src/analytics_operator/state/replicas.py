@@ -25,13 +25,23 @@ def minimum(resource: AnalyticsApi) -> int:
     return spec.autoscaling.min_replicas if spec.autoscaling else spec.replicas
 
 
+def maximum(resource: AnalyticsApi) -> int:
+    """The greatest number of replicas, but for the one more of a roll-out."""
+    spec = resource.spec
+    return spec.autoscaling.max_replicas if spec.autoscaling else spec.replicas
+
+
+def connections(resource: AnalyticsApi, pool: int) -> int:
+    """Connections of all pods together, at most, where each replica has so many: also while a roll-out migrates."""
+    return pool * (maximum(resource) + 1) + resource.spec.worker.replicas + RESERVED_CONNECTIONS
+
+
 def pool_size(resource: AnalyticsApi) -> int:
     """Connections of one replica: its share of the budget while a roll-out has one more, and at most poolSize."""
     spec = resource.spec
     if spec.database.connection_budget is None:
         return spec.database.pool_size
-    maximum = spec.autoscaling.max_replicas if spec.autoscaling else spec.replicas
-    share = (spec.database.connection_budget - spec.worker.replicas - RESERVED_CONNECTIONS) // (maximum + 1)
+    share = (spec.database.connection_budget - connections(resource, 0)) // (maximum(resource) + 1)
     return min(max(share, MIN_POOL_SIZE), spec.database.pool_size)
 
 

@@ -22,6 +22,8 @@ class Use:
     purpose: str
     ref: SecretKeyRef
     generated: bool = False
+    migrates: bool = False
+    """Whether the migration reads it too: with another value it runs again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Credentials:
     pods_digest: str | None = None
     """HMAC over every value that the pods read: the template carries it, so that a rotated secret rolls the pods."""
     database_digest: str | None = None
-    """HMAC over the database's URL: a repointed database is migrated again."""
+    """HMAC over the database's URL and certificates: a repointed database is migrated again."""
 
 
 def jwt_ref(resource: AnalyticsApi) -> SecretKeyRef:
@@ -46,19 +48,42 @@ def jwt_ref(resource: AnalyticsApi) -> SecretKeyRef:
     return resource.spec.jwt_secret_ref or generated
 
 
+def client_cert_refs(resource: AnalyticsApi) -> tuple[SecretKeyRef, SecretKeyRef] | None:
+    """The certificate and the key that pods show to the database."""
+    found = resource.spec.database.client_cert_secret_ref
+    if found is None:
+        return None
+    return SecretKeyRef(name=found.name, key="tls.crt"), SecretKeyRef(name=found.name, key="tls.key")
+
+
 def uses(resource: AnalyticsApi) -> tuple[Use, ...]:
-    """Every key that the pods read, always in this order."""
+    """Every key that the pods read, always in this order: digests depend on it."""
     spec = resource.spec
     redis = (Use(purpose="the Redis URL", ref=spec.redis.url_secret_ref),) if spec.redis else ()
     jwt = Use(purpose="the JWT secret", ref=jwt_ref(resource), generated=spec.jwt_secret_ref is None)
     replica = spec.database.readonly_url_secret_ref
     readonly = (Use(purpose="the replica's URL", ref=replica),) if replica else ()
-    return (Use(purpose="the database URL", ref=spec.database.url_secret_ref), *readonly, *redis, jwt)
+    database = Use(purpose="the database URL", ref=spec.database.url_secret_ref, migrates=True)
+    return (database, *readonly, *redis, jwt, *_certificates(resource))
+
+
+def _certificates(resource: AnalyticsApi) -> Iterator[Use]:
+    database, redis, client = resource.spec.database, resource.spec.redis, client_cert_refs(resource)
+    if database.ca_secret_ref:
+        yield Use(purpose="the database's CA certificate", ref=database.ca_secret_ref, migrates=True)
+    if client:
+        yield Use(purpose="the client certificate", ref=client[0], migrates=True)
+        yield Use(purpose="the key of the client certificate", ref=client[1], migrates=True)
+    if redis and redis.ca_secret_ref:
+        yield Use(purpose="Redis' CA certificate", ref=redis.ca_secret_ref)
 
 
 def data_of(secret: Manifest) -> SecretData:
-    """The values of a Secret, decoded."""
-    return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+    """The values of a Secret, decoded, without the white space around them: a file that became one ends in a newline.
+
+    The service ignores it too, so that it counts neither in a length nor in a digest.
+    """
+    return {key: base64.b64decode(value).strip() for key, value in (secret.get("data") or {}).items()}
 
 
 def must_generate(resource: AnalyticsApi, secrets: Mapping[str, SecretData | None]) -> bool:
@@ -76,7 +101,7 @@ def examine(resource: AnalyticsApi, secrets: Mapping[str, SecretData | None]) ->
     key = values["the JWT secret"]  # the one value that is long and random, and there for every resource
     return Credentials(
         pods_digest=digests.keyed(key, *values.values()),
-        database_digest=digests.keyed(key, values["the database URL"]),
+        database_digest=digests.keyed(key, *(values[use.purpose] for use in needed if use.migrates)),
     )
 
 
@@ -98,7 +123,7 @@ def _problems(use: Use, data: SecretData | None) -> Iterator[Problem]:
             reason=Reason.KEY_MISSING,
             message=f"Secret {ref.name} has no key {ref.key}: add it with {use.purpose}, or name another key",
         )
-    elif not data[ref.key].strip():
+    elif not data[ref.key]:
         yield Problem(
             reason=Reason.VALUE_EMPTY, message=f"the key {ref.key} of Secret {ref.name} is empty: set {use.purpose}"
         )

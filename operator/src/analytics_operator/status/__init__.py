@@ -6,8 +6,10 @@ events.EVENTS has a row.
 """
 
 from analytics_operator.status.condition import StatusCondition
+from analytics_operator.status.connections import CONNECTION_BUDGET
 from analytics_operator.status.crd import CRD_OUTDATED
 from analytics_operator.status.deployment import AVAILABLE, PROGRESSING
+from analytics_operator.status.image import IMAGE_OUTDATED
 from analytics_operator.status.migration import MIGRATED
 from analytics_operator.status.scaling import SCALING_ACTIVE
 from analytics_operator.status.secrets import SECRETS_READY
@@ -20,10 +22,12 @@ CONDITIONS: tuple[StatusCondition, ...] = (
     PROGRESSING,
     SECRETS_READY,
     MIGRATED,
+    CONNECTION_BUDGET,
     POLICIES_APPLIED,
     DATA_FRESH,
     SCALING_ACTIVE,
     CRD_OUTDATED,
+    IMAGE_OUTDATED,
     RECONCILING,
     STALLED,
 )

@@ -67,6 +67,8 @@ EVENTS: tuple[EventRow, ...] = (
     EventRow(
         Type.DATA_FRESH, False, Level.WARNING, "DataNotFresh", except_reasons=_NO_REPORT, first=False, with_reason=True
     ),
+    EventRow(Type.CONNECTION_BUDGET, False, Level.WARNING, "ConnectionBudgetExceeded"),
+    EventRow(Type.IMAGE_OUTDATED, True, Level.WARNING, "ImageOutdated"),
     EventRow(Type.READY, True, Level.NORMAL, "Ready", moved=True),
     EventRow(Type.STALLED, True, Level.WARNING, "Stalled", with_reason=True),
 )

@@ -64,4 +64,6 @@ def schema(gate: Gate, previous: Mapping[str, Any]) -> dict[str, Any] | None:
     before: dict[str, Any] = previous.get("schema", {})
     if gate.result is None or gate.result.edition is None:
         return before or None
-    return before | gate.result.model_dump(include={"version", "target", "edition"}, exclude_none=True)
+    seen = gate.result.model_dump(include={"version", "target", "edition"}, exclude_none=True)
+    limit = gate.result.connection_limit
+    return before | seen | ({} if limit is None else {"connectionLimit": limit})

@@ -79,6 +79,6 @@ def _unavailable(observed: Observed) -> Verdict:
 
 def _outdated(observed: Observed) -> Reason | None:
     """The reason where the reporting worker has other policies than the spec; None where it has the same."""
-    if observed.worker.settings == tuple(sorted(policies.environment(observed.resource).items())):
+    if policies.has_those_of(observed.resource, observed.worker.settings):
         return None
     return Reason.SUSPENDED if observed.resource.spec.suspend else Reason.ROLLING_OUT

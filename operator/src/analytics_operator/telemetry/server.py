@@ -1,5 +1,6 @@
 """The operator's own port: /healthz, /readyz and /metrics. It answers before and after this replica leads."""
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -28,9 +29,15 @@ async def serving(
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, port=port, reuse_address=True)
-    await site.start()
+    await web.SockSite(runner, every_address(port)).start()
     try:
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def every_address(port: int) -> socket.socket:
+    """Listens on the addresses of both families: those of IPv4 alone where the machine has no IPv6."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("0.0.0.0", port))  # noqa: S104 - a pod is reached by all of its addresses

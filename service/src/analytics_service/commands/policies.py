@@ -17,11 +17,13 @@ from analytics_service.database.connect import database_url
 from analytics_service.database.writers import writer_session
 from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.policies.apply import preview, reconcile
-from analytics_service.policies.desired import desired_values, violations
+from analytics_service.policies.desired import SETTINGS, desired_values, violations
 from analytics_service.policies.outcome import Outcome, PolicyReason, PolicyState
+from analytics_service.policies.published import published_values
 
-_EPILOG = """The desired policies are the settings RETENTION_*_DAYS, COMPRESS_AFTER_DAYS and CHUNK_HOURS, which must be
-those of the worker: it applies changes that lose nothing by itself, and ends rows by the policies that were applied.
+_EPILOG = """The desired policies are those of the worker, as it published them in the store, or the settings
+RETENTION_*_DAYS, COMPRESS_AFTER_DAYS and CHUNK_HOURS of this process where one of them is set.
+The worker applies changes that lose nothing by itself, and ends rows by the policies that were applied.
 Exit code 0: done. 1: a change is pending approval or failed, and one line says why. 2: a wrong argument or setting."""
 _COLOURS = {
     PolicyState.APPLIED: "green",
@@ -51,14 +53,16 @@ def _hash(text: str) -> str:
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
-    values = desired_values(loaded)
-    if (violated := violations(values)) is not None:
-        raise UsageError(violated)
+    own = desired_values(loaded)
+    named = any(environment.get(name.upper()) for name in SETTINGS.values())
     url, applies = database_url(loaded), arguments.action == "apply"
     allow = (arguments.allow_destructive or loaded.allow_destructive) if applies else None
 
     async def act() -> Outcome:
         async with writer_session(url, command="policies", dry_run=not applies) as connection:
+            values = own if named else await published_values(connection) or own
+            if (violated := violations(values)) is not None:
+                raise UsageError(violated)
             return await (reconcile(connection, values, allow=allow) if applies else preview(connection, values))
 
     outcome = asyncio.run(act())

@@ -47,16 +47,22 @@ MIN_DAYS: Final[Mapping[Policy, tuple[int, str]]] = MappingProxyType(
 """The longest range that is answered from a level, and one bucket; with the reason, for people."""
 
 
+SETTINGS: Final[Mapping[Policy, str]] = MappingProxyType(
+    {
+        Policy.RAW: "retention_raw_days",
+        Policy.MIN1: "retention_1min_days",
+        Policy.HOUR1: "retention_1hour_days",
+        Policy.DAY1: "retention_1day_days",
+        Policy.COMPRESSION: "compress_after_days",
+        Policy.CHUNK: "chunk_hours",
+    }
+)
+"""The field of the settings that has the value of each policy."""
+
+
 def desired_values(settings: Settings) -> Values:
     """The value of every policy, as the settings have it."""
-    return {
-        Policy.RAW: settings.retention_raw_days,
-        Policy.MIN1: settings.retention_1min_days,
-        Policy.HOUR1: settings.retention_1hour_days,
-        Policy.DAY1: settings.retention_1day_days,
-        Policy.COMPRESSION: settings.compress_after_days,
-        Policy.CHUNK: settings.chunk_hours,
-    }
+    return {policy: getattr(settings, name) for policy, name in SETTINGS.items()}
 
 
 def format_value(policy: Policy, value: int | None) -> str:

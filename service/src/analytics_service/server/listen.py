@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from analytics_service.errors import ServiceError
 from analytics_service.http.connections import ConnectionFactory, ConnectionHandler
 from analytics_service.server.lifecycle import Lifecycle
 
+EVERY_ADDRESS: Final = "::"
+"""The host that stands for all addresses of the machine: those of IPv4 too, and alone where it has no IPv6."""
 DRAIN_SECONDS: Final = 25.0
 """Less than the pod's terminationGracePeriodSeconds after its preStop."""
 LINGER_SECONDS: Final = 3.0
@@ -63,14 +66,23 @@ async def _start(site: Site, stack: AsyncExitStack) -> Listening:
     server = runner.server
     assert server is not None  # noqa: S101 - it is there after setup()
     # not web.TCPSite, whose connections are the library's own
+    loop, connection = asyncio.get_running_loop(), lambda: site.connection(server)
     try:
-        listener = await asyncio.get_running_loop().create_server(
-            lambda: site.connection(server), site.host, site.port, backlog=_BACKLOG, reuse_address=True
-        )
+        if site.host == EVERY_ADDRESS:
+            listener = await loop.create_server(connection, sock=_every_address(site.port), backlog=_BACKLOG)
+        else:
+            listener = await loop.create_server(connection, site.host, site.port, backlog=_BACKLOG, reuse_address=True)
     except OSError as error:
         raise ServiceError(f"{site.setting}: {_why(error, site)}") from error
     stack.callback(listener.close)
     return Listening(port=int(listener.sockets[0].getsockname()[1]), connections=lambda: len(server.connections))
+
+
+def _every_address(port: int) -> socket.socket:
+    """One socket for both families: the loop's own would refuse IPv4, and two have two numbers where `port` is 0."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server((EVERY_ADDRESS, port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("0.0.0.0", port))  # noqa: S104 - that is what the setting asks for
 
 
 def _why(error: OSError, site: Site) -> str:

@@ -8,6 +8,7 @@ import structlog
 from analytics_service.database.connect import Connection
 from analytics_service.policies.apply import reconcile
 from analytics_service.policies.desired import Values, desired_values
+from analytics_service.policies.published import publish
 from analytics_service.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -21,6 +22,7 @@ class ReconcilePolicies:
 
     async def __call__(self, connection: Connection) -> dict[str, Any]:
         """The numbers of changes `applied` and of corrected drifts (`healed` at /status), the outcome as `policies`."""
+        await publish(connection, self.values)
         outcome = await reconcile(connection, self.values, allow=self.allow)
         for change in outcome.applied:
             _log.info("policy applied", change=str(change), loss=change.loss and str(change.loss))

@@ -4,7 +4,11 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
+from analytics_service.settings import Settings
+
 MAX_BYTES = 3584
+VALUES = ("APP_HOST=::",)
+"""Values that an earlier release does not take, or takes for something else, of settings that it knows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +31,16 @@ class MigrationResult:
     pending: tuple[str, ...] = ()
 
 
+def known_settings() -> tuple[str, ...]:
+    """Names of the variables that this release reads, and NAME=VALUE for VALUES: the operator gives pods no others."""
+    return (*sorted(name.upper() for name in Settings.model_fields), *VALUES)
+
+
 def as_json(result: MigrationResult) -> str:
-    """One JSON object of at most MAX_BYTES; `truncated` says that its message or lists were cut."""
+    """One JSON object of at most MAX_BYTES; `truncated` says that its message or its lists of migrations were cut."""
     fields = dataclasses.asdict(result)
-    body = {"outcome": "succeeded" if fields.pop("succeeded") else "failed", **fields, "truncated": False}
+    outcome = "succeeded" if fields.pop("succeeded") else "failed"
+    body = {"outcome": outcome, **fields, "settings": known_settings(), "truncated": False}
     text = json.dumps(body)
     while len(text) > MAX_BYTES:
         body["truncated"] = True

@@ -1,0 +1,33 @@
+"""The settings that not every image knows: those that came after 0.2.0. Pure.
+
+The result of `migrate` lists what its image knows; pods are given no other. See docs/decisions/0025.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from analytics_operator.api.v1alpha1 import AnalyticsApi
+
+
+class Setting(StrEnum):
+    """As an image lists them: NAME, or NAME=VALUE where an older one knows the name and not the value."""
+
+    EVERY_ADDRESS = "APP_HOST=::"
+    DATABASE_CA = "DATABASE_CA_FILE"
+    DATABASE_CLIENT_CERT = "DATABASE_CLIENT_CERT_FILE"
+    DATABASE_CLIENT_KEY = "DATABASE_CLIENT_KEY_FILE"
+    REDIS_CA = "REDIS_CA_FILE"
+    REDIS_PREFIX = "REDIS_PREFIX"
+
+
+def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
+    """The settings that the spec cannot do without, each with its field."""
+    database, redis = resource.spec.database, resource.spec.redis
+    if database.ca_secret_ref:
+        yield Setting.DATABASE_CA, "database.caSecretRef"
+    if database.client_cert_secret_ref:
+        yield Setting.DATABASE_CLIENT_CERT, "database.clientCertSecretRef"
+    if redis and redis.ca_secret_ref:
+        yield Setting.REDIS_CA, "redis.caSecretRef"
+    if redis and redis.key_prefix:
+        yield Setting.REDIS_PREFIX, "redis.keyPrefix"
