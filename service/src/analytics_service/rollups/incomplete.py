@@ -26,7 +26,9 @@ class IncompleteReason(StrEnum):
 
 _MEANINGS: Final = MappingProxyType(
     {
-        IncompleteReason.BELOW_RETENTION: "its requests are older than the retention of all that could answer",
+        IncompleteReason.BELOW_RETENTION: (
+            "its requests are older than the retention of every level that this question is answered from"
+        ),
         IncompleteReason.EDGE_BELOW_RETENTION: (
             "its requests are kept only in the sums of a longer bucket that the range cuts: none of that bucket counts"
         ),
