@@ -15,11 +15,12 @@ import yaml
 from analytics_operator.api import fields
 from analytics_operator.state import jobs as migrate_jobs
 from analytics_operator.state import migration
+from analytics_operator.state.image import Setting
 from analytics_operator.state.worker import WorkerReport
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.failures import EXTERNAL_REASONS
-from analytics_service.database.migrate.result import MigrationResult, as_json
+from analytics_service.database.migrate.result import MigrationResult, as_json, known_settings
 from analytics_service.policies.desired import MIN_DAYS, Policy
 from analytics_service.settings import Settings
 from analytics_service.units import decimals
@@ -181,7 +182,13 @@ def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
     "result",
     [
         MigrationResult(
-            succeeded=True, reason="Applied", message="applied", version=6, target=6, edition="timescaledb-apache"
+            succeeded=True,
+            reason="Applied",
+            message="applied",
+            version=6,
+            target=6,
+            edition="timescaledb-apache",
+            connection_limit=97,
         ),
         MigrationResult(succeeded=False, reason="DatabaseUnreachable", message="x" * 10_000, target=6),
     ],
@@ -193,6 +200,7 @@ def test_the_operator_reads_the_result_that_the_service_writes(result: Migration
     read = migrate_jobs.Result.model_validate_json(text)
     assert (read.outcome, read.reason) == ("succeeded" if result.succeeded else "failed", result.reason)
     assert (read.version, read.target, read.edition) == (result.version, result.target, result.edition)
+    assert (read.connection_limit, read.settings) == (result.connection_limit, known_settings())
     assert result.message.startswith(read.message)
 
 
@@ -223,3 +231,8 @@ def test_the_operator_reads_what_the_worker_says(*, leads: bool) -> None:
         assert found.policies.model_dump(mode="json") == policies
         assert found.fresh is not None
         assert (found.fresh.fresh, found.fresh.reason) == (True, "Fresh")
+
+
+def test_every_setting_that_the_operator_gives_to_those_who_know_it_is_one_of_the_service() -> None:
+    """Else no image would ever list it, and its field would be without effect for ever."""
+    assert {str(setting) for setting in Setting} <= set(known_settings())
