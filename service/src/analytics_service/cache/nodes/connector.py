@@ -113,5 +113,5 @@ async def _speaks(address: Address, *, tls: bool) -> bool:
                 writer.write(b"PING\r\n")
                 return (await reader.read(1)) in {b"+", b"-"}
             finally:
-                writer.close()
+                writer.transport.abort()  # in TLS a peer may take its time to say goodbye
     return False

@@ -67,7 +67,7 @@ _CAUSES: Final[tuple[tuple[type[BaseException], str, RedisFailure], ...]] = (
     (exceptions.ResponseError, "SELECT is not allowed in cluster mode", NODE_OF_CLUSTER),
     (exceptions.AskError, "", NODE_OF_CLUSTER),
     (exceptions.ClusterDownError, "", RedisFailure("REDIS_URL: the cluster is down, or a part of it")),
-    (exceptions.ReadOnlyError, "", RedisFailure("REDIS_URL names a replica, which takes no writes")),
+    (exceptions.ReadOnlyError, "", RedisFailure("REDIS_URL: a replica answers, which takes no writes")),
     (exceptions.OutOfMemoryError, "", RedisFailure("Redis is out of memory: let it evict keys (maxmemory-policy)")),
     (exceptions.BusyLoadingError, "", RedisFailure("Redis is loading its data")),
     (exceptions.ResponseError, "", RedisFailure("Redis refuses a command")),
