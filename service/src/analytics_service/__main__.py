@@ -99,7 +99,7 @@ def main() -> NoReturn:
     if sys.stdout is None:  # the next file that is opened would be taken for it
         sys.exit("analytics-service: standard output is closed: redirect it to a file, or to /dev/null")
     redact = redaction.of_environment(os.environ)
-    logging.configure(LogLevel.WARNING, LogFormat.TEXT, redact=redact, stream=sys.stderr)
+    logging.configure(LogLevel.WARNING, LogFormat.TEXT, redact=redact, stream="stderr")
     sys.unraisablehook = lambda each: sys.stderr.write(f"analytics-service: {redact(repr(each.exc_value))}\n")
     sys.exit(run(sys.argv[1:], os.environ))
 

@@ -42,7 +42,7 @@ async def test_services_of_different_prefixes_share_neither_answers_nor_limits(
         assert await client.metric("cache_hits_total", tier="redis") == 1
 
 
-@pytest.mark.parametrize("prefix", ["a b", "{tag}", "x" * 65, "ä", "line\n"])
+@pytest.mark.parametrize("prefix", ["a b", "{tag}", "x" * 65, "ä", "li\nne"])
 def test_a_prefix_that_cannot_be_one_is_refused(prefix: str) -> None:
     with pytest.raises(UsageError, match=r"^REDIS_PREFIX: may hold at most 64 letters, digits"):
         settings.load({"REDIS_PREFIX": prefix})

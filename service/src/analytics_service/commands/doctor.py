@@ -32,7 +32,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
     url = database_url(loaded)
     # findings are in the table, and not logged as well
-    logging.configure(LogLevel.ERROR, LogFormat.TEXT, stream=sys.stderr)
+    logging.configure(LogLevel.ERROR, LogFormat.TEXT, stream="stderr")
     findings = asyncio.run(_diagnose(loaded, url))
     if arguments.output == "json":
         sys.stdout.write(json.dumps([_as_dict(finding) for finding in findings]) + "\n")

@@ -7,7 +7,7 @@ in every rendered line, whoever wrote it. A log that cannot be written fails not
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
 import orjson
 import structlog
@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from analytics_service.settings import LogFormat, LogLevel
 
+Stream: TypeAlias = Literal["stdout", "stderr"]
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
@@ -25,35 +26,38 @@ _SHARED: tuple[Processor, ...] = (
 
 
 class _Output:
-    """Standard output, as far as a logger needs it, of a process that goes on when nobody can read it."""
+    """A standard stream, as far as a logger needs it, of a process that goes on when nobody can read it."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
         self._failed = False
 
     def write(self, line: bytes) -> None:
         self._try(lambda: self._file.write(line))
 
     def flush(self) -> None:
-        self._try(self._file.flush)
+        self._try(lambda: self._file.flush())  # noqa: PLW0108 - there may be no file
+
+    @property
+    def _file(self) -> BinaryIO:
+        """The stream as it is now: whoever replaces it, and closes it, gets the lines meanwhile."""
+        file: BinaryIO = getattr(sys, self._stream).buffer
+        return file
 
     def _try(self, call: Callable[[], object]) -> None:
         try:
             call()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter of a closed file
             if not self._failed:
                 self._failed = True
-                sys.stderr.write(f"analytics-service: the log cannot be written: {error.strerror}\n")
+                reason = error.strerror if isinstance(error, OSError) else "the output is closed"
+                sys.stderr.write(f"analytics-service: the log cannot be written: {reason}\n")
 
 
 def configure(
-    level: LogLevel, format_: LogFormat, *, redact: Callable[[str], str] = str, stream: TextIO | None = None
+    level: LogLevel, format_: LogFormat, *, redact: Callable[[str], str] = str, stream: Stream = "stdout"
 ) -> None:
-    """Configures logging of the process, on standard output unless another `stream` is given.
-
-    Own lines are written directly, without the standard library's handlers.
-    """
-    stream = stream or sys.stdout
+    """Configures logging of the process. Own lines are written directly, without the standard library's handlers."""
     last: list[Processor]
     match format_:
         case LogFormat.JSON:
@@ -61,14 +65,14 @@ def configure(
         case LogFormat.TEXT:
             # plain: the usual formatter shows the values of local variables, among them URLs
             plain = structlog.dev.plain_traceback
-            last = [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
+            last = [structlog.dev.ConsoleRenderer(colors=getattr(sys, stream).isatty(), exception_formatter=plain)]
 
     def redacted(_logger: object, _method: str, rendered: Any) -> bytes:
         line = rendered if isinstance(rendered, str) else rendered.decode()
         return redact(line).encode(errors="backslashreplace")
 
     last.append(redacted)
-    output = _Output(stream.buffer)
+    output = _Output(stream)
     structlog.configure(
         processors=[*_SHARED, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
