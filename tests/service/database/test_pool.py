@@ -50,7 +50,7 @@ async def until_problem(database: Database, words: str) -> None:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    opened = Database(acquire_seconds=0.3)
+    opened = Database(acquire_seconds=2)  # a new connection takes a while on a busy machine
     await opened.connect(the_settings(database_url))
     await until_ready(opened)
     yield opened

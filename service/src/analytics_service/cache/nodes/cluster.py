@@ -8,7 +8,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from analytics_service.cache.nodes.connector import Connector
 from analytics_service.cache.nodes.discovered import Layout
-from analytics_service.cache.nodes.failures import NO_CLUSTER, NO_SLOTS, DiscoveryFailed
+from analytics_service.cache.nodes.failures import NO_CLUSTER, NO_SLOTS, DiscoveryFailed, classify
 from analytics_service.redis_url import Address
 
 
@@ -24,7 +24,7 @@ async def slots(answering: Sequence[Address], configured: Sequence[Address], con
     if any(isinstance(each, ResponseError) and "cluster support disabled" in str(each) for each in errors):
         raise DiscoveryFailed(NO_CLUSTER)
     if errors:
-        raise errors[0]
+        raise next((each for each in errors if classify(each).of_setting), errors[0])  # the one that waiting leaves
     raise DiscoveryFailed(NO_SLOTS)
 
 
