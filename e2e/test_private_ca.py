@@ -87,7 +87,7 @@ def test_stores_are_verified_in_pods(kubectl: Kubectl, tmp_path: Path) -> None:
         wait_in_order(kubectl, NAME)
         found = kubectl("exec", f"deployment/{NAME}", "--", "analytics-service", "doctor", "--output", "json")
         verdicts = {each["check"]: each["verdict"] for each in json.loads(found)}
-        assert (verdicts["connection"], verdicts["redis"]) == ("ok", "ok")
+        assert (verdicts["connection"], verdicts["redis"]) == ("ok", "ok"), found
     finally:
         kubectl("delete", "aapi", NAME)
         kubectl("delete", "deployment,service", "postgres-tls", "redis-tls")

@@ -45,6 +45,9 @@ class Connector:
         }
         if ca_file is not None:
             self._options["ssl_ca_certs"] = ca_file
+        if url.tls:
+            # of newer Pythons' default: it refuses authorities without optional extensions, which PostgreSQL's takes
+            self._options["ssl_exclude_verify_flags"] = [ssl.VerifyFlags.VERIFY_X509_STRICT]
 
     def connection(self, address: Address) -> Connection:
         return self._class(host=address.host, port=address.port, **self._options)
