@@ -8,7 +8,7 @@ import pytest
 from analytics_service.cache.nodes.failures import NODE_OF_CLUSTER
 from analytics_service.cache.redis import Redis, RedisUnavailable, Script
 from analytics_service.rate_limit.gcra import LUA
-from tests.service.cache.test_redis_failover import BACK_SECONDS, loaded, scripts, shares_answers
+from tests.service.cache.test_redis_failover import assert_back, loaded
 from tests.service.cli.test_redis_causes import said
 from tests.support.eventually import eventually
 from tests.support.process import serving
@@ -75,16 +75,8 @@ async def test_a_node_dies_under_load(database_url: str) -> None:
                 with new.client as client:
                     return bool(client.info("replication")["role"] == "master")
 
-            async def back() -> bool:
-                up = await load.client.metric("analytics_redis_up") == 1
-                return up and scripts(new) > before and await shares_answers(database_url, cluster.url, load)
-
             await eventually(promoted)
-            before, answers = scripts(new), load.answers
-            await eventually(back, seconds=BACK_SECONDS)
-            assert load.answers > answers
-            health = (await load.client.request("GET", "/health")).json
-            assert (health["status"], health["redis"]) == ("healthy", "healthy")
+            await assert_back(load, database_url, cluster.url, new)
 
 
 async def test_one_node_that_is_away_opens_no_circuit_of_another(cluster: RedisCluster) -> None:

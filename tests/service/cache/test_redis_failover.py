@@ -78,6 +78,20 @@ def scripts(server: RedisServer) -> int:
     return int(stats.get("cmdstat_evalsha", {"calls": 0})["calls"])
 
 
+async def assert_back(load: Load, database_url: str, url: str, promoted: RedisServer) -> None:
+    """Soon after the promotion limits are counted there and answers are shared, and no question failed meanwhile."""
+    before, answers = scripts(promoted), load.answers
+
+    async def back() -> bool:
+        up = await load.client.metric("analytics_redis_up") == 1
+        return up and scripts(promoted) > before and await shares_answers(database_url, url, load)
+
+    await eventually(back, seconds=BACK_SECONDS)
+    assert load.answers > answers
+    health = (await load.client.request("GET", "/health")).json
+    assert (health["status"], health["redis"]) == ("healthy", "healthy")
+
+
 async def test_sentinels_promote_a_replica_under_load(database_url: str, tmp_path: Path) -> None:
     with watched_redis(tmp_path) as watched:
         old, new = watched.servers
@@ -90,16 +104,8 @@ async def test_sentinels_promote_a_replica_under_load(database_url: str, tmp_pat
             async def promoted() -> bool:
                 return watched.elected() == new.port
 
-            async def back() -> bool:
-                up = await load.client.metric("analytics_redis_up") == 1
-                return up and scripts(new) > before and await shares_answers(database_url, watched.url, load)
-
             await eventually(promoted)
-            before, answers = scripts(new), load.answers
-            await eventually(back, seconds=BACK_SECONDS)
-            assert load.answers > answers
-            health = (await load.client.request("GET", "/health")).json
-            assert (health["status"], health["redis"]) == ("healthy", "healthy")
+            await assert_back(load, database_url, watched.url, new)
 
 
 async def test_a_demoted_primary_is_left_though_it_answers_and_a_sentinel_is_silent(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from analytics_service.database.edition import Server as Inspected
 from analytics_service.database.migrate.migration import load, parse, schema_version
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.errors import ServerTooOld
-from tests.support.environment import program_environment
+from tests.support.command import called
 from tests.support.eventually import eventually
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD, Server, a_standby
@@ -28,21 +26,6 @@ pytestmark = pytest.mark.postgres
 FIRST = parse("0001_first.sql", "-- phase: expand\nCREATE TABLE first (n int);\n")
 CONTRACT = parse("0002_drop.sql", "-- phase: contract\n-- min_compatible_schema: 2\nDROP TABLE first;\n")
 ROWS = "organisation,ts,model\nacme,2024-03-01T00:00:00Z,m\n"
-
-
-def called(url: str, *arguments: str) -> tuple[int, str]:
-    """Exit code, and what was said on standard error, which is one line beside the progress."""
-    done = subprocess.run(
-        [sys.executable, "-m", "analytics_service", *arguments],
-        env=program_environment(DATABASE_URL=url),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert PASSWORD not in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.returncode, "".join(done.stderr.splitlines()[-1:])
 
 
 @pytest.fixture
@@ -74,22 +57,22 @@ def reader(postgres: Server, stranger: str) -> str:
 
 def test_nobody_answers(rows: str) -> None:
     for command in (("migrate",), ("import", rows)):
-        code, said = called(f"postgres://user:{PASSWORD}@127.0.0.1:1/none", *command)
+        code, _, said = called(f"postgres://user:{PASSWORD}@127.0.0.1:1/none", *command)
         assert (code, "there is no connection to the database" in said) == (2, True), said
 
 
 def test_privileges_are_named_with_their_objects(stranger: str, rows: str, empty_url: str) -> None:
-    code, said = called(stranger, "import", rows)
+    code, _, said = called(stranger, "import", rows)
     assert code == 2
     assert "lacks" in said
-    code, said = called(f"{stranger.rpartition('/')[0]}/{empty_url.rpartition('/')[2]}", "migrate")
+    code, _, said = called(f"{stranger.rpartition('/')[0]}/{empty_url.rpartition('/')[2]}", "migrate")
     assert code == 2
     assert "lacks CREATE on schema public: GRANT it" in said
 
 
 @pytest.mark.parametrize("command", ["import", "policies apply"])
 def test_a_missing_privilege_ends_whatever_writes(reader: str, rows: str, command: str) -> None:
-    code, said = called(reader, *command.split(), *([rows] if command == "import" else []))
+    code, _, said = called(reader, *command.split(), *([rows] if command == "import" else []))
     assert code == 2
     assert "DELETE on rollup_1day" in said
     assert "INSERT on traces" in said
@@ -101,11 +84,11 @@ async def test_the_privileges_that_are_named_are_enough(reader: str, rows: str, 
     role = reader.split("//")[1].split(":", maxsplit=1)[0]
 
     async def grant_what_is_named(*command: str) -> None:
-        _, said = called(reader, *command)
+        _, _, said = called(reader, *command)
         named = re.findall(r"(\w+ on \w+)[,:]", said)
         assert len(named) > 3
         await execute(database_url, "; ".join(f"GRANT {each} TO {role}" for each in named))
-        code, said = called(reader, *command)
+        code, _, said = called(reader, *command)
         assert code == 0, said
 
     await grant_what_is_named("policies", "apply")
@@ -116,11 +99,12 @@ async def test_the_privileges_that_are_named_are_enough(reader: str, rows: str, 
 
 
 def test_whoever_may_only_read_sees_the_plan_of_policies(reader: str) -> None:
-    assert called(reader, "policies", "plan") == (0, "")
+    code, _, said = called(reader, "policies", "plan")
+    assert (code, said) == (0, "")
 
 
 def test_doctor_reports_a_missing_privilege(reader: str) -> None:
-    code, said = called(reader, "doctor")
+    code, _, said = called(reader, "doctor")
     assert (code, said) == (1, "analytics-service: not in order: rights")
 
 
@@ -161,9 +145,9 @@ def test_a_replica_is_no_primary(primary: Server, rows: str) -> None:
         with a_standby(primary) as standby:
             replica = standby.named(url.rpartition("/")[2])
             fresh = standby.named("postgres")
-            code, said = called(fresh, "migrate")
+            code, _, said = called(fresh, "migrate")
             assert (code, said) == (2, "analytics-service: the database is read-only: name the primary")
-            code, said = called(replica, "import", rows)
+            code, _, said = called(replica, "import", rows)
             assert (code, "read-only" in said) == (2, True), said
 
 
@@ -171,7 +155,7 @@ def test_a_replica_is_no_primary(primary: Server, rows: str) -> None:
 def test_a_pooler_is_in_the_way(database_url: str, rows: str, ignored: str) -> None:
     with pooled(database_url, ignore_startup_parameters=ignored) as url:
         for command in (("migrate",), ("migrate", "--dry-run"), ("import", rows)):
-            code, said = called(url, *command)
+            code, _, said = called(url, *command)
             assert code == 2
             assert f"{command[0]} needs the server's own address" in said
 
@@ -222,11 +206,11 @@ async def test_a_full_disk_is_said_and_leaves_nothing_half_done(empty_url: str, 
     await execute(empty_url, f"CREATE EVENT TRIGGER full_ {when} EXECUTE FUNCTION full_()")
     result = await migrate(empty_url, load(), notify=lambda _: None)
     assert (result.succeeded, result.reason) == (False, "DiskFull"), result.message
-    code, said = called(empty_url, "migrate")
+    code, _, said = called(empty_url, "migrate")
     assert (code, "the disk of the database is full" in said) == (2, True), said
     await execute(empty_url, "DROP EVENT TRIGGER full_")
     assert (await migrate(empty_url, load(), notify=lambda _: None)).succeeded
     await execute(database_url, f"CREATE FUNCTION full_() RETURNS trigger {body}")
     await execute(database_url, "CREATE TRIGGER full_ BEFORE INSERT ON traces FOR EACH ROW EXECUTE FUNCTION full_()")
-    code, said = called(database_url, "import", rows)
+    code, _, said = called(database_url, "import", rows)
     assert (code, "the disk of the database is full" in said) == (2, True), said

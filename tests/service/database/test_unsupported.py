@@ -8,8 +8,6 @@ import asyncio
 import itertools
 import json
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +18,9 @@ import pytest
 from analytics_service.database.foreign import created
 from analytics_service.database.migrate.migration import load
 from analytics_service.database.migrate.runner import migrate
-from tests.support.environment import program_environment
+from tests.support.command import called
 from tests.support.eventually import eventually
-from tests.support.postgres import PASSWORD, Server
+from tests.support.postgres import Server
 from tests.support.process import serving
 from tests.support.service import execute
 
@@ -31,21 +29,6 @@ pytestmark = pytest.mark.postgres
 ROWS = "organisation,ts,model\nacme,2024-03-01T00:00:00Z,m\n"
 FOREIGN = "schema public has objects of somebody else"
 _numbers = itertools.count()
-
-
-def called(url: str, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output, and the last line of standard error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "analytics_service", *arguments],
-        env=program_environment(DATABASE_URL=url),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert "Traceback" not in done.stderr
-    assert PASSWORD not in done.stdout + done.stderr
-    return done.returncode, done.stdout, "".join(done.stderr.splitlines()[-1:])
 
 
 def refused(url: str, said: str, tmp_path: Path, *, commands: tuple[str, ...] = ("migrate",)) -> None:

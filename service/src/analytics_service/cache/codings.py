@@ -18,7 +18,7 @@ _GZIP_WINDOW: Final = 31
 
 
 class Coding(StrEnum):
-    """As in Content-Encoding; IDENTITY is said there by leaving the header out."""
+    """As in Content-Encoding; IDENTITY is the absence of the header."""
 
     IDENTITY = "identity"
     GZIP = "gzip"

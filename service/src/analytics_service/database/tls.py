@@ -1,6 +1,6 @@
 """Files of certificates: parameters of a URL from the settings, checked before the first connection.
 
-The driver reads the files anew for each connection, so that renewed ones are used without a restart.
+The driver reads the files again for each connection, so that renewed ones are used without a restart.
 """
 
 import os
@@ -91,8 +91,8 @@ def _read(path: str, name: str) -> None:
 
 
 def _system_bundle(setting: str) -> str:
-    usual = ssl.get_default_verify_paths().cafile
-    for path in filter(None, (usual, *_SYSTEM_BUNDLES)):
+    default = ssl.get_default_verify_paths().cafile
+    for path in filter(None, (default, *_SYSTEM_BUNDLES)):
         if Path(path).exists():
             return path
     raise UsageError(f"{setting}: sslrootcert=system: the system trusts no CA: set DATABASE_CA_FILE")

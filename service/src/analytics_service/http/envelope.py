@@ -62,14 +62,14 @@ def completeness(answer: Answer, span: Range, now: datetime) -> dict[str, object
 
 def _pagination(page: Page, shown: int, found: int, sign: Callable[[Keyset], str]) -> dict[str, Any]:
     cut = shown < found
-    said: dict[str, Any] = {"has_more": page.has_more or cut, "limit": page.limit}
-    if said["has_more"]:
-        said["cursor"] = sign(page.key(shown - 1))
+    pagination: dict[str, Any] = {"has_more": page.has_more or cut, "limit": page.limit}
+    if pagination["has_more"]:
+        pagination["cursor"] = sign(page.key(shown - 1))
     if page.total is not None:
-        said["total"] = page.total
+        pagination["total"] = page.total
     if page.at_byte_limit or cut:
-        said["byte_limit"] = MAX_PAGE_BYTES
-    return said
+        pagination["byte_limit"] = MAX_PAGE_BYTES
+    return pagination
 
 
 async def _encoded(data: object, most: int | None, *, bulk_lock: asyncio.Lock) -> bytes | None:

@@ -128,7 +128,7 @@ class DiscoveredServers:
         return self._make_node(address, lambda error: self._note(error, address))
 
     def _note(self, error: Exception, source: Address) -> None:
-        """Follows the move of a slot at once, and discovers anew after what may be another layout."""
+        """Follows the move of a slot at once, and starts a discovery after what may be another layout."""
         if isinstance(error, MovedError) and not self._closed:
             self._by_slot[error.slot_id] = self._target(error, source)
         if not isinstance(error, ResponseError) or isinstance(error, _OF_LAYOUT):
