@@ -1,0 +1,106 @@
+"""The statement that makes parts equal to raw, and adds what changed in them to the days by user, team and tag. Pure.
+
+A part is the requests of a quarter of an hour by dimensions, user, team and tags together. A row of a day is the sum over
+the parts at every moment: of the day so far while it is open, and without reading a day again when a row comes late. So
+a reader can take a part away from its day, and put raw in its place. A sum that is zero is NULL in them.
+
+Arguments from $1 to $5: rollups/hierarchy/raw.py. $6 are the starts of the parts.
+"""
+
+from typing import Final
+
+from analytics_service.rollups.hierarchy.columns import SUMS, sums_of_raw
+from analytics_service.rollups.hierarchy.raw import DIMS, SEGMENTS, bucket_of, same_dimensions
+from analytics_service.rollups.hierarchy.steps import Step
+from analytics_service.rollups.hierarchy.tables import PART_STEP, Table
+
+KEYS: Final = ("dim", "user_id", "team_id", "tags")
+"""Of an element of a part; `tags` is the text of an array."""
+PART_COLUMNS: Final = ("dims", "users", "teams", "tags", *SUMS)
+"""The arrays of a part, in the order of KEYS and SUMS."""
+DAYS: Final = {Table.USER_1DAY: "user_id", Table.TEAM_1DAY: "team_id", Table.TAG_1DAY: "tag"}
+"""The column that each day is grouped by, beside the dimensions."""
+_SUMS: Final = ", ".join(SUMS)
+
+ELEMENTS: Final = f"unnest({', '.join(f'p.{name}' for name in PART_COLUMNS)}) AS e ({', '.join((*KEYS, *SUMS))})"
+"""SQL: the elements of the part `p`."""
+
+
+def _added(rows: str, keys: str, group: str) -> str:
+    sums = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
+    changed = " OR ".join(f"sum({name}) <> 0" for name in SUMS)
+    return f"SELECT {keys}, {sums} FROM {rows} GROUP BY {group} HAVING {changed}"
+
+
+def _day(table: Table) -> str:
+    key = DAYS[table]
+    rows = "changes AS c"
+    if table is Table.TAG_1DAY:  # a tag that a request has twice counts once
+        rows += " LEFT JOIN LATERAL (SELECT DISTINCT tag FROM unnest(c.tags::text[]) AS each (tag)) AS u ON true"
+    written = ", ".join(_sum_of("d", "excluded", name) for name in SUMS)
+    shown = ", ".join(_inserted(name) for name in SUMS)
+    return f"""
+  INSERT INTO {table.sql} AS d (org_id, bucket, {key}, dim, {_SUMS})
+  SELECT $1, bucket, {key}, dim, {shown}
+  FROM ({_added(rows, f"bucket, {key}, dim", f"bucket, {key}, dim")}) AS added
+  ON CONFLICT (org_id, bucket, {key}, dim) DO UPDATE SET {written}"""
+
+
+def _inserted(name: str) -> str:
+    return f"{name}::bigint" if name.endswith("_count") else f"nullif({name}, 0)"
+
+
+def _sum_of(row: str, more: str, name: str) -> str:
+    if name.endswith("_count"):
+        return f"{name} = {row}.{name} + {more}.{name}"
+    return f"{name} = nullif(coalesce({row}.{name}, 0) + coalesce({more}.{name}, 0), 0)"
+
+
+def refresh_parts() -> str:
+    """Returns the starts of the parts and the combinations whose requests or users changed, and `removes`: whether a sum
+    of a day may have come to nothing, for `DELETE_EMPTY`."""
+    part = bucket_of(PART_STEP, "t.ts")
+    arrays = ", ".join(_array(name) for name in (*KEYS, *SUMS))
+    written = ", ".join(f"{name} = excluded.{name}" for name in PART_COLUMNS)
+    zeros = ", ".join(f"coalesce({name}, 0) AS {name}" for name in SUMS)
+    minus = ", ".join(f"-coalesce({name}, 0)" for name in SUMS)
+    keys = ", ".join(KEYS)
+    signed = f"""SELECT bucket, {keys}, {zeros} FROM (TABLE fresh EXCEPT TABLE stored) AS more
+    UNION ALL SELECT bucket, {keys}, {minus} FROM (TABLE stored EXCEPT TABLE fresh) AS less"""
+    return f"""
+WITH {DIMS}, fresh AS MATERIALIZED (
+  SELECT {part} AS bucket, d.dim, t.user_id, t.team_id, t.tags::text AS tags, {sums_of_raw("t")}
+  FROM {SEGMENTS}
+  JOIN dims AS d ON {same_dimensions("d", "t")}
+  WHERE t.is_request
+  GROUP BY 1, 2, 3, 4, 5
+), stored AS MATERIALIZED (
+  SELECT p.bucket, e.* FROM rollup_part AS p CROSS JOIN LATERAL {ELEMENTS}
+  WHERE p.org_id = $1 AND p.bucket = ANY($6::timestamptz[])
+), written AS (
+  INSERT INTO rollup_part (org_id, bucket, {", ".join(PART_COLUMNS)})
+  SELECT $1, bucket, {arrays} FROM fresh GROUP BY bucket
+  ON CONFLICT (org_id, bucket) DO UPDATE SET {written}
+), emptied AS (
+  DELETE FROM rollup_part AS p
+  WHERE p.org_id = $1 AND p.bucket = ANY($6::timestamptz[]) AND NOT EXISTS (SELECT FROM fresh AS f WHERE f.bucket = p.bucket)
+), differences AS MATERIALIZED (
+  {_added(f"({signed}) AS signed", f"bucket AS part, {keys}", f"bucket, {keys}")}
+), changes AS (
+  SELECT {bucket_of(Step.DAY.width, "part")} AS bucket, {keys}, {_SUMS} FROM differences
+), users AS ({_day(Table.USER_1DAY)}
+), teams AS ({_day(Table.TEAM_1DAY)}
+), tags AS ({_day(Table.TAG_1DAY)}
+)
+SELECT part AS bucket, dim, bool_or(request_count < 0) AS removes FROM differences GROUP BY part, dim"""
+
+
+def _array(name: str) -> str:
+    """The array of a column over the elements; NULL where none has a value."""
+    every = f"array_agg({name})"
+    return every if name in {"dim", "request_count"} else f"CASE WHEN count({name}) > 0 THEN {every} END"
+
+
+def delete_empty(table: Table) -> str:
+    """Takes the rows of days away whose requests have gone. Arguments: $1 organisation, $2 days."""
+    return f"DELETE FROM {table.sql} WHERE org_id = $1 AND bucket = ANY($2::timestamptz[]) AND request_count = 0"

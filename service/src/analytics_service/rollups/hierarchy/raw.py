@@ -1,0 +1,29 @@
+"""SQL: the rows of raw in segments of time, with the number of their combination of dimensions. Pure.
+
+Arguments: $1 organisation, $2 and $3 the starts and the ends of the segments, $4 and $5 the bounds of them all.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from analytics_service.rollups.hierarchy.columns import DIMENSIONS, EPOCH
+
+DIMS: Final = f"dims AS MATERIALIZED (SELECT dim, {', '.join(DIMENSIONS)} FROM rollup_dimension WHERE org_id = $1)"
+"""The combinations of the organisation; materialized, so that rows are joined by one hash table."""
+
+# OFFSET 0 keeps the planner from pulling the subquery up: each segment is one range of an index. $4 and $5 leave out the
+# partitions of other days.
+SEGMENTS: Final = """unnest($2::timestamptz[], $3::timestamptz[]) AS s (first, last)
+  CROSS JOIN LATERAL (
+    SELECT * FROM traces AS inside
+    WHERE inside.org_id = $1 AND inside.ts >= s.first AND inside.ts < s.last AND inside.ts >= $4 AND inside.ts < $5
+    OFFSET 0
+  ) AS t"""
+
+
+def same_dimensions(one: str, other: str) -> str:
+    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in DIMENSIONS)
+
+
+def bucket_of(step: timedelta, moment: str) -> str:
+    return f"date_bin(interval '{int(step.total_seconds())} seconds', {moment}, {EPOCH})"

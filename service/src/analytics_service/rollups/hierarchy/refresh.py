@@ -1,0 +1,202 @@
+"""Makes stale buckets equal to raw again: minutes from raw, and each coarser bucket from finer ones.
+
+The order inside a transaction makes it right (READ COMMITTED): the entries that are visible are deleted first, and the
+buckets are made by later statements, whose newer snapshots hold every row that those entries stand for. A row that commits
+in between leaves an entry of its own, for the next refresh.
+"""
+
+import itertools
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from analytics_service.database.connect import Connection
+from analytics_service.rollups.hierarchy import details, latency, log, totals
+from analytics_service.rollups.hierarchy.tables import FINER, Stage, Table
+
+QUIET: Final = timedelta(seconds=10)
+"""A minute for which nothing was logged for so long is refreshed."""
+MAX_WAIT: Final = timedelta(seconds=60)
+"""A minute that is written to all the time is refreshed as often as this."""
+UNBOUNDED: Final = datetime(9999, 1, 1, tzinfo=UTC)
+_NONE: Final = timedelta(0)
+_MAX_MINUTES: Final = 120
+"""Of one transaction, as _MAX_BUCKETS: others may have their turn in between, and little is lost by a kill."""
+_MAX_BUCKETS: Final = 96
+
+_OF_FINER: Final = {
+    Table.TOTALS_15MIN: totals.from_finer(Table.TOTALS_15MIN),
+    Table.TOTALS_1HOUR: totals.from_finer(Table.TOTALS_1HOUR),
+    Table.TOTALS_1DAY: totals.from_finer(Table.TOTALS_1DAY),
+    Table.LATENCY_1HOUR: latency.histograms_of_finer(Table.LATENCY_1HOUR),
+    Table.LATENCY_6HOUR: latency.histograms_of_finer(Table.LATENCY_6HOUR),
+    Table.LATENCY_1DAY: latency.histograms_of_finer(Table.LATENCY_1DAY),
+    Table.USERS_1HOUR: latency.registers_of_parts(Table.USERS_1HOUR),
+    Table.USERS_6HOUR: latency.registers_of_finer(Table.USERS_6HOUR),
+}
+_OF_RAW: Final = {
+    **{table: totals.from_raw(table) for table in Table if table.value.startswith("totals")},
+    **{table: latency.histograms_of_raw(table) for table in Table if table.value.startswith("latency")},
+    Table.PART: details.refresh_parts(),
+}
+_DELETE: Final = {table: totals.delete(table) for table in _OF_FINER}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """When a bucket is refreshed; the default refreshes all that is stale at once."""
+
+    until: datetime = UNBOUNDED
+    """Buckets that end later are left to readers, who take them from finer ones and from raw."""
+    quiet: timedelta = _NONE
+    max_wait: timedelta = _NONE
+
+
+@dataclass
+class Refreshed:
+    """What a refresh of an organisation did."""
+
+    entries: int = 0
+    """That were taken out of the log."""
+    buckets: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Changes:
+    """Combinations of dimensions that changed, by bucket; None where it may be any."""
+
+    moments: list[datetime] = field(default_factory=list)
+    dims: list[int | None] = field(default_factory=list)
+
+    def add(self, moment: datetime, dims: Iterable[int] | None) -> None:
+        each = [None] if dims is None else list(dims)
+        self.moments.extend([moment] * len(each))
+        self.dims.extend(each)
+
+
+class Refresher:
+    """Refreshes one organisation; any number of refreshes may run beside any number of writers."""
+
+    def __init__(self, connection: Connection, organisation: str, schedule: Schedule = Schedule()) -> None:
+        self._connection = connection
+        self._organisation = organisation
+        self._schedule = schedule
+        self._horizons: dict[str, datetime] = {}
+
+    async def steps(self) -> AsyncIterator[Refreshed]:
+        """Refreshes what is due, one transaction after another; ends when nothing is."""
+        while (done := await self._minutes()).entries:
+            yield done
+        for stage in Stage:
+            while (done := await self._stage(stage)).buckets:
+                yield done
+
+    async def _begin(self) -> None:
+        await self._connection.execute(log.LOCK, self._organisation)
+        await self._connection.execute(log.SHARE_HORIZONS)
+        self._horizons = dict(await self._connection.fetch(log.HORIZONS))
+
+    async def _minutes(self) -> Refreshed:
+        schedule = self._schedule
+        async with self._connection.transaction(isolation="read_committed"):
+            await self._begin()
+            rows = await self._connection.fetch(
+                log.CONSUME, self._organisation, schedule.until, schedule.quiet, schedule.max_wait, _MAX_MINUTES
+            )
+            kept = [row["minute"] for row in rows if row["requests"] and row["minute"] >= self._horizons["raw"]]
+            mine = self._horizons[Table.TOTALS_1MIN]
+            changes = _Changes()
+            for minute in kept:
+                if minute < mine:
+                    changes.add(minute, None)
+            changed = await self._from_raw(Table.TOTALS_1MIN, [minute for minute in kept if minute >= mine])
+            changed += await self._from_raw(Table.LATENCY_1MIN, [minute for minute in kept if minute >= mine])
+            for bucket, dim in {(row["bucket"], row["dim"]) for row in changed}:
+                changes.add(bucket, (dim,))
+            await self._mark(Stage.QUARTER, changes)
+            parts = _Changes()
+            for minute in kept:
+                parts.add(minute, None)
+            await self._mark(Stage.PART, parts)
+        return Refreshed(entries=sum(row["entries"] for row in rows), buckets=len(kept))
+
+    async def _stage(self, stage: Stage) -> Refreshed:
+        async with self._connection.transaction(isolation="read_committed"):
+            await self._begin()
+            due = await self._connection.fetch(
+                log.consume(stage), self._organisation, self._schedule.until, _MAX_BUCKETS
+            )
+            if not due:
+                return Refreshed()
+            changes = _Changes()
+            if stage is Stage.PART:
+                await self._parts(sorted(row["bucket"] for row in due), changes)
+            else:
+                for every in (True, False):
+                    rows = [row for row in due if (row["dims"] is None) is every]
+                    dims = None if every else sorted(set(itertools.chain.from_iterable(row["dims"] for row in rows)))
+                    for table in stage.tables if rows else ():
+                        await self._rebuild(table, sorted(row["bucket"] for row in rows), dims)
+                for row in due:
+                    changes.add(row["bucket"], row["dims"])
+            if stage.coarser is not None:
+                await self._mark(stage.coarser, changes)
+        return Refreshed(buckets=len(due))
+
+    async def _rebuild(self, table: Table, buckets: Sequence[datetime], dims: list[int] | None) -> None:
+        """From the finer table where that has all of a bucket, else from raw; a bucket that neither has stays as it is."""
+        finer, own = self._horizons[FINER[table]], self._horizons[table]
+        of_finer = [bucket for bucket in buckets if bucket >= max(finer, own)]
+        of_raw = [bucket for bucket in buckets if max(own, self._horizons["raw"]) <= bucket < finer]
+        if of_finer:
+            starts, ends = segments(of_finer, table.step)
+            await self._connection.execute(_DELETE[table], self._organisation, of_finer, dims)
+            await self._connection.execute(_OF_FINER[table], self._organisation, starts, ends, dims)
+        if table in _OF_RAW:
+            await self._from_raw(table, of_raw)
+
+    async def _from_raw(self, table: Table, buckets: Sequence[datetime]) -> list[Any]:
+        if not buckets:
+            return []
+        starts, ends = segments(buckets, table.step)
+        return list(
+            await self._connection.fetch(
+                _OF_RAW[table], self._organisation, starts, ends, starts[0], ends[-1], list(buckets)
+            )
+        )
+
+    async def _parts(self, buckets: Sequence[datetime], changes: _Changes) -> None:
+        changed = await self._from_raw(Table.PART, [each for each in buckets if each >= self._horizons["raw"]])
+        if days := sorted({row["bucket"].replace(hour=0, minute=0) for row in changed if row["removes"]}):
+            for table in details.DAYS:
+                await self._connection.execute(details.delete_empty(table), self._organisation, days)
+        for row in changed:
+            changes.add(row["bucket"], (row["dim"],))
+
+    async def _mark(self, stage: Stage, changes: _Changes) -> None:
+        if changes.moments:
+            await self._connection.execute(log.mark(stage), self._organisation, changes.moments, changes.dims)
+
+
+async def refresh(connection: Connection, schedule: Schedule = Schedule()) -> Refreshed:
+    """Refreshes all organisations, one after another."""
+    whole = Refreshed()
+    for row in await connection.fetch(log.ORGANISATIONS):
+        async for done in Refresher(connection, row["org_id"], schedule).steps():
+            whole.entries += done.entries
+            whole.buckets += done.buckets
+    return whole
+
+
+def segments(starts: Sequence[datetime], step: timedelta) -> tuple[list[datetime], list[datetime]]:
+    """The starts and the ends of the contiguous ranges that sorted, distinct buckets cover."""
+    firsts: list[datetime] = []
+    lasts: list[datetime] = []
+    for start in starts:
+        if lasts and lasts[-1] == start:
+            lasts[-1] = start + step
+        else:
+            firsts.append(start)
+            lasts.append(start + step)
+    return firsts, lasts
