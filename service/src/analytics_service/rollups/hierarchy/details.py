@@ -1,8 +1,8 @@
 """The statement that makes parts equal to raw, and adds what changed in them to the days by user, team and tag. Pure.
 
-A part is the requests of a quarter of an hour by dimensions, user, team and tags together. A row of a day is the sum over
-the parts at every moment: of the day so far while it is open, and without reading a day again when a row comes late. So
-a reader can take a part away from its day, and put raw in its place. A sum that is zero is NULL in them.
+A part is the requests of a quarter of an hour by dimensions, user, team and tags together. A row of a day is the sum
+over the parts at every moment: of the day so far while it is open, and without reading a day again when a row comes late.
+So a reader can take a part away from its day, and put raw in its place. A sum that is zero is NULL in them.
 
 Arguments from $1 to $5: rollups/hierarchy/raw.py. $6 are the starts of the parts.
 """
@@ -57,15 +57,16 @@ def _sum_of(row: str, more: str, name: str) -> str:
 
 
 def refresh_parts() -> str:
-    """Returns the starts of the parts and the combinations whose requests or users changed, and `removes`: whether a sum
-    of a day may have come to nothing, for `DELETE_EMPTY`."""
+    """Returns the starts of the parts and the combinations that changed in them.
+
+    Where `removes` is true, rows of the day may have come to nothing, for `delete_empty`.
+    """
     part = bucket_of(PART_STEP, "t.ts")
     arrays = ", ".join(_array(name) for name in (*KEYS, *SUMS))
     written = ", ".join(f"{name} = excluded.{name}" for name in PART_COLUMNS)
-    zeros = ", ".join(f"coalesce({name}, 0) AS {name}" for name in SUMS)
-    minus = ", ".join(f"-coalesce({name}, 0)" for name in SUMS)
+    minus = ", ".join(f"-{name}" for name in SUMS)
     keys = ", ".join(KEYS)
-    signed = f"""SELECT bucket, {keys}, {zeros} FROM (TABLE fresh EXCEPT TABLE stored) AS more
+    signed = f"""SELECT bucket AS part, {keys}, {_SUMS} FROM (TABLE fresh EXCEPT TABLE stored) AS more
     UNION ALL SELECT bucket, {keys}, {minus} FROM (TABLE stored EXCEPT TABLE fresh) AS less"""
     return f"""
 WITH {DIMS}, fresh AS MATERIALIZED (
@@ -83,16 +84,19 @@ WITH {DIMS}, fresh AS MATERIALIZED (
   ON CONFLICT (org_id, bucket) DO UPDATE SET {written}
 ), emptied AS (
   DELETE FROM rollup_part AS p
-  WHERE p.org_id = $1 AND p.bucket = ANY($6::timestamptz[]) AND NOT EXISTS (SELECT FROM fresh AS f WHERE f.bucket = p.bucket)
+  WHERE p.org_id = $1 AND p.bucket = ANY($6::timestamptz[])
+    AND NOT EXISTS (SELECT FROM fresh AS f WHERE f.bucket = p.bucket)
 ), differences AS MATERIALIZED (
-  {_added(f"({signed}) AS signed", f"bucket AS part, {keys}", f"bucket, {keys}")}
+  {signed}
 ), changes AS (
   SELECT {bucket_of(Step.DAY.width, "part")} AS bucket, {keys}, {_SUMS} FROM differences
 ), users AS ({_day(Table.USER_1DAY)}
 ), teams AS ({_day(Table.TEAM_1DAY)}
 ), tags AS ({_day(Table.TAG_1DAY)}
 )
-SELECT part AS bucket, dim, bool_or(request_count < 0) AS removes FROM differences GROUP BY part, dim"""
+SELECT part AS bucket, dim, bool_or(requests < 0) AS removes
+FROM (SELECT part, dim, sum(request_count) AS requests FROM differences GROUP BY part, {keys}) AS changed
+GROUP BY part, dim"""
 
 
 def _array(name: str) -> str:

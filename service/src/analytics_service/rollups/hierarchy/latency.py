@@ -39,7 +39,8 @@ WITH {DIMS}, fresh AS MATERIALIZED (
 ), gone AS MATERIALIZED (
   SELECT bucket, dim FROM stored EXCEPT SELECT bucket, dim FROM fresh
 ), removed AS (
-  DELETE FROM {name} AS r USING gone AS g WHERE r.org_id = $1 AND r.bucket = g.bucket AND r.dim = g.dim
+  DELETE FROM {name} AS r USING gone AS g
+  WHERE r.org_id = $1 AND r.bucket = ANY($6::timestamptz[]) AND r.bucket = g.bucket AND r.dim = g.dim
 ), written AS (
   INSERT INTO {name} (org_id, bucket, dim, codes, counts) SELECT $1, bucket, dim, codes, counts FROM changed
   ON CONFLICT (org_id, bucket, dim) DO UPDATE SET codes = excluded.codes, counts = excluded.counts

@@ -1,7 +1,7 @@
 """The statements that take entries out of the log, and keep what is stale above the minutes. Pure.
 
 Writers append to `rollup_log` in their own transactions, and touch nothing else. Whoever takes entries out of it makes
-their minutes equal to raw and the next coarser buckets stale in one transaction, so at every moment a bucket that differs
+their minutes equal to raw and the next coarser buckets stale in one transaction. So at every moment a bucket that differs
 from raw is named: by an entry in it, by its own row in `rollup_stale`, or by one of a finer bucket.
 """
 
@@ -34,9 +34,9 @@ WITH due AS (
 )
 SELECT minute, bool_or(requests) AS requests, count(*) AS entries FROM consumed GROUP BY minute ORDER BY minute
 """
-"""Arguments: $1 organisation, $2 the moment before which minutes begin, $3 for how long nothing was logged for a minute,
-or $4 for how long something waits, $5 minutes at most. The version grows by what leaves the log: a key that is the sum of
-both moves with writes alone."""
+"""Arguments: $1 organisation, $2 the moment before which minutes begin, $3 for how long nothing was logged for a
+minute, or $4 for how long something waits, $5 minutes at most. The version grows by what leaves the log: a key that is
+the sum of both moves with writes alone."""
 
 
 def mark(stage: Stage) -> str:

@@ -11,8 +11,8 @@ from analytics_service.rollups.hierarchy.columns import DIMENSIONS, EPOCH
 DIMS: Final = f"dims AS MATERIALIZED (SELECT dim, {', '.join(DIMENSIONS)} FROM rollup_dimension WHERE org_id = $1)"
 """The combinations of the organisation; materialized, so that rows are joined by one hash table."""
 
-# OFFSET 0 keeps the planner from pulling the subquery up: each segment is one range of an index. $4 and $5 leave out the
-# partitions of other days.
+# OFFSET 0 keeps the planner from pulling the subquery up: each segment is one range of an index. $4 and $5 leave out
+# the partitions of other days.
 SEGMENTS: Final = """unnest($2::timestamptz[], $3::timestamptz[]) AS s (first, last)
   CROSS JOIN LATERAL (
     SELECT * FROM traces AS inside

@@ -1,8 +1,8 @@
 """Makes stale buckets equal to raw again: minutes from raw, and each coarser bucket from finer ones.
 
 The order inside a transaction makes it right (READ COMMITTED): the entries that are visible are deleted first, and the
-buckets are made by later statements, whose newer snapshots hold every row that those entries stand for. A row that commits
-in between leaves an entry of its own, for the next refresh.
+buckets are made by later statements, whose newer snapshots hold every row that those entries stand for. A row that
+commits in between leaves an entry of its own, for the next refresh.
 """
 
 import itertools
@@ -24,6 +24,8 @@ _NONE: Final = timedelta(0)
 _MAX_MINUTES: Final = 120
 """Of one transaction, as _MAX_BUCKETS: others may have their turn in between, and little is lost by a kill."""
 _MAX_BUCKETS: Final = 96
+_JOINS: Final = "SET LOCAL enable_nestloop = off"
+"""Rows are joined with combinations by a hash table, also before the server has statistics of either."""
 
 _OF_FINER: Final = {
     Table.TOTALS_15MIN: totals.from_finer(Table.TOTALS_15MIN),
@@ -95,6 +97,7 @@ class Refresher:
     async def _begin(self) -> None:
         await self._connection.execute(log.LOCK, self._organisation)
         await self._connection.execute(log.SHARE_HORIZONS)
+        await self._connection.execute(_JOINS)
         self._horizons = dict(await self._connection.fetch(log.HORIZONS))
 
     async def _minutes(self) -> Refreshed:
@@ -145,7 +148,7 @@ class Refresher:
         return Refreshed(buckets=len(due))
 
     async def _rebuild(self, table: Table, buckets: Sequence[datetime], dims: list[int] | None) -> None:
-        """From the finer table where that has all of a bucket, else from raw; a bucket that neither has stays as it is."""
+        """From the finer table where that has all of a bucket, else from raw; a bucket that neither has stays."""
         finer, own = self._horizons[FINER[table]], self._horizons[table]
         of_finer = [bucket for bucket in buckets if bucket >= max(finer, own)]
         of_raw = [bucket for bucket in buckets if max(own, self._horizons["raw"]) <= bucket < finer]

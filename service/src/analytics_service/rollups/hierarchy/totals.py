@@ -20,7 +20,8 @@ def from_raw(table: Table) -> str:
     name = table.sql
     return f"""
 WITH totals AS MATERIALIZED (
-  SELECT {bucket_of(table.step, "t.ts")} AS bucket, {", ".join(f"t.{each}" for each in DIMENSIONS)}, {totals_of_raw("t")}
+  SELECT {bucket_of(table.step, "t.ts")} AS bucket, {", ".join(f"t.{each}" for each in DIMENSIONS)},
+    {totals_of_raw("t")}
   FROM {SEGMENTS}
   WHERE t.is_request
   GROUP BY 1, {", ".join(str(place) for place in range(2, 2 + len(DIMENSIONS)))}
@@ -40,7 +41,8 @@ WITH totals AS MATERIALIZED (
 ), gone AS MATERIALIZED (
   SELECT bucket, dim FROM stored EXCEPT SELECT bucket, dim FROM fresh
 ), removed AS (
-  DELETE FROM {name} AS r USING gone AS g WHERE r.org_id = $1 AND r.bucket = g.bucket AND r.dim = g.dim
+  DELETE FROM {name} AS r USING gone AS g
+  WHERE r.org_id = $1 AND r.bucket = ANY($6::timestamptz[]) AND r.bucket = g.bucket AND r.dim = g.dim
 ), written AS (
   INSERT INTO {name} (org_id, bucket, dim, {_COLUMNS}) SELECT $1, bucket, dim, {_COLUMNS} FROM changed
   ON CONFLICT (org_id, bucket, dim) DO UPDATE SET {_WRITTEN}
