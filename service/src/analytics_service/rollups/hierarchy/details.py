@@ -1,8 +1,8 @@
 """The statement that makes parts equal to raw, and adds what changed in them to the days by user, team and tag. Pure.
 
 A part is the requests of a quarter of an hour by dimensions, user, team and tags together. A row of a day is the sum
-over the parts at every moment: of the day so far while it is open, and without reading a day again when a row comes late.
-So a reader can take a part away from its day, and put raw in its place. A sum that is zero is NULL in them.
+over the parts at every moment: of the day so far while it is open, and without reading a day again when a row comes
+late. So a reader can take a part away from its day, and put raw in its place. A sum that is zero is NULL in them.
 
 Arguments from $1 to $5: rollups/hierarchy/raw.py. $6 are the starts of the parts.
 """

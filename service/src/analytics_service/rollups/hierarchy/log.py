@@ -1,8 +1,8 @@
 """The statements that take entries out of the log, and keep what is stale above the minutes. Pure.
 
 Writers append to `rollup_log` in their own transactions, and touch nothing else. Whoever takes entries out of it makes
-their minutes equal to raw and the next coarser buckets stale in one transaction. So at every moment a bucket that differs
-from raw is named: by an entry in it, by its own row in `rollup_stale`, or by one of a finer bucket.
+their minutes equal to raw and the next coarser buckets stale in one transaction. So at every moment a bucket that
+differs from raw is named: by an entry in it, by its own row in `rollup_stale`, or by one of a finer bucket.
 """
 
 from typing import Final

@@ -98,7 +98,7 @@ class Refresher:
         await self._connection.execute(log.LOCK, self._organisation)
         await self._connection.execute(log.SHARE_HORIZONS)
         await self._connection.execute(_JOINS)
-        self._horizons = dict(await self._connection.fetch(log.HORIZONS))
+        self._horizons = {row["name"]: row["floor"] for row in await self._connection.fetch(log.HORIZONS)}
 
     async def _minutes(self) -> Refreshed:
         schedule = self._schedule
