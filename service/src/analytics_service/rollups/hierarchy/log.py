@@ -39,6 +39,13 @@ minute, or $4 for how long something waits, $5 minutes at most. The version grow
 the sum of both moves with writes alone."""
 
 
+MAX_REQUESTS: Final = 200_000
+_REQUESTS_BEFORE: Final = """, sum((
+    SELECT sum(t.request_count) FROM rollup_totals_15min AS t WHERE t.org_id = $1 AND t.bucket = s.bucket
+  )) OVER (ORDER BY s.bucket ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS requests_before"""
+_LIMITED: Final = f" AND coalesce(due.requests_before, 0) < {MAX_REQUESTS}"
+
+
 def mark(stage: Stage) -> str:
     """Arguments: $1 organisation, $2 moments, $3 a combination for each, NULL for all of them."""
     return f"""
@@ -55,7 +62,8 @@ ON CONFLICT (org_id, step, bucket) DO UPDATE SET dims = CASE
 def consume(stage: Stage) -> str:
     """Takes stale buckets that have ended by $2, and in which nothing finer is stale; $3 of them at most.
 
-    A bucket that comes later is not waited for: until then readers use the finer ones.
+    One in which something finer is stale is rebuilt later, and until then readers use the finer ones. Parts are made of
+    raw: as many are taken as have MAX_REQUESTS, or one, so that a statement's memory is bounded.
     """
     width = f"interval '{int(stage.width.total_seconds())} seconds'"
     finer = "".join(
@@ -66,9 +74,10 @@ def consume(stage: Stage) -> str:
     )"""
         for each in stage.finer
     )
+    requests, limited = ("", "") if stage is not Stage.PART else (_REQUESTS_BEFORE, _LIMITED)
     return f"""
 DELETE FROM rollup_stale AS d USING (
-  SELECT s.bucket FROM rollup_stale AS s
+  SELECT s.bucket{requests} FROM rollup_stale AS s
   WHERE s.org_id = $1 AND s.step = '{stage.value}' AND s.bucket + {width} <= $2
     AND NOT EXISTS (
       SELECT FROM rollup_log AS l
@@ -76,7 +85,7 @@ DELETE FROM rollup_stale AS d USING (
     ){finer}
   ORDER BY s.bucket LIMIT $3
 ) AS due
-WHERE d.org_id = $1 AND d.step = '{stage.value}' AND d.bucket = due.bucket
+WHERE d.org_id = $1 AND d.step = '{stage.value}' AND d.bucket = due.bucket{limited}
 RETURNING d.bucket, d.dims"""
 
 

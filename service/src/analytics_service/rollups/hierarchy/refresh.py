@@ -24,7 +24,7 @@ _NONE: Final = timedelta(0)
 _MAX_MINUTES: Final = 120
 """Of one transaction, as _MAX_BUCKETS: others may have their turn in between, and little is lost by a kill."""
 _MAX_BUCKETS: Final = 96
-_JOINS: Final = "SET LOCAL enable_nestloop = off"
+_SETTINGS: Final = "SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '16MB'"
 """Rows are joined with combinations by a hash table, also before the server has statistics of either."""
 
 _OF_FINER: Final = {
@@ -97,7 +97,7 @@ class Refresher:
     async def _begin(self) -> None:
         await self._connection.execute(log.LOCK, self._organisation)
         await self._connection.execute(log.SHARE_HORIZONS)
-        await self._connection.execute(_JOINS)
+        await self._connection.execute(_SETTINGS)
         self._horizons = {row["name"]: row["floor"] for row in await self._connection.fetch(log.HORIZONS)}
 
     async def _minutes(self) -> Refreshed:
