@@ -255,7 +255,7 @@ async def test_the_leader_says_how_policies_and_data_stand_and_others_do_not(edi
         "reason": "Fresh",
         "message": "rollups, partitions and jobs are in order",
     }
-    assert set(led["jobs"]) == {"policies", "partitions", "refresh", "retention"}
+    assert set(led["jobs"]) == {"policies", "partitions", "refresh", "retention", "snapshots"}
     assert set(led["jobs"]["policies"]["found"]) == {"applied", "healed"}
 
 
