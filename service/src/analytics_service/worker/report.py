@@ -97,6 +97,7 @@ class Report:
 
     def leads_no_more(self) -> None:
         self._leading_since = None
+        self._gauges["oldest_snapshot_seconds"].set(0)  # the next leader sees it; an alarm here would never end
 
     def succeeded(self, job: str, *, at: datetime, seconds: float, details: dict[str, Any]) -> None:
         self._policies = details.pop("policies", self._policies)
