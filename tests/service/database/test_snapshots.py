@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -192,34 +193,39 @@ async def test_a_prepared_transaction_is_named_by_its_gid(empty_edition_url: str
     assert await holders(connection) == []
 
 
-async def test_the_slot_of_a_standby_that_is_gone_is_named(primary: Server) -> None:
+async def test_a_query_of_a_standby_is_named_and_so_is_its_slot_when_it_is_gone(primary: Server) -> None:
+    feedback = ("hot_standby_feedback = on", "wal_receiver_status_interval = '1s'")
     with a_standby(primary) as standby:
-        primary.sql("SELECT pg_create_physical_replication_slot('nightly')")
-        standby.sql(
-            "ALTER SYSTEM SET primary_slot_name = 'nightly'",
-            "ALTER SYSTEM SET hot_standby_feedback = on",
-            "ALTER SYSTEM SET wal_receiver_status_interval = '100ms'",
-            "SELECT pg_reload_conf()",
-        )
-        connection = await asyncpg.connect(primary.url)
+        assert standby.control is not None
+        standby.sql(*(f"ALTER SYSTEM SET {setting}" for setting in feedback), "SELECT pg_reload_conf()")
+        async with session(primary.url) as connection, session(standby.url) as reader:
+            async with reader.transaction(isolation="repeatable_read"):
+                await reader.execute("SELECT 1")
 
-        async def reports() -> bool:
-            return bool(await connection.fetchval("SELECT xmin IS NOT NULL FROM pg_replication_slots"))
+                async def walsender() -> bool:
+                    await connection.fetchval(NEXT_TRANSACTION)
+                    return [each.kind for each in await holders(connection)] == [HolderKind.WALSENDER]
 
-        try:
-            await eventually(reports, seconds=30)
-            assert standby.control is not None
+                await eventually(walsender, seconds=30)
+                (holder,) = await holders(connection)
+                assert str(holder).startswith(
+                    f"walsender {holder.name} of postgres (walreceiver), active: START_REPLICATION"
+                )
+                assert holder.activity.seconds is None
+
+            primary.sql("SELECT pg_create_physical_replication_slot('nightly')")
+            standby.sql("ALTER SYSTEM SET primary_slot_name = 'nightly'", "SELECT pg_reload_conf()")
+
+            async def slot(condition: str) -> bool:
+                return bool(await connection.fetchval(f"SELECT {condition} FROM pg_replication_slots"))
+
+            await eventually(partial(slot, "xmin IS NOT NULL"), seconds=30)
             standby.control("stop", "-m", "immediate")
-
-            async def gone() -> bool:
-                return bool(await connection.fetchval("SELECT NOT active FROM pg_replication_slots"))
-
-            await eventually(gone, seconds=30)
+            await eventually(partial(slot, "NOT active"), seconds=30)
             await connection.fetchval(NEXT_TRANSACTION)
             (holder,) = await holders(connection)
             shown = await finding(connection)
-        finally:
-            await connection.close()
+            reader.terminate()
     assert str(holder).startswith("replication slot nightly, inactive for ")
     assert "SELECT pg_drop_replication_slot('nightly')" in shown.message
 
