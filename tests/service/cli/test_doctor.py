@@ -40,6 +40,7 @@ def test_a_store_in_order(edition_url: str, redis: RedisServer) -> None:
         "primary",
         "session",
         "connections",
+        "snapshots",
         "schema",
         "rights",
         "rollups",

@@ -255,7 +255,7 @@ async def test_the_leader_says_how_policies_and_data_stand_and_others_do_not(edi
         "reason": "Fresh",
         "message": "rollups, partitions and jobs are in order",
     }
-    assert set(led["jobs"]) == {"policies", "partitions", "refresh", "retention"}
+    assert set(led["jobs"]) == {"policies", "partitions", "refresh", "retention", "snapshots"}
     assert set(led["jobs"]["policies"]["found"]) == {"applied", "healed"}
 
 
@@ -326,6 +326,20 @@ async def test_retention_gives_others_their_turn(database_url: str) -> None:
         await connection.close()
     assert sum(turn["dropped_chunks"] for turn in turns) == 3
     assert max(turn["dropped_chunks"] for turn in turns) < 3
+
+
+async def test_a_snapshot_is_measured_by_the_leader_alone() -> None:
+    report = Report(("policies", "partitions", "refresh", "snapshots"))
+
+    def measured() -> float | None:
+        return report.registry.get_sample_value("analytics_oldest_snapshot_seconds")
+
+    report.leads(since=datetime.now(UTC))
+    details = {"oldest_snapshot_seconds": 901.0, "old_snapshots": []}
+    report.succeeded("snapshots", at=datetime.now(UTC), seconds=0.1, details=details)
+    assert measured() == 901
+    report.leads_no_more()
+    assert measured() == 0
 
 
 async def test_policies_that_cannot_be_looked_at_are_said_to_fail(database_url: str) -> None:

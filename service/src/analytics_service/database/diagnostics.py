@@ -1,7 +1,7 @@
 """Diagnostics of a database for whoever runs the service: one finding a check, with its cure; changes nothing."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import asyncpg
@@ -14,7 +14,10 @@ from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.partitions import end_of_partitions, has_native_partitions
 from analytics_service.database.product import check_product
 from analytics_service.database.schema import problem, schema_of
+from analytics_service.database.snapshots import MAX_AGE, snapshot_holders
 from analytics_service.errors import MigrationRefused
+
+_MAX_SHOWN = 3
 
 
 class Verdict(StrEnum):
@@ -30,10 +33,13 @@ class Finding:
     message: str
 
 
-async def diagnose(connection: "asyncpg.Connection[asyncpg.Record]", *, pool_size: int) -> list[Finding]:
+async def diagnose(
+    connection: "asyncpg.Connection[asyncpg.Record]", *, pool_size: int, max_snapshot_age: timedelta = MAX_AGE
+) -> list[Finding]:
     """The findings of all checks, in their order; those that need the schema are left out where it is not there."""
     findings = [await check(connection) for check in (_server, _primary, _session)]
-    findings += [await _connections(connection, pool_size), await _schema(connection)]
+    findings += [await _connections(connection, pool_size), await _snapshots(connection, max_snapshot_age)]
+    findings.append(await _schema(connection))
     if findings[-1].verdict is Verdict.OK:
         findings += [await check(connection) for check in (_privileges, _dirty_log, _partitions)]
     return findings
@@ -75,6 +81,16 @@ async def _connections(connection: Connection, pool_size: int) -> Finding:
         return Finding("connections", Verdict.WARNING, f"{message}, and DATABASE_POOL_SIZE is {pool_size}: {cure}")
     each = f"DATABASE_POOL_SIZE is {pool_size} in each process of serve"
     return Finding("connections", Verdict.OK, f"{message}: enough for {processes}, since {each}")
+
+
+async def _snapshots(connection: Connection, max_age: timedelta) -> Finding:
+    if (holders := await snapshot_holders(connection)) is None:
+        return Finding("snapshots", Verdict.OK, "the server does not tell which are open")
+    old = [f"{holder} ({holder.cure})" for holder in holders if holder.is_old(max_age)]
+    if not old:
+        return Finding("snapshots", Verdict.OK, f"none keeps vacuum from dead rows for {max_age.total_seconds():.0f} s")
+    others = f"; and {len(old) - _MAX_SHOWN} more" if len(old) > _MAX_SHOWN else ""
+    return Finding("snapshots", Verdict.WARNING, f"vacuum waits for {'; '.join(old[:_MAX_SHOWN])}{others}")
 
 
 async def _schema(connection: Connection) -> Finding:

@@ -12,6 +12,7 @@ from analytics_service.rollups.refresh import Unit, dirty_units, refresh_unit
 from analytics_service.settings import Settings
 from analytics_service.worker.policies import reconcile_policies
 from analytics_service.worker.retention import Retention
+from analytics_service.worker.snapshots import SnapshotWatch
 
 PARTITIONS_AHEAD: Final = timedelta(days=7)
 """Partitions are made for so long before they are needed."""
@@ -104,4 +105,5 @@ def jobs(settings: Settings) -> tuple[Job, ...]:
         Job(name="partitions", every=timedelta(hours=1), run=make_partitions),
         Job(name="refresh", every=min(MAX_POLL_INTERVAL, *between.values()), run=Refresher(between)),
         Job(name="retention", every=timedelta(minutes=1), run=Retention()),
+        Job(name="snapshots", every=timedelta(minutes=1), run=SnapshotWatch()),
     )

@@ -70,12 +70,17 @@ class Report:
             "runway_seconds": Gauge(
                 "analytics_partition_runway_seconds", "From now to where partitions end", registry=self.registry
             ),
+            "oldest_snapshot_seconds": Gauge(
+                "analytics_oldest_snapshot_seconds",
+                "Age of the oldest snapshot that keeps vacuum from dead rows",
+                registry=self.registry,
+            ),
         }
         leading = Gauge("analytics_worker_leading", "1 in the process that does the work", registry=self.registry)
         leading.set_function(lambda: self.leading)
         fresh = Gauge(
             "analytics_data_fresh",
-            "0 where the leader sees that rollups, partitions or jobs are not",
+            "0 where the leader sees that rollups, partitions, jobs or snapshots are not",
             registry=self.registry,
         )
         fresh.set_function(lambda: (freshness_ := self.fresh()) is None or freshness_.fresh)
@@ -92,6 +97,7 @@ class Report:
 
     def leads_no_more(self) -> None:
         self._leading_since = None
+        self._gauges["oldest_snapshot_seconds"].set(0)  # the next leader sees it; an alarm here would never end
 
     def succeeded(self, job: str, *, at: datetime, seconds: float, details: dict[str, Any]) -> None:
         self._policies = details.pop("policies", self._policies)
