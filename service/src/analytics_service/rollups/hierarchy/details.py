@@ -47,11 +47,11 @@ def _day(table: Table) -> str:
 
 
 def _inserted(name: str) -> str:
-    return f"{name}::bigint" if name.endswith("_count") else f"nullif({name}, 0)"
+    return f"{name}::bigint" if name == "request_count" else f"nullif({name}, 0)"
 
 
 def _sum_of(row: str, more: str, name: str) -> str:
-    if name.endswith("_count"):
+    if name == "request_count":
         return f"{name} = {row}.{name} + {more}.{name}"
     return f"{name} = nullif(coalesce({row}.{name}, 0) + coalesce({more}.{name}, 0), 0)"
 
