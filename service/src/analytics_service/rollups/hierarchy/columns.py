@@ -26,8 +26,8 @@ SUMS: Final = (
     *(f"{measure}_{part}" for measure in MEASURES for part in ("sum", "missing")),
     *(f"{usage}_sum" for usage in USAGE),
 )
-"""What adds up: also with a minus, so that a part of it can be replaced. `_missing` counts the requests of which a value
-is not known. All but the number of requests and the sums of measures are NULL where they are zero."""
+"""What adds up: also with a minus, so that a part of it can be replaced. `_missing` counts the requests of which a
+value is not known. All but the number of requests and the sums of measures are NULL where they are zero."""
 
 EXTREMES: Final = tuple(f"{measure}_{part}" for measure in MEASURES for part in ("min", "max"))
 TOTALS: Final = (*SUMS, *EXTREMES)
