@@ -44,7 +44,8 @@ _OF_DIMENSIONS = ", ".join(f"d.{name}" for name in DIMENSIONS)
 _JOIN = "LEFT JOIN rollup_dimension AS d ON d.org_id = r.org_id AND d.dim = r.dim"
 _ELEMENT = ", ".join(f"p.{name}" for name in ("dims", "users", "teams", "tags", *SUMS))
 _PARTS = f"""
-SELECT p.org_id, p.bucket, {_OF_DIMENSIONS}, r.user_id, r.team_id, r.tags::text[] AS tags, {", ".join(f"r.{name}" for name in SUMS)}
+SELECT p.org_id, p.bucket, {_OF_DIMENSIONS}, r.user_id, r.team_id, r.tags::text[] AS tags,
+  {", ".join(f"r.{name}" for name in SUMS)}
 FROM rollup_part AS p
 CROSS JOIN LATERAL unnest({_ELEMENT}) AS r (dim, user_id, team_id, tags, {", ".join(SUMS)})
 LEFT JOIN rollup_dimension AS d ON d.org_id = p.org_id AND d.dim = r.dim
@@ -115,7 +116,9 @@ def days_of_parts(parts: Buckets, table: str) -> Buckets:
                 sums[organisation, bucket_of(quarter, DAYS)][key, dimensions].append(values)
     return {
         day: {
-            key: no_zeros(zip(SUMS, (sum(value or 0 for value in column) for column in zip(*rows, strict=True)), strict=True))
+            key: no_zeros(
+                zip(SUMS, (sum(value or 0 for value in column) for column in zip(*rows, strict=True)), strict=True)
+            )
             for key, rows in groups.items()
         }
         for day, groups in sums.items()

@@ -18,12 +18,18 @@ MINUTES = timedelta(minutes=1)
 HOURS = timedelta(hours=1)
 DAYS = timedelta(days=1)
 
-DIMENSIONS = ("project_id", "environment", "provider", "model", "operation_type", "status_code")
-DIMENSIONS += ("service_tier", "price_status")
-MEASURES = ("prompt_tokens", "completion_tokens", "total_tokens")
-MEASURES += ("prompt_cost_usd", "completion_cost_usd", "total_cost_usd", "duration_us", "ttft_us")
-USAGE = ("cached_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens")
-USAGE += ("audio_output_tokens", "images", "web_searches", "audio_seconds", "billed_units")
+DIMENSIONS = (
+    *("project_id", "environment", "provider", "model", "operation_type", "status_code"),
+    *("service_tier", "price_status"),
+)
+MEASURES = (
+    *("prompt_tokens", "completion_tokens", "total_tokens"),
+    *("prompt_cost_usd", "completion_cost_usd", "total_cost_usd", "duration_us", "ttft_us"),
+)
+USAGE = (
+    *("cached_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens"),
+    *("audio_output_tokens", "images", "web_searches", "audio_seconds", "billed_units"),
+)
 SUMS = ("request_count", *(f"{m}_{part}" for m in MEASURES for part in ("sum", "count")), *(f"{u}_sum" for u in USAGE))
 TOTALS = (*SUMS, *(f"{m}_{part}" for m in MEASURES for part in ("min", "max")))
 
@@ -181,7 +187,8 @@ def _small_sums(spans: Sequence[Span]) -> tuple[Any, ...]:
 
 
 def _tags(span: Span) -> Iterable[Any]:
-    return ((tag, span.dimensions) for tag in (set(span.tags or ()) or {None}))
+    tags: set[str | None] = set(span.tags or ()) or {None}
+    return ((tag, span.dimensions) for tag in tags)
 
 
 _KEYS: dict[str, Callable[[Span], Iterable[Any]]] = {
