@@ -35,7 +35,9 @@ async def test_a_statement_of_many_rows_writes_an_entry_for_each_organisation_an
     ]
     await insert(connection, spans)
     minutes = [DAY + n * MINUTES for n in range(9)]
-    rows = [(organisation, minute, minute >= DAY + 2 * MINUTES) for organisation in ("acme", "other") for minute in minutes]
+    rows = [
+        (organisation, minute, minute >= DAY + 2 * MINUTES) for organisation in ("acme", "other") for minute in minutes
+    ]
     assert [tuple(row) for row in await connection.fetch(LOG)] == rows
 
 
