@@ -4,7 +4,8 @@ A part is the requests of a quarter of an hour by dimensions, user, team and tag
 over the parts at every moment: of the day so far while it is open, and without reading a day again when a row comes
 late. So a reader can take a part away from its day, and put raw in its place. A sum that is zero is NULL in them.
 
-Arguments from $1 to $5: rollups/hierarchy/raw.py. $6 are the starts of the parts.
+Arguments from $1 to $5: rollups/hierarchy/raw.py. $6 are the starts of the parts, $7 to $9 the horizons of DAYS: a day
+whose rows are gone is not begun again.
 """
 
 from typing import Final
@@ -26,14 +27,15 @@ ELEMENTS: Final = f"unnest({', '.join(f'p.{name}' for name in PART_COLUMNS)}) AS
 """SQL: the elements of the part `p`."""
 
 
-def _added(rows: str, keys: str, group: str) -> str:
+def _added(rows: str, keys: str, since: str) -> str:
     sums = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
     changed = " OR ".join(f"sum({name}) <> 0" for name in SUMS)
-    return f"SELECT {keys}, {sums} FROM {rows} GROUP BY {group} HAVING {changed}"
+    return f"SELECT {keys}, {sums} FROM {rows} WHERE bucket >= {since} GROUP BY {keys} HAVING {changed}"
 
 
 def _day(table: Table) -> str:
     key = DAYS[table]
+    since = f"${7 + list(DAYS).index(table)}::timestamptz"
     rows = "changes AS c"
     if table is Table.TAG_1DAY:  # a tag that a request has twice counts once
         rows += " LEFT JOIN LATERAL (SELECT DISTINCT tag FROM unnest(c.tags::text[]) AS each (tag)) AS u ON true"
@@ -42,7 +44,7 @@ def _day(table: Table) -> str:
     return f"""
   INSERT INTO {table.sql} AS d (org_id, bucket, {key}, dim, {_SUMS})
   SELECT $1, bucket, {key}, dim, {shown}
-  FROM ({_added(rows, f"bucket, {key}, dim", f"bucket, {key}, dim")}) AS added
+  FROM ({_added(rows, f"bucket, {key}, dim", since)}) AS added
   ON CONFLICT (org_id, bucket, {key}, dim) DO UPDATE SET {written}"""
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from analytics_service.database.connect import Connection
 from analytics_service.rollups.hierarchy import details, latency, log, totals
+from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import FINER, Stage, Table
 
 QUIET: Final = timedelta(seconds=10)
@@ -37,6 +38,9 @@ _OF_FINER: Final = {
     Table.USERS_1HOUR: latency.registers_of_parts(Table.USERS_1HOUR),
     Table.USERS_6HOUR: latency.registers_of_finer(Table.USERS_6HOUR),
 }
+_OF_PARTS: Final = {Table.USERS_6HOUR: latency.registers_of_parts(Table.USERS_6HOUR)}
+"""Where registers of hours are gone."""
+_NUMBER: Final = totals.number()
 _OF_RAW: Final = {
     **{table: totals.from_raw(table) for table in Table if table.value.startswith("totals")},
     **{table: latency.histograms_of_raw(table) for table in Table if table.value.startswith("latency")},
@@ -108,15 +112,15 @@ class Refresher:
                 log.CONSUME, self._organisation, schedule.until, schedule.quiet, schedule.max_wait, _MAX_MINUTES
             )
             kept = [row["minute"] for row in rows if row["requests"] and row["minute"] >= self._horizons["raw"]]
-            mine = self._horizons[Table.TOTALS_1MIN]
+            await self._number([minute for minute in kept if minute < self._horizons[Table.TOTALS_1MIN]])
+            changed: set[tuple[datetime, int | None]] = set()
+            for table in (Table.TOTALS_1MIN, Table.LATENCY_1MIN):
+                mine = [minute for minute in kept if minute >= self._horizons[table]]
+                changed |= {(row["bucket"], row["dim"]) for row in await self._from_raw(table, mine)}
+                changed |= {(minute, None) for minute in kept if minute < self._horizons[table]}
             changes = _Changes()
-            for minute in kept:
-                if minute < mine:
-                    changes.add(minute, None)
-            changed = await self._from_raw(Table.TOTALS_1MIN, [minute for minute in kept if minute >= mine])
-            changed += await self._from_raw(Table.LATENCY_1MIN, [minute for minute in kept if minute >= mine])
-            for bucket, dim in {(row["bucket"], row["dim"]) for row in changed}:
-                changes.add(bucket, (dim,))
+            for bucket, dim in changed:
+                changes.add(bucket, None if dim is None else (dim,))
             await self._mark(Stage.QUARTER, changes)
             parts = _Changes()
             for minute in kept:
@@ -150,27 +154,37 @@ class Refresher:
     async def _rebuild(self, table: Table, buckets: Sequence[datetime], dims: list[int] | None) -> None:
         """From the finer table where that has all of a bucket, else from raw; a bucket that neither has stays."""
         finer, own = self._horizons[FINER[table]], self._horizons[table]
-        of_finer = [bucket for bucket in buckets if bucket >= max(finer, own)]
-        of_raw = [bucket for bucket in buckets if max(own, self._horizons["raw"]) <= bucket < finer]
-        if of_finer:
-            starts, ends = segments(of_finer, table.step)
-            await self._connection.execute(_DELETE[table], self._organisation, of_finer, dims)
-            await self._connection.execute(_OF_FINER[table], self._organisation, starts, ends, dims)
-        if table in _OF_RAW:
-            await self._from_raw(table, of_raw)
+        await self._replace(table, _OF_FINER[table], [bucket for bucket in buckets if bucket >= max(finer, own)], dims)
+        rest = [bucket for bucket in buckets if own <= bucket < finer]
+        if table in _OF_PARTS:
+            of_parts = [bucket for bucket in rest if bucket >= self._horizons[Table.PART]]
+            await self._replace(table, _OF_PARTS[table], of_parts, dims)
+        elif table in _OF_RAW:
+            await self._from_raw(table, [bucket for bucket in rest if bucket >= self._horizons["raw"]])
 
-    async def _from_raw(self, table: Table, buckets: Sequence[datetime]) -> list[Any]:
+    async def _replace(self, table: Table, sql: str, buckets: Sequence[datetime], dims: list[int] | None) -> None:
+        if buckets:
+            starts, ends = segments(buckets, table.step)
+            await self._connection.execute(_DELETE[table], self._organisation, buckets, dims)
+            await self._connection.execute(sql, self._organisation, starts, ends, dims)
+
+    async def _from_raw(self, table: Table, buckets: Sequence[datetime], *horizons: datetime) -> list[Any]:
         if not buckets:
             return []
         starts, ends = segments(buckets, table.step)
-        return list(
-            await self._connection.fetch(
-                _OF_RAW[table], self._organisation, starts, ends, starts[0], ends[-1], list(buckets)
-            )
-        )
+        bounds = (starts, ends, starts[0], ends[-1])
+        rows = await self._connection.fetch(_OF_RAW[table], self._organisation, *bounds, list(buckets), *horizons)
+        return list(rows)
+
+    async def _number(self, minutes: Sequence[datetime]) -> None:
+        """As totals of minutes do: so whoever makes anything of a row that has left the log finds its combination."""
+        if minutes:
+            starts, ends = segments(minutes, Step.MINUTE.width)
+            await self._connection.execute(_NUMBER, self._organisation, starts, ends, starts[0], ends[-1])
 
     async def _parts(self, buckets: Sequence[datetime], changes: _Changes) -> None:
-        changed = await self._from_raw(Table.PART, [each for each in buckets if each >= self._horizons["raw"]])
+        parts = [bucket for bucket in buckets if bucket >= self._horizons["raw"]]
+        changed = await self._from_raw(Table.PART, parts, *(self._horizons[table] for table in details.DAYS))
         if days := sorted({row["bucket"].replace(hour=0, minute=0) for row in changed if row["removes"]}):
             for table in details.DAYS:
                 await self._connection.execute(details.delete_empty(table), self._organisation, days)

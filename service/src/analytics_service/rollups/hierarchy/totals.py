@@ -50,6 +50,16 @@ WITH totals AS MATERIALIZED (
 SELECT bucket, dim FROM changed UNION SELECT bucket, dim FROM gone"""
 
 
+def number() -> str:
+    """Numbers the new combinations of segments of which no totals are made from raw; arguments: those of raw.py."""
+    return f"""
+INSERT INTO rollup_dimension (org_id, {_DIMENSIONS})
+SELECT DISTINCT $1, {", ".join(f"t.{each}" for each in DIMENSIONS)}
+FROM {SEGMENTS}
+WHERE t.is_request
+  AND NOT EXISTS (SELECT FROM rollup_dimension AS d WHERE d.org_id = $1 AND {same_dimensions("d", "t")})"""
+
+
 def delete(table: Table) -> str:
     """Takes the rows of the combinations away, before `from_finer` makes them again."""
     return f"""
