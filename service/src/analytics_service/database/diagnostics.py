@@ -117,7 +117,7 @@ async def _rollup_log(connection: Connection) -> Finding:
     """Minutes to come wait until they begin."""
     row = await connection.fetchrow(_WAITING)
     if row is None or not row["entries"]:
-        return Finding("rollups", Verdict.OK, "no row waits for them")
+        return Finding("rollups", Verdict.OK, "no row waits: minutes are equal to raw")
     message = f"{row['entries']} entries of their log wait for a refresh, the oldest for {row['seconds']:.0f} s"
     if row["seconds"] <= _MAX_WAIT_SECONDS:
         return Finding("rollups", Verdict.OK, message)
