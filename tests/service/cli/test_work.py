@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from analytics_service.rollups.refresh import refresh
+from analytics_service.rollups.hierarchy.refresh import refresh
 from tests.support.eventually import eventually
 from tests.support.process import Process, serving
 from tests.support.service import T0, a_row, insert
@@ -54,11 +54,11 @@ async def test_rows_that_a_killed_worker_was_ending_are_ended_by_the_next_and_st
             await eventually(lambda: connection.fetchval(f"SELECT ({left}) < 20"), seconds=60)
             worker.process.send_signal(signal.SIGKILL)
             await worker.process.wait()
-        assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 20
+        assert await connection.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 20
         async with serving(database_url, "work"):
             await eventually(lambda: connection.fetchval(f"SELECT ({left}) = 0"), seconds=60)
             await eventually(lambda: connection.fetchval("SELECT count(*) = 0 FROM dropped_partition"), seconds=60)
-        assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 20
+        assert await connection.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 20
         partitions = "SELECT count(*) FROM pg_class WHERE relname LIKE 'traces\\_p2024%' AND relkind = 'r'"
         assert await connection.fetchval(partitions) == 0
     finally:
