@@ -190,6 +190,27 @@ INSERT INTO rollup_horizon (name) VALUES
     ('latency_1min'), ('latency_1hour'), ('latency_6hour'), ('latency_1day'),
     ('users_1hour'), ('users_6hour'), ('part'), ('user_1day'), ('team_1day'), ('tag_1day');
 
+-- Days of an organisation that were converted from the rollups of before (rollups/conversion): those from `done_from` on.
+-- Whoever comes later has nothing to convert: the new log has all that it wrote.
+CREATE TABLE rollup_conversion (
+    org_id text PRIMARY KEY,
+    done_from timestamptz NOT NULL DEFAULT 'infinity'
+);
+INSERT INTO rollup_conversion (org_id) SELECT org_id FROM rollup_version UNION SELECT org_id FROM rollup_dirty;
+
+-- Days whose rows by user, team and tag were converted: no parts are there that a change could be told from. The first one
+-- takes the day's rows and its mark away, and makes all of its parts stale.
+CREATE TABLE rollup_unparted (
+    org_id text NOT NULL,
+    day timestamptz NOT NULL,
+    PRIMARY KEY (org_id, day)
+);
+
+-- The rollups of before have neither histograms of minutes nor sums of usage. A day that began is made of raw again.
+INSERT INTO rollup_horizon (name) VALUES ('usage');
+UPDATE rollup_horizon SET floor = date_bin('1 day', now(), '1970-01-01T00:00:00Z'::timestamptz)
+WHERE name IN ('latency_1min', 'usage') AND EXISTS (SELECT FROM rollup_conversion);
+
 CREATE OR REPLACE FUNCTION append_dirty_buckets() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     epoch CONSTANT timestamptz := '1970-01-01T00:00:00Z';

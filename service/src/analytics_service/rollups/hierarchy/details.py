@@ -110,3 +110,17 @@ def _array(name: str) -> str:
 def delete_empty(table: Table) -> str:
     """Takes the rows of days away whose requests have gone. Arguments: $1 organisation, $2 days."""
     return f"DELETE FROM {table.sql} WHERE org_id = $1 AND bucket = ANY($2::timestamptz[]) AND request_count = 0"
+
+
+CLEAR_UNPARTED: Final = f"""
+WITH days AS (
+  DELETE FROM rollup_unparted WHERE org_id = $1 AND day = ANY($2::timestamptz[]) RETURNING day
+), {
+    ", ".join(
+        f"{table.value} AS (DELETE FROM {table.sql} AS r USING days WHERE r.org_id = $1 AND r.bucket = days.day)"
+        for table in DAYS
+    )
+}
+SELECT day FROM days"""
+"""Takes the rows of days away that were converted from the rollups of before: they have no parts, which what changes in
+them could be told from. Returns those days; all parts of them are stale. Arguments: $1 organisation, $2 days."""

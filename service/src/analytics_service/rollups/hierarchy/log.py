@@ -11,7 +11,8 @@ from analytics_service.rollups.hierarchy.columns import EPOCH
 from analytics_service.rollups.hierarchy.raw import bucket_of
 from analytics_service.rollups.hierarchy.tables import Stage
 
-LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('analytics.rollups/' || $1::text, 0))"
+LOCK_KEY: Final = "hashtextextended('analytics.rollups/' || $1::text, 0)"
+LOCK: Final = f"SELECT pg_advisory_xact_lock({LOCK_KEY})"
 """One refresh of an organisation at a time: so nobody else numbers its combinations, or writes its rollups."""
 SHARE_HORIZONS: Final = "SELECT FROM rollup_floor CROSS JOIN rollup_horizon FOR SHARE"
 """Neither raw rows nor those of rollups are dropped while they are read."""
