@@ -17,6 +17,10 @@ ALTER TABLE traces
     ADD COLUMN audio_seconds numeric,
     ADD COLUMN billed_units numeric;
 
+-- What the version owes to the log of before: pods of before see it grow with that log, and the keys of this release leave
+-- it out, so that they move with writes only.
+ALTER TABLE rollup_version ADD COLUMN legacy bigint NOT NULL DEFAULT 0;
+
 -- Append-only, as the log of before (docs/decisions/0003-dirty-log.md). An entry that is not of requests changes lists
 -- and versions, and no bucket.
 CREATE TABLE rollup_log (

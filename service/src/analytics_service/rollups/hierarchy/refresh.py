@@ -94,6 +94,10 @@ class Refresher:
             while (done := await self._stage(stage)).buckets:
                 yield done
 
+    async def step(self, stage: Stage | None) -> Refreshed:
+        """One transaction: the minutes that are due where there is no stage; empty when nothing is due."""
+        return await (self._minutes() if stage is None else self._stage(stage))
+
     async def _begin(self) -> None:
         await self._connection.execute(log.LOCK, self._organisation)
         await self._connection.execute(log.SHARE_HORIZONS)
