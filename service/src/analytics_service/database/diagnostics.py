@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 import asyncpg
 
@@ -18,6 +19,12 @@ from analytics_service.database.snapshots import MAX_AGE, snapshot_holders
 from analytics_service.errors import MigrationRefused
 
 _MAX_SHOWN = 3
+_WAITING: Final = """
+SELECT count(*) AS entries, extract(epoch FROM clock_timestamp() - min(greatest(logged_at, minute)))::float8 AS seconds
+FROM rollup_log WHERE minute < clock_timestamp()
+"""
+_MAX_WAIT_SECONDS: Final = 180
+"""A minute is refreshed a minute after it was written at the latest, and the worker may be two minutes late."""
 
 
 class Verdict(StrEnum):
@@ -41,7 +48,7 @@ async def diagnose(
     findings += [await _connections(connection, pool_size), await _snapshots(connection, max_snapshot_age)]
     findings.append(await _schema(connection))
     if findings[-1].verdict is Verdict.OK:
-        findings += [await check(connection) for check in (_privileges, _dirty_log, _partitions)]
+        findings += [await check(connection) for check in (_privileges, _rollup_log, _partitions)]
     return findings
 
 
@@ -106,15 +113,16 @@ async def _privileges(connection: Connection) -> Finding:
     return Finding("rights", Verdict.OK, "the user may read and write the tables")
 
 
-async def _dirty_log(connection: Connection) -> Finding:
-    oldest = await connection.fetchval("SELECT min(bucket_start) FROM rollup_dirty WHERE level = '1day'")
-    if oldest is None:
-        return Finding("rollups", Verdict.OK, "all are equal to raw")
-    waiting = await connection.fetchval(
-        "SELECT count(DISTINCT (org_id, bucket_start)) FROM rollup_dirty WHERE level = '1day'"
-    )
-    message = f"{waiting} days wait for a refresh, the oldest {oldest:%Y-%m-%d}: analytics-service work does it"
-    return Finding("rollups", Verdict.OK if oldest.date() >= datetime.now(UTC).date() else Verdict.WARNING, message)
+async def _rollup_log(connection: Connection) -> Finding:
+    """Minutes to come wait until they begin."""
+    row = await connection.fetchrow(_WAITING)
+    if row is None or not row["entries"]:
+        return Finding("rollups", Verdict.OK, "no row waits for them")
+    message = f"{row['entries']} entries of their log wait for a refresh, the oldest for {row['seconds']:.0f} s"
+    if row["seconds"] <= _MAX_WAIT_SECONDS:
+        return Finding("rollups", Verdict.OK, message)
+    cure = "answers read raw meanwhile, which is slow: is analytics-service work running?"
+    return Finding("rollups", Verdict.WARNING, f"{message}: {cure}")
 
 
 async def _partitions(connection: Connection) -> Finding:

@@ -7,6 +7,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from analytics_service.database.edition import Edition
+from analytics_service.rollups.hierarchy.steps import Step
+from analytics_service.rollups.hierarchy.tables import Stage
 from analytics_service.worker.freshness import Freshness, freshness
 from analytics_service.worker.state import JobState
 
@@ -37,6 +39,12 @@ class Report:
         self._buckets = Counter(
             "analytics_rollup_buckets_refreshed_total", "Buckets made equal to raw", registry=self.registry
         )
+        self._entries = Counter(
+            "analytics_rollup_log_entries_refreshed_total", "Entries that left the log", registry=self.registry
+        )
+        self._refresh_seconds = Counter(
+            "analytics_rollup_refresh_seconds_total", "What refreshing took", ("stage",), registry=self.registry
+        )
         self._success = Gauge(
             "analytics_worker_job_succeeded_timestamp_seconds", "When a job last succeeded", job, registry=self.registry
         )
@@ -54,17 +62,22 @@ class Report:
         )
         self._watermarks = Gauge(
             "analytics_rollup_watermark_lag_seconds",
-            "From now back to the first ended bucket that is read from raw",
+            "From now back to the first ended bucket that is not refreshed",
             ("level",),
             registry=self.registry,
         )
         for name in jobs:  # `rate()` sees the first event only where there was a 0 before
             self._seconds.labels(name)
             self._failures.labels(name)
+        for stage in (Step.MINUTE.value, *Stage):
+            self._refresh_seconds.labels(stage)
         self._gauges = {
+            "log_entries": Gauge(
+                "analytics_rollup_log_entries", "Entries of the log that wait for a refresh", registry=self.registry
+            ),
             "lag_seconds": Gauge(
                 "analytics_rollup_lag_seconds",
-                "How long a bucket that has ended waits for its rollup",
+                "How long the oldest entry of the log, or a bucket that has ended, waits for a refresh",
                 registry=self.registry,
             ),
             "runway_seconds": Gauge(
@@ -105,6 +118,9 @@ class Report:
         self._seconds.labels(job).observe(seconds)
         self._success.labels(job).set(at.timestamp())
         self._buckets.inc(details.get("buckets", 0))
+        self._entries.inc(details.get("entries", 0))
+        for stage, spent in details.get("refresh_seconds", {}).items():
+            self._refresh_seconds.labels(stage).inc(spent)
         self._dropped.inc(details.get("dropped_chunks", 0))
         self._deleted.inc(details.get("deleted_rows", 0))
         self._drift_corrected.inc(details.get("healed", 0))

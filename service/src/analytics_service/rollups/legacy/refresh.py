@@ -20,6 +20,8 @@ MAX_ENTRIES: Final = 200
 """Statements that touched a day of an organisation: with more, its entries are made one for each bucket."""
 _DAY: Final = timedelta(days=1)
 
+_NONE: Final = timedelta(0)
+_SET_TIMEOUT: Final = "SELECT set_config('statement_timeout', $1, true)"
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _SHARE_HORIZONS: Final = "SELECT FROM rollup_floor CROSS JOIN rollup_level FOR SHARE"
 _CROWDED: Final = """
@@ -100,9 +102,12 @@ async def deduplicate(connection: Connection, unit: Unit) -> int:
     return removed
 
 
-async def refresh_unit(connection: Connection, unit: Unit) -> int:
-    """Refreshes all buckets of the unit, a level a transaction; returns how many."""
-    return sum([await _refresh(connection, unit, level) for level in Level])
+async def refresh_unit(connection: Connection, unit: Unit, *, limit: timedelta = _NONE) -> int:
+    """Refreshes all buckets of the unit, a level a transaction; returns how many.
+
+    QueryCanceledError where one statement takes longer than the `limit`, if there is one.
+    """
+    return sum([await _refresh(connection, unit, level, limit) for level in Level])
 
 
 async def refresh_before(connection: Connection, until: datetime = UNBOUNDED) -> int:
@@ -110,8 +115,9 @@ async def refresh_before(connection: Connection, until: datetime = UNBOUNDED) ->
     return sum([await refresh_unit(connection, unit) for unit in await units_before(connection, until)])
 
 
-async def _refresh(connection: Connection, unit: Unit, level: Level) -> int:
+async def _refresh(connection: Connection, unit: Unit, level: Level, limit: timedelta) -> int:
     async with connection.transaction(isolation="read_committed"):
+        await connection.execute(_SET_TIMEOUT, str(round(limit.total_seconds() * 1000)))
         await connection.execute(_LOCK, unit.lock(level))
         await connection.execute(_SHARE_HORIZONS)
         rows = await connection.fetch(_CONSUME, unit.organisation, unit.day, level.value)
