@@ -16,11 +16,11 @@ from analytics_service.rollups.hierarchy.tables import Stage
 NOW: Final = "SELECT clock_timestamp()"
 MINUTES: Final = """
 SELECT org_id, sum(entries)::bigint AS entries,
-  min(since) FILTER (WHERE minute < $1) AS since,
-  bool_or(minute < $1 AND (newest <= $1 - $2::interval OR oldest <= $1 - $3::interval)) AS due,
-  min(minute) FILTER (WHERE requests AND minute <= $1 - interval '1 minute') AS first
+  min(since) FILTER (WHERE minute < now) AS since,
+  bool_or(minute < now AND (newest <= now - $2::interval OR oldest <= now - $3::interval)) AS due,
+  min(minute) FILTER (WHERE requests AND minute <= now - interval '1 minute') AS first
 FROM (
-  SELECT org_id, minute, count(*) AS entries, bool_or(requests) AS requests,
+  SELECT org_id, minute, $1::timestamptz AS now, count(*) AS entries, bool_or(requests) AS requests,
     min(logged_at) AS oldest, max(logged_at) AS newest, greatest(min(logged_at), minute) AS since
   FROM rollup_log GROUP BY org_id, minute
 ) AS minutes
@@ -40,7 +40,7 @@ def _stages() -> str:
 STALE: Final = f"""
 SELECT s.org_id, s.step, min(s.bucket) AS first, min(s.bucket) FILTER (WHERE NOT b.blocked) AS due
 FROM (VALUES {_stages()}) AS l (step, width, finer)
-JOIN rollup_stale AS s ON s.step = l.step AND s.bucket <= $1 - l.width
+JOIN rollup_stale AS s ON s.step = l.step AND s.bucket <= $1::timestamptz - l.width
 CROSS JOIN LATERAL (
   SELECT EXISTS (
     SELECT FROM rollup_log AS e
