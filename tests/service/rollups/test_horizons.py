@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from analytics_service.rollups.levels import ROLLUPS, Level
 from analytics_service.rollups.query import COMPLETENESS, requests
-from analytics_service.rollups.refresh import refresh
+from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.units import decimals
 from tests.service.rollups.ledger import DAY, SUMMED, Horizons, Span, answered, expected, insert, lost
 from tests.support.service import a_service

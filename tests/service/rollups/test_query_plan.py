@@ -10,7 +10,7 @@ import pytest
 
 from analytics_service.rollups.levels import ROLLUPS, Level
 from analytics_service.rollups.query import requests
-from analytics_service.rollups.refresh import refresh
+from analytics_service.rollups.hierarchy.refresh import refresh
 from tests.service.rollups.ledger import DAY, SUMMED, Span, insert
 
 pytestmark = pytest.mark.postgres

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.refresh import refresh
+from analytics_service.rollups.hierarchy.refresh import refresh
 from tests.service.rollups.ledger import COLUMNS, DAY, SUMMED, Span, answered, expected, insert, moved
 from tests.support.service import a_row
 from tests.support.service import insert as insert_rows

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.rollups import versions
-from analytics_service.rollups.refresh import refresh
+from analytics_service.rollups.hierarchy.refresh import refresh
 from tests.support.service import T0, a_row, execute, insert
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
