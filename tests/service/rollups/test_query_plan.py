@@ -8,9 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.query import requests
 from analytics_service.rollups.hierarchy.refresh import refresh
+from analytics_service.rollups.hierarchy.tables import Table
+from analytics_service.rollups.levels import Level
+from analytics_service.rollups.query import requests
 from tests.service.rollups.ledger import DAY, SUMMED, Span, insert
 
 pytestmark = pytest.mark.postgres
@@ -26,7 +27,7 @@ async def connection(database_url: str) -> AsyncIterator[Any]:
     count = timedelta(days=DAYS) // EVERY
     await insert(opened, [Span(trace_id=f"t{n}", ts=DAY + n * EVERY) for n in range(count)])
     await refresh(opened)
-    await opened.execute(f"ANALYZE traces, rollup_dirty, {', '.join(level.table for level in ROLLUPS)}")
+    await opened.execute(f"ANALYZE traces, rollup_log, rollup_stale, {', '.join(table.sql for table in Table)}")
     yield opened
     await opened.close()
 

@@ -67,7 +67,7 @@ def spans(days: int, *, trace_id: str = "t", **fields: Any) -> list[Span]:
 
 async def assert_answers(connection: Any, ledger: list[Span]) -> None:
     for level in SUMMED:
-        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level.step), level
+        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level), level
 
 
 async def retained(connection: Any, until: datetime | None) -> list[RetentionStep]:

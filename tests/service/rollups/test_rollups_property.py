@@ -171,7 +171,7 @@ class World:
             return
         horizons = Horizons(raw=self.floor, rollups=self.floors)
         kept = [span for span in self.ledger if horizons.counts(span.ts, level, start, end)]
-        assert await answered(self.connection, level, start, end) == expected(kept, start, end, level.step)
+        assert await answered(self.connection, level, start, end) == expected(kept, start, end, level)
         assert await lost(self.connection, level, start, end) == horizons.lost(level, start, end)
 
 
@@ -230,6 +230,6 @@ async def test_any_range_over_half_dirty_buckets_equals_raw(edition_url: str) ->
         for _ in range(60):
             start, end = sorted(DAY + timedelta(seconds=generator.randrange(-9000, SECONDS + 9000)) for _ in "ab")
             level = generator.choice([Level.RAW, *SUMMED])
-            assert await answered(connection, level, start, end) == expected(ledger, start, end, level.step), level
+            assert await answered(connection, level, start, end) == expected(ledger, start, end, level), level
     finally:
         await connection.close()

@@ -8,7 +8,7 @@ from typing import Final
 
 from analytics_service.database.tenancy import predicate
 from analytics_service.rollups import sketches
-from analytics_service.rollups.hierarchy.columns import DIMENSIONS, MEASURES, SUMS, TOTALS, USAGE
+from analytics_service.rollups.hierarchy.columns import DIMENSIONS, MEASURES, TOTALS, USAGE, counts
 from analytics_service.rollups.hierarchy.latency import RANKS, TTFT_CODES
 from analytics_service.rollups.hierarchy.raw import bucket_of
 from analytics_service.rollups.hierarchy.tables import Table
@@ -31,12 +31,14 @@ def _of(alias: str) -> str:
 
 
 def totals(bucket: str) -> str:
-    return f"{bucket} AS bucket, {_of('d')}, {', '.join(f'r.{name}' for name in TOTALS)}"
+    rows = [f"r.{name}" for name in TOTALS if not name.endswith("_missing")]
+    return f"{bucket} AS bucket, {_of('d')}, {', '.join(rows)}, {counts('r')}"
 
 
 def totals_of_raw(bucket: str) -> str:
-    extremes = ", ".join(f"t.{measure} AS {measure}_{part}" for measure in MEASURES for part in ("min", "max"))
-    return f"{bucket} AS bucket, {_of('t')}, {_sums_of_raw()}, {extremes}"
+    extremes = (f"t.{measure} AS {measure}_{part}" for measure in MEASURES for part in ("min", "max"))
+    sums = [f"t.request_weight AS request_count", *_sums_of_raw(), *extremes, *_counts_of_raw()]
+    return f"{bucket} AS bucket, {_of('t')}, {', '.join(sums)}"
 
 
 def requests_of_raw() -> str:
@@ -45,29 +47,28 @@ def requests_of_raw() -> str:
 
 
 def details(key: str, bucket: str, sums: tuple[str, ...]) -> str:
-    """Of a row by user, team or tag, where a sum that is zero is NULL."""
-    return f"{bucket} AS bucket, {_of('d')}, r.{key}, {', '.join(_known(name) for name in sums)}"
+    """Of a row by user, team or tag with `sums`, where a sum that is zero is NULL."""
+    columns = [f"{bucket} AS bucket", _of("d"), f"r.{key}", "r.request_count"]
+    if len(sums) > 1:
+        known = "r.request_count > coalesce(r.{0}_missing, 0)"
+        columns += [f"CASE WHEN {known.format(each)} THEN coalesce(r.{each}_sum, 0) END AS {each}_sum" for each in MEASURES]
+        columns += [*(f"r.{usage}_sum" for usage in USAGE), counts("r")]
+    return ", ".join(columns)
 
 
 def details_of_raw(key: str, value: str, bucket: str, sums: tuple[str, ...]) -> str:
-    columns = _sums_of_raw() if len(sums) > 1 else "t.request_weight AS request_count"
-    return f"{bucket} AS bucket, {_of('t')}, {value} AS {key}, {columns}"
+    columns = [f"{bucket} AS bucket", _of("t"), f"{value} AS {key}", "t.request_weight AS request_count"]
+    if len(sums) > 1:
+        columns += [*_sums_of_raw(), *_counts_of_raw()]
+    return ", ".join(columns)
 
 
-def _known(name: str) -> str:
-    measure = name.removesuffix("_sum")
-    if measure not in MEASURES:
-        return f"r.{name}"
-    return f"CASE WHEN r.{measure}_count > 0 THEN coalesce(r.{name}, 0) END AS {name}"
+def _sums_of_raw() -> list[str]:
+    return [f"t.{name}::numeric AS {name}_sum" for name in (*MEASURES, *USAGE)]
 
 
-def _sums_of_raw() -> str:
-    sums = {"request_count": "t.request_weight"}
-    for measure in MEASURES:
-        sums[f"{measure}_sum"] = f"t.{measure}::numeric"
-        sums[f"{measure}_count"] = f"CASE WHEN t.{measure} IS NULL THEN 0 ELSE t.request_weight END"
-    sums |= {f"{usage}_sum": f"t.{usage}::numeric" for usage in USAGE}
-    return ", ".join(f"{sums[name]} AS {name}" for name in SUMS)
+def _counts_of_raw() -> list[str]:
+    return [f"CASE WHEN t.{each} IS NULL THEN 0 ELSE t.request_weight END AS {each}_count" for each in MEASURES]
 
 
 def sketch(table: Table) -> str:
