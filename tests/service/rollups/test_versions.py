@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from analytics_service.rollups import versions
 from analytics_service.rollups.hierarchy.refresh import refresh
+from analytics_service.rollups.legacy.refresh import refresh_before
 from tests.support.service import T0, a_row, execute, insert
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,7 +49,7 @@ async def test_whatever_changes_a_row_changes_the_version_of_its_days_alone(data
         seen.append(await version())
         await execute(database_url, f"{change} {'WHERE' if 'WHERE' not in change else 'AND'} org_id = 'acme'")
         seen.append(await version())
-        for step in (refresh, legacy.refresh):
+        for step in (refresh, refresh_before):
             await step(connection)
             assert await version() == seen[-1]
     assert len({first for first, _ in seen}) == len(seen)
