@@ -201,7 +201,8 @@ async def test_long_texts_and_empty_dimensions_are_no_burden(edition_url: str, c
         ("", 2, 2**31 * 1000 + 2, Decimal("2E-8")),
         ("größer 🙂", 1, 2**31 * 1000 + 1, Decimal("1E-8")),
     ]
-    users = await connection.fetchval(f"SELECT count(DISTINCT code / {RANKS}) FROM rollup_users_1hour, unnest(codes) AS code")
+    registers = f"SELECT count(DISTINCT code / {RANKS}) FROM rollup_users_1hour, unnest(codes) AS code"
+    users = await connection.fetchval(registers)
     assert users == 2
     near = await connection.fetch("SELECT DISTINCT code FROM rollup_latency_1hour, unnest(codes) AS code")
     assert len(near) == 1

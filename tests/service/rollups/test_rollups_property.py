@@ -142,6 +142,14 @@ class World:
             await self.connection.execute(COMPRESSIBLE)
             await self.connection.fetch("SELECT compress_chunk(c, true) FROM show_chunks('traces') AS c")
 
+    async def refresh_some(self, transactions: int) -> None:
+        """As a worker that is killed after some transactions."""
+        async with aclosing(Refresher(self.connection, "acme").steps()) as steps:
+            async for _ in steps:
+                transactions -= 1
+                if not transactions:
+                    break
+
     async def do(self, step: tuple[Any, ...]) -> None:
         match step:
             case ("insert", rows):
@@ -161,11 +169,7 @@ class World:
             case ("refresh", _):
                 await refresh(self.connection)
             case ("refresh some", number):
-                async with aclosing(Refresher(self.connection, "acme").steps()) as steps:
-                    async for _ in steps:
-                        number -= 1
-                        if not number:
-                            break
+                await self.refresh_some(number)
             case ("end", name, day, stop):
                 await self.end(None if name == "raw" else Table(name), DAY + timedelta(days=day), stop)
             case (("restart" | "compress") as what, _):
@@ -191,7 +195,8 @@ async def play(url: str, steps: list[tuple[Any, ...]]) -> None:
         async for _ in retain_raw(world.connection, None):
             pass  # else detached partitions of the last time stay
         await world.connection.execute(f"TRUNCATE {', '.join(TABLES)}")
-        for name, done in (("rollup_floor", "dropped_until"), ("rollup_level", "deleted_until"), ("rollup_horizon", "deleted_until")):
+        for name in ("rollup_floor", "rollup_level", "rollup_horizon"):
+            done = "dropped_until" if name == "rollup_floor" else "deleted_until"
             await world.connection.execute(f"UPDATE {name} SET floor = DEFAULT, {done} = DEFAULT")
         for step in steps:
             await world.do(step)
