@@ -22,6 +22,8 @@ from bench.live.writer import Writing
 from bench.service.servers import Server
 
 _POLL_SECONDS = 0.5
+_OPEN_SECONDS = 60.0
+"""For buckets that have not ended: they may stay stale until they have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,22 @@ class Run:
 
     async def settled(self, what: str, organisations: list[str] | None = None) -> float:
         """Waits until no bucket that has ended is stale; returns the seconds. SystemExit when it takes too long."""
+        seconds = await self._settled(what, organisations)
+        if self.store.has_minutes:  # whose worker refreshes open buckets too, once they come to rest
+            await self.rested(organisations, _OPEN_SECONDS)
+        return seconds
+
+    async def rested(self, organisations: list[str] | None, seconds: float) -> None:
+        """Waits at most so long until nothing is stale: nothing at all where the log is of minutes."""
+        until = time.monotonic() + seconds
+        while True:
+            log = await self.store.log_length(organisations)
+            stale = any(log.entries.values()) if self.store.has_minutes else bool(log.ended)
+            if not stale or time.monotonic() > until:
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _settled(self, what: str, organisations: list[str] | None) -> float:
         task = self.progress.add_task(what, total=None)
         started, most = time.monotonic(), 0
         while left := (await self.store.log_length(organisations)).ended:

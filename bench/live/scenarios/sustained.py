@@ -12,6 +12,8 @@ from bench.service.servers import Server
 
 _FIRST = 8 * 10**11
 _FIRST_ALONE = 9 * 10**11
+_REST_SECONDS = 120.0
+"""After the last row: what it takes to refresh the rows of the last minutes is a cost of theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +42,20 @@ async def measured(run: Run, sizes: Sizes) -> figures.Sustained:
 
 
 async def _phase(run: Run, worker: Server, load: Writing, minutes: float) -> figures.Phase:
-    async with run.sampled(worker, load.organisations) as samples, writing(load) as written:
-        await run.wait(f"sustained: {load.rows_a_second:g} rows/s, {load.rows_a_statement} each", minutes * 60)
-        reports, seconds = list(written), samples[-1].at - samples[0].at
-        cpu, samples_ = spent(samples), list(samples)
-    rows = sum(each.rows for each in reports)
+    async with run.sampled(worker, load.organisations) as samples:
+        async with writing(load) as written:
+            await run.wait(f"sustained: {load.rows_a_second:g} rows/s, {load.rows_a_statement} each", minutes * 60)
+            reports = list(written)
+        during = list(samples)
+        await run.rested(load.organisations, _REST_SECONDS)
+    rows, cpu, seconds = sum(each.rows for each in written), spent(samples), reports[-1].at - reports[0].at
     return figures.Phase(
         seconds=seconds,
         rows=rows,
-        statements=sum(each.statements for each in reports),
-        rate=rows / seconds,
-        max_lag_seconds=max_lag(samples_),
+        statements=sum(each.statements for each in written),
+        rate=sum(each.rows for each in reports[1:]) / seconds,
+        max_lag_seconds=max_lag(during),
         cpu=cpu,
-        refresh_microseconds=refreshing(cpu) / max(rows, 1) * 1e6,
-        log=log_growth(samples_, reports),
+        refresh_microseconds=refreshing(cpu) / rows * 1e6,
+        log=log_growth(during, written),
     )
