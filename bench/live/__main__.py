@@ -75,6 +75,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if "late" in options.scenarios and options.late_days * 24 < options.late_hours:
         parser.error(f"--late-hours: {options.late_days} days have {options.late_days * 24}")
+    if "late" in options.scenarios and options.late_days < options.late_rounds + 3:
+        parser.error(f"--late-days: {options.late_rounds} rows of a day each need {options.late_rounds + 3}")
     return options
 
 

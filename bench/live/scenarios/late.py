@@ -77,7 +77,7 @@ async def measured(run: Run, sizes: Sizes) -> figures.Late:
             # a day each: the worker lets a day rest that it has just refreshed
             await measuring.refreshed(
                 f"late: a row, {number + 1} of {sizes.rounds}",
-                [(_FIRST + number, end - timedelta(days=number + 2) + _TIME_OF_DAY)],
+                [(_FIRST + number, end - timedelta(days=number + 1) + _TIME_OF_DAY)],
             )
             for number in range(sizes.rounds)
         ]
