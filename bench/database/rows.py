@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analytics_service.rollups.refresh import refresh
+from analytics_service.rollups.hierarchy.refresh import Refresher
 
 ORGANISATION = "bench"
 DAYS = 90
@@ -43,8 +43,9 @@ SELECT n, $2::timestamptz + (n - $3::bigint) * $4::interval AS ts FROM generate_
 """From the number `$3` at the time `$2` to the number `$5`, one each `$4`."""
 _FILL = insert(RANGE)
 _MARK = """
-INSERT INTO rollup_dirty (level, org_id, bucket_start)
-SELECT level, $1, bucket FROM rollup_level, generate_series($2::timestamptz, $3::timestamptz - step, step) AS bucket
+INSERT INTO rollup_log (org_id, minute, requests)
+SELECT $1, minute, true
+FROM generate_series($2::timestamptz, $3::timestamptz - interval '1 minute', '1 minute') AS minute
 """
 HEADER = ("organisation", "project", "ts", "provider", "model", "operation_type", "environment", "status_code")
 _MORE = ("prompt_tokens", "completion_tokens", "duration_ms", "user_id", "input_text")
@@ -67,7 +68,10 @@ async def fill(connection: Any, count: int, *, done: Any) -> None:
         done(first / count / 2)
     await connection.execute("RESET session_replication_role")
     await connection.execute(_MARK, ORGANISATION, START, END)
-    await refresh(connection, lambda number, units: done(0.5 + number / max(units, 1) / 2))
+    refreshed, minutes = 0, (END - START) / timedelta(minutes=1)
+    async for each in Refresher(connection, ORGANISATION).steps():
+        refreshed += each.entries
+        done(0.5 + refreshed / minutes / 2)
     await connection.execute("VACUUM ANALYZE")
 
 
