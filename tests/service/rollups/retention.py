@@ -32,7 +32,7 @@ async def assert_answers(connection: Any, ledger: list[Span]) -> None:
 async def stored(connection: Any, table: Table) -> dict[Key, tuple[object, ...]]:
     """What a rollup of totals has, as `expected` computes it."""
     measures = ", ".join(
-        f"sum({m}_sum), sum({m}_count)::bigint, min({m}_min), max({m}_max)"
+        f"sum({m}_sum), (sum(request_count) - coalesce(sum({m}_missing), 0))::bigint, min({m}_min), max({m}_max)"
         for m in ("prompt_tokens", "total_cost_usd", "duration_us")
     )
     rows = await connection.fetch(
