@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.rollups.hierarchy.refresh import Refreshed, refresh
 from analytics_service.rollups.hierarchy.latency import RANKS
+from analytics_service.rollups.hierarchy.refresh import Refreshed, refresh
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.levels import Level
 from tests.service.rollups.ledger import COLUMNS, DAY, SUMMED, Span, answered, expected, insert, moved

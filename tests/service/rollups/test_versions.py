@@ -1,6 +1,7 @@
 """The version of a range changes with its rows, and with no others."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from analytics_service.rollups import versions
 from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.legacy.refresh import refresh_before
-from tests.support.service import T0, a_row, execute, insert
+from tests.support.service import T0, a_row, a_service, execute, insert
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -56,4 +57,22 @@ async def test_whatever_changes_a_row_changes_the_version_of_its_days_alone(data
     (unchanged,) = {second for _, second in seen}
     assert unchanged.endswith("/0")
     assert await version("nobody") == (unchanged, unchanged)
+    await connection.close()
+
+
+@pytest.mark.postgres
+async def test_a_cached_answer_outlives_refreshes_and_no_row(database_url: str) -> None:
+    await insert(database_url, [a_row(1)])
+    connection = await asyncpg.connect(database_url)
+    asked: dict[str, Any] = {"from_": T0, "to": T0 + DAY, "headers": {"Cache-Control": "no-cache"}}
+    async with a_service(database_url) as client:
+        for route in ("metrics?metrics=duration&aggregation=p95", "costs/summary", "traces"):
+            first = await client.get(f"/api/v1/{route}", **asked)
+            await refresh(connection)
+            again = await client.get(f"/api/v1/{route}", **asked)
+            assert (again.headers["ETag"], again.body) == (first.headers["ETag"], first.body)
+            assert "hit" in again.headers["Cache-Status"]
+            await execute(database_url, "UPDATE traces SET duration_us = coalesce(duration_us, 0) + 1")
+            later = await client.get(f"/api/v1/{route}", **asked)
+            assert "fwd=miss" in later.headers["Cache-Status"]
     await connection.close()

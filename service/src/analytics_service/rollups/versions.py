@@ -36,7 +36,8 @@ FROM (
   FROM (
     SELECT v.day, v.version - v.legacy AS version FROM rollup_version AS v WHERE {in_organisation("v")}
     UNION ALL
-    SELECT {bucket_of(Step.DAY.width, "l.minute")}, count(*) FROM rollup_log AS l WHERE {in_organisation("l")} GROUP BY 1
+    SELECT {bucket_of(Step.DAY.width, "l.minute")}, count(*)
+    FROM rollup_log AS l WHERE {in_organisation("l")} GROUP BY 1
   ) AS known
   GROUP BY 1
 ) AS days
@@ -67,15 +68,17 @@ class DayVersions:
     def of(self, start: datetime, end: datetime) -> str:
         """One text that changes whenever a row in [start, end) changes, never comes back, and is of one database alone.
 
-        Every statement on traces appends to the log of its days, and whoever takes entries out of it adds their number to
-        the version of the day in the same transaction: so the sum of both grows with writes, and with nothing else but
-        retention. An answer that is cached outlives every refresh.
+        Every statement on traces appends to the log of its days, and whoever takes entries out of it adds their number
+        to the version of the day in the same transaction: so the sum of both grows with writes, and with nothing else
+        but retention. An answer that is cached outlives every refresh.
         """
         first = bisect_left(self.days, (start - _EPOCH) // _DAY)
         last = bisect_left(self.days, -((_EPOCH - end) // _DAY))
         return f"{self.database}/{self.versions[last] - self.versions[first]}"
 
 
-def of_row(days: Iterable[int] | None, versions: Iterable[int] | None, database: str, lsn: int | None = None) -> DayVersions:
+def of_row(
+    days: Iterable[int] | None, versions: Iterable[int] | None, database: str, lsn: int | None = None
+) -> DayVersions:
     """The versions from the row that `query` returns; an organisation without rows has no days."""
     return DayVersions(array("q", days or ()), array("q", accumulate(versions or (), initial=0)), database, lsn)

@@ -1,15 +1,16 @@
 """The requests that an answer is computed from: `WITH logged AS (...), ..., requests AS (...)`, to put before a SELECT.
 
-One statement, so one snapshot: what is stale, the rollups and raw belong together, and the answer equals the one from raw
-at every moment, while writers and refreshes run.
+One statement, so one snapshot: what is stale, the rollups and raw belong together, and the answer equals the one from
+raw at every moment, while writers and refreshes run.
 
-A bucket that lies wholly in the range and is not stale is read from its rollup. All others, which are the stale ones and
-those that the two ends of the range cut, are *gaps*: they are read from the next finer table, whose own gaps go to the
-next one, and at last to raw. So while rows arrive, raw is read for the minutes alone that the worker has not refreshed.
+A bucket that lies wholly in the range and is not stale is read from its rollup. All others, which are the stale ones
+and those that the two ends of the range cut, are *gaps*: they are read from the next finer table, whose own gaps go to
+the next one, and at last to raw. So while rows arrive, raw is read for the minutes alone that the worker has not
+refreshed.
 
 Below the horizon of a table its rows are gone, or about to go: the whole range below it is the next one's. Below the
-horizon of raw, raw answers nothing: what comes so far is *lost*: no table can tell its rows from those of the same bucket
-outside the range, or none has them any more. COMPLETENESS names it.
+horizon of raw, raw answers nothing: what comes so far is *lost*: no table can tell its rows from those of the same
+bucket outside the range, or none has them any more. COMPLETENESS names it.
 
 Arguments: $1 organisation, $2 projects (text[] or NULL for all), $3 from, $4 to (half-open). Yours start at $5.
 """
@@ -62,10 +63,11 @@ FROM ({RAW_HORIZON}) AS raw
 def requests(level: Level, *sketches: Table, boundaries: str | None = None) -> str:
     """The common table expressions that end with `requests`, and with `name_of` each of `sketches`.
 
-    A row of `requests` stands for `request_count` requests of its `bucket`; group by what you need. At Level.RAW a row is
-    one request, `bucket` is its moment, and the columns of raw alone are there too. A row of `latency` has `codes` and
-    `counts`; one of `users` has `codes`, or one `user_id` where it is Table.USER_1DAY: rollups/hierarchy/latency.py.
-    `boundaries` is the argument with the starts of the answer's buckets: no row of a sketch crosses one.
+    A row of `requests` stands for `request_count` requests of its `bucket`; group by what you need. At Level.RAW a row
+    is one request, `bucket` is its moment, and the columns of raw alone are there too. A row of `latency` has `codes`
+    and `counts`; one of `users` has `codes`, or one `user_id` where it is Table.USER_1DAY:
+    rollups/hierarchy/latency.py. `boundaries` is the argument with the starts of the answer's buckets: no row of a
+    sketch crosses one.
     """
     if level is Level.RAW:
         return _raw_only()

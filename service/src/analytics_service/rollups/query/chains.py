@@ -1,4 +1,4 @@
-"""Rows of a chain of rollups: whole clean buckets of each table, the gaps from the finer one, the last from raw. Pure."""
+"""Rows of a chain of rollups: whole clean buckets of each, its gaps from the finer one, the last from raw. Pure."""
 
 from dataclasses import dataclass
 
@@ -47,7 +47,9 @@ class Chain:
     def _rows(self, table: Table, number: int) -> str:
         """Whole buckets of this table in the segments of the coarser one, without its own gaps."""
         own = gaps.horizon(table)
-        rows = f"{table.sql} AS r" if number == 0 else lateral(f"{self.name}_segments_{number - 1}", table.sql, own, "r")
+        rows = (
+            f"{table.sql} AS r" if number == 0 else lateral(f"{self.name}_segments_{number - 1}", table.sql, own, "r")
+        )
         if table is Table.PART:
             rows = f"{rows.removesuffix('r')}p CROSS JOIN LATERAL {columns.users_of_part('p')} AS r"
         return f"""

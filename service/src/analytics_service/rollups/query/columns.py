@@ -16,14 +16,14 @@ from analytics_service.rollups.hierarchy.tables import Table
 DETAILS: Final = ("user_id", "session_id", "team_id", "tags", "trace_id", "span_id", "error_message")
 """The columns that only raw has."""
 
-# Without statistics the planner would take the combinations for one row, and compare each with every row of a rollup: the
-# empty series adds a thousand rows to its estimate, so that it makes a hash table of them.
+# Without statistics the planner would take the combinations for one row, and compare each with every row of a rollup:
+# the empty series adds a thousand rows to its estimate, so that it makes a hash table of them.
 DIMS: Final = f"""dims AS MATERIALIZED (
   SELECT d.dim, {", ".join(f"d.{name}" for name in DIMENSIONS)} FROM rollup_dimension AS d WHERE {predicate("d")}
   UNION ALL
   SELECT NULL, {", ".join("NULL" for _ in DIMENSIONS)} FROM generate_series(1, (SELECT 0)) AS none
 )"""
-"""The combinations of the organisation in its projects: every row of a rollup is joined with them, and so held to both."""
+"""The organisation's combinations in its projects: a row of a rollup is joined with them, and so confined to both."""
 
 
 def _of(alias: str) -> str:
@@ -37,7 +37,7 @@ def totals(bucket: str) -> str:
 
 def totals_of_raw(bucket: str) -> str:
     extremes = (f"t.{measure} AS {measure}_{part}" for measure in MEASURES for part in ("min", "max"))
-    sums = [f"t.request_weight AS request_count", *_sums_of_raw(), *extremes, *_counts_of_raw()]
+    sums = ["t.request_weight AS request_count", *_sums_of_raw(), *extremes, *_counts_of_raw()]
     return f"{bucket} AS bucket, {_of('t')}, {', '.join(sums)}"
 
 
@@ -51,7 +51,9 @@ def details(key: str, bucket: str, sums: tuple[str, ...]) -> str:
     columns = [f"{bucket} AS bucket", _of("d"), f"r.{key}", "r.request_count"]
     if len(sums) > 1:
         known = "r.request_count > coalesce(r.{0}_missing, 0)"
-        columns += [f"CASE WHEN {known.format(each)} THEN coalesce(r.{each}_sum, 0) END AS {each}_sum" for each in MEASURES]
+        columns += [
+            f"CASE WHEN {known.format(each)} THEN coalesce(r.{each}_sum, 0) END AS {each}_sum" for each in MEASURES
+        ]
         columns += [*(f"r.{usage}_sum" for usage in USAGE), counts("r")]
     return ", ".join(columns)
 

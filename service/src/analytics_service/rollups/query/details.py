@@ -1,8 +1,8 @@
 """Rows of days by user, team or tag. Pure SQL text.
 
-A row of a day is the sum over all parts of the day that are stored. A whole day without stale parts is read from its row.
-Of another day only the parts that are whole and clean count: the day's row without the others, or those parts alone,
-whichever are fewer. The quarters of an hour that are stale, or that the range cuts, are read from raw.
+A row of a day is the sum over all parts of the day that are stored. A whole day without stale parts is read from its
+row. Of another day only the parts that are whole and clean count: the day's row without the others, or those parts
+alone, whichever are fewer. The quarters of an hour that are stale, or that the range cuts, are read from raw.
 
 Where raw is no longer kept, nothing is stale and parts are not read: whole days alone count.
 """
@@ -41,12 +41,12 @@ class Details:
         return gaps.stale(Table.PART)
 
     def expressions(self) -> list[str]:
-        name = self.name
+        name, sources = self.name, [self._days(), self._differences(), self._elements(), self._raw()]
         return [
             self._calendar(),
             *self._segments(),
             *self._parts(),
-            f"{name} AS ({'  UNION ALL'.join((self._days(), self._differences(), self._elements(), self._raw()))})",
+            f"{name} AS ({'  UNION ALL'.join(sources)})",
             gaps.lost(name, f"{name}_segments", (self.table,)),
         ]
 
@@ -61,7 +61,7 @@ class Details:
 )"""
 
     def _segments(self) -> list[str]:
-        """`gaps`: quarters of an hour that no part answers for; `segments`: the same as ranges, and days without parts."""
+        """`gaps`: quarters of an hour that no part answers for; `segments`: they as ranges, and days without parts."""
         calendar = f"{self.name}_calendar"
         day = bucket_of(gaps.DAY, "q.bucket")
         return [
@@ -79,7 +79,8 @@ class Details:
 
     def _parts(self) -> list[str]:
         """`parts`: those that are stored of the other days, and whether they count; `mixed`: the rows of which days are
-        read, without the parts that do not count."""
+        read, without the parts that do not count.
+        """
         name = self.name
         return [
             f"""{name}_parts AS MATERIALIZED (
@@ -136,10 +137,11 @@ class Details:
 """
 
     def _elements_of(self, condition: str) -> str:
-        """SQL: the elements of the parts that meet the condition, as `r`; a tag that a request has twice counts once."""
+        """SQL: the elements of the parts that meet the condition, as `r`; a tag that one has twice counts once."""
         tags = ""
         if self.table is Table.TAG_1DAY:
-            tags = "\n      LEFT JOIN LATERAL (SELECT DISTINCT tag FROM unnest(e.tags::text[]) AS each (tag)) AS u ON true"
+            distinct = "SELECT DISTINCT tag FROM unnest(e.tags::text[]) AS each (tag)"
+            tags = f"\n      LEFT JOIN LATERAL ({distinct}) AS u ON true"
         key = "u.tag" if tags else f"e.{self._key}"
         return f"""(
       SELECT x.day, e.dim, {key}, {", ".join(f"e.{name}" for name in self.sums)}

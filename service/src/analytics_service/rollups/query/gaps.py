@@ -1,7 +1,7 @@
 """What is stale, read once, and the gaps of a chain of rollups: buckets that a table cannot answer. Pure SQL text.
 
-A bucket is stale where the log has a minute of it, or `rollup_stale` has it or a finer one in it. Consecutive gaps become
-one *segment*, a range of time, which is one range of the finer table's index.
+A bucket is stale where the log has a minute of it, or `rollup_stale` has it or a finer one in it. Consecutive gaps
+become one *segment*, a range of time, which is one range of the finer table's index.
 """
 
 from collections.abc import Iterable

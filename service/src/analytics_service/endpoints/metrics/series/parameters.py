@@ -107,7 +107,9 @@ class MetricParameters(FilteredParameters):
             ),
             counts=frozenset(self.metrics) & DISTINCT_COUNTS.keys(),
             extremes=any(
-                not _EXTREMES.isdisjoint(self.aggregations(metric)) for metric in self.metrics if metric in VALUE_METRICS
+                not _EXTREMES.isdisjoint(self.aggregations(metric))
+                for metric in self.metrics
+                if metric in VALUE_METRICS
             ),
         )
 
