@@ -26,7 +26,7 @@ def spans(days: int, *, trace_id: str = "t", **fields: Any) -> list[Span]:
 
 async def assert_answers(connection: Any, ledger: list[Span]) -> None:
     for level in SUMMED:
-        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level.step), level
+        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level), level
 
 
 async def stored(connection: Any, table: Table) -> dict[Key, tuple[object, ...]]:
@@ -47,7 +47,7 @@ async def assert_stored(connection: Any, ledger: Iterable[Span], until: datetime
     spans_before = [span for span in ledger if span.ts < until]
     for table in TOTALS:
         rows = {key: row for key, row in (await stored(connection, table)).items() if key[0] < until}
-        assert rows == expected(spans_before, *EVERYTHING, table.step), table
+        assert rows == expected(spans_before, *EVERYTHING, table), table
 
 
 async def retained(connection: Any, until: datetime | None) -> list[RetentionStep]:

@@ -21,7 +21,7 @@ from analytics_service.database.migrate.runner import migrate
 from analytics_service.rollups.conversion.convert import batches
 from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
 from analytics_service.rollups.hierarchy.tables import Table
-from analytics_service.rollups.refresh import dirty_units, refresh_unit
+from analytics_service.rollups.legacy.refresh import refresh_unit, units_before
 from release.page import Release
 from tests.service.rollups.new_tables import KEPT_BY_BEFORE, contents, differences, made_of_raw, stale_buckets
 from tests.support.environment import program_environment
@@ -309,7 +309,7 @@ class Interleaving:
         await self.connection.execute(statement, self.chance.choice(ORGANISATIONS), day, day + DAY)
 
     async def refresh_before(self) -> None:
-        units = await dirty_units(self.connection)
+        units = await units_before(self.connection)
         for unit in self.chance.sample(units, min(len(units), self.chance.choice([1, 5, 100]))):
             await refresh_unit(self.connection, unit)
 
@@ -359,7 +359,7 @@ async def test_nothing_is_lost_while_everybody_goes_on(postgres: Server, old_sto
         await asyncio.sleep(0.02)
 
     async def refresh_before(connection: Any) -> None:
-        for unit in await dirty_units(connection):
+        for unit in await units_before(connection):
             await refresh_unit(connection, unit)
         await asyncio.sleep(0.05)
 

@@ -55,7 +55,7 @@ async def stored(connection: Any, level: Level) -> dict[Key, tuple[object, ...]]
 
 async def assert_stored(connection: Any, ledger: list[Span]) -> None:
     for level in TOTALS:
-        assert await stored(connection, level) == expected(ledger, *EVERYTHING, level.step), level
+        assert await stored(connection, level) == expected(ledger, *EVERYTHING, level), level
     bins = "SELECT coalesce(sum(n), 0) FROM {} WHERE org_id = 'acme'"
     durations = sum(span.duration_us is not None and span.org_id == "acme" for span in ledger)
     for level in (Level.LATENCY, Level.DAY_LATENCY):
