@@ -128,6 +128,10 @@ bench-service: setup redis-server ## Measure what a request costs, beside FastAP
 bench-db: setup ## Measure the store: import, dashboards, late rows, disk (20 M rows: ARGS="--sizes 1000000" is shorter)
 	@$(RUN) python -m bench.database $(ARGS)
 
+.PHONY: bench-live
+bench-live: setup redis-server ## Measure the store while rows arrive (hours; ARGS="--scenarios log --log-seconds 60" is short)
+	@$(RUN) python -m bench.live $(ARGS)
+
 .PHONY: bench-operator
 bench-operator: setup tools ## Measure what the operator costs at 10, 100 and 1,000 resources (ARGS="--sizes 3000")
 	@$(RUN) python -m bench.operator $(ARGS)

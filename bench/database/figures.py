@@ -29,12 +29,12 @@ def tables(found: Figures) -> Iterator[str]:
         times = f"{one.rollup:.2f} | {one.raw:,.0f} | {one.raw / one.rollup:,.0f}"
         yield f"| {one.rows:,} | {times} | {one.percentiles:,.0f} | {one.users:,.0f} |"
     yield ""
-    yield f"| a late row, ms (rows of its bucket) | {' | '.join(f'{one.rows:,}' for one in found.dashboards)} |"
+    yield f"| a late row, ms | {' | '.join(f'{one.rows:,}' for one in found.dashboards)} |"
     yield "|---" * (len(found.dashboards) + 1) + "|"
-    for level in found.late[0].milliseconds:
-        cells = (f"{one.milliseconds[level]:.1f} ({one.rows[level]:,})" for one in found.late)
-        yield f"| {level} | {' | '.join(cells)} |"
-    yield f"| all levels | {' | '.join(f'{sum(one.milliseconds.values()):.1f}' for one in found.late)} |"
+    for stage in found.late[0].milliseconds:
+        cells = (f"{one.milliseconds[stage]:.1f}" for one in found.late)
+        yield f"| {stage} | {' | '.join(cells)} |"
+    yield f"| all stages | {' | '.join(f'{sum(one.milliseconds.values()):.1f}' for one in found.late)} |"
     yield ""
     yield f"| MB on disk | {' | '.join(f'{one.rows:,}' for one in found.dashboards)} |"
     yield "|---" * (len(found.dashboards) + 1) + "|"

@@ -22,8 +22,9 @@ from analytics_service.ingest.fields import COLUMNS
 from analytics_service.ingest.load import load, sources
 from analytics_service.ingest.mapping import columns
 from analytics_service.ingest.readers import open_input
-from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.refresh import dirty_units, refresh, refresh_unit
+from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
+from analytics_service.rollups.hierarchy.tables import Stage, Table
+from analytics_service.rollups.levels import Level
 from bench.database.rows import DAYS, END, ORGANISATION, START
 
 _BY_DAY = (("from", START.isoformat()), ("to", END.isoformat()), ("interval", "1day"))
@@ -54,10 +55,9 @@ class DashboardTimes:
 
 @dataclass(frozen=True, kw_only=True)
 class Late:
-    """Milliseconds that the refresh of one late row takes, by level, and how many rows of raw its bucket has."""
+    """Milliseconds that the refresh of one late row takes, by stage."""
 
     milliseconds: dict[str, float]
-    rows: dict[str, int]
 
 
 async def imported(connection: Any, path: Path, *, rounds: int) -> Imported:
@@ -73,7 +73,7 @@ async def imported(connection: Any, path: Path, *, rounds: int) -> Imported:
             read = batches(file, "bench", options, tally)
             parsed = [[tuple(map(row.get, COLUMNS)) for row in batch] for batch in read]
         for measure, rates in ((_copy, copied), (_load, ours)):
-            await connection.execute("TRUNCATE traces, rollup_dirty")
+            await connection.execute("TRUNCATE traces, rollup_dirty, rollup_log")
             started = time.perf_counter()
             count = await measure(connection, path, options, parsed)
             rates.append(count / (time.perf_counter() - started))
@@ -132,9 +132,10 @@ async def timed(do: Callable[[], Awaitable[Any]]) -> float:
 
 
 async def late(connection: Any, *, rounds: int) -> Late:
-    """One row more in a bucket that was clean."""
-    spent: dict[str, list[float]] = {level.code: [] for level in ROLLUPS}
+    """One row more in a minute that was clean."""
+    spent: dict[str, list[float]] = {}
     moment = START + timedelta(days=DAYS // 2, hours=7, minutes=31)
+    refresher = Refresher(connection, ORGANISATION)
     for number in range(rounds):
         await connection.execute(
             "INSERT INTO traces (org_id, trace_id, span_id, ts, duration_us, user_id) VALUES ($1, $2, 's', $3, 1, 'u')",
@@ -142,18 +143,10 @@ async def late(connection: Any, *, rounds: int) -> Late:
             f"late {number}",
             moment + number * timedelta(seconds=1),
         )
-        for unit in await dirty_units(connection):
-            spent[unit.level.code].append(await timed(partial(refresh_unit, connection, unit)))
-    read = {}
-    for level in ROLLUPS:
-        start = moment - (moment - START) % level.step
-        read[level.code] = await connection.fetchval(
-            "SELECT count(*) FROM traces WHERE org_id = $1 AND ts >= $2 AND ts < $3",
-            ORGANISATION,
-            start,
-            start + level.step,
-        )
-    return Late(milliseconds={code: median(each) for code, each in spent.items()}, rows=read)
+        for stage in (None, *Stage):
+            name = "1min" if stage is None else stage.value
+            spent.setdefault(name, []).append(await timed(partial(refresher.step, stage)))
+    return Late(milliseconds={name: median(each) for name, each in spent.items()})
 
 
 async def sizes(connection: Any) -> dict[str, int]:
@@ -162,8 +155,9 @@ async def sizes(connection: Any) -> dict[str, int]:
         "raw": await _raw(connection, "pg_table_size"),
         "indexes of raw": await _raw(connection, "pg_indexes_size"),
     }
-    rollups = [await connection.fetchval(f"SELECT pg_total_relation_size('{level.table}')") for level in ROLLUPS]
-    found["rollups"] = sum(rollups)
+    for table in Table:
+        found[f"rollup {table}"] = await connection.fetchval(f"SELECT pg_total_relation_size('{table.sql}')")
+    found["rollups"] = sum(size for name, size in found.items() if name.startswith("rollup "))
     if (await inspect(connection)).edition is Edition.COMMUNITY:
         await connection.execute(
             "ALTER TABLE traces SET (timescaledb.compress, timescaledb.compress_segmentby = 'org_id, model', "

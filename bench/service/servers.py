@@ -22,7 +22,7 @@ from e2e.cluster.shell import ClusterError
 from tests.support.redis import redis_server
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
-_SERVICE = (sys.executable, "-m", "analytics_service")
+SERVICE = (sys.executable, "-m", "analytics_service")
 _SECONDS_TO_START = 30
 _SECONDS_TO_STOP = 40
 
@@ -59,7 +59,7 @@ def running_servers() -> Iterator[Servers]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         database_url = stack.enter_context(postgres(None))
-        redis_port, redis = stack.enter_context(_redis(folder))
+        redis_port, redis = stack.enter_context(running_redis(folder))
         secret = secrets.token_urlsafe(48)
         environment = os.environ | {"DATABASE_URL": database_url, "JWT_SECRET": secret, "LOG_LEVEL": "warning"}
         _prepare(environment, database_url)
@@ -97,9 +97,9 @@ def running_servers() -> Iterator[Servers]:
 
 def _prepare(environment: dict[str, str], database_url: str) -> None:
     """The schema and the sample's rows, with the statistics that a database has that runs for a while."""
-    subprocess.run([*_SERVICE, "migrate"], env=environment, check=True, capture_output=True)
+    subprocess.run([*SERVICE, "migrate"], env=environment, check=True, capture_output=True)
     for sample in SAMPLES:
-        command = [*_SERVICE, "import", str(sample.file), *sample.arguments()]
+        command = [*SERVICE, "import", str(sample.file), *sample.arguments()]
         subprocess.run(command, env=environment, check=True, capture_output=True)
     subprocess.run([postgres_program("psql"), "-c", "VACUUM ANALYZE", database_url], check=True, capture_output=True)
 
@@ -119,7 +119,9 @@ def _postmaster(database_url: str) -> int:
 
 
 @contextmanager
-def _process(*command: str | Path, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def running_process(
+    *command: str | Path, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
     try:
         yield running
@@ -135,7 +137,7 @@ def _process(*command: str | Path, environment: dict[str, str] | None = None) ->
 @contextmanager
 def _program(environment: dict[str, str], *command: str | Path) -> Iterator[Server]:
     """One that prints its port when it listens."""
-    with _process(*command, environment=environment) as running:
+    with running_process(*command, environment=environment) as running:
         assert running.stdout is not None
         port = running.stdout.readline()
         if not port:
@@ -144,27 +146,27 @@ def _program(environment: dict[str, str], *command: str | Path) -> Iterator[Serv
 
 
 @contextmanager
-def _redis(folder: Path) -> Iterator[tuple[int, int]]:
+def running_redis(folder: Path) -> Iterator[tuple[int, int]]:
     """Port and process id."""
     try:
         binary = redis_server()
     except ClusterError as error:
         raise SystemExit(str(error)) from None
-    port = _free_port()
+    port = free_port()
     options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder))
-    with _process(binary, *options, "--loglevel", "warning", "--logfile", str(folder / "log")) as running:
+    with running_process(binary, *options, "--loglevel", "warning", "--logfile", str(folder / "log")) as running:
         yield port, running.pid
 
 
 @contextmanager
 def _ours(environment: dict[str, str]) -> Iterator[Server]:
-    port = _free_port()
-    ports = {"API_PORT": str(port), "API_METRICS_PORT": str(_free_port())}
-    with _process(*_SERVICE, "serve", environment=environment | ports) as running:
+    port = free_port()
+    ports = {"API_PORT": str(port), "API_METRICS_PORT": str(free_port())}
+    with running_process(*SERVICE, "serve", environment=environment | ports) as running:
         yield Server(pid=running.pid, port=port)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port

@@ -107,6 +107,7 @@ def test_the_page_of_settings_names_those_that_no_pod_sets() -> None:
         ("timescale.retentionDays", "oneDay", "retention_1day_days"),
         ("timescale", "compressAfterDays", "compress_after_days"),
         ("timescale", "chunkHours", "chunk_hours"),
+        ("worker", "refreshConnections", "worker_refresh_connections"),
         ("timescale.aggregates.refreshSeconds", "oneMinute", "refresh_1min_seconds"),
         ("timescale.aggregates.refreshSeconds", "oneHour", "refresh_1hour_seconds"),
         ("timescale.aggregates.refreshSeconds", "oneDay", "refresh_1day_seconds"),
@@ -127,7 +128,8 @@ def test_what_the_resource_admits_the_service_takes(section: str, name: str, set
 def test_the_worker_is_told_the_policies_of_the_resource() -> None:
     loaded = settings.load(environment(container(WORKER)))
     assert (loaded.retention_raw_days, loaded.retention_1min_days, loaded.compress_after_days) == (None, 10, None)
-    assert (loaded.chunk_hours, loaded.refresh_1day_seconds) == (12, 600)
+    assert (loaded.chunk_hours, loaded.worker_refresh_connections) == (12, 4)
+    assert settings.retired(loaded)[-1] == "REFRESH_1DAY_SECONDS"
     assert loaded.allow_destructive == "0123456789abcdef"
 
 
@@ -218,7 +220,7 @@ def test_the_operator_reads_what_the_worker_says(*, leads: bool) -> None:
     now = datetime.now(UTC)
     row = {"name": Policy.RAW.value, "wanted": "30 d", "found": "92 d", "state": "Pending", "message": "62 chunks"}
     policies = {"reason": "DestructiveChange", "message": "held", "plan": "0123456789abcdef", "table": [row]}
-    report = Report(tuple(job.name for job in jobs(Settings())))
+    report = Report(tuple(job.name for job in jobs(Settings(), "")))
     if leads:
         report.leads(since=now)
         report.succeeded("refresh", at=now, seconds=0.1, details={"buckets": 0})

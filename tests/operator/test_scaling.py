@@ -12,7 +12,7 @@ from analytics_operator.kube import labels
 from analytics_operator.kube.objects import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Key, Ref, Want
 from analytics_operator.plan import plan
 from analytics_operator.state.observed import Observed
-from analytics_operator.state.replicas import pool_size, to_apply
+from analytics_operator.state.replicas import connections, pool_size, refresh_connections, to_apply
 from tests.operator.cluster_actor import ClusterActor, now
 from tests.operator.test_migration import NOW, RANDOM, resource
 from tests.support.kube import KubeError, Object, eventually
@@ -83,9 +83,26 @@ def test_an_autoscaler_that_was_faster_is_not_overwritten(autoscaling: Any, mana
 def test_a_budget_is_shared_by_all_pods(budget: int | None, spec: dict[str, Any], pool: int) -> None:
     database = {"urlSecretRef": {"name": "credentials", "key": "database-url"}, "connectionBudget": budget}
     wanted = resource(redis=REDIS, database=database, **spec)
-    assert pool_size(wanted) == pool
+    assert pool_size(wanted, 0) == pool
     most = spec.get("autoscaling", {}).get("maxReplicas", spec["replicas"])
-    assert budget is None or pool * (most + 1) + wanted.spec.worker.replicas + 2 <= budget or pool == 2
+    assert budget is None or pool * (most + 1) + wanted.spec.worker.replicas + 2 <= budget
+
+
+@pytest.mark.parametrize(
+    ("budget", "refreshing"),
+    [
+        pytest.param(None, 2, id="no budget"),
+        pytest.param(43, 2, id="enough"),
+        pytest.param(12, 1, id="one is left"),
+        pytest.param(11, 0, id="none is left"),
+    ],
+)
+def test_a_worker_refreshes_with_what_the_budget_leaves(budget: int | None, refreshing: int) -> None:
+    database = {"urlSecretRef": {"name": "credentials", "key": "database-url"}, "connectionBudget": budget}
+    wanted = resource(redis=REDIS, database=database, replicas=3)
+    assert refresh_connections(wanted, known=True) == refreshing
+    assert refresh_connections(wanted, known=False) == 0
+    assert budget is None or connections(wanted, pool_size(wanted, refreshing), refreshing) <= budget
 
 
 def autoscaled(world: ClusterActor) -> None:

@@ -109,6 +109,14 @@ def test_a_report_becomes_two_conditions_and_a_table() -> None:
     assert table(seen(last)) == [ROW]
 
 
+def test_a_warning_of_the_worker_is_shown_while_all_is_fresh_and_is_news() -> None:
+    warning = {"fresh": True, "reason": "OldSnapshot", "message": "vacuum waits for process 7 of etl"}
+    warned = LastReport(report=WorkerReport.model_validate(leading(fresh=warning)))
+    _, fresh = both(warned)
+    assert (fresh.status, fresh.reason, fresh.message) == (True, "OldSnapshot", warning["message"])
+    assert warned.comparison_key != LastReport(report=WorkerReport.model_validate(leading())).comparison_key
+
+
 def test_silence_is_not_taken_for_order() -> None:
     begun = WorkerReport.model_validate(leading(policies=None, fresh=None))
     for last in (LastReport(problem="no worker runs"), LastReport(report=begun)):

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from analytics_service.rollups.refresh import refresh
+from analytics_service.rollups.hierarchy.refresh import refresh
 from tests.support.service import a_row
 
 Row = Mapping[str, Any]
@@ -140,6 +140,15 @@ def aggregate(metric: str, aggregation: str, rows: Sequence[Row]) -> Fraction | 
             return values[-1] / unit
         case _:  # the first value that at least this share of all does not exceed
             return values[max(math.ceil(SHARES[aggregation] * len(values)), 1) - 1] / unit
+
+
+def is_near(metric: str, value: Any, exact: Fraction | None, method: str) -> bool:
+    """Whether `value` is the percentile: that of the values, or one that lies in the same bin of a histogram."""
+    if value is None or exact is None:
+        return value is exact
+    bound = exact * 2 / 100 + Fraction(1, 2000)
+    is_sketched = method == "log_histogram" and metric in {"duration", "time_to_first_token"}
+    return abs(Fraction(value) - exact) <= (bound if is_sketched else 0)
 
 
 def rounded(value: Fraction) -> Fraction:

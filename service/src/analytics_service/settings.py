@@ -81,7 +81,8 @@ MAX_DAYS = 36_500
 RetentionDays = Annotated[Annotated[int, Field(ge=1, le=MAX_DAYS)] | None, _unless("keep"), Field(examples=["keep"])]
 """Days; None retains for ever. policies/desired.py refuses what is too short for the API's ranges."""
 RefreshSeconds = Annotated[int, Field(ge=1, le=3600)]
-"""Seconds."""
+"""Retired: `work` warns about another value than the default. Minutes are refreshed once nothing was written to them
+for 10 s, or after 60 s, and what is coarser once it has ended: rollups/hierarchy/refresh.py."""
 
 
 class Settings(BaseModel):
@@ -133,6 +134,8 @@ class Settings(BaseModel):
     refresh_1min_seconds: RefreshSeconds = 2
     refresh_1hour_seconds: RefreshSeconds = 30
     refresh_1day_seconds: RefreshSeconds = 300
+    worker_refresh_connections: Annotated[int, Field(ge=0, le=16)] = 2
+    """Beside the one that leads, which refreshes rollups itself where there is no other."""
     allow_destructive: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", examples=["1e94eb61318f531b"])] | None = None
     """Hash of the destructive plan that is approved."""
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = LogLevel.INFO
@@ -149,6 +152,15 @@ class Settings(BaseModel):
         if "*" in self.cors_origins and len(self.cors_origins) > 1:
             raise ValueError("CORS_ORIGINS: give `*` alone, or a list of origins without it")
         return self
+
+
+RETIRED: Final = ("refresh_1min_seconds", "refresh_1hour_seconds", "refresh_1day_seconds")
+"""Names of the settings that are taken and change nothing: those that an earlier release had."""
+
+
+def retired(settings: Settings) -> tuple[str, ...]:
+    """The variables of retired settings that have another value than their default."""
+    return tuple(name.upper() for name in RETIRED if getattr(settings, name) != Settings.model_fields[name].default)
 
 
 def _holds_secret(annotation: Any) -> bool:

@@ -279,7 +279,7 @@ async def test_versions_are_asked_for_at_most_once_a_second() -> None:
     async def ask(organisation: str) -> DayVersions:
         asked.append(organisation)
         await asyncio.sleep(0)
-        return of_row([START.toordinal() - EPOCH], [len(asked)], [0], "database")
+        return of_row([START.toordinal() - EPOCH], [len(asked)], "database")
 
     versions = VersionCache(ask, clock=clock, capacity=2)
     assert await asyncio.gather(*(versions.version("acme", START, END) for _ in range(3))) == ["database/1.0"] * 3
@@ -301,7 +301,7 @@ async def test_an_older_version_never_takes_the_place_of_a_newer_one() -> None:
         first = not slow.is_set() and clock.now == 1000.0
         if first:
             await slow.wait()
-        return of_row([START.toordinal() - EPOCH], [1 if first else 2], [0], "database")
+        return of_row([START.toordinal() - EPOCH], [1 if first else 2], "database")
 
     versions = VersionCache(ask, clock=clock)
     older = asyncio.create_task(versions.renew("acme"))

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import asyncpg
 import pytest
 
 from analytics_service.database.migrate.result import as_json
@@ -40,6 +41,7 @@ def test_a_store_in_order(edition_url: str, redis: RedisServer) -> None:
         "primary",
         "session",
         "connections",
+        "snapshots",
         "schema",
         "rights",
         "rollups",
@@ -54,8 +56,14 @@ def test_a_store_in_order(edition_url: str, redis: RedisServer) -> None:
 async def test_rows_that_nobody_refreshes_are_named(database_url: str) -> None:
     await insert(database_url, [a_row(1)])
     found = examined(0, DATABASE_URL=database_url)
+    assert found["rollups"][0] == "ok"
+    assert found["rollups"][1].startswith("1 entries of their log wait for a refresh, the oldest for ")
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE rollup_log SET logged_at = logged_at - interval '1 hour'")
+    await connection.close()
+    found = examined(0, DATABASE_URL=database_url)
     assert found["rollups"][0] == "warning"
-    assert "2024-03-04" in found["rollups"][1]
+    assert "is analytics-service work running?" in found["rollups"][1]
     assert found["redis"][0] == "ok"
 
 

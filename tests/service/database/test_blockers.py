@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.database.migrate.blockers import redact_values
+from analytics_service.database.activity import redact_values
 from analytics_service.database.migrate.migration import parse
 from analytics_service.database.migrate.runner import migrate
 

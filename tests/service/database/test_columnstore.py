@@ -9,8 +9,8 @@ import pytest
 
 from analytics_service.database import edition
 from analytics_service.database.edition import Edition
+from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.levels import Level
-from analytics_service.rollups.refresh import refresh
 from tests.service.rollups.ledger import DAY, SUMMED, Span, answered, expected, insert, moved
 
 pytestmark = pytest.mark.postgres
@@ -70,7 +70,7 @@ async def test_late_rows_and_changes_reach_the_rollups(connection: Any) -> None:
 async def assert_answers(connection: Any, ledger: list[Span]) -> None:
     """Before and after a refresh."""
     for level in (Level.RAW, *SUMMED):
-        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level.step), level
+        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level), level
     await refresh(connection)
     for level in SUMMED:
-        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level.step), level
+        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level), level

@@ -75,6 +75,7 @@ def test_every_edition_has_the_same_steps_but_for_the_table_itself() -> None:
         "0004_traces_hypertable",
         "0007_partitions_watched",
         "0009_hypertable_triggers",
+        "0014_live_rollups_of_hypertables",
     }
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.levels import ROLLUPS
-from analytics_service.rollups.refresh import refresh
 from tests.support.service import T0, a_row, insert
 
 pytestmark = pytest.mark.postgres

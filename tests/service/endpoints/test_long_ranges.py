@@ -72,27 +72,28 @@ async def test_percentiles_and_users_are_near_the_rows(database_url: str, *, ref
             assert groups == {}
 
 
-async def test_short_ranges_stay_exact_and_say_so(database_url: str) -> None:
+async def test_users_by_less_than_an_hour_are_counted_from_single_requests(database_url: str) -> None:
     await insert(database_url, ROWS[:10])
     async with a_service(database_url) as client:
-        span: dict[str, Any] = {"from_": START, "to": START + timedelta(days=7)}
+        span: dict[str, Any] = {"from_": START, "to": START + timedelta(days=7), "interval": "5min"}
         answer = await client.get("/api/v1/metrics", metrics="duration,unique_users", aggregation="p95", **span)
     assert answer.data["metadata"]["percentiles"] == {"method": "percentile_disc", "error_bound": 0}
     assert answer.data["metadata"]["unique_counts"] == {"method": "exact", "standard_error": 0}
 
 
 @pytest.mark.parametrize("dimension", ["user_id", "team_id"])
-async def test_days_of_users_and_teams_are_exact(database_url: str, dimension: str) -> None:
+@pytest.mark.parametrize("length", [timedelta(days=10), timedelta(days=4, hours=5, minutes=8)])
+async def test_days_of_users_and_teams_are_exact(database_url: str, dimension: str, length: timedelta) -> None:
     await insert(database_url, ROWS[:600])
     await reference.refreshed(database_url)
     await insert(database_url, ROWS[600:900])
-    late = START + timedelta(hours=7, minutes=3)
+    late, end = START + timedelta(hours=7, minutes=3), START + length
     async with a_service(database_url) as client:
         answer = await client.get(
-            "/api/v1/metrics", metrics="request_count", group_by=dimension, interval="1day", from_=late, to=END
+            "/api/v1/metrics", metrics="request_count", group_by=dimension, interval="1day", from_=late, to=end
         )
     assert answer.json["meta"]["source"] == f"traces_1day_{dimension.removesuffix('_id')}"
-    wanted = reference.grouped(reference.requests(ROWS[:900], late, END), "1day", ZoneInfo("UTC"), [dimension])
+    wanted = reference.grouped(reference.requests(ROWS[:900], late, end), "1day", ZoneInfo("UTC"), [dimension])
     found = {(one["timestamp"], one[dimension]): one["request_count"] for one in answer.data["data"]}
     assert found == {
         (moment.isoformat().replace("+00:00", "Z"), name): len(group) for (moment, name), group in wanted.items()
@@ -127,6 +128,12 @@ async def test_a_user_s_costs_are_added_up_by_days(database_url: str) -> None:
         ),
         ("metrics", {"metrics": "unique_users", "user_id": "u", "interval": "1day"}, "group_by", "at most 7 days"),
         ("metrics", {"metrics": "request_count", "group_by": "user_id,team_id"}, "group_by", "at most 7 days"),
+        (
+            "metrics",
+            {"metrics": "duration", "aggregation": "max", "group_by": "team_id", "interval": "1day"},
+            "aggregation",
+            "at most 7 days",
+        ),
         ("metrics", {"metrics": "unique_users", "tz": "Asia/Kathmandu"}, "tz", "hour of UTC"),
         ("metrics", {"metrics": "duration", "aggregation": "p50", "tz": "Asia/Kolkata"}, "tz", "hour of UTC"),
         ("costs/summary", {"user_id": "u", "tz": "Europe/Berlin"}, "user_id", "tz other than UTC"),

@@ -1,5 +1,6 @@
 """Metrics equal what is computed plainly from the rows, from rollups and from raw, whatever is dirty."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -72,39 +73,63 @@ async def test_sums_averages_and_counts_equal_the_rows(
                 assert number(found[key]["success_rate"]) == reference.rounded(1 - Fraction(errors, len(group)))
 
 
-async def test_percentiles_and_unique_counts_equal_the_rows(database_url: str) -> None:
+LATENCIES = ("duration", "time_to_first_token")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "interval", "methods"),
+    [
+        (LATENCIES, "1min", ("log_histogram", "exact")),
+        (LATENCIES, "1day", ("log_histogram", "exact")),
+        ((*LATENCIES, "unique_users"), "1day", ("log_histogram", "exact")),
+        ((*LATENCIES, "unique_users"), "1hour", ("log_histogram", "hyperloglog")),
+        ((*LATENCIES, "unique_users"), "5min", ("percentile_disc", "exact")),
+        ((*VALUE_METRICS, "unique_users", "unique_sessions"), "1day", ("percentile_disc", "exact")),
+    ],
+)
+async def test_percentiles_and_unique_counts_are_those_of_the_rows(
+    database_url: str, metrics: Sequence[str], interval: str, methods: tuple[str, str]
+) -> None:
     rows = reference.random_requests(2, START, END, 400)
-    await insert(database_url, rows)
+    await insert(database_url, rows[:300])
     await reference.refreshed(database_url)
+    await insert(database_url, rows[300:])
     async with a_service(database_url) as client:
         answer = await client.get(
             "/api/v1/metrics",
-            metrics=[*VALUE_METRICS, "unique_users", "unique_sessions"],
+            metrics=metrics,
             include_percentiles=True,
-            interval="1day",
+            interval=interval,
             group_by="model",
             from_=START,
             to=END,
         )
-    assert answer.data["metadata"]["percentiles"] == {"method": "percentile_disc", "error_bound": 0}
-    groups = reference.grouped(reference.requests(rows, START, END), "1day", ZoneInfo("UTC"), ["model"])
+    metadata = answer.data["metadata"]
+    assert metadata["percentiles"]["method"] == methods[0]
+    assert (metadata["unique_counts"] or {"method": "exact"})["method"] == methods[1]
+    groups = reference.grouped(reference.requests(rows, START, END), interval, ZoneInfo("UTC"), ["model"])
     for point in answer.data["data"]:
         group = groups.pop((datetime.fromisoformat(point["timestamp"]), point["model"]))
-        for metric in VALUE_METRICS:
+        for metric in VALUE_METRICS.keys() & set(metrics):
             for share in reference.SHARES:
-                assert number(point[f"{metric}_{share}"]) == reference.aggregate(metric, share, group), (metric, share)
-        assert point["unique_users"] == len({row["user_id"] for row in group} - {None})
-        assert point["unique_sessions"] == len({row["session_id"] for row in group} - {None})
+                exact = reference.aggregate(metric, share, group)
+                assert reference.is_near(metric, point[f"{metric}_{share}"], exact, methods[0]), (metric, share)
+        for metric, column in {"unique_users": "user_id", "unique_sessions": "session_id"}.items():
+            assert metric not in metrics or point[metric] == len({row[column] for row in group} - {None})
     assert groups == {}
 
 
 async def test_a_percentile_may_be_the_aggregation(database_url: str) -> None:
-    await insert(database_url, [a_row(one, duration_us=one * 1000) for one in range(1, 101)])
+    await insert(database_url, [a_row(one, duration_us=one * 1000, total_tokens=one) for one in range(1, 101)])
     async with a_service(database_url) as client:
-        answer = await client.get("/api/v1/metrics", **SPAN, metrics="duration,request_count", aggregation="p95")
-    (point,) = answer.data["data"]
-    assert (point["duration"], point["request_count"]) == (95, 100)
-    assert answer.json["meta"]["source"] == "raw"
+        asked: dict[str, Any] = {**SPAN, "aggregation": "p95"}
+        near = await client.get("/api/v1/metrics", **asked, metrics="duration,request_count")
+        exact = await client.get("/api/v1/metrics", **asked, metrics="duration,total_tokens")
+    for answer, error, source in ((near, 0.02, "traces_1hour"), (exact, 0, "raw")):
+        (point,) = answer.data["data"]
+        assert float(point["duration"]) == pytest.approx(95, rel=error, abs=0)
+        assert answer.json["meta"]["source"] == source
+    assert (near.data["data"][0]["request_count"], exact.data["data"][0]["total_tokens"]) == (100, 95)
 
 
 async def test_usual_aggregations_are_sums_of_money_and_averages_of_time(database_url: str) -> None:

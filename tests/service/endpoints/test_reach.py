@@ -12,6 +12,7 @@ from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.costs.summary.parameters import MAX_TOP_TRACES_RANGE, SummaryParameters
 from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MetricParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
+from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.levels import Level
 from analytics_service.units.intervals import Interval
 
@@ -22,17 +23,21 @@ KEPT = {
     Level.MIN15: USUAL.retention_1hour_days,
     Level.HOUR: USUAL.retention_1hour_days,
     Level.DAY: USUAL.retention_1day_days,
-    Level.LATENCY: USUAL.retention_1hour_days,
-    Level.DAY_LATENCY: USUAL.retention_1hour_days,
-    Level.USERS: USUAL.retention_1hour_days,
     Level.DAY_USER: USUAL.retention_1hour_days,
     Level.DAY_TEAM: USUAL.retention_1hour_days,
+    Table.LATENCY_1MIN: USUAL.retention_1min_days,
+    Table.LATENCY_1HOUR: USUAL.retention_1hour_days,
+    Table.LATENCY_6HOUR: USUAL.retention_1hour_days,
+    Table.LATENCY_1DAY: USUAL.retention_1hour_days,
+    Table.USERS_1HOUR: USUAL.retention_1hour_days,
+    Table.USERS_6HOUR: USUAL.retention_1hour_days,
+    Table.USER_1DAY: USUAL.retention_1hour_days,
 }
 NOW = datetime(2024, 4, 2, 12, 34, 56, tzinfo=ZoneInfo("UTC"))
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe")
 
 
-def reaches(level: Level, longest: timedelta) -> bool:
+def reaches(level: Level | Table, longest: timedelta) -> bool:
     kept = KEPT[level]
     return kept is None or longest + max(level.step, timedelta(minutes=1)) < timedelta(days=kept)
 

@@ -61,14 +61,14 @@ def test_the_organisation_is_the_first_argument_of_every_query(endpoint: Read[An
     params = parameters.parse(endpoint.params, (asked(endpoint) | in_path(endpoint)).items(), now=T0)
     query = endpoint.query(principal, params)
     assert query.args[:2] == ("the organisation", ["a", "b"])
-    assert any(tenancy.predicate(alias) in query.sql for alias in ("r", "t"))
+    assert any(tenancy.predicate(alias) in query.sql for alias in ("d", "t"))
 
 
 def test_nothing_but_tenancy_writes_the_predicate() -> None:
     root = Path(tenancy.__file__).parents[1]
     sources = {file: file.read_text() for file in root.rglob("*.py") if file != Path(tenancy.__file__)}
     assert [file for file, text in sources.items() if re.search(r"project_id = ANY", text)] == []
-    answers = (root / "contract", root / "endpoints", root / "http", root / "rollups" / "query.py")
+    answers = (root / "contract", root / "endpoints", root / "http", root / "rollups" / "query")
     read = {file: text for file, text in sources.items() if any(file.is_relative_to(part) for part in answers)}
     assert [file for file, text in read.items() if re.search(r"org_id\s*=|\$2::text\[\]", text)] == []
 

@@ -106,7 +106,7 @@ async def test_the_worker_s_counters_are_there_before_its_first_job() -> None:
 def test_the_queries_of_the_page_are_promql_over_its_metrics() -> None:
     listed = re.findall(r"^\| `(\w+)`", PAGE, flags=re.MULTILINE)
     queries = [row[1].strip("`") for row in rows(2)]
-    assert len(queries) == 10
+    assert len(queries) == 11
     for query in queries:
         promql_parser.parse(query)
         names = re.findall(r"\b(\w+?)(?:_bucket)?(?=[{\[]|\)(?: ==|$| /))", query)

@@ -69,11 +69,11 @@ def test_the_real_requests_are_all_there_and_paid_to_the_last_digit(
     expected = "28185|40421844|4334561|" + str(
         (Decimal(40_421_844) * 30 + Decimal(4_334_561) * 60).scaleb(-6).normalize()
     )
-    for table in ("traces_1min", "traces_15min", "traces_1hour", "traces_1day"):
+    for step in ("1min", "15min", "1hour", "1day"):
         sums = "sum(request_count), sum(prompt_tokens_sum), sum(completion_tokens_sum)"
         sums += ", trim_scale(sum(total_cost_usd_sum))"
-        assert ask(f"SELECT {sums} FROM {table} WHERE org_id = 'demo'") == expected
-    assert ask("SELECT count(*) FROM rollup_dirty") == "0"
+        assert ask(f"SELECT {sums} FROM rollup_totals_{step} WHERE org_id = 'demo'") == expected
+    assert ask("SELECT (SELECT count(*) FROM rollup_log), (SELECT count(*) FROM rollup_stale)") == "0|0"
     assert ask("SELECT min(ts) AT TIME ZONE 'UTC' = '2023-11-16 18:15:46.68059' FROM traces") == "t"
     again = import_(code, *AZURE)
     assert (again["read"], again["inserted"], again["already_there"], again["code"]) == (8_819, 0, 8_819, 0)
@@ -120,7 +120,7 @@ def test_a_bad_row_stops_with_file_line_and_reason(import_: Import, ask: Callabl
     result = import_(path, "--batch-size", 10)
     assert result["code"] == 2
     assert f"{path}:19: prompt_tokens: 'many' is not a number" in result["error"]
-    assert ask("SELECT count(*), (SELECT count(*) FROM rollup_dirty) FROM traces") == "10|0"
+    assert ask("SELECT count(*), (SELECT count(*) FROM rollup_log) FROM traces") == "10|0"
     rows[17] = line(17)
     assert import_(write("a.csv", HEADER + "".join(rows)), "--batch-size", 10)["inserted"] == 15
 
@@ -164,7 +164,7 @@ def test_json_lines_keep_texts_tags_attributes_and_exact_costs(
     assert ask("SELECT tags, attributes #>> '{deep,ü,2}', duration_us FROM traces WHERE status_code = 'ERROR'") == (
         '{a,"b,c"}|0.1|2147483648000'
     )
-    sums = ask("SELECT total_cost_usd_sum, duration_us_sum FROM traces_1day ORDER BY 1").splitlines()
+    sums = ask("SELECT total_cost_usd_sum, duration_us_sum FROM rollup_totals_1day ORDER BY 1").splitlines()
     assert sums == ["0.00000001|2147483648000", "0.00000002|2147483000000"]
 
 

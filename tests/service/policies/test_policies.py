@@ -13,7 +13,7 @@ from analytics_service.database.partitions import has_native_partitions
 from analytics_service.policies.apply import preview, reconcile
 from analytics_service.policies.desired import Policy, Values, desired_values
 from analytics_service.policies.outcome import Outcome, PolicyReason, PolicyState
-from analytics_service.rollups.refresh import refresh
+from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.retention.raw import retain_raw
 from tests.service.rollups.ledger import Span, insert
 
@@ -196,7 +196,7 @@ async def test_raw_that_others_dropped_is_noticed_and_its_rollups_stay(connectio
         await insert(connection, [Span(trace_id="late", ts=NOW - 30 * DAY)])
     await insert(connection, [Span(trace_id="late", ts=NOW)])
     await refresh(connection)
-    assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 4
+    assert await connection.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 4
     assert (await reconcile(connection, USUAL)).drift_corrected == ()
 
 
@@ -210,7 +210,7 @@ async def test_rows_that_writers_took_away_are_no_drift(connection: Any, stateme
     assert (await reconcile(connection, USUAL)).drift_corrected == ()
     await refresh(connection)
     assert (await reconcile(connection, USUAL)).drift_corrected == ()
-    assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 1
+    assert await connection.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 1
     await insert(connection, [Span(trace_id="late", ts=NOW - 30 * DAY)])
 
 
@@ -240,7 +240,7 @@ async def test_the_community_edition_compresses_and_rows_come_late_all_the_same(
     assert await community.fetchval(compressed) == 1
     await insert(community, [Span(trace_id="late", ts=NOW - 20 * DAY)])
     await refresh(community)
-    assert await community.fetchval("SELECT sum(request_count) FROM traces_1day") == 3
+    assert await community.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 3
     shorter = await preview(community, values(raw=8, compression=3))
     assert "would lose 1 chunks, about" in shorter.message
     await reconcile(community, values(raw=8, compression=3), allow=shorter.plan)
@@ -248,7 +248,7 @@ async def test_the_community_edition_compresses_and_rows_come_late_all_the_same(
     async for _ in retain_raw(community, today - 8 * DAY):
         pass
     assert await community.fetchval("SELECT count(*) FROM traces") == 1
-    assert await community.fetchval("SELECT sum(request_count) FROM traces_1day") == 3
+    assert await community.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 3
     await reconcile(community, values(raw=8, compression=None))
     assert await jobs(community) == []
 

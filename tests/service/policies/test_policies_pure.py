@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analytics_service import settings
-from analytics_service.policies.desired import GOVERNED, Policy, Values, desired_values, violations
+from analytics_service.policies.desired import GOVERNED, LEGACY, Policy, Values, desired_values, violations
 from analytics_service.policies.outcome import Actions, PolicyReason, PolicyState, summarize
 from analytics_service.policies.plan import (
     Accepted,
@@ -20,7 +20,8 @@ from analytics_service.policies.plan import (
     plan,
     shortened,
 )
-from analytics_service.rollups.levels import ROLLUPS, Level
+from analytics_service.rollups.hierarchy.tables import Table
+from analytics_service.rollups.legacy.levels import Level
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -98,7 +99,8 @@ def test_every_broken_rule_is_said_at_once() -> None:
 
 
 def test_each_level_has_one_retention() -> None:
-    assert sorted(level for levels in GOVERNED.values() for level in levels) == sorted([Level.RAW, *ROLLUPS])
+    assert sorted(table for tables in GOVERNED.values() for table in tables) == sorted(Table)
+    assert sorted(level for levels in LEGACY.values() for level in levels) == sorted(Level)
 
 
 def test_rows_go_before_a_utc_midnight() -> None:

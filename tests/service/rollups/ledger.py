@@ -3,15 +3,16 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
 
-from analytics_service.rollups.columns import DIMENSIONS, MEASURES
+from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.levels import TOTALS, Level
-from analytics_service.rollups.query import CHAINS, COMPLETENESS, FINER, requests
+from analytics_service.rollups.query import COMPLETENESS, TABLES, requests
+from analytics_service.rollups.query.gaps import chain
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = datetime(2024, 3, 9, tzinfo=UTC)
@@ -19,8 +20,11 @@ COLUMNS = (
     *("org_id", "trace_id", "span_id", "ts", "project_id", "model", "status_code", "is_request"),
     *("prompt_tokens", "total_cost_usd", "duration_us"),
 )
-SUMMED = (*TOTALS, Level.DAY_USER, Level.DAY_TEAM)
+DETAILS = (Level.DAY_USER, Level.DAY_TEAM)
+"""Without the least and the most of each measure."""
+SUMMED = (*TOTALS, *DETAILS)
 """The rollups whose rows add up to the requests."""
+MEASURES = ("prompt_tokens", "total_cost_usd", "duration_us")
 Key = tuple[datetime, str, str, str]
 
 
@@ -57,28 +61,29 @@ async def insert(connection: Any, spans: Sequence[Span]) -> None:
     await connection.copy_records_to_table("traces", records=[span.values() for span in spans], columns=COLUMNS)
 
 
-def expected(spans: Iterable[Span], start: datetime, end: datetime, step: timedelta) -> dict[Key, tuple[object, ...]]:
+def expected(spans: Iterable[Span], start: datetime, end: datetime, level: Level) -> dict[Key, tuple[object, ...]]:
     """Count, sum, known, least and most of every measure, by bucket, project, model and status."""
     groups: dict[Key, list[Span]] = {}
+    step = level.step
     for span in spans:
         if span.org_id == "acme" and span.is_request and start <= span.ts < end:
             bucket = span.ts - (span.ts - EPOCH) % step if step else span.ts
             groups.setdefault((bucket, span.project_id, span.model, span.status_code), []).append(span)
-    return {key: _summed(members) for key, members in groups.items()}
+    return {key: _summed(members, extremes=level not in DETAILS) for key, members in groups.items()}
 
 
-def _summed(spans: Sequence[Span]) -> tuple[object, ...]:
+def _summed(spans: Sequence[Span], *, extremes: bool) -> tuple[object, ...]:
     found: list[object] = [len(spans)]
-    for measure in ("prompt_tokens", "total_cost_usd", "duration_us"):
+    for measure in MEASURES:
         known = [value for span in spans if (value := getattr(span, measure)) is not None]
         found += [sum(known[1:], known[0]) if known else None, len(known)]
-        found += [min(known, default=None), max(known, default=None)]
+        found += [min(known, default=None), max(known, default=None)] if extremes else []
     return tuple(found)
 
 
-def sources(level: Level) -> tuple[Level, ...]:
-    """The rollups that answer for a level."""
-    return (*CHAINS.get(level, (level,)), *FINER.get(level, ())) if level is not Level.RAW else ()
+def sources(level: Level) -> tuple[Table, ...]:
+    """The rollups that answer for a level, where raw is not kept."""
+    return chain(TABLES[level]) if level is not Level.RAW else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +91,7 @@ class Horizons:
     """Before each of these moments nothing of a level is kept."""
 
     raw: datetime
-    rollups: Mapping[Level, datetime]
+    rollups: Mapping[Table, datetime]
 
     def counts(self, moment: datetime, level: Level, start: datetime, end: datetime) -> bool:
         """Whether a request is in an answer: single requests are kept, or a bucket with it and nothing outside."""
@@ -132,12 +137,8 @@ async def answered(
     connection: Any, level: Level, start: datetime, end: datetime, projects: list[str] | None = None
 ) -> dict[Key, tuple[object, ...]]:
     """The same from the database, through `source.requests`."""
-    assert set(DIMENSIONS) >= {"project_id", "model", "status_code"}
-    assert set(MEASURES) >= {"prompt_tokens", "total_cost_usd", "duration_us"}
-    measures = ", ".join(
-        f"sum({m}_sum), sum({m}_count)::bigint, min({m}_min), max({m}_max)"
-        for m in ("prompt_tokens", "total_cost_usd", "duration_us")
-    )
+    shown = ["sum({0}_sum), sum({0}_count)::bigint", *([] if level in DETAILS else ["min({0}_min), max({0}_max)"])]
+    measures = ", ".join(", ".join(shown).format(measure) for measure in MEASURES)
     rows: list[asyncpg.Record] = await connection.fetch(
         f"""{requests(level)}
         SELECT bucket, project_id, model, status_code, sum(request_count)::bigint, {measures}

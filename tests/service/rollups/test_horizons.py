@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.query import COMPLETENESS, requests
-from analytics_service.rollups.refresh import refresh
+from analytics_service.rollups.hierarchy.refresh import refresh
+from analytics_service.rollups.hierarchy.tables import Table
+from analytics_service.rollups.levels import Level
+from analytics_service.rollups.query import COMPLETENESS, TABLES, requests
 from analytics_service.units import decimals
 from tests.service.rollups.ledger import DAY, SUMMED, Horizons, Span, answered, expected, insert, lost
 from tests.support.service import a_service
@@ -54,10 +55,10 @@ async def opened(database_url: str) -> AsyncIterator[Any]:
         yield connection
 
 
-async def take_rollup(connection: Any, level: Level) -> None:
+async def take_rollup(connection: Any, table: Table) -> None:
     """What retention of a rollup leaves behind."""
-    await connection.execute(f"DELETE FROM {level.table} WHERE bucket < $1", FLOOR)
-    await connection.execute("UPDATE rollup_level SET floor = $1 WHERE level = $2", FLOOR, level.code)
+    await connection.execute(f"DELETE FROM {table.sql} WHERE bucket < $1", FLOOR)
+    await connection.execute("UPDATE rollup_horizon SET floor = $1 WHERE name = $2", FLOOR, table.value)
 
 
 async def take_raw(connection: Any) -> None:
@@ -68,26 +69,24 @@ async def take_raw(connection: Any) -> None:
 
 @pytest.mark.parametrize("level", SUMMED)
 async def test_below_its_floor_a_level_is_answered_from_raw(connection: Any, level: Level) -> None:
-    await take_rollup(connection, level)
+    await take_rollup(connection, TABLES[level])
     for start, end in (EVERYTHING, (DAY + timedelta(hours=5, minutes=3), FLOOR + timedelta(hours=7, minutes=1))):
-        assert await answered(connection, level, start, end) == expected(LEDGER, start, end, level.step)
+        assert await answered(connection, level, start, end) == expected(LEDGER, start, end, level)
 
 
 async def test_a_late_row_below_the_floor_of_a_level_leaves_no_row_there(connection: Any) -> None:
-    await take_rollup(connection, Level.MIN1)
+    await take_rollup(connection, Table.TOTALS_1MIN)
     late = Span(trace_id="late", ts=DAY + timedelta(minutes=3))
     await insert(connection, [late])
     await refresh(connection)
-    assert await connection.fetchval("SELECT count(*) FROM rollup_1min WHERE bucket < $1", FLOOR) == 0
-    assert await answered(connection, Level.MIN1, *EVERYTHING) == expected(
-        [*LEDGER, late], *EVERYTHING, Level.MIN1.step
-    )
+    assert await connection.fetchval("SELECT count(*) FROM rollup_totals_1min WHERE bucket < $1", FLOOR) == 0
+    assert await answered(connection, Level.MIN1, *EVERYTHING) == expected([*LEDGER, late], *EVERYTHING, Level.MIN1)
 
 
 async def test_days_are_put_together_from_hours_where_days_are_gone(connection: Any) -> None:
-    await take_rollup(connection, Level.DAY)
+    await take_rollup(connection, Table.TOTALS_1DAY)
     await take_raw(connection)
-    assert await answered(connection, Level.DAY, *EVERYTHING) == expected(LEDGER, *EVERYTHING, DAYS)
+    assert await answered(connection, Level.DAY, *EVERYTHING) == expected(LEDGER, *EVERYTHING, Level.DAY)
 
 
 MIDNIGHT = st.integers(0, 6).map(lambda days: DAY + days * DAYS)
@@ -102,21 +101,21 @@ MOMENT = st.integers(-500, 7 * 1440).flatmap(
 )
 @given(
     raw=MIDNIGHT,
-    kept=st.lists(MIDNIGHT, min_size=len(ROLLUPS), max_size=len(ROLLUPS)),
+    kept=st.lists(MIDNIGHT, min_size=len(Table), max_size=len(Table)),
     ends=st.lists(MOMENT, min_size=2, max_size=2, unique=True),
     seconds=st.sampled_from([0, 0, 7]),
 )
 def test_whatever_is_kept_is_counted_and_the_rest_is_named(
     runner: asyncio.Runner, shared: Any, *, raw: datetime, kept: list[datetime], ends: list[int], seconds: int
 ) -> None:
-    horizons = Horizons(raw=raw, rollups=dict(zip(ROLLUPS, kept, strict=True)))
+    horizons = Horizons(raw=raw, rollups=dict(zip(Table, kept, strict=True)))
     start, end = (DAY + timedelta(minutes=minute, seconds=seconds) for minute in sorted(ends))
 
     async def check() -> None:
         await set_horizons(shared, horizons)
         for level in (Level.RAW, *SUMMED):
             counted = [span for span in LEDGER if horizons.counts(span.ts, level, start, end)]
-            assert await answered(shared, level, start, end) == expected(counted, start, end, level.step), level
+            assert await answered(shared, level, start, end) == expected(counted, start, end, level), level
             assert await lost(shared, level, start, end) == horizons.lost(level, start, end), level
 
     runner.run(check())
@@ -138,16 +137,18 @@ def shared(runner: asyncio.Runner, database_url: str) -> Iterator[Any]:
 
 async def set_horizons(connection: Any, horizons: Horizons) -> None:
     await connection.execute("UPDATE rollup_floor SET floor = $1", horizons.raw)
-    for level, floor in horizons.rollups.items():
-        await connection.execute("UPDATE rollup_level SET floor = $1 WHERE level = $2", floor, level.code)
+    for table, floor in horizons.rollups.items():
+        await connection.execute("UPDATE rollup_horizon SET floor = $1 WHERE name = $2", floor, table.value)
 
 
 async def test_what_only_sketches_lack_is_named_too(connection: Any) -> None:
     await take_raw(connection)
-    await take_rollup(connection, Level.LATENCY)
+    for table in (Table.LATENCY_1MIN, Table.LATENCY_1HOUR):
+        await take_rollup(connection, table)
     row = await connection.fetchrow(f"{requests(Level.HOUR)} {COMPLETENESS}", "acme", None, *EVERYTHING)
     assert row["below_retention"] == []
-    row = await connection.fetchrow(f"{requests(Level.HOUR, Level.LATENCY)} {COMPLETENESS}", "acme", None, *EVERYTHING)
+    both = requests(Level.HOUR, Table.LATENCY_1HOUR)
+    row = await connection.fetchrow(f"{both} {COMPLETENESS}", "acme", None, *EVERYTHING)
     assert [(part.lower, part.upper) for part in row["below_retention"]] == [(EVERYTHING[0], FLOOR)]
 
 
@@ -171,8 +172,8 @@ async def test_every_route_names_what_it_lacks(
     database_url: str, opened: Any, path: str, reason: str, until: datetime
 ) -> None:
     """Sums by minute and quarter hour are gone too; the hour that the range cuts is in no figure."""
-    for level in (Level.MIN1, *([] if "Kathmandu" in path else [Level.MIN15])):
-        await take_rollup(opened, level)
+    for table in (Table.TOTALS_1MIN, *([] if "Kathmandu" in path else [Table.TOTALS_15MIN])):
+        await take_rollup(opened, table)
     await take_raw(opened)
     start, end = DAY + 9.4 * HOURS, FLOOR + DAYS
     async with a_service(database_url) as client:
@@ -207,8 +208,8 @@ async def test_the_most_expensive_traces_name_what_they_alone_lack(database_url:
 
 
 async def test_days_of_which_nothing_is_kept_are_no_zeros_of_a_trend(database_url: str, opened: Any) -> None:
-    for level in ROLLUPS:
-        await take_rollup(opened, level)
+    for table in Table:
+        await take_rollup(opened, table)
     await take_raw(opened)
     asked: dict[str, Any] = {"from_": DAY, "to": FLOOR + 2 * DAYS}
     async with a_service(database_url) as client:
@@ -223,7 +224,7 @@ async def test_days_of_which_nothing_is_kept_are_no_zeros_of_a_trend(database_ur
 
 
 async def test_throughput_is_of_the_time_that_is_kept(database_url: str, opened: Any) -> None:
-    await take_rollup(opened, Level.MIN1)
+    await take_rollup(opened, Table.TOTALS_1MIN)
     await take_raw(opened)
     start, end = DAY + timedelta(minutes=5), DAY + timedelta(minutes=60)
     async with a_service(database_url) as client:

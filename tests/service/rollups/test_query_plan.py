@@ -8,16 +8,16 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.rollups.levels import ROLLUPS, Level
+from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
+from analytics_service.rollups.hierarchy.tables import Table
+from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import requests
-from analytics_service.rollups.refresh import refresh
 from tests.service.rollups.ledger import DAY, SUMMED, Span, insert
 
 pytestmark = pytest.mark.postgres
 
 DAYS = 8
 EVERY = timedelta(minutes=3)
-HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def connection(database_url: str) -> AsyncIterator[Any]:
     count = timedelta(days=DAYS) // EVERY
     await insert(opened, [Span(trace_id=f"t{n}", ts=DAY + n * EVERY) for n in range(count)])
     await refresh(opened)
-    await opened.execute(f"ANALYZE traces, rollup_dirty, {', '.join(level.table for level in ROLLUPS)}")
+    await opened.execute(f"ANALYZE traces, rollup_log, rollup_stale, {', '.join(table.sql for table in Table)}")
     yield opened
     await opened.close()
 
@@ -55,14 +55,22 @@ async def test_clean_whole_buckets_never_touch_raw(connection: Any, level: Level
     assert await raw_rows(connection, level, DAY, DAY + timedelta(days=DAYS)) == {}
 
 
-async def test_edges_read_raw_up_to_the_next_hour(connection: Any) -> None:
-    start, end = DAY + timedelta(minutes=30), DAY + timedelta(days=DAYS - 1, hours=5, minutes=12)
-    for level in (Level.HOUR, Level.DAY):
-        assert await raw_rows(connection, level, start, end) == {"traces_p2024030900": 10, "traces_p2024031600": 4}
+async def test_ends_of_the_range_read_the_minute_of_raw_that_they_cut(connection: Any) -> None:
+    start, end = DAY + timedelta(minutes=30), DAY + timedelta(days=DAYS - 1, hours=5, minutes=12, seconds=30)
+    for level, rows in ((Level.HOUR, 1), (Level.DAY, 1), (Level.DAY_USER, 5)):
+        assert await raw_rows(connection, level, start, end) == {"traces_p2024031600": rows}, level
 
 
-async def test_a_dirty_bucket_reads_its_own_hour_of_raw(connection: Any) -> None:
-    late = DAY + timedelta(days=3, hours=7, minutes=1)
-    await insert(connection, [Span(trace_id="late", ts=late)])
+async def test_a_late_row_has_its_own_minute_read_of_raw(connection: Any) -> None:
+    """Or its quarter of an hour, where days by user are asked for."""
+    await insert(connection, [Span(trace_id="late", ts=DAY + timedelta(days=3, hours=7, minutes=1))])
+    for level, rows in ((Level.HOUR, 1), (Level.DAY, 1), (Level.DAY_USER, 6)):
+        assert await raw_rows(connection, level, DAY, DAY + timedelta(days=DAYS)) == {"traces_p2024031200": rows}, level
+
+
+async def test_hours_that_the_worker_has_not_refreshed_are_read_from_minutes(connection: Any) -> None:
+    await insert(connection, [Span(trace_id="late", ts=DAY + timedelta(days=3, hours=7, minutes=1))])
+    await Refresher(connection, "acme").step(None)
+    assert await connection.fetchval("SELECT count(*) FROM rollup_stale") > 0
     for level in (Level.HOUR, Level.DAY):
-        assert await raw_rows(connection, level, DAY, DAY + timedelta(days=DAYS)) == {"traces_p2024031200": 21}
+        assert await raw_rows(connection, level, DAY, DAY + timedelta(days=DAYS)) == {}, level

@@ -10,8 +10,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.refresh import refresh
+from analytics_service.rollups.hierarchy.latency import RANKS
+from analytics_service.rollups.hierarchy.refresh import Refreshed, refresh
+from analytics_service.rollups.hierarchy.tables import Table
+from analytics_service.rollups.levels import Level
 from tests.service.rollups.ledger import COLUMNS, DAY, SUMMED, Span, answered, expected, insert, moved
 from tests.support.service import a_row
 from tests.support.service import insert as insert_rows
@@ -39,18 +41,19 @@ def spans(count: int, *, every: timedelta = timedelta(minutes=7), **fields: Any)
 
 async def assert_answers(connection: Any, ledger: list[Span]) -> None:
     for level in LEVELS:
-        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level.step), level
+        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level), level
 
 
 async def test_requests_are_answered_before_and_after_a_refresh(connection: Any) -> None:
     ledger = spans(300)
     await insert(connection, ledger)
     await assert_answers(connection, ledger)
-    assert await refresh(connection) > 0
-    assert await connection.fetchval("SELECT count(*) FROM rollup_dirty") == 0
-    assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 300
+    assert (await refresh(connection)).entries > 0
+    for log in ("rollup_log", "rollup_stale"):
+        assert await connection.fetchval(f"SELECT count(*) FROM {log}") == 0
+    assert await connection.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 300
     await assert_answers(connection, ledger)
-    assert await refresh(connection) == 0
+    assert await refresh(connection) == Refreshed()
 
 
 async def test_copy_insert_update_and_delete_all_mark_their_buckets(connection: Any) -> None:
@@ -73,8 +76,8 @@ async def test_a_group_that_vanishes_leaves_no_row(connection: Any, statement: s
     await refresh(connection)
     await connection.execute(statement)
     await refresh(connection)
-    for level in ROLLUPS:
-        assert await connection.fetchval(f"SELECT count(*) FROM {level.value}") == 0
+    for table in Table:
+        assert await connection.fetchval(f"SELECT count(*) FROM {table.sql}") == 0, table
 
 
 async def test_parents_that_are_no_requests_are_not_billed_twice(connection: Any) -> None:
@@ -99,7 +102,7 @@ async def test_projects_are_chosen_in_clean_and_in_dirty_buckets(connection: Any
     await insert(connection, ledger[40:])
     chosen = [span for span in ledger if span.project_id in {"a", "c"}]
     for level in LEVELS:
-        assert await answered(connection, level, *EVERYTHING, ["a", "c"]) == expected(chosen, *EVERYTHING, level.step)
+        assert await answered(connection, level, *EVERYTHING, ["a", "c"]) == expected(chosen, *EVERYTHING, level)
 
 
 async def test_a_writer_in_flight_while_its_bucket_is_refreshed_is_not_lost(edition_url: str, connection: Any) -> None:
@@ -153,7 +156,7 @@ async def test_sums_neither_overflow_nor_round(connection: Any) -> None:
     await insert(connection, ledger)
     await refresh(connection)
     await assert_answers(connection, ledger)
-    total = await connection.fetchrow("SELECT duration_us_sum, total_cost_usd_sum FROM traces_1day")
+    total = await connection.fetchrow("SELECT duration_us_sum, total_cost_usd_sum FROM rollup_totals_1day")
     assert tuple(total) == (3 * largest, Decimal("3E-12"))
 
 
@@ -165,7 +168,7 @@ async def test_what_was_added_up_outlives_raw_below_the_floor(connection: Any) -
     await connection.execute("DELETE FROM traces WHERE ts < (SELECT floor FROM rollup_floor)")
     await refresh(connection)
     for level in SUMMED:
-        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level.step), level
+        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level), level
 
 
 async def test_a_row_below_the_floor_is_refused(connection: Any) -> None:
@@ -191,13 +194,15 @@ async def test_long_texts_and_empty_dimensions_are_no_burden(edition_url: str, c
     await insert_rows(edition_url, rows)
     await refresh(connection)
     found = await connection.fetch(
-        "SELECT model, request_count, duration_us_max, total_cost_usd_sum FROM traces_1day ORDER BY model"
+        """SELECT model, request_count, duration_us_max, total_cost_usd_sum
+        FROM rollup_totals_1day JOIN rollup_dimension USING (org_id, dim) ORDER BY model"""
     )
     assert [tuple(row) for row in found] == [
         ("", 2, 2**31 * 1000 + 2, Decimal("2E-8")),
         ("größer 🙂", 1, 2**31 * 1000 + 1, Decimal("1E-8")),
     ]
-    users = await connection.fetchval("SELECT count(DISTINCT reg) FROM traces_1hour_users")
+    registers = f"SELECT count(DISTINCT code / {RANKS}) FROM rollup_users_1hour, unnest(codes) AS code"
+    users = await connection.fetchval(registers)
     assert users == 2
-    near = await connection.fetch("SELECT DISTINCT bin FROM traces_1hour_latency WHERE measure = 'duration_us'")
+    near = await connection.fetch("SELECT DISTINCT code FROM rollup_latency_1hour, unnest(codes) AS code")
     assert len(near) == 1

@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics_service.policies.apply import COMPRESSIBLE
-from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.refresh import dirty_units, refresh, refresh_unit
+from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
+from analytics_service.rollups.hierarchy.tables import Table
+from analytics_service.rollups.legacy.levels import Level as LegacyLevel
+from analytics_service.rollups.levels import Level
 from analytics_service.rollups.retention.raw import retain_raw
 from analytics_service.rollups.retention.rollups import retain_rollup
 from tests.service.rollups.ledger import (
@@ -61,16 +63,20 @@ STEP = st.one_of(
     st.tuples(st.just("update"), st.integers(0, 99), FIELDS),
     st.tuples(st.just("delete"), st.integers(0, 99)),
     st.tuples(st.just("refresh"), st.none()),
-    st.tuples(st.just("refresh one"), st.integers(0, 99)),
-    st.tuples(st.just("end"), st.just(Level.RAW) | st.sampled_from(ROLLUPS), st.integers(0, DAYS), STOP),
+    st.tuples(st.just("refresh some"), st.integers(1, 9)),
+    st.tuples(st.just("end"), st.just("raw") | st.sampled_from(Table), st.integers(0, DAYS), STOP),
     st.tuples(st.sampled_from(["restart", "compress"]), st.none()),
     st.tuples(st.just("ask"), LEVEL, MOMENT, MOMENT),
 )
-TABLES = ("traces", "rollup_dirty", "rollup_version", "dropped_partition", *(level.table for level in ROLLUPS))
+TABLES = (
+    *("traces", "rollup_log", "rollup_stale", "rollup_dimension", "rollup_version", "dropped_partition"),
+    *(table.sql for table in Table),
+    *("rollup_dirty", *(level.table for level in LegacyLevel)),
+)
 REFUSALS = (asyncpg.CheckViolationError, asyncpg.DuplicateTableError)
 """The latter where a partition was detached, and not dropped yet."""
 IS_COMMUNITY = "SELECT current_setting('timescaledb.license', true) = 'timescale'"
-LEVEL_FLOORS = "SELECT level, greatest(floor, '1970-01-01T00:00:00Z') FROM rollup_level"
+FLOORS = "SELECT name, greatest(floor, '1970-01-01T00:00:00Z') FROM rollup_horizon"
 RAW_FLOOR = "SELECT greatest(floor, '1970-01-01T00:00:00Z') FROM rollup_floor"
 
 
@@ -84,8 +90,8 @@ class World:
         self.made = 0
         self.floor = EPOCH
         """Raw rows before it are refused, and may be gone."""
-        self.floors = dict.fromkeys(ROLLUPS, EPOCH)
-        self.ended = dict.fromkeys((Level.RAW, *ROLLUPS), EPOCH)
+        self.floors = dict.fromkeys(Table, EPOCH)
+        self.ended: dict[str, datetime] = dict.fromkeys(("raw", *Table), EPOCH)
         """The latest end that somebody asked for."""
 
     @property
@@ -103,24 +109,26 @@ class World:
         await insert(self.connection, kept)
         self.ledger += kept
 
-    async def end(self, level: Level, until: datetime, stop: int | None) -> None:
-        """As the worker does it, unless it is stopped before it is done."""
-        raw = level is Level.RAW
-        self.ended[level] = max(self.ended[level], until)
+    async def end(self, table: Table | None, until: datetime, stop: int | None) -> None:
+        """As the worker does it, unless it is stopped before it is done; raw where there is no table."""
+        if table is Table.PART:
+            until = min(until, self.floor)
+        self.ended[table or "raw"] = max(self.ended[table or "raw"], until)
         done = 0
         async with aclosing(
-            retain_raw(self.connection, until) if raw else retain_rollup(self.connection, level, until, batch=3)
+            retain_raw(self.connection, until)
+            if table is None
+            else retain_rollup(self.connection, table, until, batch=3)
         ) as steps:
             async for _ in steps:
                 done += 1
                 if done == stop:
                     break
         self.floor = await self.connection.fetchval(RAW_FLOOR)
-        rows = await self.connection.fetch(LEVEL_FLOORS)
-        self.floors = {each: floor for each in ROLLUPS for code, floor in rows if each.code == code}
-        assert self.floor <= self.ended[Level.RAW]
+        self.floors = {Table(name): floor for name, floor in await self.connection.fetch(FLOORS)}
+        assert self.floor <= self.ended["raw"]
         assert all(floor <= self.ended[each] for each, floor in self.floors.items())
-        if raw and (stop is None or done < stop):
+        if table is None and (stop is None or done < stop):
             assert self.floor >= until
             assert await self.connection.fetchval("SELECT count(*) FROM traces WHERE ts < $1", self.floor) == 0
 
@@ -133,6 +141,14 @@ class World:
         if await self.connection.fetchval(IS_COMMUNITY):
             await self.connection.execute(COMPRESSIBLE)
             await self.connection.fetch("SELECT compress_chunk(c, true) FROM show_chunks('traces') AS c")
+
+    async def refresh_some(self, transactions: int) -> None:
+        """As a worker that is killed after some transactions."""
+        async with aclosing(Refresher(self.connection, "acme").steps()) as steps:
+            async for _ in steps:
+                transactions -= 1
+                if not transactions:
+                    break
 
     async def do(self, step: tuple[Any, ...]) -> None:
         match step:
@@ -152,12 +168,10 @@ class World:
                 await self.connection.execute("DELETE FROM traces WHERE trace_id = $1", old.trace_id)
             case ("refresh", _):
                 await refresh(self.connection)
-            case ("refresh one", number):
-                found = await dirty_units(self.connection)
-                if found:
-                    await refresh_unit(self.connection, found[number % len(found)])
-            case ("end", level, day, stop):
-                await self.end(level, DAY + timedelta(days=day), stop)
+            case ("refresh some", number):
+                await self.refresh_some(number)
+            case ("end", name, day, stop):
+                await self.end(None if name == "raw" else Table(name), DAY + timedelta(days=day), stop)
             case (("restart" | "compress") as what, _):
                 await (self.restart() if what == "restart" else self.compress())
             case ("ask", level, start, end):
@@ -171,7 +185,7 @@ class World:
             return
         horizons = Horizons(raw=self.floor, rollups=self.floors)
         kept = [span for span in self.ledger if horizons.counts(span.ts, level, start, end)]
-        assert await answered(self.connection, level, start, end) == expected(kept, start, end, level.step)
+        assert await answered(self.connection, level, start, end) == expected(kept, start, end, level)
         assert await lost(self.connection, level, start, end) == horizons.lost(level, start, end)
 
 
@@ -181,7 +195,8 @@ async def play(url: str, steps: list[tuple[Any, ...]]) -> None:
         async for _ in retain_raw(world.connection, None):
             pass  # else detached partitions of the last time stay
         await world.connection.execute(f"TRUNCATE {', '.join(TABLES)}")
-        for name, done in (("rollup_floor", "dropped_until"), ("rollup_level", "deleted_until")):
+        for name in ("rollup_floor", "rollup_level", "rollup_horizon"):
+            done = "dropped_until" if name == "rollup_floor" else "deleted_until"
             await world.connection.execute(f"UPDATE {name} SET floor = DEFAULT, {done} = DEFAULT")
         for step in steps:
             await world.do(step)
@@ -223,13 +238,14 @@ async def test_any_range_over_half_dirty_buckets_equals_raw(edition_url: str) ->
     connection = await asyncpg.connect(edition_url)
     try:
         await insert(connection, ledger)
-        for unit in (await dirty_units(connection))[::2]:
-            await refresh_unit(connection, unit)
+        async with aclosing(Refresher(connection, "acme").steps()) as steps:
+            for _ in range(9):  # minutes alone, and of half of the range
+                await anext(steps)
         await insert(connection, [moved(span, trace_id=f"late{span.trace_id}") for span in ledger[:40]])
         ledger += [moved(span, trace_id=f"late{span.trace_id}") for span in ledger[:40]]
         for _ in range(60):
             start, end = sorted(DAY + timedelta(seconds=generator.randrange(-9000, SECONDS + 9000)) for _ in "ab")
             level = generator.choice([Level.RAW, *SUMMED])
-            assert await answered(connection, level, start, end) == expected(ledger, start, end, level.step), level
+            assert await answered(connection, level, start, end) == expected(ledger, start, end, level), level
     finally:
         await connection.close()

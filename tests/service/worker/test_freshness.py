@@ -22,6 +22,7 @@ def jobs(**changes: JobState) -> dict[str, JobState]:
         "partitions": done(3000, made=0, runway_seconds=7 * 86_400),
         "refresh": done(late_seconds=0),
         "retention": done(50),
+        "snapshots": done(50, oldest_snapshot_seconds=0.0, old_snapshots=[]),
     }
     return {**usual, **changes}
 
@@ -85,3 +86,38 @@ def test_all_that_is_wrong_is_said_and_lag_is_the_first_reason() -> None:
     assert found is not None
     assert (found.fresh, found.reason) == (False, FreshnessReason.LAG)
     assert [part in found.message for part in ("s late", "partitions end", "refresh failed 5 times")] == [True] * 3
+
+
+def old(*seconds: float, backup: bool = False) -> JobState:
+    snapshots = [{"seconds": each, "backup": backup, "message": f"process {each:.0f} of etl"} for each in seconds]
+    return done(50, oldest_snapshot_seconds=max(seconds), old_snapshots=snapshots)
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "fresh"),
+    [
+        pytest.param(old(901), True, id="a warning first"),
+        pytest.param(old(3599), True, id="until an hour"),
+        pytest.param(old(3601), False, id="then not fresh"),
+        pytest.param(old(12 * 3600 - 1, backup=True), True, id="a backup until twelve hours"),
+        pytest.param(old(12 * 3600 + 1, backup=True), False, id="a backup that hangs"),
+    ],
+)
+def test_an_old_snapshot_is_named_before_it_hurts(snapshots: JobState, *, fresh: bool) -> None:
+    assert said(snapshots=snapshots) == (fresh, FreshnessReason.SNAPSHOT)
+
+
+def test_the_snapshot_that_may_not_be_so_old_is_named_first() -> None:
+    snapshots = old(7000, backup=True)
+    snapshots.details["old_snapshots"] += old(4000).details["old_snapshots"]
+    found = freshness(jobs(snapshots=snapshots), since=BEGAN, now=NOW)
+    assert found is not None
+    message = "vacuum waits for process 4000 of etl and others (analytics-service doctor names the cure)"
+    assert (found.fresh, found.message) == (False, message)
+
+
+def test_an_old_snapshot_is_named_beside_what_is_worse() -> None:
+    found = freshness(jobs(refresh=done(late_seconds=500), snapshots=old(901)), since=BEGAN, now=NOW)
+    assert found is not None
+    assert (found.fresh, found.reason) == (False, FreshnessReason.LAG)
+    assert "; vacuum waits for process 901 of etl (" in found.message

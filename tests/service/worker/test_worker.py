@@ -16,9 +16,8 @@ import pytest
 from analytics_service import settings
 from analytics_service.errors import PoolerInTheWay
 from analytics_service.policies.desired import Policy
-from analytics_service.rollups.levels import ROLLUPS, Level
-from analytics_service.rollups.refresh import refresh
-from analytics_service.worker.jobs import Job, Refresher, make_partitions, pauses
+from analytics_service.rollups.hierarchy.refresh import refresh
+from analytics_service.worker.jobs import Job, make_partitions
 from analytics_service.worker.leader import Worker
 from analytics_service.worker.report import Report
 from analytics_service.worker.retention import Retention
@@ -36,7 +35,7 @@ SELECT a.pid FROM pg_locks JOIN pg_stat_activity AS a USING (pid)
 WHERE locktype = 'advisory' AND granted AND a.application_name LIKE 'analytics-work/%'
     AND a.datname = current_database()
 """
-DIRTY = "SELECT count(*) FROM rollup_dirty"
+WAITING = "SELECT (SELECT count(*) FROM rollup_log) + (SELECT count(*) FROM rollup_stale)"
 
 
 @asynccontextmanager
@@ -79,17 +78,16 @@ async def test_late_rows_reach_the_rollups_and_answers_stay_equal(edition_url: s
         worker = await stack.enter_async_context(a_worker(edition_url))  # not earlier: it may be faster than we ask
 
         async def clean() -> bool:
-            return bool(await connection.fetchval(DIRTY) == 0)
+            return bool(await connection.fetchval(WAITING) == 0)
 
         await eventually(clean, seconds=30)
         after = (await client.get("/api/v1/metrics", headers=fresh, **params)).json
         assert before["data"] == after["data"]
-        assert (before["meta"]["watermark"], after["meta"]["watermark"]) == ("2024-03-04T12:00:00Z", None)
-        assert await connection.fetchval("SELECT sum(request_count) FROM traces_1day") == 30
+        assert await connection.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 30
 
         async def reported() -> bool:  # the job commits before it reports
             _, metrics = await told(worker, "/metrics")
-            return f"analytics_rollup_buckets_refreshed_total {len(ROLLUPS)}.0" in metrics
+            return "analytics_rollup_log_entries_refreshed_total 30.0" in metrics
 
         await eventually(reported, seconds=30)
         _, metrics = await told(worker, "/metrics")
@@ -182,24 +180,6 @@ async def test_a_job_that_fails_is_said_and_holds_up_no_other(database_url: str)
     assert report.jobs["succeed"].details == {"made": 1}
 
 
-async def test_open_buckets_are_left_and_late_rows_are_gathered(edition_url: str, connection: Any) -> None:
-    now = T0 + timedelta(minutes=20)
-    paused = pauses(settings.load({}))
-    refresher = Refresher(paused, clock=lambda: now)
-    await insert(edition_url, [a_row(0), a_row(1, ts=T0 - timedelta(days=1)), a_row(2, ts=now)])
-    found = await refresher(connection)
-    levels = {row[0] for row in await connection.fetch("SELECT DISTINCT level FROM rollup_dirty")}
-    assert levels == {level.code for level in ROLLUPS}, "of the row of now; its hour and day hold that of T0 too"
-    assert (found["buckets"], found["lag_seconds"]) == (len(ROLLUPS) + 2, 0)
-    await insert(edition_url, [a_row(3, ts=T0 - timedelta(days=1))])
-    assert (await refresher(connection))["buckets"] == 0
-    now += paused[Level.MIN1.step]
-    assert (await refresher(connection))["buckets"] == 1
-    now += paused[Level.DAY.step]
-    found = await refresher(connection)
-    assert (found["units"], found["lag_seconds"]) == (0, 0)
-
-
 async def test_partitions_are_made_ahead(edition_url: str, connection: Any) -> None:
     first = await make_partitions(connection)
     again = await make_partitions(connection)
@@ -255,7 +235,7 @@ async def test_the_leader_says_how_policies_and_data_stand_and_others_do_not(edi
         "reason": "Fresh",
         "message": "rollups, partitions and jobs are in order",
     }
-    assert set(led["jobs"]) == {"policies", "partitions", "refresh", "retention"}
+    assert set(led["jobs"]) == {"policies", "partitions", "refresh", "legacy", "retention", "snapshots"}
     assert set(led["jobs"]["policies"]["found"]) == {"applied", "healed"}
 
 
@@ -306,7 +286,11 @@ async def test_a_reader_that_holds_retention_up_is_waited_for_and_that_is_no_fai
         with pytest.raises(asyncpg.PostgresError):
             await retention(connection)
         await transaction.commit()
-        assert await retention(connection) == {"dropped_chunks": 1, "deleted_rows": 0, "waits_for": None}
+        assert await retention(connection) == {
+            "dropped_chunks": 1,
+            "deleted_rows": 1,
+            "waits_for": None,
+        }, "the row of a rollup is the part of its quarter of an hour"
     finally:
         await reader.close()
         await connection.close()
@@ -326,6 +310,20 @@ async def test_retention_gives_others_their_turn(database_url: str) -> None:
         await connection.close()
     assert sum(turn["dropped_chunks"] for turn in turns) == 3
     assert max(turn["dropped_chunks"] for turn in turns) < 3
+
+
+async def test_a_snapshot_is_measured_by_the_leader_alone() -> None:
+    report = Report(("policies", "partitions", "refresh", "snapshots"))
+
+    def measured() -> float | None:
+        return report.registry.get_sample_value("analytics_oldest_snapshot_seconds")
+
+    report.leads(since=datetime.now(UTC))
+    details = {"oldest_snapshot_seconds": 901.0, "old_snapshots": []}
+    report.succeeded("snapshots", at=datetime.now(UTC), seconds=0.1, details=details)
+    assert measured() == 901
+    report.leads_no_more()
+    assert measured() == 0
 
 
 async def test_policies_that_cannot_be_looked_at_are_said_to_fail(database_url: str) -> None:

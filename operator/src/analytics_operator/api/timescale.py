@@ -69,11 +69,11 @@ class RetentionDays(Model):
 
 
 class RefreshSeconds(Model):
-    """From one refresh of what late rows touch to the next. Answers never wait for it, and are no less right."""
+    """Deprecated: only images up to 0.3.0 read it, and later ones refresh what has ended at once."""
 
-    one_minute: Pause = Field(2, description="of minutes")
-    one_hour: Pause = Field(30, description="of hours")
-    one_day: Pause = Field(300, description="of days")
+    one_minute: Pause = Field(2, description="deprecated, without effect after 0.3.0: of minutes")
+    one_hour: Pause = Field(30, description="deprecated, without effect after 0.3.0: of hours")
+    one_day: Pause = Field(300, description="deprecated, without effect after 0.3.0: of days")
 
 
 class Aggregates(Model):

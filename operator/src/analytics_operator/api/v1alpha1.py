@@ -42,6 +42,8 @@ DATABASE_URL = "self.database.urlSecretRef"
 REDIS_URL = "self.redis.urlSecretRef"
 MIN_POOL_SIZE = 2
 """Connections of a replica, however small the budget is."""
+REFRESH_CONNECTIONS = 2
+"""Connections with which a worker refreshes, beside its own."""
 RESERVED_CONNECTIONS = 2
 """Connections for a migration and for whoever looks after it."""
 _MAX_PODS = "(has(self.autoscaling) ? self.autoscaling.maxReplicas : self.replicas)"
@@ -202,6 +204,11 @@ class Worker(Model):
     """Refreshes rollups, drops what is kept no longer, and keeps the store's policies."""
 
     replicas: Annotated[int, Field(ge=1, le=5)] = Field(1, description="one works, the others take over within seconds")
+    refresh_connections: Annotated[int, Field(ge=0, le=16)] = Field(
+        REFRESH_CONNECTIONS,
+        description="database connections with which the one that works refreshes rollups, an organisation each, "
+        "beside its own; fewer where database.connectionBudget leaves fewer, and 0 refreshes with its own",
+    )
     resources: WorkerResources = WorkerResources()
 
 

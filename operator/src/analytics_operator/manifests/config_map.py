@@ -29,7 +29,7 @@ def config_map_name(scope: Scope) -> str:
 
 def data(scope: Scope) -> dict[str, str]:
     """The service's environment, by the names of the deployment guide."""
-    spec, pool = scope.resource.spec, pool_size(scope.resource)
+    spec, pool = scope.resource.spec, pool_size(scope.resource, scope.refresh_connections)
     auth = {"JWT_ISSUER": spec.auth and spec.auth.issuer, "JWT_AUDIENCE": spec.auth and spec.auth.audience}
     return {
         "API_PORT": str(HTTP_PORT),

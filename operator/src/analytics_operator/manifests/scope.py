@@ -10,6 +10,7 @@ from analytics_operator.manifests.certificates import SecretFile
 from analytics_operator.state.image import Setting
 from analytics_operator.state.migration import Gate
 from analytics_operator.state.observed import Released
+from analytics_operator.state.replicas import refresh_connections
 from analytics_operator.state.secrets import Credentials
 
 
@@ -36,6 +37,11 @@ class Scope:
     def knows(self, setting: Setting) -> bool:
         """Whether the image to release knows the setting: its pods are given no other."""
         return setting in self.gate.settings
+
+    @property
+    def refresh_connections(self) -> int:
+        """Of the worker that works, beside its own."""
+        return refresh_connections(self.resource, known=self.knows(Setting.REFRESH_CONNECTIONS))
 
     def known(self, files: Iterable[SecretFile]) -> tuple[SecretFile, ...]:
         """Those whose variable the image to release knows."""

@@ -8,6 +8,7 @@ from analytics_operator.manifests.config_map import config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.scope import Scope, metadata
 from analytics_operator.state import policies
+from analytics_operator.state.image import Setting
 
 
 def worker(scope: Scope) -> Decision:
@@ -49,7 +50,7 @@ def _pod_template(scope: Scope) -> Manifest:
 
 
 def _container(scope: Scope) -> Manifest:
-    spec = scope.resource.spec
+    spec, refreshing = scope.resource.spec, Setting.REFRESH_CONNECTIONS
     return {
         "name": "worker",
         "args": ["work"],
@@ -57,6 +58,7 @@ def _container(scope: Scope) -> Manifest:
         "env": [
             secret_env("DATABASE_URL", spec.database.url_secret_ref),
             *({"name": name, "value": value} for name, value in policies.environment(scope.resource).items()),
+            *([{"name": refreshing.value, "value": str(scope.refresh_connections)}] if scope.knows(refreshing) else []),
         ],
         "envFrom": [{"configMapRef": {"name": config_map_name(scope)}}],
         "resources": spec.worker.resources.model_dump(mode="json", by_alias=True),

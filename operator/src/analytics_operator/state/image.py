@@ -6,7 +6,7 @@ The result of `migrate` lists what its image knows; pods are given no other. See
 from collections.abc import Iterator
 from enum import StrEnum
 
-from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.api.v1alpha1 import REFRESH_CONNECTIONS, AnalyticsApi
 
 
 class Setting(StrEnum):
@@ -18,6 +18,7 @@ class Setting(StrEnum):
     DATABASE_CLIENT_KEY = "DATABASE_CLIENT_KEY_FILE"
     REDIS_CA = "REDIS_CA_FILE"
     REDIS_PREFIX = "REDIS_PREFIX"
+    REFRESH_CONNECTIONS = "WORKER_REFRESH_CONNECTIONS"
 
 
 def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
@@ -31,3 +32,5 @@ def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
         yield Setting.REDIS_CA, "redis.caSecretRef"
     if redis and redis.key_prefix:
         yield Setting.REDIS_PREFIX, "redis.keyPrefix"
+    if resource.spec.worker.refresh_connections != REFRESH_CONNECTIONS:
+        yield Setting.REFRESH_CONNECTIONS, "worker.refreshConnections"

@@ -31,17 +31,29 @@ def maximum(resource: AnalyticsApi) -> int:
     return spec.autoscaling.max_replicas if spec.autoscaling else spec.replicas
 
 
-def connections(resource: AnalyticsApi, pool: int) -> int:
+def refresh_connections(resource: AnalyticsApi, *, known: bool) -> int:
+    """Connections of the worker that works, beside its own: as many as the budget leaves; none of an older image."""
+    spec = resource.spec
+    if not known:
+        return 0
+    if spec.database.connection_budget is None:
+        return spec.worker.refresh_connections
+    left = spec.database.connection_budget - connections(resource, MIN_POOL_SIZE, 0)
+    return min(max(left, 0), spec.worker.refresh_connections)
+
+
+def connections(resource: AnalyticsApi, pool: int, refreshing: int) -> int:
     """Connections of all pods together, at most, where each replica has so many: also while a roll-out migrates."""
-    return pool * (maximum(resource) + 1) + resource.spec.worker.replicas + RESERVED_CONNECTIONS
+    beside = resource.spec.worker.replicas + refreshing + RESERVED_CONNECTIONS
+    return pool * (maximum(resource) + 1) + beside
 
 
-def pool_size(resource: AnalyticsApi) -> int:
+def pool_size(resource: AnalyticsApi, refreshing: int) -> int:
     """Connections of one replica: its share of the budget while a roll-out has one more, and at most poolSize."""
     spec = resource.spec
     if spec.database.connection_budget is None:
         return spec.database.pool_size
-    share = (spec.database.connection_budget - connections(resource, 0)) // (maximum(resource) + 1)
+    share = (spec.database.connection_budget - connections(resource, 0, refreshing)) // (maximum(resource) + 1)
     return min(max(share, MIN_POOL_SIZE), spec.database.pool_size)
 
 

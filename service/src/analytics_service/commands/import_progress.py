@@ -47,9 +47,10 @@ class Progress:
         stored = tally.inserted + tally.present
         self._show(Path(file.name).name, f"{stored:,} rows, {stored / seconds:,.0f} rows/s", file.position(), file.size)
 
-    def refreshed(self, done: int, total: int) -> None:
-        """`done` of `total` units of the rollups were refreshed."""
-        self._show("refreshing rollups", f"{done} of {total}", done, total)
+    def refreshed(self, level: str, done: int, total: int | None) -> None:
+        """`done` of `total` entries of the log were refreshed; of coarser levels buckets, with no total."""
+        detail = f"{done:,} buckets" if total is None else f"{done:,} of {total:,} changes"
+        self._show(f"refreshing rollups, {level}", detail, done, total)
 
     def _show(self, what: str, detail: str, done: int, total: int | None) -> None:
         self._bar.update(self._task, description=what, detail=detail, completed=done, total=total)

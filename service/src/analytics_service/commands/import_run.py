@@ -1,4 +1,4 @@
-"""Reads files into the database, and refreshes the rollups that this made dirty."""
+"""Reads files into the database, and refreshes the rollups that this made stale."""
 
 import asyncio
 import sys
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from analytics_service import settings
 from analytics_service.commands.import_progress import Progress
+from analytics_service.commands.import_refresh import refresh
 from analytics_service.commands.import_summary import Summary, as_json, show
 from analytics_service.database.connect import Connection, database_url
 from analytics_service.database.failures import FAILURES, FailureReason, classify, command_error
@@ -19,7 +20,6 @@ from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
 from analytics_service.ingest.load import Source, load, retention_horizon, sources
 from analytics_service.ingest.mapping import columns
-from analytics_service.rollups.refresh import refresh
 from analytics_service.settings import Settings
 
 

@@ -66,7 +66,7 @@ def show(summary: Summary, console: Console) -> None:
         ("bad", f"{tally.bad:,}", ""),
         ("priced", f"{tally.prices.priced:,}", f"by {VERSION}"),
         ("without price", f"{unpriced:,}", _models(tally)),
-        ("buckets refreshed", f"{summary.buckets:,}", "traces_1min, _15min, _1hour, _1day"),
+        ("buckets refreshed", f"{summary.buckets:,}", "of minutes, hours and days"),
         ("seconds", f"{summary.seconds:.2f}", f"{summary.rate:,} rows/s"),
     ):
         table.add_row(name, value, escape(note))

@@ -13,6 +13,7 @@ from rich.table import Table
 from analytics_service import settings
 from analytics_service.commands.boundary import ending
 from analytics_service.commands.command import Command
+from analytics_service.commands.migrate_progress import RollupConversion
 from analytics_service.database.connect import database_url
 from analytics_service.database.failures import EXTERNAL_REASONS, FailureReason
 from analytics_service.database.migrate.migration import Migration, load
@@ -24,7 +25,8 @@ from analytics_service.telemetry import redaction
 _EPILOG = """Exit code 0: the schema is there. 1: it is not, and one line says why. 2: it is not, and the cause is an
 argument, a setting or the database that was named: no connection, no privilege, a pooler, a replica, a lock, its
 product, encoding, licence, age or disk, or tables of somebody else in it.
-Safe to run at any time, by any number of processes at once, and to stop: run it again to go on."""
+Safe to run at any time, by any number of processes at once, and to stop: run it again to go on. Rollups of an earlier
+release are converted before the last step, while pods of that release go on."""
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -77,6 +79,7 @@ async def _until_signalled(url: str, migrations: Sequence[Migration], arguments:
             dry_run=arguments.dry_run,
             timeout_seconds=arguments.timeout_seconds,
             notify=lambda line: console.out(line, highlight=False),
+            conversion=RollupConversion(console),
         )
     )
     loop = asyncio.get_running_loop()

@@ -20,6 +20,8 @@ _log = structlog.get_logger(__name__)
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 """Its own, or borrowed from a pool."""
+Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+"""Its own."""
 
 CONNECT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 2.0

@@ -1,8 +1,9 @@
 """Diagnostics of a database for whoever runs the service: one finding a check, with its cure; changes nothing."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 import asyncpg
 
@@ -14,7 +15,16 @@ from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.partitions import end_of_partitions, has_native_partitions
 from analytics_service.database.product import check_product
 from analytics_service.database.schema import problem, schema_of
+from analytics_service.database.snapshots import MAX_AGE, snapshot_holders
 from analytics_service.errors import MigrationRefused
+
+_MAX_SHOWN = 3
+_WAITING: Final = """
+SELECT count(*) AS entries, extract(epoch FROM clock_timestamp() - min(greatest(logged_at, minute)))::float8 AS seconds
+FROM rollup_log WHERE minute < clock_timestamp()
+"""
+_MAX_WAIT_SECONDS: Final = 180
+"""A minute is refreshed a minute after it was written at the latest, and the worker may be two minutes late."""
 
 
 class Verdict(StrEnum):
@@ -30,12 +40,15 @@ class Finding:
     message: str
 
 
-async def diagnose(connection: "asyncpg.Connection[asyncpg.Record]", *, pool_size: int) -> list[Finding]:
+async def diagnose(
+    connection: "asyncpg.Connection[asyncpg.Record]", *, pool_size: int, max_snapshot_age: timedelta = MAX_AGE
+) -> list[Finding]:
     """The findings of all checks, in their order; those that need the schema are left out where it is not there."""
     findings = [await check(connection) for check in (_server, _primary, _session)]
-    findings += [await _connections(connection, pool_size), await _schema(connection)]
+    findings += [await _connections(connection, pool_size), await _snapshots(connection, max_snapshot_age)]
+    findings.append(await _schema(connection))
     if findings[-1].verdict is Verdict.OK:
-        findings += [await check(connection) for check in (_privileges, _dirty_log, _partitions)]
+        findings += [await check(connection) for check in (_privileges, _rollup_log, _partitions)]
     return findings
 
 
@@ -77,6 +90,16 @@ async def _connections(connection: Connection, pool_size: int) -> Finding:
     return Finding("connections", Verdict.OK, f"{message}: enough for {processes}, since {each}")
 
 
+async def _snapshots(connection: Connection, max_age: timedelta) -> Finding:
+    if (holders := await snapshot_holders(connection)) is None:
+        return Finding("snapshots", Verdict.OK, "the server does not tell which are open")
+    old = [f"{holder} ({holder.cure})" for holder in holders if holder.is_old(max_age)]
+    if not old:
+        return Finding("snapshots", Verdict.OK, f"none keeps vacuum from dead rows for {max_age.total_seconds():.0f} s")
+    others = f"; and {len(old) - _MAX_SHOWN} more" if len(old) > _MAX_SHOWN else ""
+    return Finding("snapshots", Verdict.WARNING, f"vacuum waits for {'; '.join(old[:_MAX_SHOWN])}{others}")
+
+
 async def _schema(connection: Connection) -> Finding:
     schema, target = await schema_of(connection), schema_version()
     if (outdated := problem(schema, target)) is not None:
@@ -90,15 +113,16 @@ async def _privileges(connection: Connection) -> Finding:
     return Finding("rights", Verdict.OK, "the user may read and write the tables")
 
 
-async def _dirty_log(connection: Connection) -> Finding:
-    oldest = await connection.fetchval("SELECT min(bucket_start) FROM rollup_dirty WHERE level = '1day'")
-    if oldest is None:
-        return Finding("rollups", Verdict.OK, "all are equal to raw")
-    waiting = await connection.fetchval(
-        "SELECT count(DISTINCT (org_id, bucket_start)) FROM rollup_dirty WHERE level = '1day'"
-    )
-    message = f"{waiting} days wait for a refresh, the oldest {oldest:%Y-%m-%d}: analytics-service work does it"
-    return Finding("rollups", Verdict.OK if oldest.date() >= datetime.now(UTC).date() else Verdict.WARNING, message)
+async def _rollup_log(connection: Connection) -> Finding:
+    """Minutes to come wait until they begin."""
+    row = await connection.fetchrow(_WAITING)
+    if row is None or not row["entries"]:
+        return Finding("rollups", Verdict.OK, "no row waits: minutes are equal to raw")
+    message = f"{row['entries']} entries of their log wait for a refresh, the oldest for {row['seconds']:.0f} s"
+    if row["seconds"] <= _MAX_WAIT_SECONDS:
+        return Finding("rollups", Verdict.OK, message)
+    cure = "answers read raw meanwhile, which is slow: is analytics-service work running?"
+    return Finding("rollups", Verdict.WARNING, f"{message}: {cure}")
 
 
 async def _partitions(connection: Connection) -> Finding:

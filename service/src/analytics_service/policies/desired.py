@@ -5,7 +5,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from analytics_service.rollups.levels import LATENCIES, Level
+from analytics_service.rollups.hierarchy.tables import Table
+from analytics_service.rollups.legacy.levels import Level
 from analytics_service.settings import Settings
 
 
@@ -23,18 +24,30 @@ class Policy(StrEnum):
 Values: TypeAlias = Mapping[Policy, int | None]
 """Days, or hours of the chunk interval; None keeps for ever, or never compresses."""
 
-GOVERNED: Final[Mapping[Policy, tuple[Level, ...]]] = MappingProxyType(
+GOVERNED: Final[Mapping[Policy, tuple[Table, ...]]] = MappingProxyType(
     {
-        Policy.RAW: (Level.RAW,),
+        Policy.RAW: (Table.PART,),
+        Policy.MIN1: (Table.TOTALS_1MIN, Table.LATENCY_1MIN),
+        Policy.HOUR1: (
+            *(Table.TOTALS_15MIN, Table.TOTALS_1HOUR, Table.LATENCY_1HOUR, Table.LATENCY_6HOUR, Table.LATENCY_1DAY),
+            *(Table.USERS_1HOUR, Table.USERS_6HOUR, Table.USER_1DAY, Table.TEAM_1DAY, Table.TAG_1DAY),
+        ),
+        Policy.DAY1: (Table.TOTALS_1DAY,),
+    }
+)
+"""The rollups whose rows each retention ends; that of raw ends raw rows first, and parts where raw ends."""
+
+LEGACY: Final[Mapping[Policy, tuple[Level, ...]]] = MappingProxyType(
+    {
         Policy.MIN1: (Level.MIN1,),
         Policy.HOUR1: (
-            *(Level.MIN15, Level.HOUR, *LATENCIES, Level.USERS),
+            *(Level.MIN15, Level.HOUR, Level.LATENCY, Level.DAY_LATENCY, Level.USERS),
             *(Level.DAY_USER, Level.DAY_TEAM, Level.DAY_TAG),
         ),
         Policy.DAY1: (Level.DAY,),
     }
 )
-"""The levels whose rows each retention ends."""
+"""The rollups of the release before; see rollups/legacy/."""
 
 MIN_DAYS: Final[Mapping[Policy, tuple[int, str]]] = MappingProxyType(
     {

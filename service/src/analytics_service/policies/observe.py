@@ -11,7 +11,7 @@ from analytics_service.database.edition import Edition
 from analytics_service.database.partitions import has_native_partitions
 from analytics_service.policies.desired import GOVERNED, Policy
 from analytics_service.policies.plan import Accepted, ForeignJob, ObservedStore, Partition
-from analytics_service.rollups.levels import Level
+from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.retention.horizon import externally_dropped_until
 
 _STORE: Final = """
@@ -54,7 +54,7 @@ SELECT min(oldest.bucket) AS start, max(newest.bucket) AS end,
 FROM (SELECT DISTINCT org_id FROM rollup_version) AS o
 CROSS JOIN LATERAL (
     SELECT bucket FROM {table}
-    WHERE org_id = o.org_id AND bucket >= (SELECT floor FROM rollup_level WHERE level = $1) ORDER BY bucket LIMIT 1
+    WHERE org_id = o.org_id AND bucket >= (SELECT floor FROM rollup_horizon WHERE name = $1) ORDER BY bucket LIMIT 1
 ) AS oldest
 CROSS JOIN LATERAL (SELECT bucket FROM {table} WHERE org_id = o.org_id ORDER BY bucket DESC LIMIT 1) AS newest
 """
@@ -101,34 +101,47 @@ async def observe(connection: Connection) -> ObservedStore:
 
 
 async def observe_partitions(connection: Connection, policies: Iterable[Policy]) -> dict[Policy, Sequence[Partition]]:
-    """The partitions of the levels of each of these retentions."""
+    """The partitions of what each of these retentions ends: for raw its own alone, for parts hold nothing else."""
     return {
-        policy: [each for level in GOVERNED[policy] for each in await _partitions_of(connection, level)]
+        policy: await (_raw(connection) if policy is Policy.RAW else _rollups(connection, GOVERNED[policy]))
         for policy in policies
     }
 
 
-async def _partitions_of(connection: Connection, level: Level) -> list[Partition]:
-    if level is Level.RAW:
-        native = await has_native_partitions(connection)
-        return [
-            await _partition(connection, level, row["name"], row)
-            for row in await connection.fetch(_PARTITIONS if native else _CHUNKS)
-        ]
-    (row,) = await connection.fetch(_ROLLUP.format(table=level.table), level.code)
-    if row["start"] is None:
-        return []
-    return [await _partition(connection, level, level.table, row)]
+async def _raw(connection: Connection) -> list[Partition]:
+    rows = await connection.fetch(_PARTITIONS if await has_native_partitions(connection) else _CHUNKS)
+    return [
+        Partition(
+            level="raw",
+            start=row["start"],
+            end=row["end"],
+            rows=await _rows(connection, row["name"], row),
+            size=row["size"] or 0,
+            indivisible=True,
+        )
+        for row in rows
+    ]
 
 
-async def _partition(connection: Connection, level: Level, name: str, row: asyncpg.Record) -> Partition:
-    """The rows of a table that was never analysed have no estimate, and are counted."""
-    rows = row["rows"] if row["rows"] > 0 else await connection.fetchval(f"SELECT count(*) FROM {name}")
-    return Partition(
-        level=level.code,
-        start=row["start"],
-        end=row["end"] + level.step,
-        rows=rows,
-        size=row["size"] or 0,
-        indivisible=level is Level.RAW,
-    )
+async def _rollups(connection: Connection, tables: Iterable[Table]) -> list[Partition]:
+    partitions = []
+    for table in tables:
+        (row,) = await connection.fetch(_ROLLUP.format(table=table.sql), table.value)
+        if row["start"] is not None:
+            partitions.append(
+                Partition(
+                    level=table.value,
+                    start=row["start"],
+                    end=row["end"] + table.step,
+                    rows=await _rows(connection, table.sql, row),
+                    size=row["size"] or 0,
+                    indivisible=False,
+                )
+            )
+    return partitions
+
+
+async def _rows(connection: Connection, name: str, row: asyncpg.Record) -> int:
+    """Estimated; the rows of a table that was never analysed are counted."""
+    rows: int = row["rows"] if row["rows"] > 0 else await connection.fetchval(f"SELECT count(*) FROM {name}")
+    return rows

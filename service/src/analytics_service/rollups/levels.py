@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
+from typing import Protocol
 
 _DAY = timedelta(days=1)
 
@@ -68,7 +69,14 @@ def choose(*, start: datetime, end: datetime, zone: tzinfo = UTC, width: timedel
     return next((level for level in reversed(TOTALS) if _fits(level.step, width, end - start, offsets)), Level.RAW)
 
 
-def fits(level: Level, *, start: datetime, end: datetime, zone: tzinfo, width: timedelta) -> bool:
+class _Stepped(Protocol):
+    """A level, or a table of a sketch."""
+
+    @property
+    def step(self) -> timedelta: ...
+
+
+def fits(level: _Stepped, *, start: datetime, end: datetime, zone: tzinfo, width: timedelta) -> bool:
     """Whether no bucket of the level crosses a boundary of the answer's buckets."""
     return _fits(level.step, width, end - start, _offsets(start, end, zone))
 

@@ -10,6 +10,9 @@ from typing import Final
 
 from analytics_service.database.lsn import WRITE_LSN
 from analytics_service.database.query import Query
+from analytics_service.database.tenancy import in_organisation
+from analytics_service.rollups.hierarchy.raw import bucket_of
+from analytics_service.rollups.hierarchy.steps import Step
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
@@ -27,15 +30,14 @@ A clone, a standby and a server that went back in time were started at another m
 server forgets transactions when one of its processes is killed, and goes on: it forgets its statistics then, too.
 """
 _SQL = f"""
-SELECT array_agg(day ORDER BY day) AS days, array_agg(versions ORDER BY day) AS versions,
-  array_agg(dirty ORDER BY day) AS dirty, {_DATABASE} AS database
+SELECT array_agg(day ORDER BY day) AS days, array_agg(version ORDER BY day) AS versions, {_DATABASE} AS database
 FROM (
-  SELECT (extract(epoch FROM day) / 86400)::integer AS day,
-    sum(version)::bigint AS versions, sum(dirty)::bigint AS dirty
+  SELECT (extract(epoch FROM day) / 86400)::integer AS day, sum(version)::bigint AS version
   FROM (
-    SELECT day, version, 0 AS dirty FROM rollup_version WHERE org_id = $1
+    SELECT v.day, v.version - v.legacy AS version FROM rollup_version AS v WHERE {in_organisation("v")}
     UNION ALL
-    SELECT bucket_start, 0, 1 FROM rollup_dirty WHERE org_id = $1 AND level = '1day'
+    SELECT {bucket_of(Step.DAY.width, "l.minute")}, count(*)
+    FROM rollup_log AS l WHERE {in_organisation("l")} GROUP BY 1
   ) AS known
   GROUP BY 1
 ) AS days
@@ -53,12 +55,11 @@ def query(organisation: str, *, with_lsn: bool = False) -> Query:
 
 @dataclass(frozen=True)
 class DayVersions:
-    """Running totals of one organisation: at each index, the sums over all earlier days."""
+    """Running totals of one organisation: at each index, the sum over all earlier days."""
 
     days: Sequence[int]
     """Since 1970, in UTC."""
     versions: Sequence[int]
-    dirty: Sequence[int]
     database: str
     """Identifies the database that counts them, and the state that it has counted from."""
     lsn: int | None = None
@@ -67,22 +68,17 @@ class DayVersions:
     def of(self, start: datetime, end: datetime) -> str:
         """One text that changes whenever a row in [start, end) changes, never comes back, and is of one database alone.
 
-        Every statement on traces appends to the dirty log of its days, and whoever takes entries out of it adds to the
-        version of their day: so either the first number grows, or it stays and the second one grows.
+        Every statement on traces appends to the log of its days, and whoever takes entries out of it adds their number
+        to the version of the day in the same transaction: so the sum of both grows with writes, and with nothing else
+        but retention. An answer that is cached outlives every refresh.
         """
         first = bisect_left(self.days, (start - _EPOCH) // _DAY)
         last = bisect_left(self.days, -((_EPOCH - end) // _DAY))
-        counts = f"{self.versions[last] - self.versions[first]}.{self.dirty[last] - self.dirty[first]}"
-        return f"{self.database}/{counts}"
+        return f"{self.database}/{self.versions[last] - self.versions[first]}"
 
 
 def of_row(
-    days: Iterable[int] | None,
-    versions: Iterable[int] | None,
-    dirty: Iterable[int] | None,
-    database: str,
-    lsn: int | None = None,
+    days: Iterable[int] | None, versions: Iterable[int] | None, database: str, lsn: int | None = None
 ) -> DayVersions:
     """The versions from the row that `query` returns; an organisation without rows has no days."""
-    known, changed = (array("q", accumulate(column or (), initial=0)) for column in (versions, dirty))
-    return DayVersions(array("q", days or ()), known, changed, database, lsn)
+    return DayVersions(array("q", days or ()), array("q", accumulate(versions or (), initial=0)), database, lsn)

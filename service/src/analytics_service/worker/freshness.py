@@ -1,10 +1,10 @@
-"""Freshness of the rollups and partitions that the worker keeps, from the results of its jobs. Pure."""
+"""Freshness of the rollups and partitions that the worker keeps, and of vacuum, from the results of its jobs. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from analytics_service.worker.state import JobState
 
@@ -13,6 +13,9 @@ MAX_LAG: Final = timedelta(seconds=120)
 MAX_FAILURES: Final = 3
 """Of a job, in a row."""
 MIN_RUNWAY: Final = timedelta(days=1)
+MAX_SNAPSHOT_AGE: Final = timedelta(hours=1)
+MAX_BACKUP_AGE: Final = timedelta(hours=12)
+"""Of the snapshot of a pg_dump, which is on purpose and ends: a night."""
 
 
 class FreshnessReason(StrEnum):
@@ -22,6 +25,8 @@ class FreshnessReason(StrEnum):
     LAG = "RollupsLag"
     FAILING = "JobsFailing"
     SHORT = "PartitionsShort"
+    SNAPSHOT = "OldSnapshot"
+    """The only one that may also be a warning, while all is fresh."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +37,23 @@ class Freshness:
 
 
 def freshness(jobs: Mapping[str, JobState], *, since: datetime, now: datetime) -> Freshness | None:
-    """None until the first refresh has succeeded or failed; `since` is when this process began to lead."""
+    """None until the first refresh has succeeded or failed; `since` is when this process began to lead.
+
+    An old snapshot is a warning first, by reason and message: answers stay right and rollups on time, and one limit
+    alone would wake somebody for every long report. Beyond MAX_SNAPSHOT_AGE nothing is fresh: by then each question
+    steps over so many dead entries that clients notice (at a hundred rows a second, each in a statement of its own,
+    360,000 entries or 60 ms), and nothing but a person ends it.
+    """
     refresh = jobs["refresh"]
     if refresh.succeeded_at is None and not refresh.failures and now - since <= MAX_LAG:
         return None
     problems = [*_late(refresh, since, now), *_short(jobs["partitions"], now), *_failing(jobs)]
-    if not problems:
+    snapshots, too_old = _old_snapshots(jobs["snapshots"])
+    causes = [*problems, *((FreshnessReason.SNAPSHOT, message) for message in snapshots)]
+    if not causes:
         return Freshness(fresh=True, reason=FreshnessReason.FRESH, message="rollups, partitions and jobs are in order")
-    return Freshness(fresh=False, reason=problems[0][0], message="; ".join(message for _, message in problems))
+    message = "; ".join(message for _, message in causes)
+    return Freshness(fresh=not problems and not too_old, reason=causes[0][0], message=message)
 
 
 def _late(refresh: JobState, since: datetime, now: datetime) -> Iterator[tuple[FreshnessReason, str]]:
@@ -63,3 +77,18 @@ def _failing(jobs: Mapping[str, JobState]) -> Iterator[tuple[FreshnessReason, st
     for name, state in jobs.items():
         if state.failures >= MAX_FAILURES:
             yield FreshnessReason.FAILING, f"{name} failed {state.failures} times in a row: {state.error}"
+
+
+def _old_snapshots(snapshots: JobState) -> tuple[list[str], bool]:
+    """The message, if any, and whether a snapshot is older than may be."""
+    old = snapshots.details.get("old_snapshots", [])
+    too_old = [each for each in old if each["seconds"] > _max_age(each).total_seconds()]
+    if not old:
+        return [], False
+    others = " and others" if len(old) > 1 else ""
+    message = f"vacuum waits for {(too_old or old)[0]['message']}{others} (analytics-service doctor names the cure)"
+    return [message], bool(too_old)
+
+
+def _max_age(snapshot: Mapping[str, Any]) -> timedelta:
+    return MAX_BACKUP_AGE if snapshot["backup"] else MAX_SNAPSHOT_AGE

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from analytics_service.database.connect import Connection, session
+from analytics_service.database.connect import Session, session
 from analytics_service.database.failures import FAILURES, FailureReason, classify
 from analytics_service.database.writers import writing_blocker
 from analytics_service.policies.observe import store_edition
@@ -50,7 +50,7 @@ class Worker:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
-    async def _stand_by(self, connection: Connection) -> None:
+    async def _stand_by(self, connection: Session) -> None:
         """Returns as the leader."""
         while True:
             blocker = await writing_blocker(connection)
@@ -63,7 +63,7 @@ class Worker:
         self._report.leads(since=datetime.now(UTC))
         _log.info("leading")
 
-    async def _lead(self, connection: Connection) -> None:
+    async def _lead(self, connection: Session) -> None:
         """Runs the jobs that are due, one after another; FAILURES when the session is lost."""
         due = {job.name: 0.0 for job in self._jobs}
         while True:
@@ -73,7 +73,7 @@ class Worker:
                     due[job.name] = time.monotonic() + job.every.total_seconds()
             await asyncio.sleep(max(min(due.values()) - time.monotonic(), 0))
 
-    async def _run_job(self, connection: Connection, job: Job) -> None:
+    async def _run_job(self, connection: Session, job: Job) -> None:
         """A failure of the job is reported, and the other jobs go on; FAILURES when the session is lost."""
         started = time.perf_counter()
         try:

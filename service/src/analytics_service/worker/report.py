@@ -7,6 +7,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from analytics_service.database.edition import Edition
+from analytics_service.rollups.hierarchy.steps import Step
+from analytics_service.rollups.hierarchy.tables import Stage
 from analytics_service.worker.freshness import Freshness, freshness
 from analytics_service.worker.state import JobState
 
@@ -37,6 +39,12 @@ class Report:
         self._buckets = Counter(
             "analytics_rollup_buckets_refreshed_total", "Buckets made equal to raw", registry=self.registry
         )
+        self._entries = Counter(
+            "analytics_rollup_log_entries_refreshed_total", "Entries that left the log", registry=self.registry
+        )
+        self._refresh_seconds = Counter(
+            "analytics_rollup_refresh_seconds_total", "What refreshing took", ("stage",), registry=self.registry
+        )
         self._success = Gauge(
             "analytics_worker_job_succeeded_timestamp_seconds", "When a job last succeeded", job, registry=self.registry
         )
@@ -54,28 +62,38 @@ class Report:
         )
         self._watermarks = Gauge(
             "analytics_rollup_watermark_lag_seconds",
-            "From now back to the first ended bucket that is read from raw",
+            "From now back to the first ended bucket that is not refreshed",
             ("level",),
             registry=self.registry,
         )
         for name in jobs:  # `rate()` sees the first event only where there was a 0 before
             self._seconds.labels(name)
             self._failures.labels(name)
+        for stage in (Step.MINUTE.value, *Stage):
+            self._refresh_seconds.labels(stage)
         self._gauges = {
+            "log_entries": Gauge(
+                "analytics_rollup_log_entries", "Entries of the log that wait for a refresh", registry=self.registry
+            ),
             "lag_seconds": Gauge(
                 "analytics_rollup_lag_seconds",
-                "How long a bucket that has ended waits for its rollup",
+                "How long the oldest entry of the log, or a bucket that has ended, waits for a refresh",
                 registry=self.registry,
             ),
             "runway_seconds": Gauge(
                 "analytics_partition_runway_seconds", "From now to where partitions end", registry=self.registry
+            ),
+            "oldest_snapshot_seconds": Gauge(
+                "analytics_oldest_snapshot_seconds",
+                "Age of the oldest snapshot that keeps vacuum from dead rows",
+                registry=self.registry,
             ),
         }
         leading = Gauge("analytics_worker_leading", "1 in the process that does the work", registry=self.registry)
         leading.set_function(lambda: self.leading)
         fresh = Gauge(
             "analytics_data_fresh",
-            "0 where the leader sees that rollups, partitions or jobs are not",
+            "0 where the leader sees that rollups, partitions, jobs or snapshots are not",
             registry=self.registry,
         )
         fresh.set_function(lambda: (freshness_ := self.fresh()) is None or freshness_.fresh)
@@ -92,6 +110,7 @@ class Report:
 
     def leads_no_more(self) -> None:
         self._leading_since = None
+        self._gauges["oldest_snapshot_seconds"].set(0)  # the next leader sees it; an alarm here would never end
 
     def succeeded(self, job: str, *, at: datetime, seconds: float, details: dict[str, Any]) -> None:
         self._policies = details.pop("policies", self._policies)
@@ -99,6 +118,9 @@ class Report:
         self._seconds.labels(job).observe(seconds)
         self._success.labels(job).set(at.timestamp())
         self._buckets.inc(details.get("buckets", 0))
+        self._entries.inc(details.get("entries", 0))
+        for stage, spent in details.get("refresh_seconds", {}).items():
+            self._refresh_seconds.labels(stage).inc(spent)
         self._dropped.inc(details.get("dropped_chunks", 0))
         self._deleted.inc(details.get("deleted_rows", 0))
         self._drift_corrected.inc(details.get("healed", 0))

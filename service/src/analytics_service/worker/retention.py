@@ -11,12 +11,12 @@ from typing import Any, Final
 import asyncpg
 
 from analytics_service.database.connect import Connection
-from analytics_service.policies.desired import GOVERNED
+from analytics_service.policies.desired import GOVERNED, LEGACY, Policy
 from analytics_service.policies.observe import database_time, observe
 from analytics_service.policies.plan import cutoff
-from analytics_service.rollups.levels import Level
+from analytics_service.rollups.retention.horizon import HORIZON
 from analytics_service.rollups.retention.raw import retain_raw
-from analytics_service.rollups.retention.rollups import retain_rollup
+from analytics_service.rollups.retention.rollups import Rollup, retain_rollup
 from analytics_service.rollups.retention.step import RetentionStep, StepKind
 
 MAX_TURN: Final = timedelta(seconds=20)
@@ -62,10 +62,14 @@ class Retention:
 async def _steps(connection: Connection) -> AsyncGenerator[RetentionStep, None]:
     """The steps of all retentions, the finest level first; a policy that was never accepted ends nothing."""
     accepted, now = (await observe(connection)).accepted, await database_time(connection)
-    for policy, levels in GOVERNED.items():
+    for policy, rollups in GOVERNED.items():
         retention = accepted.get(policy)
         until = None if retention is None or retention.value is None else cutoff(retention.value, now)
-        for level in levels:
-            ends = retain_raw(connection, until) if level is Level.RAW else retain_rollup(connection, level, until)
-            async for step in ends:
+        if policy is Policy.RAW:
+            async for step in retain_raw(connection, until):
+                yield step
+            until = await connection.fetchval(HORIZON)  # parts are of use as long as their rows may change
+        both: tuple[Rollup, ...] = (*rollups, *LEGACY.get(policy, ()))
+        for rollup in both:
+            async for step in retain_rollup(connection, rollup, until):
                 yield step

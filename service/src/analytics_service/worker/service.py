@@ -11,7 +11,7 @@ from aiohttp import web
 
 from analytics_service.database.connect import database_url
 from analytics_service.server.listen import Site, listening
-from analytics_service.settings import Settings
+from analytics_service.settings import Settings, retired
 from analytics_service.telemetry.metrics import metrics_application
 from analytics_service.units import decimals
 from analytics_service.worker.jobs import jobs
@@ -32,7 +32,8 @@ class Working:
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[Working]:
     """Works and listens on API_METRICS_PORT while the block runs."""
-    table = jobs(settings)
+    url = database_url(settings)
+    table = jobs(settings, url)
     report = Report(tuple(job.name for job in table))
     site = Site(
         application=_application(report),
@@ -41,7 +42,7 @@ async def working(settings: Settings) -> AsyncIterator[Working]:
         setting="API_METRICS_PORT",
     )
     async with listening(site) as (listened,):
-        task = asyncio.create_task(Worker(database_url(settings), table, report).run())
+        task = asyncio.create_task(Worker(url, table, report).run())
         try:
             yield Working(port=listened.port, report=report, task=task)
         finally:
@@ -72,6 +73,8 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    for setting in retired(settings):
+        _log.warning("a setting changes nothing any more", setting=setting)
     async with working(settings) as worker:
         _log.info("working", host=settings.app_host, metrics_port=worker.port)
         stopped = asyncio.create_task(stop.wait())

@@ -3,7 +3,7 @@
 Header lines: `-- tx: none` runs the statements one by one outside a transaction (each must be repeatable: after a kill
 the migration runs again from its first), `-- requires: apache, tsl` runs it on these editions only, `-- phase: expand`
 or `contract` (older pods cannot live with it: `-- min_compatible_schema: N` says since which schema they can),
-`-- lock_timeout: 5s`.
+`-- converts: rollups` has rows converted first (database/migrate/conversion.py), `-- lock_timeout: 5s`.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-_HEADER = re.compile(r"-- (tx|requires|phase|lock_timeout|min_compatible_schema): *(.+)")
+_HEADER = re.compile(r"-- (tx|requires|phase|converts|lock_timeout|min_compatible_schema): *(.+)")
 EDITIONS = frozenset({"apache", "tsl", "postgres"})
 
 
@@ -34,6 +34,8 @@ class Migration:
     transactional: bool = True
     requires: frozenset[str] = EDITIONS
     phase: Phase = Phase.EXPAND
+    converts: bool = False
+    """Whether rows of the release before have to be converted first: they are too many for one transaction."""
     lock_timeout: str = "5s"
     min_compatible_schema: int = 1
 
@@ -67,8 +69,9 @@ def parse(file_name: str, sql: str) -> Migration:
     phase = Phase(headers["phase"])
     if (phase is Phase.CONTRACT) != ("min_compatible_schema" in headers):
         raise ValueError(f"{file_name}: a contract, and nothing else, says min_compatible_schema")
-    if headers.get("tx", "none") != "none":
-        raise ValueError(f"{file_name}: tx can only be none")
+    for name, value in (("tx", "none"), ("converts", "rollups")):
+        if headers.get(name, value) != value:
+            raise ValueError(f"{file_name}: {name} can only be {value}")
     return Migration(
         number=int(match[1]),
         name=file_name.removesuffix(".sql"),
@@ -76,6 +79,7 @@ def parse(file_name: str, sql: str) -> Migration:
         transactional="tx" not in headers,
         requires=requires,
         phase=phase,
+        converts="converts" in headers,
         lock_timeout=headers.get("lock_timeout", "5s"),
         min_compatible_schema=int(headers.get("min_compatible_schema", "1")),
     )

@@ -15,6 +15,7 @@ from analytics_service.database.foreign import foreign_objects
 from analytics_service.database.limits import connection_limit
 from analytics_service.database.migrate import journal
 from analytics_service.database.migrate.apply import apply
+from analytics_service.database.migrate.conversion import Conversion
 from analytics_service.database.migrate.migration import Migration, Phase
 from analytics_service.database.migrate.plan import History, MigrationPlan, plan
 from analytics_service.database.migrate.preconditions import check_privileges, count_old_sessions
@@ -52,11 +53,14 @@ class _Run:
 
     migrations: Sequence[Migration]
     notify: Notify
+    conversion: Conversion | None = None
     server: Server | None = None
     connection_limit: int | None = None
     history: History = field(default_factory=History)
     plan: MigrationPlan | None = None
     applied: list[str] = field(default_factory=list)
+    converted: str = ""
+    """The end of the message: what was converted."""
     wait_error: MigrationRefused | None = None
     """The error that a run which waits for others ends with when its time is over."""
 
@@ -98,19 +102,21 @@ class _Run:
         )
 
 
-async def migrate(
+async def migrate(  # noqa: PLR0913 - all but two are named
     url: str,
     migrations: Sequence[Migration],
     *,
     dry_run: bool = False,
     timeout_seconds: float | None = None,
     notify: Notify = print,
+    conversion: Conversion | None = None,
 ) -> MigrationResult:
     """Brings the database to the last of `migrations`, or says why not; a dry run only says what it would do.
 
+    Without a conversion, a database fails that has rows of the release before to convert.
     A cancelled run stops its statement, notes it in the journal, and reports `Terminated`.
     """
-    run = _Run(migrations=migrations, notify=notify)
+    run = _Run(migrations=migrations, notify=notify, conversion=conversion)
     timer = asyncio.timeout(timeout_seconds)
     try:
         async with timer, session(url, command="migrate") as connection:
@@ -163,6 +169,9 @@ async def _dry_run(connection: Connection, run: _Run) -> MigrationResult:
         return _nothing_to_do(run, todo)
     if run.creates_extension:
         run.notify("would create extension timescaledb")
+    if run.conversion is not None and any(migration.converts for migration in todo.pending):
+        survey = await run.conversion.survey(connection)
+        run.notify(f"would convert {survey or 'nothing'}")
     return run.result("Applied", f"would apply {len(todo.pending)} migrations; nothing was changed", succeeded=True)
 
 
@@ -195,12 +204,15 @@ async def _locked_run(connection: "asyncpg.Connection[asyncpg.Record]", run: _Ru
     run.history = replace(run.history, requirement=run.requirement)
     for migration in todo.pending:
         await _wait_for_old_sessions(connection, run, migration)
+        if migration.converts and run.conversion is not None:
+            converted = await run.conversion.convert(connection)
+            run.converted = f"; converted {converted}" if converted is not None else ""
         run.notify(f"applying {migration.name}")
         await apply(connection, migration, url=url, notify=run.notify)
         run.applied.append(migration.name)
     await journal.set_version(connection, todo.target)
     run.history = await journal.read(connection)
-    return run.result("Applied", f"applied {len(run.applied)} migrations", succeeded=True)
+    return run.result("Applied", f"applied {len(run.applied)} migrations{run.converted}", succeeded=True)
 
 
 async def _wait_for_old_sessions(connection: Connection, run: _Run, migration: Migration) -> None:

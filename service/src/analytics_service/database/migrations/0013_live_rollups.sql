@@ -17,6 +17,10 @@ ALTER TABLE traces
     ADD COLUMN audio_seconds numeric,
     ADD COLUMN billed_units numeric;
 
+-- What the version owes to the log of before: pods of before see it grow with that log, and the keys of this release leave
+-- it out, so that they move with writes only.
+ALTER TABLE rollup_version ADD COLUMN legacy bigint NOT NULL DEFAULT 0;
+
 -- Append-only, as the log of before (docs/decisions/0003-dirty-log.md). An entry that is not of requests changes lists
 -- and versions, and no bucket.
 CREATE TABLE rollup_log (
@@ -54,21 +58,22 @@ CREATE TABLE rollup_dimension (
     UNIQUE (org_id, project_id, environment, provider, model, operation_type, status_code, service_tier, price_status)
 );
 
--- Sums are numeric: they neither overflow nor depend on the order of the rows. `_count` counts the requests of which the
--- value is known. A kind of usage that no request has is NULL.
+-- Sums are numeric: they neither overflow nor depend on the order of the rows. `_missing` counts the requests of which the
+-- value is not known. What is zero is NULL, but for sums of measures: most requests have few kinds of usage, and know all
+-- else.
 CREATE TABLE rollup_totals_1min (
     org_id text NOT NULL,
     bucket timestamptz NOT NULL,
     dim integer NOT NULL,
     request_count bigint NOT NULL,
-    prompt_tokens_sum numeric, prompt_tokens_count bigint NOT NULL, prompt_tokens_min bigint, prompt_tokens_max bigint,
-    completion_tokens_sum numeric, completion_tokens_count bigint NOT NULL, completion_tokens_min bigint, completion_tokens_max bigint,
-    total_tokens_sum numeric, total_tokens_count bigint NOT NULL, total_tokens_min bigint, total_tokens_max bigint,
-    prompt_cost_usd_sum numeric, prompt_cost_usd_count bigint NOT NULL, prompt_cost_usd_min numeric, prompt_cost_usd_max numeric,
-    completion_cost_usd_sum numeric, completion_cost_usd_count bigint NOT NULL, completion_cost_usd_min numeric, completion_cost_usd_max numeric,
-    total_cost_usd_sum numeric, total_cost_usd_count bigint NOT NULL, total_cost_usd_min numeric, total_cost_usd_max numeric,
-    duration_us_sum numeric, duration_us_count bigint NOT NULL, duration_us_min bigint, duration_us_max bigint,
-    ttft_us_sum numeric, ttft_us_count bigint NOT NULL, ttft_us_min bigint, ttft_us_max bigint,
+    prompt_tokens_sum numeric, prompt_tokens_missing bigint, prompt_tokens_min bigint, prompt_tokens_max bigint,
+    completion_tokens_sum numeric, completion_tokens_missing bigint, completion_tokens_min bigint, completion_tokens_max bigint,
+    total_tokens_sum numeric, total_tokens_missing bigint, total_tokens_min bigint, total_tokens_max bigint,
+    prompt_cost_usd_sum numeric, prompt_cost_usd_missing bigint, prompt_cost_usd_min numeric, prompt_cost_usd_max numeric,
+    completion_cost_usd_sum numeric, completion_cost_usd_missing bigint, completion_cost_usd_min numeric, completion_cost_usd_max numeric,
+    total_cost_usd_sum numeric, total_cost_usd_missing bigint, total_cost_usd_min numeric, total_cost_usd_max numeric,
+    duration_us_sum numeric, duration_us_missing bigint, duration_us_min bigint, duration_us_max bigint,
+    ttft_us_sum numeric, ttft_us_missing bigint, ttft_us_min bigint, ttft_us_max bigint,
     cached_tokens_sum numeric,
     cache_write_5m_tokens_sum numeric,
     cache_write_1h_tokens_sum numeric,
@@ -118,14 +123,14 @@ CREATE TABLE rollup_part (
     teams text[],
     tags text[], -- each the text of an array
     request_count bigint[] NOT NULL,
-    prompt_tokens_sum numeric[], prompt_tokens_count bigint[],
-    completion_tokens_sum numeric[], completion_tokens_count bigint[],
-    total_tokens_sum numeric[], total_tokens_count bigint[],
-    prompt_cost_usd_sum numeric[], prompt_cost_usd_count bigint[],
-    completion_cost_usd_sum numeric[], completion_cost_usd_count bigint[],
-    total_cost_usd_sum numeric[], total_cost_usd_count bigint[],
-    duration_us_sum numeric[], duration_us_count bigint[],
-    ttft_us_sum numeric[], ttft_us_count bigint[],
+    prompt_tokens_sum numeric[], prompt_tokens_missing bigint[],
+    completion_tokens_sum numeric[], completion_tokens_missing bigint[],
+    total_tokens_sum numeric[], total_tokens_missing bigint[],
+    prompt_cost_usd_sum numeric[], prompt_cost_usd_missing bigint[],
+    completion_cost_usd_sum numeric[], completion_cost_usd_missing bigint[],
+    total_cost_usd_sum numeric[], total_cost_usd_missing bigint[],
+    duration_us_sum numeric[], duration_us_missing bigint[],
+    ttft_us_sum numeric[], ttft_us_missing bigint[],
     cached_tokens_sum numeric[],
     cache_write_5m_tokens_sum numeric[],
     cache_write_1h_tokens_sum numeric[],
@@ -146,14 +151,14 @@ CREATE TABLE rollup_user_1day (
     user_id text,
     dim integer NOT NULL,
     request_count bigint NOT NULL,
-    prompt_tokens_sum numeric, prompt_tokens_count bigint NOT NULL,
-    completion_tokens_sum numeric, completion_tokens_count bigint NOT NULL,
-    total_tokens_sum numeric, total_tokens_count bigint NOT NULL,
-    prompt_cost_usd_sum numeric, prompt_cost_usd_count bigint NOT NULL,
-    completion_cost_usd_sum numeric, completion_cost_usd_count bigint NOT NULL,
-    total_cost_usd_sum numeric, total_cost_usd_count bigint NOT NULL,
-    duration_us_sum numeric, duration_us_count bigint NOT NULL,
-    ttft_us_sum numeric, ttft_us_count bigint NOT NULL,
+    prompt_tokens_sum numeric, prompt_tokens_missing bigint,
+    completion_tokens_sum numeric, completion_tokens_missing bigint,
+    total_tokens_sum numeric, total_tokens_missing bigint,
+    prompt_cost_usd_sum numeric, prompt_cost_usd_missing bigint,
+    completion_cost_usd_sum numeric, completion_cost_usd_missing bigint,
+    total_cost_usd_sum numeric, total_cost_usd_missing bigint,
+    duration_us_sum numeric, duration_us_missing bigint,
+    ttft_us_sum numeric, ttft_us_missing bigint,
     cached_tokens_sum numeric,
     cache_write_5m_tokens_sum numeric,
     cache_write_1h_tokens_sum numeric,
@@ -184,6 +189,27 @@ INSERT INTO rollup_horizon (name) VALUES
     ('totals_1min'), ('totals_15min'), ('totals_1hour'), ('totals_1day'),
     ('latency_1min'), ('latency_1hour'), ('latency_6hour'), ('latency_1day'),
     ('users_1hour'), ('users_6hour'), ('part'), ('user_1day'), ('team_1day'), ('tag_1day');
+
+-- Days of an organisation that were converted from the rollups of before (rollups/conversion): those from `done_from` on.
+-- Whoever comes later has nothing to convert: the new log has all that it wrote.
+CREATE TABLE rollup_conversion (
+    org_id text PRIMARY KEY,
+    done_from timestamptz NOT NULL DEFAULT 'infinity'
+);
+INSERT INTO rollup_conversion (org_id) SELECT org_id FROM rollup_version UNION SELECT org_id FROM rollup_dirty;
+
+-- Days whose rows by user, team and tag were converted: no parts are there that a change could be told from. The first one
+-- takes the day's rows and its mark away, and makes all of its parts stale.
+CREATE TABLE rollup_unparted (
+    org_id text NOT NULL,
+    day timestamptz NOT NULL,
+    PRIMARY KEY (org_id, day)
+);
+
+-- The rollups of before have neither histograms of minutes nor sums of usage. A day that began is made of raw again.
+INSERT INTO rollup_horizon (name) VALUES ('usage');
+UPDATE rollup_horizon SET floor = date_bin('1 day', now(), '1970-01-01T00:00:00Z'::timestamptz)
+WHERE name IN ('latency_1min', 'usage') AND EXISTS (SELECT FROM rollup_conversion);
 
 CREATE OR REPLACE FUNCTION append_dirty_buckets() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE

@@ -1,5 +1,8 @@
 -- phase: expand
 -- requires: apache, tsl
+-- No writer may be under way: one that began before would append to the log of before only.
+LOCK TABLE traces IN SHARE ROW EXCLUSIVE MODE;
+
 CREATE OR REPLACE FUNCTION append_dirty_buckets_of_row() RETURNS trigger
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN

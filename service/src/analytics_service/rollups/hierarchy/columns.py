@@ -23,10 +23,11 @@ USAGE: Final = (
 
 SUMS: Final = (
     "request_count",
-    *(f"{measure}_{part}" for measure in MEASURES for part in ("sum", "count")),
+    *(f"{measure}_{part}" for measure in MEASURES for part in ("sum", "missing")),
     *(f"{usage}_sum" for usage in USAGE),
 )
-"""What adds up: also with a minus, so that a part of it can be replaced."""
+"""What adds up: also with a minus, so that a part of it can be replaced. `_missing` counts the requests of which a
+value is not known. All but the number of requests and the sums of measures are NULL where they are zero."""
 
 EXTREMES: Final = tuple(f"{measure}_{part}" for measure in MEASURES for part in ("min", "max"))
 TOTALS: Final = (*SUMS, *EXTREMES)
@@ -35,13 +36,13 @@ EPOCH: Final = "'1970-01-01T00:00:00Z'::timestamptz"
 
 def sums_of_raw(alias: str) -> str:
     """The select list of SUMS over rows of raw."""
-    counts = [f"sum({alias}.request_weight)::bigint AS request_count"]
+    columns = [f"sum({alias}.request_weight)::bigint AS request_count"]
     for measure in MEASURES:
-        known = f"sum({alias}.request_weight) FILTER (WHERE {alias}.{measure} IS NOT NULL)"
-        counts.append(f"sum({alias}.{measure})::numeric AS {measure}_sum")
-        counts.append(f"coalesce({known}, 0)::bigint AS {measure}_count")
-    counts += [f"nullif(sum({alias}.{usage}), 0)::numeric AS {usage}_sum" for usage in USAGE]
-    return ", ".join(counts)
+        missing = f"sum({alias}.request_weight) FILTER (WHERE {alias}.{measure} IS NULL)"
+        columns.append(f"sum({alias}.{measure})::numeric AS {measure}_sum")
+        columns.append(f"{missing}::bigint AS {measure}_missing")
+    columns += [f"nullif(sum({alias}.{usage}), 0)::numeric AS {usage}_sum" for usage in USAGE]
+    return ", ".join(columns)
 
 
 def totals_of_raw(alias: str) -> str:
@@ -61,4 +62,11 @@ def totals_of_finer(alias: str) -> str:
 
 
 def _type(name: str) -> str:
-    return "bigint" if name.endswith("_count") else "numeric"
+    return "bigint" if name.endswith(("_count", "_missing")) else "numeric"
+
+
+def counts(alias: str) -> str:
+    """The select list of `_count`: the number of requests of which a measure is known."""
+    return ", ".join(
+        f"{alias}.request_count - coalesce({alias}.{measure}_missing, 0) AS {measure}_count" for measure in MEASURES
+    )

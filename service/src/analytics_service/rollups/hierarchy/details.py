@@ -1,8 +1,8 @@
 """The statement that makes parts equal to raw, and adds what changed in them to the days by user, team and tag. Pure.
 
 A part is the requests of a quarter of an hour by dimensions, user, team and tags together. A row of a day is the sum
-over the parts at every moment: of the day so far while it is open, and without reading a day again when a row comes late.
-So a reader can take a part away from its day, and put raw in its place. A sum that is zero is NULL in them.
+over the parts at every moment: of the day so far while it is open, and without reading a day again when a row comes
+late. So a reader can take a part away from its day, and put raw in its place. A sum that is zero is NULL in them.
 
 Arguments from $1 to $5: rollups/hierarchy/raw.py. $6 are the starts of the parts, $7 to $9 the horizons of DAYS: a day
 whose rows are gone is not begun again.
@@ -49,11 +49,11 @@ def _day(table: Table) -> str:
 
 
 def _inserted(name: str) -> str:
-    return f"{name}::bigint" if name.endswith("_count") else f"nullif({name}, 0)"
+    return f"{name}::bigint" if name == "request_count" else f"nullif({name}, 0)"
 
 
 def _sum_of(row: str, more: str, name: str) -> str:
-    if name.endswith("_count"):
+    if name == "request_count":
         return f"{name} = {row}.{name} + {more}.{name}"
     return f"{name} = nullif(coalesce({row}.{name}, 0) + coalesce({more}.{name}, 0), 0)"
 
@@ -110,3 +110,17 @@ def _array(name: str) -> str:
 def delete_empty(table: Table) -> str:
     """Takes the rows of days away whose requests have gone. Arguments: $1 organisation, $2 days."""
     return f"DELETE FROM {table.sql} WHERE org_id = $1 AND bucket = ANY($2::timestamptz[]) AND request_count = 0"
+
+
+CLEAR_UNPARTED: Final = f"""
+WITH days AS (
+  DELETE FROM rollup_unparted WHERE org_id = $1 AND day = ANY($2::timestamptz[]) RETURNING day
+), {
+    ", ".join(
+        f"{table.value} AS (DELETE FROM {table.sql} AS r USING days WHERE r.org_id = $1 AND r.bucket = days.day)"
+        for table in DAYS
+    )
+}
+SELECT day FROM days"""
+"""Takes the rows of days away that were converted from the rollups of before: they have no parts, which what changes in
+them could be told from. Returns those days; all parts of them are stale. Arguments: $1 organisation, $2 days."""

@@ -1,8 +1,8 @@
 """The statements that take entries out of the log, and keep what is stale above the minutes. Pure.
 
 Writers append to `rollup_log` in their own transactions, and touch nothing else. Whoever takes entries out of it makes
-their minutes equal to raw and the next coarser buckets stale in one transaction. So at every moment a bucket that differs
-from raw is named: by an entry in it, by its own row in `rollup_stale`, or by one of a finer bucket.
+their minutes equal to raw and the next coarser buckets stale in one transaction. So at every moment a bucket that
+differs from raw is named: by an entry in it, by its own row in `rollup_stale`, or by one of a finer bucket.
 """
 
 from typing import Final
@@ -11,7 +11,8 @@ from analytics_service.rollups.hierarchy.columns import EPOCH
 from analytics_service.rollups.hierarchy.raw import bucket_of
 from analytics_service.rollups.hierarchy.tables import Stage
 
-LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('analytics.rollups/' || $1::text, 0))"
+LOCK_KEY: Final = "hashtextextended('analytics.rollups/' || $1::text, 0)"
+LOCK: Final = f"SELECT pg_advisory_xact_lock({LOCK_KEY})"
 """One refresh of an organisation at a time: so nobody else numbers its combinations, or writes its rollups."""
 SHARE_HORIZONS: Final = "SELECT FROM rollup_floor CROSS JOIN rollup_horizon FOR SHARE"
 """Neither raw rows nor those of rollups are dropped while they are read."""
@@ -39,6 +40,13 @@ minute, or $4 for how long something waits, $5 minutes at most. The version grow
 the sum of both moves with writes alone."""
 
 
+MAX_REQUESTS: Final = 200_000
+_REQUESTS_BEFORE: Final = """, sum((
+    SELECT sum(t.request_count) FROM rollup_totals_15min AS t WHERE t.org_id = $1 AND t.bucket = s.bucket
+  )) OVER (ORDER BY s.bucket ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS requests_before"""
+_LIMITED: Final = f" AND coalesce(due.requests_before, 0) < {MAX_REQUESTS}"
+
+
 def mark(stage: Stage) -> str:
     """Arguments: $1 organisation, $2 moments, $3 a combination for each, NULL for all of them."""
     return f"""
@@ -55,7 +63,8 @@ ON CONFLICT (org_id, step, bucket) DO UPDATE SET dims = CASE
 def consume(stage: Stage) -> str:
     """Takes stale buckets that have ended by $2, and in which nothing finer is stale; $3 of them at most.
 
-    A bucket that comes later is not waited for: until then readers use the finer ones.
+    One in which something finer is stale is rebuilt later, and until then readers use the finer ones. Parts are made of
+    raw: as many are taken as have MAX_REQUESTS, or one, so that a statement's memory is bounded.
     """
     width = f"interval '{int(stage.width.total_seconds())} seconds'"
     finer = "".join(
@@ -66,9 +75,10 @@ def consume(stage: Stage) -> str:
     )"""
         for each in stage.finer
     )
+    requests, limited = ("", "") if stage is not Stage.PART else (_REQUESTS_BEFORE, _LIMITED)
     return f"""
 DELETE FROM rollup_stale AS d USING (
-  SELECT s.bucket FROM rollup_stale AS s
+  SELECT s.bucket{requests} FROM rollup_stale AS s
   WHERE s.org_id = $1 AND s.step = '{stage.value}' AND s.bucket + {width} <= $2
     AND NOT EXISTS (
       SELECT FROM rollup_log AS l
@@ -76,7 +86,7 @@ DELETE FROM rollup_stale AS d USING (
     ){finer}
   ORDER BY s.bucket LIMIT $3
 ) AS due
-WHERE d.org_id = $1 AND d.step = '{stage.value}' AND d.bucket = due.bucket
+WHERE d.org_id = $1 AND d.step = '{stage.value}' AND d.bucket = due.bucket{limited}
 RETURNING d.bucket, d.dims"""
 
 

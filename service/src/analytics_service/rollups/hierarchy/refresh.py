@@ -22,10 +22,11 @@ MAX_WAIT: Final = timedelta(seconds=60)
 """A minute that is written to all the time is refreshed as often as this."""
 UNBOUNDED: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _NONE: Final = timedelta(0)
+_DAY: Final = timedelta(days=1)
 _MAX_MINUTES: Final = 120
 """Of one transaction, as _MAX_BUCKETS: others may have their turn in between, and little is lost by a kill."""
 _MAX_BUCKETS: Final = 96
-_JOINS: Final = "SET LOCAL enable_nestloop = off"
+_SETTINGS: Final = "SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '16MB'"
 """Rows are joined with combinations by a hash table, also before the server has statistics of either."""
 
 _OF_FINER: Final = {
@@ -98,10 +99,14 @@ class Refresher:
             while (done := await self._stage(stage)).buckets:
                 yield done
 
+    async def step(self, stage: Stage | None) -> Refreshed:
+        """One transaction: the minutes that are due where there is no stage; empty when nothing is due."""
+        return await (self._minutes() if stage is None else self._stage(stage))
+
     async def _begin(self) -> None:
         await self._connection.execute(log.LOCK, self._organisation)
         await self._connection.execute(log.SHARE_HORIZONS)
-        await self._connection.execute(_JOINS)
+        await self._connection.execute(_SETTINGS)
         self._horizons = {row["name"]: row["floor"] for row in await self._connection.fetch(log.HORIZONS)}
 
     async def _minutes(self) -> Refreshed:
@@ -126,7 +131,18 @@ class Refresher:
             for minute in kept:
                 parts.add(minute, None)
             await self._mark(Stage.PART, parts)
+            await self._clear_unparted(kept)
         return Refreshed(entries=sum(row["entries"] for row in rows), buckets=len(kept))
+
+    async def _clear_unparted(self, minutes: Sequence[datetime]) -> None:
+        """Has days that have no parts be made of raw, users of all combinations too: nothing tells which are gone."""
+        days = sorted({minute.replace(hour=0, minute=0) for minute in minutes})
+        for row in await self._connection.fetch(details.CLEAR_UNPARTED, self._organisation, days) if days else ():
+            for stage in (Stage.PART, Stage.USERS_1HOUR):
+                changes = _Changes()
+                for number in range(_DAY // stage.width):
+                    changes.add(row["day"] + number * stage.width, None)
+                await self._mark(stage, changes)
 
     async def _stage(self, stage: Stage) -> Refreshed:
         async with self._connection.transaction(isolation="read_committed"):

@@ -5,6 +5,7 @@ from typing import Final
 
 from analytics_service.database.connect import Connection
 from analytics_service.database.partitions import has_native_partitions
+from analytics_service.rollups.hierarchy.tables import Stage, Table
 
 EARLIEST: Final = "'1970-01-01T00:00:00Z'::timestamptz"
 """No row is older: stands for -infinity where a moment has to be a date in Python."""
@@ -24,16 +25,23 @@ SELECT org_id FROM o WHERE org_id IS NOT NULL
 """
 """Each once: a jump from one to the next in the index, instead of a scan over all of their days."""
 
+_DAY: Final = "interval '1 day'"
 _OLDEST: Final = "date_bin('1 day', (SELECT min({bound}) FROM {ranges}), {earliest})"
+_STALE_STEPS: Final = ", ".join(f"'{stage.value}'" for stage in (Stage.DAY, *Stage.DAY.finer))
 _OLDEST_WITH_ROLLUPS_BEFORE: Final = f"""
 SELECT raw.oldest FROM (SELECT {{oldest}} AS oldest) AS raw
 WHERE EXISTS (
     SELECT FROM ({ORGANISATIONS}) AS o CROSS JOIN LATERAL (
-        SELECT FROM rollup_1day AS r
+        SELECT FROM {Table.TOTALS_1DAY.sql} AS r
         WHERE r.org_id = o.org_id AND r.bucket >= (SELECT floor FROM rollup_floor) AND r.bucket < raw.oldest
             AND NOT EXISTS (
-                SELECT FROM rollup_dirty AS d
-                WHERE d.level = '1day' AND d.org_id = o.org_id AND d.bucket_start = r.bucket
+                SELECT FROM rollup_log AS l
+                WHERE l.org_id = o.org_id AND l.requests AND l.minute >= r.bucket AND l.minute < r.bucket + {_DAY}
+            )
+            AND NOT EXISTS (
+                SELECT FROM rollup_stale AS s
+                WHERE s.org_id = o.org_id AND s.step IN ({_STALE_STEPS})
+                    AND s.bucket >= r.bucket AND s.bucket < r.bucket + {_DAY}
             )
         LIMIT 1
     ) AS known

@@ -1,8 +1,9 @@
 """Ends raw rows in whole partitions or chunks. The order of the steps is what keeps answers equal:
 
-1. Every dirty bucket below the new horizon is refreshed, so that rollups hold all rows that are about to go.
+1. Every stale bucket below the new horizon is refreshed, so that rollups hold all rows that are about to go: those of
+   this release, and those of the one before.
 2. One transaction moves the horizon. It locks the partitions below against writers, and gives up if one of them has
-   left anything dirty in the meantime; then the first step is repeated. From its commit on writers are refused below
+   left anything stale in the meantime; then the first step is repeated. From its commit on writers are refused below
    the horizon, and buckets there are never computed again.
 3. Only then partitions are detached, which locks nobody out, and dropped; answers read rollups there already. The table
    `dropped_partition` names those that still have to go, for whoever goes on after a kill.
@@ -15,8 +16,8 @@ from typing import Final
 
 from analytics_service.database.connect import Connection
 from analytics_service.database.partitions import has_native_partitions
-from analytics_service.rollups.levels import Level
-from analytics_service.rollups.refresh import dirty_units, refresh_unit
+from analytics_service.rollups.hierarchy.catch_up import catch_up, waiting
+from analytics_service.rollups.legacy.refresh import refresh_unit, units_before
 from analytics_service.rollups.retention.horizon import (
     BUMP_VERSIONS,
     EARLIEST,
@@ -43,7 +44,13 @@ WHERE hypertable_schema = 'public' AND hypertable_name = 'traces' AND range_star
 """
 _DROPPED_UNTIL: Final = f"SELECT greatest(dropped_until, {EARLIEST}) FROM rollup_floor"
 _MIDNIGHT: Final = f"SELECT date_bin('1 day', $1::timestamptz, {EARLIEST})"
-_ANY_DIRTY: Final = "SELECT EXISTS (SELECT FROM rollup_dirty WHERE bucket_start >= $1 AND bucket_start < $2)"
+_RAW: Final = "raw"
+"""The target of steps that end no partition."""
+_ANY_STALE: Final = """
+SELECT EXISTS (SELECT FROM rollup_log WHERE requests AND minute >= $1 AND minute < $2)
+  OR EXISTS (SELECT FROM rollup_stale WHERE bucket >= $1 AND bucket < $2)
+  OR EXISTS (SELECT FROM rollup_dirty WHERE bucket_start >= $1 AND bucket_start < $2)
+"""
 _MOVE_HORIZON: Final = "UPDATE rollup_floor SET floor = $1"
 _MARK_ROWS_DROPPED: Final = "UPDATE rollup_floor SET dropped_until = floor"
 _RECORD: Final = """
@@ -60,7 +67,7 @@ _FORGET: Final = "DELETE FROM dropped_partition WHERE name = $1"
 _DROP_CHUNKS: Final = "SELECT drop_chunks('public.traces', older_than => $1::timestamptz)"
 
 
-class _DirtyError(Exception):
+class _StaleError(Exception):
     """A writer was faster."""
 
 
@@ -96,14 +103,17 @@ async def _next_horizon(connection: Connection, until: datetime) -> datetime | N
 
 
 async def _refresh_and_move(connection: Connection, horizon: datetime) -> AsyncGenerator[RetentionStep, None]:
-    """Moves the horizon once nothing below it is dirty; it stays where writers are faster all the time."""
-    for _ in range(_MAX_ATTEMPTS):
-        for unit in await dirty_units(connection, until=horizon):
-            await refresh_unit(connection, unit, until=horizon)
-            yield RetentionStep(kind=StepKind.REFRESHED, target=unit.level.code)
-        with suppress(_DirtyError):
+    """Moves the horizon once nothing below it is stale; it stays where writers are faster all the time."""
+    for _attempt in range(_MAX_ATTEMPTS):
+        for each in await waiting(connection, minutes=horizon, buckets=horizon):
+            async for _ in catch_up(connection, each, until=horizon):
+                yield RetentionStep(kind=StepKind.REFRESHED, target=_RAW)
+        for unit in await units_before(connection, horizon):
+            await refresh_unit(connection, unit)
+            yield RetentionStep(kind=StepKind.REFRESHED, target=_RAW)
+        with suppress(_StaleError):
             await _move(connection, horizon)
-            yield RetentionStep(kind=StepKind.MOVED, target=Level.RAW.code)
+            yield RetentionStep(kind=StepKind.MOVED, target=_RAW)
             return
 
 
@@ -118,8 +128,8 @@ async def _move(connection: Connection, horizon: datetime) -> None:
         below = await connection.fetch(_PARTITIONS if native else _CHUNKS, horizon)
         if below:  # waits for their writers; later ones are refused by the new horizon
             await connection.execute(f"LOCK TABLE {', '.join(row['quoted'] for row in below)} IN SHARE MODE")
-        if await connection.fetchval(_ANY_DIRTY, before, horizon):
-            raise _DirtyError
+        if await connection.fetchval(_ANY_STALE, before, horizon):
+            raise _StaleError
         await connection.execute(_MOVE_HORIZON, horizon)
         ended = [row for row in below if row["last"] is not None and row["last"] <= horizon]
         filled = [await connection.fetchval(f"SELECT EXISTS (SELECT FROM {row['quoted']})") for row in ended]

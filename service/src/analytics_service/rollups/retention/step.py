@@ -16,6 +16,6 @@ class StepKind(StrEnum):
 class RetentionStep:
     kind: StepKind
     target: str
-    """The code of a level, or the name of a partition or a chunk."""
+    """`raw`, or the name of a rollup, a partition or a chunk."""
     rows: int = 0
     """The number of rows that were deleted from a rollup."""

@@ -44,4 +44,4 @@ class SummaryParameters(FilteredParameters):
         wanted: dict[str, Any] = {"start": self.range.start, "end": self.range.end, "zone": self.zone, "width": _DAY}
         if self.user_id is None:
             return choose(**wanted)
-        return Level.DAY_USER if not self.within_raw_range and fits(Level.DAY_USER, **wanted) else Level.RAW
+        return Level.DAY_USER if fits(Level.DAY_USER, **wanted) else Level.RAW

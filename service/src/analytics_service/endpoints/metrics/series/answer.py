@@ -103,7 +103,7 @@ def _percentiles(params: MetricParameters) -> Percentiles:
 
 
 def _counts(params: MetricParameters) -> Counts:
-    if params.selection.users is not None:
+    if not params.selection.counts_users_exactly:
         return Counts(method="hyperloglog", standard_error=sketches.USERS_ERROR)
     return Counts(method="exact", standard_error=0)
 
@@ -138,10 +138,10 @@ def _values(params: MetricParameters, row: Row, length: timedelta) -> dict[str, 
 
 
 def _unique(params: MetricParameters, metric: Metric, row: Row) -> int:
-    if params.selection.users is not None:
+    if not params.selection.counts_users_exactly:
         return sketches.users(dict(zip(row["ranks"] or (), row["registers"] or (), strict=True)))
-    counted: int = row[metric]
-    return counted
+    counted: int | None = row[metric]
+    return counted or 0
 
 
 def aggregate_value(metric: Metric, aggregation: Aggregation, row: Row) -> Value:

@@ -30,6 +30,8 @@ groups the newest buckets are shown, all groups of each."""
 MAX_VALUES: Final = len(Metric) * MAX_POINTS
 """Numbers in one answer: of every metric in all of these points, without percentiles."""
 
+_EXTREMES: Final = frozenset({Aggregation.MIN, Aggregation.MAX})
+
 
 class Fill(StrEnum):
     NONE = "none"
@@ -66,8 +68,8 @@ class MetricParameters(FilteredParameters):
                 "ask for fewer metrics, without include_percentiles, or for a shorter range",
                 field="include_percentiles" if self.include_percentiles else "metrics",
             )
-        if not self.within_raw_range and self.requirements:
-            _ = self.selection  # refuses what no level knows
+        if self.requirements:
+            _ = self.selection  # refuses what no table knows
         return self
 
     @cached_property
@@ -104,6 +106,11 @@ class MetricParameters(FilteredParameters):
                 if metric in VALUE_METRICS and not PERCENTILES.keys().isdisjoint(self.aggregations(metric))
             ),
             counts=frozenset(self.metrics) & DISTINCT_COUNTS.keys(),
+            extremes=any(
+                not _EXTREMES.isdisjoint(self.aggregations(metric))
+                for metric in self.metrics
+                if metric in VALUE_METRICS
+            ),
         )
 
     @cached_property

@@ -1,29 +1,40 @@
 """Percentiles and numbers of users from sketches: statements with one row per bucket and group, as totals have."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from analytics_service.endpoints.metrics.series.names import (
     LATENCIES,
     PERCENTILES,
-    VALUE_METRICS,
     Aggregation,
     Metric,
     column_name,
 )
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 from analytics_service.rollups import sketches
+from analytics_service.rollups.hierarchy.latency import RANKS, TTFT_CODES
+
+_FIRST_TTFT: Final = TTFT_CODES + sketches.ZERO_BIN
+_OF_MEASURE: Final = {Metric.DURATION: f"code < {_FIRST_TTFT}", Metric.TIME_TO_FIRST_TOKEN: f"code >= {_FIRST_TTFT}"}
+_OFFSETS: Final = {Metric.DURATION: 0, Metric.TIME_TO_FIRST_TOKEN: TTFT_CODES}
 
 
 def percentiles(params: MetricParameters, rows: str, keys: Sequence[str]) -> str:
     """Returns SQL with the columns of percentiles from raw, in microseconds: the first bin that reaches the share."""
     keyed = ", ".join(keys)
-    columns = ", ".join(_percentile(metric, one) for metric, one in percentile_columns(params))
+    asked = percentile_columns(params)
+    columns = ", ".join(_percentile(metric, one) for metric, one in asked)
+    measures = " OR ".join(dict.fromkeys(_OF_MEASURE[metric] for metric, _ in asked))
     return f"""
 SELECT {keyed}, {columns}
 FROM (
-  SELECT *, sum(n) OVER (PARTITION BY {keyed}, measure ORDER BY bin) AS reached,
-    sum(n) OVER (PARTITION BY {keyed}, measure) AS whole
-  FROM (SELECT {keyed}, measure, bin, sum(n) AS n FROM ({rows}) AS r GROUP BY {keyed}, measure, bin) AS bins
+  SELECT *, sum(n) OVER (PARTITION BY {keyed}, code >= {_FIRST_TTFT} ORDER BY code) AS reached,
+    sum(n) OVER (PARTITION BY {keyed}, code >= {_FIRST_TTFT}) AS whole
+  FROM (
+    SELECT {keyed}, code, sum(n) AS n
+    FROM ({rows}) AS r CROSS JOIN LATERAL unnest(r.codes, r.counts) AS e (code, n)
+    WHERE {measures} GROUP BY {keyed}, code
+  ) AS bins
 ) AS shares
 GROUP BY {keyed}"""
 
@@ -39,8 +50,8 @@ def percentile_columns(params: MetricParameters) -> list[tuple[Metric, Aggregati
 
 
 def _percentile(metric: Metric, one: Aggregation) -> str:
-    reached = f"measure = '{VALUE_METRICS[metric].column}' AND reached >= {PERCENTILES[one]} * whole"
-    return f"{sketches.value_of(f'min(bin) FILTER (WHERE {reached})')} AS {column_name(metric, one)}"
+    code = f"min(code) FILTER (WHERE {_OF_MEASURE[metric]} AND reached >= {PERCENTILES[one]} * whole)"
+    return f"{sketches.value_of(f'({code} - {_OFFSETS[metric]})')} AS {column_name(metric, one)}"
 
 
 def users(rows: str, keys: Sequence[str]) -> str:
@@ -49,8 +60,20 @@ def users(rows: str, keys: Sequence[str]) -> str:
     return f"""
 SELECT {keyed}, array_agg(rank) AS ranks, array_agg(registers) AS registers
 FROM (
-  SELECT {keyed}, rank, count(*) AS registers
-  FROM (SELECT {keyed}, reg, max(rank) AS rank FROM ({rows}) AS r GROUP BY {keyed}, reg) AS merged
-  GROUP BY {keyed}, rank
+  SELECT {keyed}, code % {RANKS} AS rank, count(*) AS registers
+  FROM (
+    SELECT {keyed}, max(code) AS code FROM ({rows}) AS r CROSS JOIN LATERAL unnest(r.codes) AS e (code)
+    GROUP BY {keyed}, code / {RANKS}
+  ) AS merged
+  GROUP BY {keyed}, code % {RANKS}
 ) AS counted
+GROUP BY {keyed}"""
+
+
+def users_exactly(rows: str, keys: Sequence[str]) -> str:
+    """Returns SQL of the number of users; users are put together first, for to sort their names would take longer."""
+    keyed = ", ".join(keys)
+    return f"""
+SELECT {keyed}, count(*) AS {Metric.UNIQUE_USERS}
+FROM (SELECT {keyed}, user_id FROM ({rows}) AS r WHERE user_id IS NOT NULL GROUP BY {keyed}, user_id) AS users
 GROUP BY {keyed}"""

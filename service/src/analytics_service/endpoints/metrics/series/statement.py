@@ -27,11 +27,12 @@ def query(principal: Principal, params: MetricParameters) -> Query:
     """
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
     keys = ["number", *params.group_by]
-    number = f"width_bucket(r.bucket, {arguments.add(params.starts)}::timestamptz[]) AS number"
+    starts = arguments.add(params.starts)
+    number = f"width_bucket(r.bucket, {starts}::timestamptz[]) AS number"
     rows = f"(SELECT {number}, r.* FROM {{}} AS r WHERE {conditions(params, arguments, alias='r')})"
     return Query(
         sql=f"""
-{requests(params.selection.level, *params.selection.sketches)}
+{requests(params.selection.level, *params.selection.sketches, boundaries=starts)}
 SELECT w.*, q.*
 FROM ({COMPLETENESS}) AS w
 LEFT JOIN (
@@ -53,9 +54,12 @@ def _sketched(params: MetricParameters, rows: str, keys: Sequence[str]) -> Itera
     for each in params.selection.sketches:
         name = name_of(each)
         some = rows.format(name)
-        table = (
-            sketched.users(some, keys) if each is params.selection.users else sketched.percentiles(params, some, keys)
-        )
+        if each is params.selection.latency:
+            table = sketched.percentiles(params, some, keys)
+        elif params.selection.counts_users_exactly:
+            table = sketched.users_exactly(some, keys)
+        else:
+            table = sketched.users(some, keys)
         yield f"LEFT JOIN ({table}) AS {name} USING ({', '.join(keys)})"
 
 

@@ -1,0 +1,76 @@
+"""Stores that an earlier release made: migrated, filled and refreshed by that release's own code."""
+
+import subprocess
+import sys
+from datetime import datetime
+from typing import Any
+
+from release.page import Release
+from tests.support.environment import program_environment
+from tests.support.releases import packages_of
+
+_REFRESH = """
+import asyncio, sys, asyncpg
+try:
+    from analytics_service.rollups.refresh import refresh
+except ModuleNotFoundError:  # of 0.1.0
+    from analytics_service.database.refresh import refresh
+async def main():
+    connection = await asyncpg.connect(sys.argv[1], server_settings={"timezone": "UTC", "jit": "off"})
+    await refresh(connection)
+    await connection.close()
+asyncio.run(main())
+"""
+_PARTITIONS = "SELECT ensure_partitions($1, $2::timestamptz - interval '1 microsecond')"
+_FILL = """
+INSERT INTO traces (
+    org_id, project_id, trace_id, span_id, ts, provider, model, operation_type, environment, status_code, is_request,
+    input_text, prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens,
+    prompt_cost_usd, completion_cost_usd, total_cost_usd, duration_us, ttft_us, user_id, team_id, tags
+)
+SELECT ($3::text[])[1 + n % cardinality($3::text[])], 'p' || h % 2, $6 || n, 's',
+    $1::timestamptz + ($2::timestamptz - $1::timestamptz) * (n::double precision / $5),
+    'provider' || h % 3, 'model' || h % 10, CASE WHEN h % 11 = 0 THEN 'embedding' ELSE 'chat' END,
+    CASE WHEN h % 5 = 0 THEN 'staging' ELSE 'production' END, CASE WHEN h % 50 = 0 THEN 'ERROR' ELSE 'OK' END,
+    h % 29 > 0,
+    'a short text', nullif(h % 4000, 7), nullif(h % 900, 3), h % 4000 + h % 900, h % 300, nullif(h % 40, 1),
+    h % 4000 * 1e-6, h % 900 * 4e-6, CASE WHEN h % 13 > 0 THEN h % 4000 * 1e-6 + h % 900 * 4e-6 END,
+    h2 % 9000000, CASE WHEN h % 7 > 0 THEN h2 % 900000 END,
+    CASE WHEN h2 % 17 > 0 THEN 'u' || h2 % 5000 END, CASE WHEN h2 % 19 > 0 THEN 't' || h2 % 20 END,
+    CASE h2 % 4 WHEN 0 THEN ARRAY['a', 'b', 'a'] WHEN 1 THEN ARRAY['b'] WHEN 2 THEN ARRAY[]::text[] END
+FROM (
+    SELECT n, abs(hashint8(n)::bigint) AS h, abs(hashint8(n + 7919)::bigint) AS h2
+    FROM generate_series($4::bigint, $7::bigint) AS n
+) AS numbered
+"""
+_PER_STATEMENT = 100_000
+
+
+def migrated_by(release: Release, url: str) -> None:
+    """Migrates with that release."""
+    _run(release, "-m", "analytics_service", "migrate", DATABASE_URL=url)
+
+
+def refreshed_by(release: Release, url: str) -> None:
+    """Refreshes all that is in the log of before with that release."""
+    _run(release, "-c", _REFRESH, url)
+
+
+async def partition(connection: Any, start: datetime, end: datetime) -> None:
+    """Makes the partitions for rows of that time."""
+    await connection.fetchval(_PARTITIONS, start, end)
+
+
+async def fill(
+    connection: Any, start: datetime, end: datetime, count: int, *, organisations: list[str], prefix: str = "t"
+) -> None:
+    """Writes `count` rows, evenly over a time that has partitions, with all that a rollup of before distinguishes."""
+    for first in range(0, count, _PER_STATEMENT):
+        last = min(first + _PER_STATEMENT, count) - 1
+        await connection.execute(_FILL, start, end, organisations, first, count, prefix, last)
+
+
+def _run(release: Release, *arguments: str, **variables: str) -> None:
+    environment = program_environment(**variables) | packages_of(release)
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
