@@ -165,7 +165,7 @@ async def test_values_that_two_rows_exchange(scenario: Scenario, column: str) ->
     rows = [{"ts": DAY + n * 20 * MINUTES, "prompt_tokens": n, column: value} for n, value in enumerate(values)]
     await scenario.insert(rows)
     await scenario.check_refreshed()
-    await scenario.swap(*scenario.spans, column)
+    await scenario.swap(scenario.spans[0], scenario.spans[1], column)
     await scenario.check()
     await scenario.check_refreshed()
 

@@ -31,7 +31,11 @@ USAGE = (
     *("cached_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens"),
     *("audio_output_tokens", "images", "web_searches", "audio_seconds", "billed_units"),
 )
-SUMS = ("request_count", *(f"{m}_{part}" for m in MEASURES for part in ("sum", "count")), *(f"{u}_sum" for u in USAGE))
+SUMS = (
+    "request_count",
+    *(f"{m}_{part}" for m in MEASURES for part in ("sum", "missing")),
+    *(f"{u}_sum" for u in USAGE),
+)
 TOTALS = (*SUMS, *(f"{m}_{part}" for m in MEASURES for part in ("min", "max")))
 _DIMENSIONS = attrgetter(*DIMENSIONS)
 
@@ -137,11 +141,12 @@ def expected(table: str, spans: Iterable[Span]) -> Buckets:
 
 
 def no_zeros(sums: Iterable[tuple[str, Any]]) -> tuple[Any, ...]:
-    """A sum that is zero may be NULL where it says nothing that its count does not."""
-    return tuple(None if name.endswith("_sum") and not value else value for name, value in sums)
+    """Of parts and days: what is zero may be NULL there."""
+    return tuple(value or None for _, value in sums)
 
 
 def no_zero_usage(totals: Iterable[tuple[str, Any]]) -> tuple[Any, ...]:
+    """Of totals: a kind of usage that is zero may be NULL; the sum of a measure is NULL where all are missing."""
     return tuple(None if name[:-4] in USAGE and not value else value for name, value in totals)
 
 
@@ -149,9 +154,9 @@ def _sums(spans: Sequence[Span]) -> dict[str, Any]:
     sums: dict[str, Any] = {"request_count": sum(span.request_weight for span in spans)}
     for measure in (*MEASURES, *USAGE):
         values = _values(spans, measure)
-        weights = (span.request_weight for span in spans if getattr(span, measure) is not None)
+        unknown = (span.request_weight for span in spans if getattr(span, measure) is None)
         sums[f"{measure}_sum"] = sum(values) if values else None
-        sums[f"{measure}_count"] = sum(weights) if values else 0
+        sums[f"{measure}_missing"] = sum(unknown) if len(values) < len(spans) else None
     return sums
 
 
