@@ -158,7 +158,9 @@ async def versions(connection: Any) -> Versions:
     keys: Counter[tuple[str, datetime]] = Counter()
     for organisation, minute in await connection.fetch("SELECT org_id, minute FROM rollup_log"):
         keys[organisation, bucket_of(minute, DAYS)] += 1
-    for organisation, day, version in await connection.fetch("SELECT org_id, day, version FROM rollup_version"):
+    for organisation, day, version in await connection.fetch(
+        "SELECT org_id, day, version - legacy FROM rollup_version"
+    ):
         keys[organisation, day] += version
     return keys
 

@@ -13,6 +13,7 @@ from analytics_service.rollups.hierarchy.refresh import Refresher, Schedule, ref
 from tests.service.rollups.hierarchy.scenario import AT_ONCE, Scenario, a_scenario
 from tests.service.rollups.hierarchy.stored import check, check_refreshed, connect, insert
 from tests.service.rollups.hierarchy.witness import DAY, DAYS, MINUTES, Span
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.postgres
 
@@ -210,8 +211,7 @@ async def test_a_refresh_waits_for_a_horizon_that_is_being_moved(scenario: Scena
         await scenario.connection.execute("UPDATE rollup_horizon SET floor = $1 WHERE name LIKE '%_1min'", DAY + DAYS)
         task = asyncio.create_task(steps(other))
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        while await scenario.connection.fetchval(waiting) == 0:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: scenario.connection.fetchval(waiting))
         assert not task.done()
     await task
     for table in ("totals_1min", "latency_1min"):
@@ -238,7 +238,8 @@ async def test_a_refresh_that_is_cancelled_leaves_nothing_half_done(scenario: Sc
     await scenario.check_refreshed()
 
 
-async def test_a_minute_of_very_many_rows(scenario: Scenario) -> None:
+async def test_a_minute_of_very_many_rows(database_url: str) -> None:
+    scenario = await a_scenario(database_url)
     await scenario.insert(
         [
             {
@@ -252,12 +253,13 @@ async def test_a_minute_of_very_many_rows(scenario: Scenario) -> None:
         ]
     )
     await scenario.refresh()
-    await scenario.check()
     await scenario.update(scenario.spans[77], duration_us=5, user_id="late")
     await scenario.check_refreshed()
+    await scenario.close()
 
 
-async def test_an_organisation_of_very_many_users(scenario: Scenario) -> None:
+async def test_an_organisation_of_very_many_users(database_url: str) -> None:
+    scenario = await a_scenario(database_url)
     await scenario.insert(
         [
             {"ts": DAY + timedelta(seconds=n), "user_id": f"user {n % 20_000}", "team_id": f"team {n % 300}"}
@@ -265,7 +267,7 @@ async def test_an_organisation_of_very_many_users(scenario: Scenario) -> None:
         ]
     )
     await scenario.refresh()
-    await scenario.check()
     await scenario.update(scenario.spans[20_000], user_id="user 5")
     await scenario.delete(scenario.spans[-1])
     await scenario.check_refreshed()
+    await scenario.close()
