@@ -77,7 +77,6 @@ def requests(level: Level, *sketches: Table, boundaries: str | None = None) -> s
     lost = " UNION ALL ".join(f"SELECT first, last, edge FROM {part.name}_lost" for part in parts)
     return "WITH " + ",\n".join(
         (
-            columns.DIMS,
             *gaps.staleness(tables),
             *(each for part in parts for each in part.expressions()),
             f"unrefreshed AS ({unrefreshed})",

@@ -54,7 +54,7 @@ class Chain:
             rows = f"{rows.removesuffix('r')}p CROSS JOIN LATERAL {columns.users_of_part('p')} AS r"
         return f"""
   SELECT {self._columns(table)}
-  FROM {rows} JOIN dims AS d ON d.dim = r.dim
+  FROM {rows} {columns.COMBINATIONS}
   WHERE {f"{in_organisation('r')} AND " if number == 0 else ""}r.bucket >= greatest($3::timestamptz, {own})
     AND r.bucket < $4::timestamptz
     AND NOT EXISTS (SELECT FROM {self.name}_gaps_{number} AS g WHERE g.bucket = r.bucket)

@@ -16,14 +16,10 @@ from analytics_service.rollups.hierarchy.tables import Table
 DETAILS: Final = ("user_id", "session_id", "team_id", "tags", "trace_id", "span_id", "error_message")
 """The columns that only raw has."""
 
-# Without statistics the planner would take the combinations for one row, and compare each with every row of a rollup:
-# the empty series adds a thousand rows to its estimate, so that it makes a hash table of them.
-DIMS: Final = f"""dims AS MATERIALIZED (
-  SELECT d.dim, {", ".join(f"d.{name}" for name in DIMENSIONS)} FROM rollup_dimension AS d WHERE {predicate("d")}
-  UNION ALL
-  SELECT NULL, {", ".join("NULL" for _ in DIMENSIONS)} FROM generate_series(1, (SELECT 0)) AS none
-)"""
-"""The organisation's combinations in its projects: a row of a rollup is joined with them, and so confined to both."""
+COMBINATIONS: Final = f"JOIN rollup_dimension AS d ON d.dim = r.dim AND {predicate('d')}"
+"""Every row of a rollup is joined with its combination, and so confined to the organisation and its projects. With the
+table itself, not with an expression: the planner knows that a combination is there once, and makes a hash table of
+them."""
 
 
 def _of(alias: str) -> str:

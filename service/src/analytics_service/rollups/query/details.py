@@ -107,7 +107,7 @@ class Details:
       UNION ALL SELECT day FROM {name}_mixed WHERE by_day AND others = 0"""
         return f"""
   SELECT {columns.details(self._key, "r.bucket", self.sums)}
-  FROM {self.table.sql} AS r JOIN dims AS d ON d.dim = r.dim
+  FROM {self.table.sql} AS r {columns.COMBINATIONS}
   WHERE {in_organisation("r")} AND r.bucket = ANY(ARRAY({days}))
 """
 
@@ -127,13 +127,13 @@ class Details:
       SELECT r.day, r.dim, r.{key}, {minus} FROM {self._elements_of("m.by_day AND NOT x.counts")}
     ) AS signed
     GROUP BY bucket, dim, {key} HAVING sum(request_count) > 0
-  ) AS r JOIN dims AS d ON d.dim = r.dim
+  ) AS r {columns.COMBINATIONS}
 """
 
     def _elements(self) -> str:
         return f"""
   SELECT {columns.details(self._key, "r.day", self.sums)}
-  FROM {self._elements_of("NOT m.by_day AND x.counts")} JOIN dims AS d ON d.dim = r.dim
+  FROM {self._elements_of("NOT m.by_day AND x.counts")} {columns.COMBINATIONS}
 """
 
     def _elements_of(self, condition: str) -> str:
