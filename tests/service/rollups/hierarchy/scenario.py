@@ -130,7 +130,7 @@ class Scenario:
 
     async def advance(self, number: int, organisation: str, schedule: Schedule) -> None:
         """One transaction of one of several refreshers, which go on where they are."""
-        steps = self._running.setdefault(number, Refresher(self.connection, organisation, schedule).steps())  # type: ignore[arg-type]
+        steps = self._running.setdefault(number, Refresher(self.connection, organisation, schedule).steps())
         try:
             await anext(steps)
         except StopAsyncIteration:
