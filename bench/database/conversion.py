@@ -12,7 +12,7 @@ from analytics_service.commands.embedded import postgres
 from analytics_service.commands.migrate_progress import RollupConversion
 from analytics_service.database.migrate.migration import load
 from analytics_service.database.migrate.runner import migrate
-from tests.support.old_store import fill, migrated_by, refreshed_by
+from tests.support.old_store import fill, migrated_by, partition, refreshed_by
 from tests.support.releases import UPGRADABLE
 
 _SIZES = """
@@ -45,6 +45,7 @@ async def _measure(url: str, options: argparse.Namespace) -> None:
     connection = await asyncpg.connect(url)
     began = time.monotonic()
     names = [f"org{number}" for number in range(options.organisations)]
+    await partition(connection, start, end)
     await fill(connection, start, end, options.rows, organisations=names)
     console.print(f"{options.rows:,} rows written in {time.monotonic() - began:.0f} s")
     began = time.monotonic()

@@ -6,6 +6,9 @@ from statistics import median
 
 from bench.live.samples import LogGrowth
 
+AFTER_SECONDS = 30.0
+"""Of a burst."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
@@ -118,7 +121,14 @@ class Burst:
 
     def during(self, asked: Sequence[Asked]) -> float | None:
         """Of the median before."""
-        times = [each.milliseconds for each in asked if 0 <= each.at < self.seconds]
+        return self._median(asked, 0, self.seconds)
+
+    def after(self, asked: Sequence[Asked]) -> float | None:
+        """The same in the seconds after its end, when a worker has most to do."""
+        return self._median(asked, self.seconds, self.seconds + AFTER_SECONDS)
+
+    def _median(self, asked: Sequence[Asked], start: float, end: float) -> float | None:
+        times = [each.milliseconds for each in asked if start <= each.at < end]
         return median(times) / self.before(asked) if times else None
 
     def back_after(self, asked: Sequence[Asked]) -> float | None:

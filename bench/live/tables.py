@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from statistics import median
 
-from bench.live.figures import Burst, Figures, Late, Log, Phase, Questions, Sustained
+from bench.live.figures import AFTER_SECONDS, Burst, Figures, Late, Log, Phase, Questions, Sustained
 from bench.live.samples import LogGrowth
 
 MAX_GROWTH = 1.5
@@ -12,7 +12,6 @@ MAX_HOURS_SECONDS = 20.0
 MAX_LAG_SECONDS = 90.0
 MAX_REFRESH_MICROSECONDS = 15.0
 MAX_BURST = 3.0
-MAX_BACK_SECONDS = 30.0
 _MAX_OTHER_BYTES = 4_000_000
 """That tables other than raw, rollups and the log may grow by."""
 
@@ -121,18 +120,19 @@ def _sustained_goals(sustained: Sustained) -> Iterator[tuple[str, str, bool]]:
 
 
 def _burst_goals(burst: Burst) -> Iterator[tuple[str, str, bool]]:
-    during = {name: each for name, asked in burst.elsewhere.items() if (each := burst.during(asked)) is not None}
-    if during:
-        worst = max(during, key=lambda name: during[name])
-        goal = f"burst, questions elsewhere: at most {MAX_BURST:g}x of before"
-        yield goal, f"{during[worst]:.1f} ({worst})", during[worst] <= MAX_BURST
+    elsewhere = {
+        name: max(burst.during(asked) or 0.0, burst.after(asked) or 0.0) for name, asked in burst.elsewhere.items()
+    }
+    worst = max(elsewhere, key=lambda name: elsewhere[name])
+    goal = f"burst and {AFTER_SECONDS:g} s after it, questions elsewhere: at most {MAX_BURST:g}x of before"
+    yield goal, f"{elsewhere[worst]:.1f} ({worst})", elsewhere[worst] <= MAX_BURST
     right = f"{burst.right} of {burst.right + len(burst.wrong)} answers"
     yield "burst, questions that touch it are right throughout", right, not burst.wrong
     back = {name: burst.back_after(asked) for name, asked in burst.touching.items()}
     slowest = max(back, key=lambda name: _or_for_ever(back[name]))
     late = _or_for_ever(back[slowest])
-    goal = f"and back to {MAX_BURST:g}x within {MAX_BACK_SECONDS:g} s of its end"
-    yield goal, f"{_seconds(back[slowest])} ({slowest})", late <= MAX_BACK_SECONDS
+    goal = f"and back to {MAX_BURST:g}x within {AFTER_SECONDS:g} s of its end"
+    yield goal, f"{_seconds(back[slowest])} ({slowest})", late <= AFTER_SECONDS
 
 
 def _or_for_ever(seconds: float | None) -> float:
@@ -200,13 +200,14 @@ def _burst(burst: Burst) -> Iterator[str]:
         f"nothing was stale {burst.lag_seconds:.0f} s later."
     )
     yield ""
-    yield "| | before, ms | during, of it | worst, of it | back to 3x after |"
-    yield "|---|---|---|---|---|"
+    yield f"| | before, ms | during, of it | {AFTER_SECONDS:g} s after, of it | worst, of it | back to 3x after |"
+    yield "|---|---|---|---|---|---|"
     for what, questions in (("elsewhere", burst.elsewhere), ("yesterday", burst.touching)):
         for name, asked in questions.items():
-            during, before = burst.during(asked), burst.before(asked)
+            before = burst.before(asked)
             worst = max(each.milliseconds for each in asked) / before
-            shown = "not asked" if during is None else f"{during:.1f}"
+            parts = (burst.during(asked), burst.after(asked))
+            shown = " | ".join("not asked" if each is None else f"{each:.1f}" for each in parts)
             back = _seconds(burst.back_after(asked))
             yield f"| {what}, {name} | {before:,.1f} | {shown} | {worst:.1f} | {back} |"
     for each in burst.wrong:

@@ -31,7 +31,8 @@ INSERT INTO traces (
 SELECT ($3::text[])[1 + n % cardinality($3::text[])], 'p' || h % 2, $6 || n, 's',
     $1::timestamptz + ($2::timestamptz - $1::timestamptz) * (n::double precision / $5),
     'provider' || h % 3, 'model' || h % 10, CASE WHEN h % 11 = 0 THEN 'embedding' ELSE 'chat' END,
-    CASE WHEN h % 5 = 0 THEN 'staging' ELSE 'production' END, CASE WHEN h % 50 = 0 THEN 'ERROR' ELSE 'OK' END, h % 29 > 0,
+    CASE WHEN h % 5 = 0 THEN 'staging' ELSE 'production' END, CASE WHEN h % 50 = 0 THEN 'ERROR' ELSE 'OK' END,
+    h % 29 > 0,
     'a short text', nullif(h % 4000, 7), nullif(h % 900, 3), h % 4000 + h % 900, h % 300, nullif(h % 40, 1),
     h % 4000 * 1e-6, h % 900 * 4e-6, CASE WHEN h % 13 > 0 THEN h % 4000 * 1e-6 + h % 900 * 4e-6 END,
     h2 % 9000000, CASE WHEN h % 7 > 0 THEN h2 % 900000 END,
@@ -55,11 +56,15 @@ def refreshed_by(release: Release, url: str) -> None:
     _run(release, "-c", _REFRESH, url)
 
 
+async def partition(connection: Any, start: datetime, end: datetime) -> None:
+    """Makes the partitions for rows of that time."""
+    await connection.fetchval(_PARTITIONS, start, end)
+
+
 async def fill(
     connection: Any, start: datetime, end: datetime, count: int, *, organisations: list[str], prefix: str = "t"
 ) -> None:
-    """Writes `count` rows, evenly over the time, with all that a rollup of before distinguishes."""
-    await connection.fetchval(_PARTITIONS, start, end)
+    """Writes `count` rows, evenly over a time that has partitions, with all that a rollup of before distinguishes."""
     for first in range(0, count, _PER_STATEMENT):
         last = min(first + _PER_STATEMENT, count) - 1
         await connection.execute(_FILL, start, end, organisations, first, count, prefix, last)

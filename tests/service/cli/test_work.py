@@ -11,6 +11,7 @@ import asyncpg
 from analytics_service.rollups.hierarchy.refresh import refresh
 from tests.support.eventually import eventually
 from tests.support.process import Process, serving
+from tests.support.rollups import differences, waiting
 from tests.support.service import T0, a_row, insert
 
 
@@ -61,5 +62,27 @@ async def test_rows_that_a_killed_worker_was_ending_are_ended_by_the_next_and_st
         assert await connection.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 20
         partitions = "SELECT count(*) FROM pg_class WHERE relname LIKE 'traces\\_p2024%' AND relkind = 'r'"
         assert await connection.fetchval(partitions) == 0
+    finally:
+        await connection.close()
+
+
+async def test_rows_that_a_killed_worker_was_refreshing_are_refreshed_by_the_next(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    rows = [a_row(n, ts=T0 + n * timedelta(minutes=1), org_id=f"o{n % 40}") for n in range(1200)]
+    try:
+        await insert(database_url, rows)
+        await connection.execute("UPDATE rollup_log SET logged_at = logged_at - interval '1 minute'")
+        async with serving(database_url, "work") as worker:
+            await eventually(lambda: connection.fetchval("SELECT count(*) < 1200 FROM rollup_log"), seconds=60)
+            worker.process.send_signal(signal.SIGKILL)
+            await worker.process.wait()
+        assert await waiting(connection) != (0, 0)
+        async with serving(database_url, "work"):
+
+            async def done() -> bool:
+                return await waiting(connection) == (0, 0)
+
+            await eventually(done, seconds=120)
+        assert await differences(connection) == {}
     finally:
         await connection.close()

@@ -114,8 +114,8 @@ async def test_percentiles_and_unique_counts_are_those_of_the_rows(
             for share in reference.SHARES:
                 exact = reference.aggregate(metric, share, group)
                 assert reference.is_near(metric, point[f"{metric}_{share}"], exact, methods[0]), (metric, share)
-        for metric, column in {"unique_users": "user_id", "unique_sessions": "session_id"}.items():
-            assert metric not in metrics or point[metric] == len({row[column] for row in group} - {None})
+        for unique, column in {"unique_users": "user_id", "unique_sessions": "session_id"}.items():
+            assert unique not in metrics or point[unique] == len({row[column] for row in group} - {None})
     assert groups == {}
 
 

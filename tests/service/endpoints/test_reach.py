@@ -61,7 +61,8 @@ def reaches(level: Level | Table, longest: timedelta) -> bool:
 def test_metrics(asked: dict[str, str], interval: Interval, zone: str) -> None:
     longest = MAX_FINE_RANGE if interval.width < timedelta(hours=1) else MetricParameters.max_range
     params, reached = longest_that_is_taken(MetricParameters, longest, asked | {"interval": interval, "tz": zone})
-    for level in (params.selection.level, *params.selection.sketches):
+    levels: tuple[Level | Table, ...] = (params.selection.level, *params.selection.sketches)
+    for level in levels:
         assert reaches(level, reached), (level, reached)
 
 

@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 
@@ -61,7 +61,14 @@ async def insert(connection: Any, spans: Sequence[Span]) -> None:
     await connection.copy_records_to_table("traces", records=[span.values() for span in spans], columns=COLUMNS)
 
 
-def expected(spans: Iterable[Span], start: datetime, end: datetime, level: Level) -> dict[Key, tuple[object, ...]]:
+class Stepped(Protocol):
+    """A level, or the table of one."""
+
+    @property
+    def step(self) -> timedelta: ...
+
+
+def expected(spans: Iterable[Span], start: datetime, end: datetime, level: Stepped) -> dict[Key, tuple[object, ...]]:
     """Count, sum, known, least and most of every measure, by bucket, project, model and status."""
     groups: dict[Key, list[Span]] = {}
     step = level.step

@@ -7,13 +7,19 @@ from typing import Any
 import asyncpg
 
 from analytics_service.rollups.hierarchy.tables import Table
+from analytics_service.rollups.levels import Level
 from analytics_service.rollups.retention.raw import retain_raw
 from analytics_service.rollups.retention.step import RetentionStep
 from tests.service.rollups.ledger import DAY, SUMMED, Key, Span, answered, expected, insert
 
 DAYS = timedelta(days=1)
 EVERYTHING = (DAY - DAYS, DAY + 9 * DAYS)
-TOTALS = (Table.TOTALS_1MIN, Table.TOTALS_15MIN, Table.TOTALS_1HOUR, Table.TOTALS_1DAY)
+TOTALS = {
+    Table.TOTALS_1MIN: Level.MIN1,
+    Table.TOTALS_15MIN: Level.MIN15,
+    Table.TOTALS_1HOUR: Level.HOUR,
+    Table.TOTALS_1DAY: Level.DAY,
+}
 
 
 def spans(days: int, *, trace_id: str = "t", **fields: Any) -> list[Span]:
@@ -26,13 +32,13 @@ def spans(days: int, *, trace_id: str = "t", **fields: Any) -> list[Span]:
 
 async def assert_answers(connection: Any, ledger: list[Span]) -> None:
     for level in SUMMED:
-        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level.step), level
+        assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level), level
 
 
 async def stored(connection: Any, table: Table) -> dict[Key, tuple[object, ...]]:
     """What a rollup of totals has, as `expected` computes it."""
     measures = ", ".join(
-        f"sum({m}_sum), sum({m}_count)::bigint, min({m}_min), max({m}_max)"
+        f"sum({m}_sum), (sum(request_count) - coalesce(sum({m}_missing), 0))::bigint, min({m}_min), max({m}_max)"
         for m in ("prompt_tokens", "total_cost_usd", "duration_us")
     )
     rows = await connection.fetch(
@@ -45,9 +51,9 @@ async def stored(connection: Any, table: Table) -> dict[Key, tuple[object, ...]]
 async def assert_stored(connection: Any, ledger: Iterable[Span], until: datetime) -> None:
     """What began before `until` is in every rollup of totals."""
     spans_before = [span for span in ledger if span.ts < until]
-    for table in TOTALS:
+    for table, level in TOTALS.items():
         rows = {key: row for key, row in (await stored(connection, table)).items() if key[0] < until}
-        assert rows == expected(spans_before, *EVERYTHING, table.step), table
+        assert rows == expected(spans_before, *EVERYTHING, level), table
 
 
 async def retained(connection: Any, until: datetime | None) -> list[RetentionStep]:

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from analytics_service.rollups import levels
 from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.legacy.levels import Level
 from analytics_service.rollups.legacy.refresh import (
@@ -26,7 +27,12 @@ pytestmark = pytest.mark.postgres
 
 ENTRIES = "SELECT count(*) FROM rollup_dirty"
 BUCKETS = "SELECT count(DISTINCT (level, org_id, bucket_start)) FROM rollup_dirty"
-TOTALS = (Level.MIN1, Level.MIN15, Level.HOUR, Level.DAY, Level.DAY_USER, Level.DAY_TEAM, Level.DAY_TAG)
+TOTALS = {
+    Level.MIN1: levels.Level.MIN1,
+    Level.MIN15: levels.Level.MIN15,
+    Level.HOUR: levels.Level.HOUR,
+    **dict.fromkeys((Level.DAY, Level.DAY_USER, Level.DAY_TEAM, Level.DAY_TAG), levels.Level.DAY),
+}
 KEYS = """
 SELECT (SELECT sum(version) FROM rollup_version)::bigint AS version,
     (SELECT count(*) FROM rollup_dirty WHERE level = '1day') AS dirty,
@@ -54,8 +60,8 @@ async def stored(connection: Any, level: Level) -> dict[Key, tuple[object, ...]]
 
 
 async def assert_stored(connection: Any, ledger: list[Span]) -> None:
-    for level in TOTALS:
-        assert await stored(connection, level) == expected(ledger, *EVERYTHING, level.step), level
+    for level, of_today in TOTALS.items():
+        assert await stored(connection, level) == expected(ledger, *EVERYTHING, of_today), level
     bins = "SELECT coalesce(sum(n), 0) FROM {} WHERE org_id = 'acme'"
     durations = sum(span.duration_us is not None and span.org_id == "acme" for span in ledger)
     for level in (Level.LATENCY, Level.DAY_LATENCY):

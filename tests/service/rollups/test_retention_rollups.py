@@ -64,7 +64,7 @@ async def test_a_deletion_that_was_interrupted_is_gone_on_with(connection: Any, 
 
 
 async def test_what_comes_late_where_finer_rows_have_ended_is_rebuilt_from_raw(connection: Any) -> None:
-    ledger = spans(3)
+    ledger = spans(3, duration_us=5)
     await insert(connection, ledger)
     await refresh(connection)
     ended = (Table.TOTALS_1MIN, Table.LATENCY_1MIN, Table.TOTALS_15MIN, Table.LATENCY_1HOUR)

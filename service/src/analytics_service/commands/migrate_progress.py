@@ -22,12 +22,12 @@ class RollupConversion:
 
     async def survey(self, connection: Connection) -> str | None:
         left = await survey(connection)
-        return str(left) if left.days else None
+        return left.description() if left.days else None
 
     async def convert(self, connection: Connection) -> str | None:
         left = await survey(connection)
         if left.days:
-            self.console.out(f"converting {left}", highlight=False)
+            self.console.out(f"converting {left.description()}", highlight=False)
         started = printed_at = time.monotonic()
         bar = Bar(
             TextColumn("converting rollups"),

@@ -8,16 +8,13 @@ _DAY = timedelta(days=1)
 
 
 class Level(StrEnum):
-    """Raw requests, or a rollup; the value is the name that users see, `table` is where its rows are."""
+    """Raw requests, or a rollup; the value is the name that users see."""
 
     RAW = "raw"
     MIN1 = "traces_1min"
     MIN15 = "traces_15min"
     HOUR = "traces_1hour"
     DAY = "traces_1day"
-    LATENCY = "traces_1hour_latency"
-    DAY_LATENCY = "traces_1day_latency"
-    USERS = "traces_1hour_users"
     DAY_USER = "traces_1day_user"
     DAY_TEAM = "traces_1day_team"
     DAY_TAG = "traces_1day_tag"
@@ -27,16 +24,6 @@ class Level(StrEnum):
         """The width of a bucket; zero for raw."""
         return _STEPS[self]
 
-    @property
-    def code(self) -> str:
-        """The name in the dirty log."""
-        return self.value.removeprefix("traces_")
-
-    @property
-    def table(self) -> str:
-        """The table that the rows are read from."""
-        return "traces" if self is Level.RAW else f"rollup_{self.code}"
-
 
 _STEPS = {
     Level.RAW: timedelta(0),
@@ -44,19 +31,12 @@ _STEPS = {
     Level.MIN15: timedelta(minutes=15),
     Level.HOUR: timedelta(hours=1),
     Level.DAY: _DAY,
-    Level.LATENCY: timedelta(hours=1),
-    Level.DAY_LATENCY: _DAY,
-    Level.USERS: timedelta(hours=1),
     Level.DAY_USER: _DAY,
     Level.DAY_TEAM: _DAY,
     Level.DAY_TAG: _DAY,
 }
 TOTALS = (Level.MIN1, Level.MIN15, Level.HOUR, Level.DAY)
 """Sums by the dimensions, from fine to coarse."""
-LATENCIES = (Level.LATENCY, Level.DAY_LATENCY)
-"""Histograms by the dimensions, from fine to coarse."""
-ROLLUPS = (*TOTALS, *LATENCIES, Level.USERS, Level.DAY_USER, Level.DAY_TEAM, Level.DAY_TAG)
-"""All levels that are computed from raw."""
 
 
 def choose(*, start: datetime, end: datetime, zone: tzinfo = UTC, width: timedelta | None = None) -> Level:

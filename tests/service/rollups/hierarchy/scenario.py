@@ -13,7 +13,7 @@ from analytics_service.rollups.hierarchy.refresh import Refresher, Schedule, ref
 from tests.service.rollups.hierarchy.stored import check, check_refreshed, connect, entries, insert
 from tests.service.rollups.hierarchy.witness import EPOCH, Span, changed
 
-TABLES = ("traces", "rollup_log", "rollup_stale", "rollup_version", "rollup_dirty")
+TABLES = ("traces", "rollup_log", "rollup_stale", "rollup_version", "rollup_dirty", "rollup_unparted")
 
 
 AT_ONCE = Schedule()
@@ -130,7 +130,7 @@ class Scenario:
 
     async def advance(self, number: int, organisation: str, schedule: Schedule) -> None:
         """One transaction of one of several refreshers, which go on where they are."""
-        steps = self._running.setdefault(number, Refresher(self.connection, organisation, schedule).steps())  # type: ignore[arg-type]
+        steps = self._running.setdefault(number, Refresher(self.connection, organisation, schedule).steps())
         try:
             await anext(steps)
         except StopAsyncIteration:

@@ -137,7 +137,7 @@ def test_what_is_not_stale_equals_the_rows_at_every_moment(edition_url: str) -> 
     with asyncio.Runner() as runner:
 
         @settings(
-            max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "60")),
+            max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "40")),
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )

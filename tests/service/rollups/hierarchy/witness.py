@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,8 +31,13 @@ USAGE = (
     *("cached_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens"),
     *("audio_output_tokens", "images", "web_searches", "audio_seconds", "billed_units"),
 )
-SUMS = ("request_count", *(f"{m}_{part}" for m in MEASURES for part in ("sum", "count")), *(f"{u}_sum" for u in USAGE))
+SUMS = (
+    "request_count",
+    *(f"{m}_{part}" for m in MEASURES for part in ("sum", "missing")),
+    *(f"{u}_sum" for u in USAGE),
+)
 TOTALS = (*SUMS, *(f"{m}_{part}" for m in MEASURES for part in ("min", "max")))
+_DIMENSIONS = attrgetter(*DIMENSIONS)
 
 WIDTHS = {
     "totals_1min": MINUTES,
@@ -52,7 +58,7 @@ WIDTHS = {
 """By the name in `rollup_horizon`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
     """A row of traces, with each column that a rollup reads."""
 
@@ -94,7 +100,8 @@ class Span:
 
     @property
     def dimensions(self) -> tuple[str, ...]:
-        return tuple(getattr(self, name) for name in DIMENSIONS)
+        values: tuple[str, ...] = _DIMENSIONS(self)
+        return values
 
     @property
     def minute(self) -> datetime:
@@ -134,35 +141,41 @@ def expected(table: str, spans: Iterable[Span]) -> Buckets:
 
 
 def no_zeros(sums: Iterable[tuple[str, Any]]) -> tuple[Any, ...]:
-    """A sum that is zero may be NULL where it says nothing that its count does not."""
-    return tuple(None if name.endswith("_sum") and not value else value for name, value in sums)
+    """Of parts and days: what is zero may be NULL there."""
+    return tuple(value or None for _, value in sums)
 
 
 def no_zero_usage(totals: Iterable[tuple[str, Any]]) -> tuple[Any, ...]:
+    """Of totals: a kind of usage that is zero may be NULL; the sum of a measure is NULL where all are missing."""
     return tuple(None if name[:-4] in USAGE and not value else value for name, value in totals)
 
 
 def _sums(spans: Sequence[Span]) -> dict[str, Any]:
     sums: dict[str, Any] = {"request_count": sum(span.request_weight for span in spans)}
     for measure in (*MEASURES, *USAGE):
-        known = [span for span in spans if getattr(span, measure) is not None]
-        sums[f"{measure}_sum"] = sum(getattr(span, measure) for span in known) if known else None
-        sums[f"{measure}_count"] = sum(span.request_weight for span in known)
+        values = _values(spans, measure)
+        unknown = (span.request_weight for span in spans if getattr(span, measure) is None)
+        sums[f"{measure}_sum"] = sum(values) if values else None
+        sums[f"{measure}_missing"] = sum(unknown) if len(values) < len(spans) else None
     return sums
+
+
+def _values(spans: Sequence[Span], measure: str) -> list[Any]:
+    return [value for value in map(attrgetter(measure), spans) if value is not None]
 
 
 def _totals(spans: Sequence[Span]) -> tuple[Any, ...]:
     totals = _sums(spans)
     for measure in MEASURES:
-        values = [value for span in spans if (value := getattr(span, measure)) is not None]
+        values = _values(spans, measure)
         totals |= {f"{measure}_min": min(values, default=None), f"{measure}_max": max(values, default=None)}
     return no_zero_usage((name, totals[name]) for name in TOTALS)
 
 
 def _histogram(spans: Sequence[Span]) -> dict[int, int]:
     """Rows by bin; the time to the first token in bins 4096 further up."""
-    durations = Counter(_bin(span.duration_us) for span in spans if span.duration_us is not None)
-    ttfts = Counter(_bin(span.ttft_us) + 4096 for span in spans if span.ttft_us is not None)
+    durations = Counter(map(_bin, _values(spans, "duration_us")))
+    ttfts = Counter(_bin(value) + 4096 for value in _values(spans, "ttft_us"))
     return dict(durations + ttfts)
 
 

@@ -102,7 +102,7 @@ class _Run:
         )
 
 
-async def migrate(
+async def migrate(  # noqa: PLR0913 - all but two are named
     url: str,
     migrations: Sequence[Migration],
     *,
@@ -170,8 +170,8 @@ async def _dry_run(connection: Connection, run: _Run) -> MigrationResult:
     if run.creates_extension:
         run.notify("would create extension timescaledb")
     if run.conversion is not None and any(migration.converts for migration in todo.pending):
-        if (survey := await run.conversion.survey(connection)) is not None:
-            run.notify(f"would convert {survey}")
+        survey = await run.conversion.survey(connection)
+        run.notify(f"would convert {survey or 'nothing'}")
     return run.result("Applied", f"would apply {len(todo.pending)} migrations; nothing was changed", succeeded=True)
 
 
@@ -205,8 +205,8 @@ async def _locked_run(connection: "asyncpg.Connection[asyncpg.Record]", run: _Ru
     for migration in todo.pending:
         await _wait_for_old_sessions(connection, run, migration)
         if migration.converts and run.conversion is not None:
-            if (converted := await run.conversion.convert(connection)) is not None:
-                run.converted = f"; converted {converted}"
+            converted = await run.conversion.convert(connection)
+            run.converted = f"; converted {converted}" if converted is not None else ""
         run.notify(f"applying {migration.name}")
         await apply(connection, migration, url=url, notify=run.notify)
         run.applied.append(migration.name)

@@ -44,13 +44,14 @@ async def convert(connection: Connection, progress: Progress) -> Converted:
     left = (await survey(connection)).days
     days = rows = 0
     for (organisation,) in await connection.fetch(statements.ORGANISATIONS):
-        async for converted in _organisation(connection, organisation):
+        async for converted in batches(connection, organisation):
             days, rows = days + converted.days, rows + converted.rows
             progress(days, max(left, days))
     return Converted(days=days, rows=rows)
 
 
-async def _organisation(connection: Connection, organisation: str) -> AsyncIterator[Converted]:
+async def batches(connection: Connection, organisation: str) -> AsyncIterator[Converted]:
+    """Converts what is left of an organisation, one transaction after another."""
     days = [row["day"] for row in await connection.fetch(statements.DAYS, organisation)]
     first, size = 0, 1
     while first < len(days) or first == 0:

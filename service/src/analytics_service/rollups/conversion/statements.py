@@ -53,7 +53,8 @@ CROSS JOIN LATERAL (
 
 def _numbered(table: Table) -> str:
     same = " AND ".join(f"d.{name} = o.{name}" for name in _KEYS)
-    return f"{_rows(table)}\nJOIN rollup_dimension AS d ON d.org_id = $1 AND d.service_tier = '' AND d.price_status = '' AND {same}"
+    return f"""{_rows(table)}
+JOIN rollup_dimension AS d ON d.org_id = $1 AND d.service_tier = '' AND d.price_status = '' AND {same}"""
 
 
 def number(table: Table) -> str:
@@ -130,13 +131,13 @@ INSERT INTO rollup_log (org_id, minute, requests)
 SELECT DISTINCT $1, date_bin('1 minute', t.ts, {EPOCH}), true FROM {SEGMENTS} WHERE t.is_request"""
 """Has minutes be made of raw. Arguments: rollups/hierarchy/raw.py."""
 
+_ON_DAY: Final = "r.org_id = $1 AND r.bucket >= day AND r.bucket < day + interval '24 hours'"
 MARK_UNPARTED: Final = f"""
 INSERT INTO rollup_unparted (org_id, day)
 SELECT $1, day FROM unnest($2::timestamptz[]) AS days (day)
 WHERE {
     " OR ".join(
-        f"EXISTS (SELECT FROM {table.sql} AS r WHERE r.org_id = $1 AND r.bucket >= day AND r.bucket < day + interval '24 hours')"
-        for table in (*details.DAYS, Table.USERS_1HOUR)
+        f"EXISTS (SELECT FROM {table.sql} AS r WHERE {_ON_DAY})" for table in (*details.DAYS, Table.USERS_1HOUR)
     )
 }
 ON CONFLICT DO NOTHING"""
@@ -149,12 +150,7 @@ WHERE EXISTS (
     SELECT FROM rollup_dirty AS r WHERE r.org_id = $1 AND r.level = l.level
       AND r.bucket_start >= day AND r.bucket_start < day + interval '24 hours'
   )
-) OR {
-    " OR ".join(
-        f"EXISTS (SELECT FROM {name} AS r WHERE r.org_id = $1 AND r.bucket >= day AND r.bucket < day + interval '24 hours')"
-        for name in ("rollup_stale", "rollup_part")
-    )
-}"""
+) OR {" OR ".join(f"EXISTS (SELECT FROM {name} AS r WHERE {_ON_DAY})" for name in ("rollup_stale", "rollup_part"))}"""
 """The days that the log of before names, or that a refresh of today's has begun with; arguments as MARK_UNPARTED."""
 
 RAISE_HORIZONS: Final = f"""
@@ -164,7 +160,7 @@ JOIN rollup_level AS l USING (level)
 WHERE h.name = m.name AND h.floor < l.floor"""
 """Rows below the horizon of their level may be deleted any moment."""
 
-DAYS: Final = f"""
+DAYS: Final = """
 SELECT day FROM (
   SELECT day FROM rollup_version WHERE org_id = $1
   UNION SELECT bucket_start FROM rollup_dirty WHERE org_id = $1 AND level = '1day'

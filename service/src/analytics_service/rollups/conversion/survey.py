@@ -27,7 +27,8 @@ class Survey:
     rows: int = 0
     """As the server estimates them, also of days that were converted before."""
 
-    def __str__(self) -> str:
+    def description(self) -> str:
+        """For people."""
         return f"rollups of {self.days:,} days of {self.organisations:,} organisations, about {self.rows:,} rows"
 
 

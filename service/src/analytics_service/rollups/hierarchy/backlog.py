@@ -28,28 +28,25 @@ GROUP BY org_id"""
 """Arguments: $1 now, $2 quiet, $3 max_wait: as rollups/hierarchy/log.py has them."""
 
 
-def _stages() -> str:
-    rows = (
-        f"('{stage.value}', interval '{int(stage.width.total_seconds())} seconds', "
-        f"ARRAY[{', '.join(repr(finer.value) for finer in stage.finer)}]::text[])"
-        for stage in Stage
-    )
-    return ", ".join(rows)
+def _of_stage(values: Mapping[Stage, str]) -> str:
+    cases = " ".join(f"WHEN '{stage.value}' THEN {value}" for stage, value in values.items())
+    return f"CASE s.step {cases} END"
 
 
+_WIDTH: Final = _of_stage({stage: f"interval '{int(stage.width.total_seconds())} seconds'" for stage in Stage})
+_FINER: Final = _of_stage({stage: f"'{{{','.join(stage.finer)}}}'::text[]" for stage in Stage})
 STALE: Final = f"""
 SELECT s.org_id, s.step, min(s.bucket) AS first, min(s.bucket) FILTER (WHERE NOT b.blocked) AS due
-FROM (VALUES {_stages()}) AS l (step, width, finer)
-JOIN rollup_stale AS s ON s.step = l.step AND s.bucket <= $1::timestamptz - l.width
-CROSS JOIN LATERAL (
+FROM rollup_stale AS s CROSS JOIN LATERAL (
   SELECT EXISTS (
     SELECT FROM rollup_log AS e
-    WHERE e.org_id = s.org_id AND e.requests AND e.minute >= s.bucket AND e.minute < s.bucket + l.width
+    WHERE e.org_id = s.org_id AND e.requests AND e.minute >= s.bucket AND e.minute < s.bucket + {_WIDTH}
   ) OR EXISTS (
     SELECT FROM rollup_stale AS f
-    WHERE f.org_id = s.org_id AND f.step = ANY(l.finer) AND f.bucket >= s.bucket AND f.bucket < s.bucket + l.width
+    WHERE f.org_id = s.org_id AND f.step = ANY({_FINER}) AND f.bucket >= s.bucket AND f.bucket < s.bucket + {_WIDTH}
   ) AS blocked
 ) AS b
+WHERE s.bucket <= $1::timestamptz - {_WIDTH}
 GROUP BY 1, 2"""
 """Argument: $1 now. `first` is the first bucket that has ended, `due` the first that a refresh would take."""
 

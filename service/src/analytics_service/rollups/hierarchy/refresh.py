@@ -6,7 +6,7 @@ commits in between leaves an entry of its own, for the next refresh.
 """
 
 import itertools
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -91,7 +91,7 @@ class Refresher:
         self._schedule = schedule
         self._horizons: dict[str, datetime] = {}
 
-    async def steps(self) -> AsyncIterator[Refreshed]:
+    async def steps(self) -> AsyncGenerator[Refreshed, None]:
         """Refreshes what is due, one transaction after another; ends when nothing is."""
         while (done := await self._minutes()).entries:
             yield done
