@@ -76,7 +76,7 @@ TABLES = (
 REFUSALS = (asyncpg.CheckViolationError, asyncpg.DuplicateTableError)
 """The latter where a partition was detached, and not dropped yet."""
 IS_COMMUNITY = "SELECT current_setting('timescaledb.license', true) = 'timescale'"
-FLOORS = "SELECT name, greatest(floor, '1970-01-01T00:00:00Z') FROM rollup_horizon"
+FLOORS = "SELECT name, greatest(floor, '1970-01-01T00:00:00Z') FROM rollup_horizon WHERE name = ANY($1)"
 RAW_FLOOR = "SELECT greatest(floor, '1970-01-01T00:00:00Z') FROM rollup_floor"
 
 
@@ -125,7 +125,7 @@ class World:
                 if done == stop:
                     break
         self.floor = await self.connection.fetchval(RAW_FLOOR)
-        self.floors = {Table(name): floor for name, floor in await self.connection.fetch(FLOORS)}
+        self.floors = {Table(name): floor for name, floor in await self.connection.fetch(FLOORS, list(Table))}
         assert self.floor <= self.ended["raw"]
         assert all(floor <= self.ended[each] for each, floor in self.floors.items())
         if table is None and (stop is None or done < stop):

@@ -1,4 +1,4 @@
-"""Filters that reads over many requests share, as conditions on `requests` of rollups/query.py."""
+"""Filters that reads over many requests share, as conditions on `requests` of rollups/query/."""
 
 from datetime import timedelta
 from typing import ClassVar

@@ -51,7 +51,7 @@ LEGACY: Final[Mapping[Policy, tuple[Level, ...]]] = MappingProxyType(
 
 MIN_DAYS: Final[Mapping[Policy, tuple[int, str]]] = MappingProxyType(
     {
-        Policy.RAW: (8, "lists, traces and percentiles of 7 days are read from it"),
+        Policy.RAW: (8, "lists, traces and numbers of sessions of 7 days are read from it"),
         Policy.MIN1: (8, "7 days of minutes are answered from it"),
         Policy.HOUR1: (91, "90 days of hours are answered from it"),
         Policy.DAY1: (366, "365 days of days are answered from it"),

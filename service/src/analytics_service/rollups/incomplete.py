@@ -54,7 +54,7 @@ def lost_length(lost: Iterable[Incomplete], span: Range) -> timedelta:
 
 
 class _Row(Protocol):
-    """Of COMPLETENESS or RAW_COMPLETENESS in rollups/query.py."""
+    """Of COMPLETENESS or RAW_COMPLETENESS in rollups/query/."""
 
     def __getitem__(self, column: str, /) -> Any: ...
 
