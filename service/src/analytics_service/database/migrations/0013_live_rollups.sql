@@ -285,3 +285,19 @@ BEGIN
     RETURN NULL;
 END
 $$;
+
+-- A worker of the release before refreshes what its own log names before it moves the horizon of raw. It waits, as for a
+-- lock, while the new log or a stale bucket needs raw rows below: whoever refreshes those looks after that by itself.
+CREATE FUNCTION refuse_stale_horizon() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM rollup_log WHERE requests AND minute >= OLD.floor AND minute < NEW.floor)
+        OR EXISTS (SELECT FROM rollup_stale WHERE bucket >= OLD.floor AND bucket < NEW.floor) THEN
+        RAISE EXCEPTION 'raw rows before % are not in all rollups yet', NEW.floor USING ERRCODE = 'lock_not_available';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER rollup_floor_moved BEFORE UPDATE OF floor ON rollup_floor FOR EACH ROW
+    WHEN (NEW.floor > OLD.floor AND NEW.dropped_until = OLD.dropped_until
+        AND substring(current_setting('application_name') FROM '^analytics-[a-z]+/([0-9]{1,9})$')::integer < 13)
+    EXECUTE FUNCTION refuse_stale_horizon();
