@@ -3,9 +3,10 @@
 import hashlib
 import math
 import random
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,12 +14,15 @@ import asyncpg
 import pytest
 
 from analytics_service.rollups import sketches
-from analytics_service.rollups.levels import LATENCIES, Level
+from analytics_service.rollups.hierarchy.latency import RANKS, TTFT_CODES
+from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
+from analytics_service.rollups.hierarchy.tables import Stage, Table
+from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import requests
-from analytics_service.rollups.refresh import dirty_units, refresh, refresh_unit
 from tests.support.service import T0, a_row, insert
 
-END = T0 + timedelta(days=2, minutes=290)
+DAY = timedelta(days=1)
+END = T0 + timedelta(days=2, minutes=290, seconds=7)
 
 
 @pytest.fixture
@@ -49,7 +53,8 @@ async def test_registers_are_those_of_the_bits(edition_url: str, connection: Any
     users = ["", "ann", "größer", *(f"user {number}" for number in range(500))]
     await insert(edition_url, [a_row(number, user_id=user) for number, user in enumerate([*users, None])])
     await refresh(connection)
-    found = await connection.fetch("SELECT reg, max(rank) FROM traces_1hour_users GROUP BY reg")
+    codes = "SELECT code FROM rollup_users_1hour, unnest(codes) AS code"
+    found = await connection.fetch(f"SELECT code / {RANKS}, max(code) % {RANKS} FROM ({codes}) AS c GROUP BY 1")
     assert {row[0]: row[1] for row in found} == registers(users)
 
 
@@ -65,8 +70,12 @@ async def test_a_bin_is_near_each_of_its_values(connection: Any) -> None:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("level", LATENCIES)
-async def test_clean_and_dirty_sketches_are_the_same(edition_url: str, connection: Any, level: Level) -> None:
+@pytest.mark.parametrize("boundaries", [False, True])
+@pytest.mark.parametrize("table", [table for table in Table if table.value.startswith("latency")])
+async def test_sketches_are_those_of_raw_whatever_is_refreshed(
+    edition_url: str, connection: Any, table: Table, *, boundaries: bool
+) -> None:
+    """Bin by bin and register by register; also where the answer's buckets begin inside of theirs."""
     generator = random.Random(5)
     rows = [
         a_row(
@@ -80,28 +89,54 @@ async def test_clean_and_dirty_sketches_are_the_same(edition_url: str, connectio
         )
         for number in range(900)
     ]
+    starts = [T0 + n * timedelta(hours=7) for n in range(9)] if boundaries else [T0]
     await insert(edition_url, rows[:600])
-    dirty = await sketched(connection, level)
-    for unit in (await dirty_units(connection))[::2]:
-        await refresh_unit(connection, unit)
-    assert await sketched(connection, level) == dirty
+    assert await sketched(connection, table, starts) == of_rows(rows[:600], starts)
+    refresher = Refresher(connection, "acme")
+    for stages in ((None, Stage.QUARTER, Stage.PART), (Stage.HOUR, Stage.USERS_1HOUR), (Stage.SIX_HOURS,)):
+        for stage in stages:
+            await refresher.step(stage)
+        assert await sketched(connection, table, starts) == of_rows(rows[:600], starts)
     await insert(edition_url, rows[600:])
-    later = await sketched(connection, level)
+    assert await sketched(connection, table, starts) == of_rows(rows, starts)
     await refresh(connection)
-    assert await sketched(connection, level) == later
-    kept = [row for row in rows if row["is_request"] and row["user_id"] is not None and row["ts"] >= T0]
-    assert later[1] == registers(row["user_id"] for row in kept if row["ts"] < END)
+    assert await sketched(connection, table, starts) == of_rows(rows, starts)
 
 
-async def sketched(connection: Any, level: Level) -> tuple[dict[Any, int], dict[int, int]]:
-    """What both sketches hold of a range whose end lies inside an hour."""
-    args = ("acme", None, T0, END)
-    both = requests(Level.HOUR, level, Level.USERS)
+Sketches = tuple[dict[tuple[int, str, int], int], dict[tuple[int, int], int]]
+"""Requests by part of the range, model and code; and ranks by part and register."""
+
+
+async def sketched(connection: Any, table: Table, starts: list[datetime]) -> Sketches:
+    """What both hold of a range whose end lies inside a minute, in parts that begin at `starts`."""
+    both = requests(Level.HOUR, table, Table.USERS_6HOUR, boundaries="$5")
+    number, args = "width_bucket(bucket, $5::timestamptz[])", ("acme", None, T0, END, starts)
     bins = await connection.fetch(
-        f"{both} SELECT measure, model, bin, sum(n)::int FROM latency GROUP BY 1, 2, 3", *args
+        f"""{both} SELECT {number}, model, code, sum(n)::int FROM latency, unnest(codes, counts) AS e (code, n)
+        WHERE code IS NOT NULL GROUP BY 1, 2, 3""",
+        *args,
     )
-    users = await connection.fetch(f"{both} SELECT reg, max(rank) FROM users GROUP BY 1", *args)
-    return {tuple(row)[:3]: row[3] for row in bins}, {row[0]: row[1] for row in users}
+    users = await connection.fetch(
+        f"{both} SELECT {number}, code / {RANKS}, max(code) % {RANKS} FROM users, unnest(codes) AS code GROUP BY 1, 2",
+        *args,
+    )
+    return {tuple(row)[:3]: row[3] for row in bins}, {tuple(row)[:2]: row[2] for row in users}
+
+
+def of_rows(rows: Sequence[dict[str, Any]], starts: list[datetime]) -> Sketches:
+    bins: Counter[tuple[int, str, int]] = Counter()
+    users: dict[int, set[str]] = {}
+    for row in rows:
+        if row["is_request"] and T0 <= row["ts"] < END:
+            number = bisect_right(starts, row["ts"])
+            for value, offset in ((row["duration_us"], 0), (row["ttft_us"], TTFT_CODES)):
+                if value is not None:
+                    code = math.ceil(math.log(value) / math.log(sketches.GAMMA)) if value else sketches.ZERO_BIN
+                    bins[number, row["model"], offset + code] += 1
+            if row["user_id"] is not None:
+                users.setdefault(number, set()).add(row["user_id"])
+    ranks = {number: registers(members) for number, members in users.items()}
+    return dict(bins), {(number, register): rank for number, own in ranks.items() for register, rank in own.items()}
 
 
 @pytest.mark.postgres
@@ -115,12 +150,14 @@ async def test_days_of_users_teams_and_tags_are_exact(edition_url: str, connecti
             a_row(4, user_id="bob", team_id="red", tags=[], total_tokens=8, is_request=False),
         ],
     )
-    await refresh(connection)
-    for column, expected in {
-        "user": {"ann": 3, None: 4},
-        "team": {"red": 1, None: 2, "": 4},
-        "tag": {"a": 1, "b": 3, None: 4},
-    }.items():
-        name = column if column == "tag" else f"{column}_id"
-        found = await connection.fetch(f"SELECT {name}, total_tokens_sum FROM traces_1day_{column}")
-        assert {row[0]: row[1] for row in found} == expected, column
+    for level, key, expected in (
+        (Level.DAY_USER, "user_id", {"ann": 3, None: 4}),
+        (Level.DAY_TEAM, "team_id", {"red": 1, None: 2, "": 4}),
+        (Level.DAY_TAG, "tag", {"a": 1, "b": 3, None: 4}),
+    ):
+        for span in ((T0 - DAY, T0 + DAY), (T0, END)):
+            sql = f"{requests(level)} SELECT {key}, sum(total_tokens_sum) FROM requests GROUP BY 1"
+            before = await connection.fetch(sql, "acme", None, *span)
+            await refresh(connection)
+            after = await connection.fetch(sql, "acme", None, *span)
+            assert dict(before) == dict(after) == expected, level

@@ -114,7 +114,10 @@ class Details:
 """
 
     def _differences(self) -> str:
-        """Rows of days without the parts that do not count; what comes to nothing leaves no row."""
+        """Rows of days without the parts that do not count; what comes to nothing leaves no row.
+
+        EXISTS is asked once, before anything is read: mostly there is no such day.
+        """
         key, days = self._key, f"SELECT day FROM {self.name}_mixed WHERE by_day AND others > 0"
         added = ", ".join(f"sum({name}) AS {name}" for name in self.sums)
         minus = ", ".join(f"-r.{name}" for name in self.sums)
@@ -124,7 +127,7 @@ class Details:
     SELECT bucket, dim, {key}, {added}
     FROM (
       SELECT r.bucket, r.dim, r.{key}, {", ".join(f"r.{name}" for name in self.sums)} FROM {self.table.sql} AS r
-      WHERE {in_organisation("r")} AND r.bucket = ANY(ARRAY({days}))
+      WHERE {in_organisation("r")} AND r.bucket = ANY(ARRAY({days})) AND EXISTS ({days})
       UNION ALL
       SELECT r.day, r.dim, r.{key}, {minus} FROM {self._elements_of("m.by_day AND NOT x.counts")}
     ) AS signed

@@ -27,12 +27,15 @@ Value = Decimal | int | None
 
 class Percentiles(TypedDict):
     method: Literal["percentile_disc", "log_histogram"]
+    """Histograms give those of duration and time_to_first_token, unless raw has to be read for another metric or
+    group."""
     error_bound: float
     """Relative; 0 is exact."""
 
 
 class Counts(TypedDict):
     method: Literal["exact", "hyperloglog"]
+    """Users of UTC days, of a few minutes, and sessions are exact; those of hours and of other zones are estimated."""
     standard_error: float
     """Relative; 0 is exact."""
 
