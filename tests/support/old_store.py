@@ -3,8 +3,15 @@
 import subprocess
 import sys
 from datetime import datetime
+from io import StringIO
 from typing import Any
 
+from rich.console import Console
+
+from analytics_service.commands.migrate_progress import RollupConversion
+from analytics_service.database.migrate.migration import load
+from analytics_service.database.migrate.result import MigrationResult
+from analytics_service.database.migrate.runner import migrate
 from release.page import Release
 from tests.support.environment import program_environment
 from tests.support.releases import packages_of
@@ -18,6 +25,17 @@ except ModuleNotFoundError:  # of 0.1.0
 async def main():
     connection = await asyncpg.connect(sys.argv[1], server_settings={"timezone": "UTC", "jit": "off"})
     await refresh(connection)
+    await connection.close()
+asyncio.run(main())
+"""
+_RETAIN = """
+import asyncio, datetime, sys
+from analytics_service.database.connect import connect
+from analytics_service.rollups.retention.raw import retain_raw
+async def main():
+    connection = await connect(sys.argv[1], command="work")
+    async for step in retain_raw(connection, datetime.datetime.fromisoformat(sys.argv[2])):
+        print(step)
     await connection.close()
 asyncio.run(main())
 """
@@ -51,9 +69,23 @@ def migrated_by(release: Release, url: str) -> None:
     _run(release, "-m", "analytics_service", "migrate", DATABASE_URL=url)
 
 
+async def migrated(url: str) -> MigrationResult:
+    """Migrates with today's release, and converts."""
+    conversion = RollupConversion(Console(file=StringIO()))
+    result = await migrate(url, load(), notify=lambda _: None, conversion=conversion)
+    assert result.succeeded, result.message
+    return result
+
+
 def refreshed_by(release: Release, url: str) -> None:
     """Refreshes all that is in the log of before with that release."""
     _run(release, "-c", _REFRESH, url)
+
+
+def retained_by(release: Release, url: str, until: datetime) -> str:
+    """Ends raw rows with a release since 0.2.0; returns the error that it met, or nothing."""
+    done = _call(release, "-c", _RETAIN, url, until.isoformat())
+    return done.stderr if done.returncode else ""
 
 
 async def partition(connection: Any, start: datetime, end: datetime) -> None:
@@ -71,6 +103,10 @@ async def fill(
 
 
 def _run(release: Release, *arguments: str, **variables: str) -> None:
-    environment = program_environment(**variables) | packages_of(release)
-    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+    done = _call(release, *arguments, **variables)
     assert done.returncode == 0, done.stderr
+
+
+def _call(release: Release, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = program_environment(**variables) | packages_of(release)
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)

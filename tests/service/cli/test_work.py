@@ -22,7 +22,9 @@ async def role(worker: Process) -> str:
 
 async def test_another_leads_after_the_leader_was_killed_and_ends_on_sigterm(database_url: str) -> None:
     async with AsyncExitStack() as stack:
-        workers = [await stack.enter_async_context(serving(database_url, "work")) for _ in range(2)]
+        workers = [
+            await stack.enter_async_context(serving(database_url, "work", REFRESH_1DAY_SECONDS="600")) for _ in range(2)
+        ]
         for worker in workers:
             await worker.until("/health/ready", 200)
 
@@ -40,7 +42,7 @@ async def test_another_leads_after_the_leader_was_killed_and_ends_on_sigterm(dat
         code, output = await asyncio.wait_for(other.ended(), 30)
     assert code == 0
     events = [json.loads(line)["event"] for line in output.splitlines()]
-    assert events == ["working", "leading", "stopped"]
+    assert events == ["a setting changes nothing any more", "working", "leading", "stopped"]
 
 
 async def test_rows_that_a_killed_worker_was_ending_are_ended_by_the_next_and_stay_added_up(database_url: str) -> None:

@@ -1,16 +1,12 @@
 """Upgrades of the service: today's code takes over the database of each release in docs/releases.md."""
 
-import subprocess
-import sys
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from analytics_service.database.migrate.migration import load
-from analytics_service.database.migrate.runner import migrate
 from release.page import Release
-from tests.support.environment import program_environment
+from tests.support.old_store import migrated, migrated_by
 from tests.support.process import Process, serving
 from tests.support.releases import UPGRADABLE, packages_of
 from tests.support.service import T0, a_row, a_token, insert
@@ -31,17 +27,6 @@ QUESTIONS: list[tuple[str, dict[str, str]]] = [
     ("/api/v1/costs/summary", RANGE),
     ("/api/v1/traces", {**RANGE, "limit": "50"}),
 ]
-
-
-def quiet(_line: str) -> None:
-    """The progress of a run that no one watches."""
-
-
-def migrated_by(release: Release, url: str) -> None:
-    command = [sys.executable, "-m", "analytics_service", "migrate"]
-    environment = program_environment(DATABASE_URL=url) | packages_of(release)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 async def answers(process: Process) -> list[Any]:
@@ -65,8 +50,7 @@ async def test_a_database_of_a_release_is_migrated_and_gives_the_same_answers(
     async with serving(empty_edition_url, **packages_of(release)) as process:
         await process.until("/health/ready", 200)
         before = await answers(process)
-    result = await migrate(empty_edition_url, load(), notify=quiet)
-    assert result.succeeded, result.message
+    await migrated(empty_edition_url)
     async with serving(empty_edition_url) as process:
         await process.until("/health/ready", 200)
         assert await answers(process) == before
@@ -78,8 +62,7 @@ async def test_pods_of_the_last_release_answer_and_write_while_those_of_today_st
     await insert(empty_edition_url, ROWS[:100])
     async with serving(empty_edition_url, **packages_of(last)) as old:
         await old.until("/health/ready", 200)
-        result = await migrate(empty_edition_url, load(), notify=quiet)
-        assert result.succeeded, result.message
+        await migrated(empty_edition_url)
         async with serving(empty_edition_url) as new:
             await new.until("/health/ready", 200)
             await insert(empty_edition_url, ROWS[100:])

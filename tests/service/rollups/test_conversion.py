@@ -16,17 +16,18 @@ from rich.console import Console
 
 from analytics_service.commands.migrate_progress import RollupConversion
 from analytics_service.database.migrate.migration import load
-from analytics_service.database.migrate.result import MigrationResult
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.rollups.conversion.convert import batches
 from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
 from analytics_service.rollups.hierarchy.tables import Table
-from analytics_service.rollups.legacy.refresh import refresh_unit, units_before
+from analytics_service.rollups.legacy.refresh import refresh_before, refresh_unit, units_before
+from analytics_service.rollups.levels import Level
+from analytics_service.rollups.query import requests
 from release.page import Release
 from tests.service.rollups.new_tables import KEPT_BY_BEFORE, contents, differences, made_of_raw, stale_buckets
 from tests.support.environment import program_environment
 from tests.support.eventually import eventually
-from tests.support.old_store import fill, migrated_by, partition, refreshed_by
+from tests.support.old_store import fill, migrated, migrated_by, partition, refreshed_by, retained_by
 from tests.support.postgres import Server
 from tests.support.releases import UPGRADABLE
 
@@ -58,13 +59,6 @@ async def an_old_store(url: str, rows: int, release: Release = BASELINE) -> None
     await fill(connection, late, late + timedelta(hours=24), 6, organisations=["acme"], prefix="late")
     await fill(connection, END - timedelta(hours=2), END, rows // 50, organisations=ORGANISATIONS, prefix="open")
     await connection.close()
-
-
-async def migrated(url: str) -> MigrationResult:
-    conversion = RollupConversion(Console(file=StringIO()))
-    result = await migrate(url, load(), notify=lambda _: None, conversion=conversion)
-    assert result.succeeded, result.message
-    return result
 
 
 @contextmanager
@@ -228,6 +222,20 @@ async def test_a_writer_of_before_that_is_under_way_is_waited_for(postgres: Serv
     await check_clean_buckets(postgres, old_store)
 
 
+async def test_workers_of_before_end_no_raw_rows_that_a_rollup_of_today_needs(postgres: Server, old_store: str) -> None:
+    await migrated(old_store)
+    expected = await of_raw(postgres, old_store)
+    last = UPGRADABLE[0]
+    refreshed_by(last, old_store)
+    assert "are not in all rollups yet" in retained_by(last, old_store, START + 3 * DAY)
+    connection = await connected(old_store)
+    await refresh(connection)
+    assert retained_by(last, old_store, START + 3 * DAY) == ""
+    assert await connection.fetchval("SELECT min(ts) FROM traces") >= START + 3 * DAY
+    assert differences(await contents(connection), expected) == {}
+    await connection.close()
+
+
 async def test_a_dry_run_names_what_would_be_converted_and_changes_nothing(postgres: Server, old_store: str) -> None:
     before = postgres.schema(old_store)
     lines: list[str] = []
@@ -330,7 +338,8 @@ async def test_no_interleaving_loses_or_doubles_anything(
     postgres: Server, old_stores: dict[int, str], seed: int
 ) -> None:
     with a_copy(postgres, postgres.named(old_stores[300])) as url:
-        result = await migrate(url, load()[:-1], notify=lambda _: None)
+        before = [each for each in load() if each.number < 15]
+        result = await migrate(url, before, notify=lambda _: None)
         assert result.succeeded, result.message
         await Interleaving(url, seed).play(30)
         await migrated(url)
@@ -358,9 +367,9 @@ async def test_nothing_is_lost_while_everybody_goes_on(postgres: Server, old_sto
         await fill(connection, first, last, 3, organisations=ORGANISATIONS[number % 3 :][:1], prefix=f"s{number}x")
         await asyncio.sleep(0.02)
 
-    async def refresh_before(connection: Any) -> None:
-        for unit in await units_before(connection):
-            await refresh_unit(connection, unit)
+    async def refresh_log_of_before(connection: Any) -> None:
+        if await connection.fetchval("SELECT to_regclass('rollup_unparted') IS NOT NULL"):
+            await refresh_before(connection)
         await asyncio.sleep(0.05)
 
     async def refresh_today(connection: Any) -> None:
@@ -369,12 +378,60 @@ async def test_nothing_is_lost_while_everybody_goes_on(postgres: Server, old_sto
         await asyncio.sleep(0.3)
 
     async with asyncio.TaskGroup() as tasks:
-        for action in (write, write, refresh_before, refresh_today):
+        for action in (write, write, refresh_log_of_before, refresh_today):
             tasks.create_task(again(action))
         await asyncio.sleep(0.3)
         await migrated(old_store)
         stop.set()
     await check_clean_buckets(postgres, old_store)
+
+
+LEVELS = {Level.DAY_USER: "user_id", Level.DAY_TEAM: "team_id", Level.DAY_TAG: "tag", Level.HOUR: "status_code"}
+
+
+async def answers(connection: Any, start: datetime, end: datetime) -> dict[Any, Any]:
+    """What is asked about a range, from every family of rollups."""
+    found: dict[Any, Any] = {}
+    for level, key in LEVELS.items():
+        rows = await connection.fetch(
+            f"""{requests(level)} SELECT {key}, model, sum(request_count), sum(duration_us_sum), sum(total_tokens_sum)
+            FROM requests GROUP BY 1, 2""",
+            *("größer", None, start, end),
+        )
+        found[level] = {tuple(row) for row in rows}
+    registers = "users CROSS JOIN unnest(codes) AS code"
+    users = f"SELECT code / 128 AS register, max(code) FROM {registers} WHERE code >= 0 GROUP BY 1"
+    bins = "latency CROSS JOIN unnest(codes, counts) AS e (code, n)"
+    histogram = f"SELECT code, sum(n) FROM {bins} WHERE code IS NOT NULL GROUP BY 1"
+    sketches = {Table.USERS_6HOUR: users, Table.LATENCY_1DAY: histogram}
+    for table, select in sketches.items():
+        rows = await connection.fetch(f"{requests(Level.HOUR, table)} {select}", "größer", None, start, end)
+        found[table] = {tuple(row) for row in rows}
+    return found
+
+
+async def test_answers_about_converted_days_are_those_of_raw(postgres: Server, old_store: str) -> None:
+    await migrated(old_store)
+    connection = await connected(old_store)
+    late = START + DAY + timedelta(hours=7)
+    await fill(connection, late, late + timedelta(hours=2), 5, organisations=["größer"], prefix="late2")
+    await connection.close()
+    with a_copy(postgres, old_store) as copy:
+        await made_of_raw(copy)
+        connection, right = await connected(old_store), await connected(copy)
+        chance = random.Random(5)
+        minutes = int((END - START) / timedelta(minutes=1))
+        for number in range(24):
+            if number == 16:
+                await refresh(connection)
+            step = chance.choice([1, 15, 60, 1440])
+            first, last = sorted(
+                START + chance.randrange(minutes // step + 1) * step * timedelta(minutes=1) for _ in "ab"
+            )
+            last += timedelta(minutes=step)
+            assert await answers(connection, first, last) == await answers(right, first, last), (first, last)
+        await connection.close()
+        await right.close()
 
 
 def test_all_tables_of_before_are_compared() -> None:

@@ -238,6 +238,7 @@ async def test_a_trace_half_of_which_is_gone_says_so_and_one_that_is_gone_is_404
     database_url: str, opened: Any
 ) -> None:
     await insert(opened, [Span(trace_id="half", span_id=str(n), ts=FLOOR + n * HOURS) for n in (-1, 1)])
+    await refresh(opened)
     await opened.execute("UPDATE rollup_floor SET floor = $1", FLOOR)  # its partition is still there
     async with a_service(database_url) as client:
         half = await client.get("/api/v1/traces/half")

@@ -12,6 +12,7 @@ import pytest
 
 from analytics_service.database.partitions import has_native_partitions
 from analytics_service.rollups.hierarchy.refresh import refresh
+from analytics_service.rollups.legacy.refresh import refresh_before
 from analytics_service.rollups.retention.raw import retain_raw
 from analytics_service.rollups.retention.step import StepKind
 from tests.service.rollups.ledger import COLUMNS, DAY, Span, insert
@@ -191,3 +192,19 @@ async def test_writers_refreshes_and_ends_at_once_end_in_the_truth(edition_url: 
     await assert_answers(connection, ledger)
     await assert_stored(connection, ledger, DAY + 9 * DAYS)
     assert (await raw(connection))[0] == sum(span.ts >= DAY + 4 * DAYS for span in ledger)
+
+
+async def test_a_worker_of_before_that_does_not_know_the_log_ends_nothing_that_rollups_wait_for(
+    connection: Any,
+) -> None:
+    ledger = spans(2)
+    await insert(connection, ledger)
+    await refresh_before(connection)
+    move = "UPDATE rollup_floor SET floor = $1"
+    with pytest.raises(asyncpg.LockNotAvailableError, match="rollups wait for rows"):
+        await connection.execute(move, DAY + DAYS)
+    assert not await refused(connection, at(DAY))
+    ledger.append(at(DAY))
+    await refresh(connection)
+    await connection.execute(move, DAY + DAYS)
+    await assert_stored(connection, ledger, DAY + 2 * DAYS)

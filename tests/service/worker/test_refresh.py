@@ -229,6 +229,17 @@ async def test_sessions_beside_the_leaders_end_with_it(database_url: str, connec
     assert await other.fetchval(ENTRIES_OF, "acme") == 3
 
 
+async def test_sessions_beside_the_leaders_end_when_it_is_closed(database_url: str) -> None:
+    leader = await asyncpg.connect(database_url)
+    members = await Sessions(database_url, 2).beside(leader)
+    await leader.close()
+
+    async def closed() -> bool:
+        return all(member.is_closed() for member in members)
+
+    await eventually(closed)
+
+
 async def test_a_session_that_is_lost_is_opened_again(database_url: str, connection: Any, other: Any) -> None:
     sessions = Sessions(database_url, 2)
     first, second = await sessions.beside(connection)

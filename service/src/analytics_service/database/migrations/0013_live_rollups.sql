@@ -285,3 +285,20 @@ BEGIN
     RETURN NULL;
 END
 $$;
+
+-- A worker of the release before knows nothing of the new log: it must not end raw rows that the new rollups wait for. To
+-- it somebody holds a lock, which it tries again. Where others have dropped the rows, both columns move, and nothing waits.
+CREATE FUNCTION refuse_horizon_before_refresh() RETURNS trigger
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM rollup_log WHERE requests AND minute >= OLD.floor AND minute < NEW.floor)
+        OR EXISTS (SELECT FROM rollup_stale WHERE bucket >= OLD.floor AND bucket < NEW.floor)
+    THEN
+        RAISE EXCEPTION 'rollups wait for rows before %', NEW.floor USING ERRCODE = 'lock_not_available';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER refuse_horizon_before_refresh BEFORE UPDATE OF floor ON rollup_floor
+    FOR EACH ROW WHEN (NEW.floor > OLD.floor AND NEW.dropped_until = OLD.dropped_until)
+    EXECUTE FUNCTION refuse_horizon_before_refresh();

@@ -14,8 +14,8 @@ from analytics_service.rollups.hierarchy.tables import Stage
 LOCK_KEY: Final = "hashtextextended('analytics.rollups/' || $1::text, 0)"
 LOCK: Final = f"SELECT pg_advisory_xact_lock({LOCK_KEY})"
 """One refresh of an organisation at a time: so nobody else numbers its combinations, or writes its rollups."""
-SHARE_HORIZONS: Final = "SELECT FROM rollup_floor CROSS JOIN rollup_horizon FOR SHARE"
-"""Neither raw rows nor those of rollups are dropped while they are read."""
+SHARE_HORIZONS: Final = "SELECT FROM rollup_floor FOR SHARE"
+"""Neither raw rows nor those of rollups are dropped while they are read: who moves any horizon locks this one first."""
 
 ORGANISATIONS: Final = "SELECT org_id FROM rollup_log UNION SELECT org_id FROM rollup_stale ORDER BY org_id"
 

@@ -4,7 +4,8 @@ A row of a day is the sum over all parts of the day that are stored. A whole day
 row. Of another day only the parts that are whole and clean count: the day's row without the others, or those parts
 alone, whichever are fewer. The quarters of an hour that are stale, or that the range cuts, are read from raw.
 
-Where raw is no longer kept, nothing is stale and parts are not read: whole days alone count.
+Where raw is no longer kept, nothing is stale and parts are not read: whole days alone count. Of a day that has no parts
+(gaps.UNPARTED) the row counts, or raw alone.
 """
 
 from dataclasses import dataclass
@@ -67,13 +68,14 @@ class Details:
         return [
             f"""{self.name}_gaps AS (
   SELECT q.bucket FROM {self.unrefreshed} AS q JOIN {calendar} AS c ON c.day = {day}
-  WHERE NOT c.direct AND c.day >= {_PARTS}
-  UNION SELECT q.bucket FROM ({gaps.cut(PART_STEP, ENDS)}) AS q WHERE {day} >= {_PARTS}
+  WHERE NOT c.direct AND c.day >= {_PARTS} AND c.day NOT IN (TABLE {gaps.UNPARTED})
+  UNION SELECT q.bucket FROM ({gaps.cut(PART_STEP, ENDS)}) AS q
+  WHERE {day} >= {_PARTS} AND {day} NOT IN (TABLE {gaps.UNPARTED})
 )""",
             f"""{self.name}_segments AS ({gaps.islands(f"{self.name}_gaps", PART_STEP)}
   UNION ALL
   SELECT greatest(c.day, $3::timestamptz), least(c.day + {_DAY}, $4::timestamptz) FROM {calendar} AS c
-  WHERE NOT c.direct AND c.day < {_PARTS}
+  WHERE NOT c.direct AND (c.day < {_PARTS} OR c.day IN (TABLE {gaps.UNPARTED}))
 )""",
         ]
 

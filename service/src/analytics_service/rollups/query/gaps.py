@@ -16,6 +16,8 @@ from analytics_service.rollups.hierarchy.tables import FINER, Stage, Table
 DAY: Final = Step.DAY.width
 LOGGED: Final = "logged"
 """The minutes of the range that differ from raw. Below raw's horizon nothing does: there is no raw to differ from."""
+UNPARTED: Final = "unparted"
+"""The days of the range whose parts are in raw alone: their rows were converted (rollups/conversion)."""
 
 
 def interval(step: timedelta) -> str:
@@ -65,6 +67,13 @@ def staleness(tables: Iterable[Table]) -> list[str]:
     AND s.bucket >= {bucket_of(DAY, "$3::timestamptz")} AND s.bucket < $4::timestamptz
 )"""
         )
+    if Stage.PART in stages:
+        expressions.append(
+            f"""{UNPARTED} AS MATERIALIZED (
+  SELECT u.day FROM rollup_unparted AS u
+  WHERE {in_organisation("u")} AND u.day >= {bucket_of(DAY, "$3::timestamptz")} AND u.day < $4::timestamptz
+)"""
+        )
     for each in stages:
         own = ", ".join(f"'{step.value}'" for step in (each, *each.finer))
         bucket = bucket_of(each.width, "each.bucket")
@@ -111,12 +120,18 @@ def chain_gaps(name: str, tables: tuple[Table, ...], number: int, moments: str) 
     if number:
         outside = f"TABLE {coarser}"
         asked = f"\n    AND EXISTS (SELECT FROM {coarser} AS s WHERE b.bucket >= s.first AND b.bucket < s.last)"
+    of_unparted = ""
+    if table is Table.PART:
+        parts = f"generate_series(u.day, u.day + {interval(DAY)} - {width}, {width})"
+        of_unparted = f"""
+  UNION SELECT b.bucket FROM {UNPARTED} AS u CROSS JOIN {parts} AS b (bucket)
+  WHERE b.bucket + {width} > $3::timestamptz AND b.bucket < $4::timestamptz{asked}"""
     return [
         f"""{name}_gaps_{number} AS (
   SELECT b.bucket FROM {stale(table)} AS b
   WHERE b.bucket >= {own} AND b.bucket >= least({RAW_HORIZON}, {finer}){asked}
   UNION SELECT b.bucket FROM ({cut(table.step, moments)}) AS b
-  WHERE b.bucket >= {own} AND b.bucket + {width} > $3::timestamptz AND b.bucket < $4::timestamptz
+  WHERE b.bucket >= {own} AND b.bucket + {width} > $3::timestamptz AND b.bucket < $4::timestamptz{of_unparted}
 )""",
         f"""{name}_segments_{number} AS ({islands(f"{name}_gaps_{number}", table.step)}
   UNION ALL

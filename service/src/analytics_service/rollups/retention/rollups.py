@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from analytics_service.database.connect import Connection
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.legacy.levels import Level
-from analytics_service.rollups.retention.horizon import BUMP_VERSIONS, EARLIEST, ORGANISATIONS
+from analytics_service.rollups.retention.horizon import BUMP_VERSIONS, EARLIEST, LOCK_HORIZON, ORGANISATIONS
 from analytics_service.rollups.retention.step import RetentionStep, StepKind
 
 Rollup: TypeAlias = Table | Level
@@ -40,6 +40,7 @@ async def retain_rollup(
     horizon, organisations = state["horizon"], [row[0] for row in await connection.fetch(ORGANISATIONS)]
     if until is not None and until > horizon and await _any_before(connection, table, organisations, until):
         async with connection.transaction():
+            await connection.execute(LOCK_HORIZON)
             await connection.execute(_in_horizons(_MOVE_HORIZON, rollup), rollup.value, until)
             await connection.execute(BUMP_VERSIONS, horizon, until)
         horizon = until
