@@ -282,14 +282,14 @@ async def test_versions_are_asked_for_at_most_once_a_second() -> None:
         return of_row([START.toordinal() - EPOCH], [len(asked)], "database")
 
     versions = VersionCache(ask, clock=clock, capacity=2)
-    assert await asyncio.gather(*(versions.version("acme", START, END) for _ in range(3))) == ["database/1.0"] * 3
-    assert await versions.version("acme", END, END + (END - START)) == "database/0.0", "no other range is asked for"
-    assert await versions.version("globex", START, END) == "database/2.0"
+    assert await asyncio.gather(*(versions.version("acme", START, END) for _ in range(3))) == ["database/1"] * 3
+    assert await versions.version("acme", END, END + (END - START)) == "database/0", "no other range is asked for"
+    assert await versions.version("globex", START, END) == "database/2"
     clock.now += FRESHNESS.version_seconds
     assert versions.known("acme", START, END) is None
-    assert await versions.version("acme", START, END) == "database/3.0"
+    assert await versions.version("acme", START, END) == "database/3"
     await versions.renew("acme")
-    assert await versions.version("acme", START, END) == "database/4.0"
+    assert await versions.version("acme", START, END) == "database/4"
     await versions.version("third", START, END)
     assert len(versions._known) == 2
 
@@ -310,7 +310,7 @@ async def test_an_older_version_never_takes_the_place_of_a_newer_one() -> None:
     await versions.renew("acme")
     slow.set()
     await older
-    assert await versions.version("acme", START, END) == "database/2.0"
+    assert await versions.version("acme", START, END) == "database/2"
 
 
 async def test_a_computation_that_is_over_is_not_joined() -> None:
