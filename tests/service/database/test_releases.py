@@ -37,6 +37,8 @@ async def answers(process: Process) -> list[Any]:
         async with process.session.get(process.url + path, params=parameters, headers=headers) as response:
             body = await response.json()
             assert response.status == 200, body
+            if isinstance(body["data"], dict):
+                body["data"].get("metadata", {}).pop("data_source", None)  # a release may read the same from elsewhere
             found.append(body["data"])
     return found
 

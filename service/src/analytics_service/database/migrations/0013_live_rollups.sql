@@ -56,7 +56,7 @@ CREATE TABLE rollup_dimension (
     price_status text NOT NULL,
     PRIMARY KEY (org_id, dim),
     UNIQUE (org_id, project_id, environment, provider, model, operation_type, status_code, service_tier, price_status)
-);
+) WITH (autovacuum_analyze_threshold = 5); -- else the few of a small store have no statistics
 
 -- Sums are numeric: they neither overflow nor depend on the order of the rows. `_missing` counts the requests of which the
 -- value is not known. What is zero is NULL, but for sums of measures: most requests have few kinds of usage, and know all
