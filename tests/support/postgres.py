@@ -31,6 +31,7 @@ _OPTIONS = {
     "synchronous_commit": "off",
     "shared_buffers": "64MB",
     "max_connections": "100",
+    "jit": "off",  # as in every session of ours: it takes seconds to compile what runs for a millisecond
     "max_prepared_transactions": "4",
     "timezone": "Asia/Kathmandu",  # nothing may depend on the zone of the server
     "datestyle": "German, DMY",
