@@ -227,7 +227,7 @@ async def test_workers_of_before_end_no_raw_rows_that_a_rollup_of_today_needs(po
     expected = await of_raw(postgres, old_store)
     last = UPGRADABLE[0]
     refreshed_by(last, old_store)
-    assert "are not in all rollups yet" in retained_by(last, old_store, START + 3 * DAY)
+    assert "rollups wait for rows before" in retained_by(last, old_store, START + 3 * DAY)
     connection = await connected(old_store)
     await refresh(connection)
     assert retained_by(last, old_store, START + 3 * DAY) == ""
