@@ -126,7 +126,7 @@ async def test_an_organisation_with_a_burst_makes_no_other_late(
     )
     await insert(database_url, [a_row(0, org_id="small")])
     ticks = itertools.count()
-    refresh_ = a_refresh(database_url, connections=connections, clock=lambda: next(ticks))
+    refresh_ = a_refresh(database_url, connections=connections, clock=lambda: next(ticks) / 2)
     await refresh_(connection)
     assert await connection.fetchval(ENTRIES_OF, "small") == 0
     assert await differences(connection, Table.TOTALS_1DAY, Table.USER_1DAY) == {}
@@ -297,7 +297,7 @@ async def test_a_stage_is_refreshed_while_late_rows_keep_its_organisation_busy(
     waits = await backlog(connection, quiet=NO_WAIT, max_wait=NO_WAIT)
     assert [due.stage for due in waits.due] == [None]
     ticks = itertools.count()
-    refresh_ = a_refresh(database_url, connections=1, clock=lambda: next(ticks))
+    refresh_ = a_refresh(database_url, connections=1, clock=lambda: next(ticks) / 2)
     sessions = asyncio.create_task(refresh_(connection))
     for number in range(40, 60):
         await insert(database_url, some_rows(1, first=number, ts=T0 + DAY))

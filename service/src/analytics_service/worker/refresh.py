@@ -119,7 +119,8 @@ class Refresh:
                     run.running.add(due.organisation)
                     return due
                 run.done.clear()
-                run.queue = self._queue(run, await self._look(run, leader))
+                busy = set(run.running)  # what is read of them is old once their steps are done
+                run.queue = self._queue(run, await self._look(run, leader), busy)
                 if run.queue:
                     continue
                 if not run.running:
@@ -134,11 +135,11 @@ class Refresh:
         self._due_since = {_key(due): self._due_since.get(_key(due), seen.now) for due in seen.due}
         return seen
 
-    def _queue(self, run: _Run, seen: Backlog) -> deque[Due]:
+    def _queue(self, run: _Run, seen: Backlog, busy: set[str]) -> deque[Due]:
         """A step of each organisation, in the order in which they wait."""
         turns: dict[str, Due] = {}
         for due in seen.due:
-            if due.organisation in run.running or due.organisation in run.skipped:
+            if due.organisation in run.running | run.skipped | busy:
                 continue
             last, first = run.last.get(due.organisation, -1), turns.setdefault(due.organisation, due)
             if _position(first) <= last < _position(due):
