@@ -32,5 +32,5 @@ def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
         yield Setting.REDIS_CA, "redis.caSecretRef"
     if redis and redis.key_prefix:
         yield Setting.REDIS_PREFIX, "redis.keyPrefix"
-    if resource.spec.worker.refresh_connections != REFRESH_CONNECTIONS:
+    if resource.spec.worker.refresh_connections not in {None, REFRESH_CONNECTIONS}:
         yield Setting.REFRESH_CONNECTIONS, "worker.refreshConnections"

@@ -1,6 +1,6 @@
 """The number of replicas, and who owns the field: the operator, or an autoscaler. Pure."""
 
-from analytics_operator.api.v1alpha1 import MIN_POOL_SIZE, RESERVED_CONNECTIONS, AnalyticsApi
+from analytics_operator.api.v1alpha1 import MIN_POOL_SIZE, REFRESH_CONNECTIONS, RESERVED_CONNECTIONS, AnalyticsApi
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import Manifest
 
@@ -33,13 +33,11 @@ def maximum(resource: AnalyticsApi) -> int:
 
 def refresh_connections(resource: AnalyticsApi, *, known: bool) -> int:
     """Connections of the worker that works, beside its own: as many as the budget leaves; none of an older image."""
-    spec = resource.spec
+    budget, desired = resource.spec.database.connection_budget, resource.spec.worker.refresh_connections
+    desired = REFRESH_CONNECTIONS if desired is None else desired
     if not known:
         return 0
-    if spec.database.connection_budget is None:
-        return spec.worker.refresh_connections
-    left = spec.database.connection_budget - connections(resource, MIN_POOL_SIZE, 0)
-    return min(max(left, 0), spec.worker.refresh_connections)
+    return desired if budget is None else min(max(budget - connections(resource, MIN_POOL_SIZE, 0), 0), desired)
 
 
 def connections(resource: AnalyticsApi, pool: int, refreshing: int) -> int:
