@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from analytics_operator.api import fields
+from analytics_operator.api.v1alpha1 import REFRESH_CONNECTIONS
 from analytics_operator.state import jobs as migrate_jobs
 from analytics_operator.state import migration
 from analytics_operator.state.image import Setting
@@ -118,6 +119,8 @@ def test_what_the_resource_admits_the_service_takes(section: str, name: str, set
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     for part in (*section.split("."), name):
         schema = schema["properties"][part]
+    if name == "refreshConnections":  # has no default that would be added to stored resources
+        schema = {**schema, "default": REFRESH_CONNECTIONS}
     taken = Settings.model_json_schema()["properties"][setting]
     taken |= next((branch for branch in taken.get("anyOf", ()) if branch["type"] == "integer"), {})
     taken |= {"minimum": MIN_DAYS[RETENTIONS[setting]][0]} if setting in RETENTIONS else {}

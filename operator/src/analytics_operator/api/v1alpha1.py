@@ -207,8 +207,8 @@ class Worker(Model):
     refresh_connections: Annotated[int, Field(ge=0, le=16)] | None = Field(
         None,
         description="database connections with which the one that works refreshes rollups, an organisation each, "
-        f"beside its own, {REFRESH_CONNECTIONS} where it is absent; fewer where database.connectionBudget leaves fewer, "
-        "and 0 refreshes with its own",
+        f"beside its own, {REFRESH_CONNECTIONS} where it is absent; fewer where database.connectionBudget leaves "
+        "fewer, and 0 refreshes with its own",
     )
     resources: WorkerResources = WorkerResources()
 
