@@ -22,10 +22,11 @@ from analytics_service.ingest.fields import COLUMNS
 from analytics_service.ingest.load import load, sources
 from analytics_service.ingest.mapping import columns
 from analytics_service.ingest.readers import open_input
-from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
+from analytics_service.rollups.hierarchy.refresh import Refresher
 from analytics_service.rollups.hierarchy.tables import Stage, Table
 from analytics_service.rollups.levels import Level
 from bench.database.rows import DAYS, END, ORGANISATION, START
+from tests.support.rollups import refresh
 
 _BY_DAY = (("from", START.isoformat()), ("to", END.isoformat()), ("interval", "1day"))
 DASHBOARD = (("metrics", "request_count,total_cost,total_tokens,duration"), ("group_by", "model"), *_BY_DAY)

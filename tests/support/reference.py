@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from analytics_service.rollups.hierarchy.refresh import refresh
+from tests.support.rollups import refresh
 from tests.support.service import a_row
 
 Row = Mapping[str, Any]

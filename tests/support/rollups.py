@@ -1,12 +1,24 @@
-"""Compares the rollups of a database with its raw rows, by statements that the service does not have."""
+"""Refreshes the rollups of a database, and compares them with raw by statements that the service does not have."""
 
 from datetime import timedelta
 from typing import Any
 
+from analytics_service.rollups.hierarchy.refresh import Refreshed, Refresher, Schedule
 from analytics_service.rollups.hierarchy.tables import Table
 
 _DIMENSIONS = "project_id, environment, provider, model, operation_type, status_code, service_tier, price_status"
 _RAW = "traces AS t WHERE t.is_request AND t.ts >= (SELECT floor FROM rollup_floor)"
+
+
+async def refresh(connection: Any, schedule: Schedule | None = None) -> Refreshed:
+    """Refreshes all organisations, one after another, until nothing is due."""
+    total = Refreshed()
+    organisations = "SELECT org_id FROM rollup_log UNION SELECT org_id FROM rollup_stale ORDER BY org_id"
+    for row in await connection.fetch(organisations):
+        async for done in Refresher(connection, row["org_id"], schedule or Schedule()).steps():
+            total.entries += done.entries
+            total.buckets += done.buckets
+    return total
 
 
 def _bucket(step: timedelta) -> str:

@@ -8,10 +8,9 @@ from datetime import timedelta
 
 import asyncpg
 
-from analytics_service.rollups.hierarchy.refresh import refresh
 from tests.support.eventually import eventually
 from tests.support.process import Process, serving
-from tests.support.rollups import differences, waiting
+from tests.support.rollups import differences, refresh, waiting
 from tests.support.service import T0, a_row, insert
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from analytics_service.database import edition
 from analytics_service.database.edition import Edition
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.levels import Level
 from tests.service.rollups.ledger import DAY, SUMMED, Span, answered, expected, insert, moved
+from tests.support.rollups import refresh
 
 pytestmark = pytest.mark.postgres
 

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.rollups.hierarchy.refresh import refresh
+from tests.support.rollups import refresh
 from tests.support.service import T0, a_row, insert
 
 pytestmark = pytest.mark.postgres

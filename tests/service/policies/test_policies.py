@@ -13,9 +13,9 @@ from analytics_service.database.partitions import has_native_partitions
 from analytics_service.policies.apply import preview, reconcile
 from analytics_service.policies.desired import Policy, Values, desired_values
 from analytics_service.policies.outcome import Outcome, PolicyReason, PolicyState
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.retention.raw import retain_raw
 from tests.service.rollups.ledger import Span, insert
+from tests.support.rollups import refresh
 
 pytestmark = pytest.mark.postgres
 

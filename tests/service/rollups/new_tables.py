@@ -6,8 +6,8 @@ import asyncpg
 
 from analytics_service.rollups.hierarchy import details
 from analytics_service.rollups.hierarchy.columns import DIMENSIONS, EXTREMES, SUMS, USAGE
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.hierarchy.tables import Stage, Table
+from tests.support.rollups import refresh
 
 STAGES = {table: stage for stage in Stage for table in stage.tables}
 KEPT_BY_BEFORE = tuple(table for table in Table if table not in {Table.LATENCY_1MIN, Table.PART})

@@ -10,11 +10,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
+from analytics_service.rollups.hierarchy.refresh import Refresher
 from analytics_service.rollups.hierarchy.tables import Stage, Table
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import requests
 from tests.service.rollups.ledger import DAY, EPOCH
+from tests.support.rollups import refresh
 from tests.support.service import a_row, insert
 
 pytestmark = pytest.mark.postgres

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import COMPLETENESS, TABLES, requests
 from analytics_service.units import decimals
 from tests.service.rollups.ledger import DAY, SUMMED, Horizons, Span, answered, expected, insert, lost
+from tests.support.rollups import refresh
 from tests.support.service import a_service
 
 pytestmark = pytest.mark.postgres

@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 
 from analytics_service.rollups import levels
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.legacy.levels import Level
 from analytics_service.rollups.legacy.refresh import (
     Unit,
@@ -22,6 +21,7 @@ from analytics_service.rollups.legacy.refresh import (
 from analytics_service.worker.legacy import Legacy
 from tests.service.rollups.ledger import DAY, Key, Span, expected, insert
 from tests.service.rollups.retention import DAYS, EVERYTHING, spans
+from tests.support.rollups import refresh
 
 pytestmark = pytest.mark.postgres
 

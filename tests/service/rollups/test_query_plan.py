@@ -8,11 +8,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
+from analytics_service.rollups.hierarchy.refresh import Refresher
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import requests
 from tests.service.rollups.ledger import DAY, SUMMED, Span, insert
+from tests.support.rollups import refresh
 
 pytestmark = pytest.mark.postgres
 

@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 
 from analytics_service.rollups import versions
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.retention.raw import retain_raw
 from analytics_service.rollups.retention.rollups import retain_rollup
@@ -28,6 +27,7 @@ from tests.service.rollups.retention import (
     spans,
 )
 from tests.support.eventually import eventually
+from tests.support.rollups import refresh
 
 pytestmark = pytest.mark.postgres
 

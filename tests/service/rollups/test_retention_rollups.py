@@ -7,7 +7,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.legacy.levels import Level
 from analytics_service.rollups.legacy.refresh import refresh_before
@@ -21,7 +20,7 @@ from tests.service.rollups.retention import (
     retained,
     spans,
 )
-from tests.support.rollups import differences
+from tests.support.rollups import differences, refresh
 
 pytestmark = pytest.mark.postgres
 

@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 
 from analytics_service.database.partitions import has_native_partitions
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.legacy.refresh import refresh_before
 from analytics_service.rollups.retention.raw import retain_raw
 from analytics_service.rollups.retention.step import StepKind
@@ -28,6 +27,7 @@ from tests.service.rollups.retention import (
     spans,
 )
 from tests.support.eventually import eventually
+from tests.support.rollups import refresh
 
 pytestmark = pytest.mark.postgres
 

@@ -11,10 +11,11 @@ import asyncpg
 import pytest
 
 from analytics_service.rollups.hierarchy.latency import RANKS
-from analytics_service.rollups.hierarchy.refresh import Refreshed, refresh
+from analytics_service.rollups.hierarchy.refresh import Refreshed
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.levels import Level
 from tests.service.rollups.ledger import COLUMNS, DAY, SUMMED, Span, answered, expected, insert, moved
+from tests.support.rollups import refresh
 from tests.support.service import a_row
 from tests.support.service import insert as insert_rows
 

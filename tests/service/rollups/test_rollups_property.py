@@ -10,11 +10,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics_service.policies.apply import COMPRESSIBLE
-from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
+from analytics_service.rollups.hierarchy.refresh import Refresher
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.legacy.levels import Level as LegacyLevel
 from analytics_service.rollups.levels import Level
@@ -32,6 +32,7 @@ from tests.service.rollups.ledger import (
     lost,
     moved,
 )
+from tests.support.rollups import refresh
 
 pytestmark = pytest.mark.postgres
 
@@ -212,11 +213,7 @@ async def play(url: str, steps: list[tuple[Any, ...]]) -> None:
 def test_every_answer_equals_the_ledger(edition_url: str) -> None:
     with asyncio.Runner() as runner:
 
-        @settings(
-            max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "60")),
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        )
+        @settings(max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "60")))
         @given(st.lists(STEP, min_size=1, max_size=25))
         def check(steps: list[tuple[Any, ...]]) -> None:
             runner.run(play(edition_url, steps))

@@ -15,10 +15,11 @@ import pytest
 
 from analytics_service.rollups import sketches
 from analytics_service.rollups.hierarchy.latency import RANKS, TTFT_CODES
-from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
+from analytics_service.rollups.hierarchy.refresh import Refresher
 from analytics_service.rollups.hierarchy.tables import Stage, Table
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import requests
+from tests.support.rollups import refresh
 from tests.support.service import T0, a_row, insert
 
 DAY = timedelta(days=1)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.rollups import versions
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.legacy.refresh import refresh_before
+from tests.support.rollups import refresh
 from tests.support.service import T0, a_row, a_service, execute, insert
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics_service.rollups.hierarchy.refresh import refresh
 from tests.service.rollups.ledger import DAY, Span, insert
+from tests.support.rollups import refresh
 
 pytestmark = pytest.mark.postgres
 

@@ -10,13 +10,12 @@ import asyncpg
 import pytest
 
 from analytics_service.rollups.hierarchy.backlog import backlog
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import Stage, Table
 from analytics_service.worker.refresh import Refresh
 from analytics_service.worker.sessions import Sessions
 from tests.support.eventually import eventually
-from tests.support.rollups import differences, waiting
+from tests.support.rollups import differences, refresh, waiting
 from tests.support.service import T0, a_row, insert
 
 pytestmark = pytest.mark.postgres

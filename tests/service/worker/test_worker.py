@@ -16,7 +16,6 @@ import pytest
 from analytics_service import settings
 from analytics_service.errors import PoolerInTheWay
 from analytics_service.policies.desired import Policy
-from analytics_service.rollups.hierarchy.refresh import refresh
 from analytics_service.worker.jobs import Job, make_partitions
 from analytics_service.worker.leader import Worker
 from analytics_service.worker.report import Report
@@ -26,6 +25,7 @@ from tests.service.http.test_metrics_page import PAGE
 from tests.support.eventually import eventually
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD
+from tests.support.rollups import refresh
 from tests.support.service import HOUR, T0, a_row, a_service, insert
 
 pytestmark = pytest.mark.postgres

@@ -1,6 +1,6 @@
 """Holders of old snapshots: transactions, prepared transactions and replication slots that keep vacuum from dead rows.
 
-The log of changes and the rollups die and are written anew all day. Vacuum may remove a dead row only when nobody can
+The log of changes and the rollups die and are written again all day. Vacuum may remove a dead row only when nobody can
 see it any more; until then every reader steps over it. Four kinds of holders decide how far vacuum gets in this
 database: its sessions with a snapshot or a transaction that wrote, its prepared transactions, and standbys that
 report the oldest snapshot of their own queries (`hot_standby_feedback`), through a slot or without one.

@@ -9,9 +9,10 @@ from typing import Any
 import asyncpg
 from typing_extensions import override
 
-from analytics_service.rollups.hierarchy.refresh import Refresher, Schedule, refresh
+from analytics_service.rollups.hierarchy.refresh import Refresher, Schedule
 from tests.service.rollups.hierarchy.stored import check, check_refreshed, connect, entries, insert
 from tests.service.rollups.hierarchy.witness import EPOCH, Span, changed
+from tests.support.rollups import refresh
 
 TABLES = ("traces", "rollup_log", "rollup_stale", "rollup_version", "rollup_dirty", "rollup_unparted")
 

@@ -9,12 +9,13 @@ import asyncpg
 import pytest
 from typing_extensions import override
 
-from analytics_service.rollups.hierarchy.refresh import Refresher, Schedule, refresh
+from analytics_service.rollups.hierarchy.refresh import Refresher, Schedule
 from analytics_service.rollups.retention.horizon import LOCK_HORIZON
 from tests.service.rollups.hierarchy.scenario import AT_ONCE, Scenario, a_scenario
 from tests.service.rollups.hierarchy.stored import check, check_refreshed, connect, insert
 from tests.service.rollups.hierarchy.witness import DAY, DAYS, MINUTES, Span
 from tests.support.eventually import eventually
+from tests.support.rollups import refresh
 
 pytestmark = pytest.mark.postgres
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from analytics_service.rollups.hierarchy.refresh import Refresher, refresh
+from analytics_service.rollups.hierarchy.refresh import Refresher
 from tests.service.rollups.hierarchy.stored import check, check_refreshed, connect, insert, stored
 from tests.service.rollups.hierarchy.witness import DAY, HOURS, MINUTES, Span
+from tests.support.rollups import refresh
 
 pytestmark = pytest.mark.postgres
 

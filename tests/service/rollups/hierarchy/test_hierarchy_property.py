@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics_service.rollups.hierarchy.refresh import UNBOUNDED, Schedule
@@ -136,11 +136,7 @@ async def play(url: str, steps: list[tuple[Any, ...]]) -> None:
 def test_what_is_not_stale_equals_the_rows_at_every_moment(edition_url: str) -> None:
     with asyncio.Runner() as runner:
 
-        @settings(
-            max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "40")),
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        )
+        @settings(max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "40")))
         @given(st.lists(STEP, min_size=1, max_size=25))
         def check(steps: list[tuple[Any, ...]]) -> None:
             runner.run(play(edition_url, steps))

@@ -198,8 +198,8 @@ CREATE TABLE rollup_conversion (
 );
 INSERT INTO rollup_conversion (org_id) SELECT org_id FROM rollup_version UNION SELECT org_id FROM rollup_dirty;
 
--- Days whose rows by user, team and tag were converted: no parts are there that a change could be told from. The first one
--- takes the day's rows and its mark away, and makes all of its parts stale.
+-- Days whose rows by user, team and tag were converted: without parts nothing shows what a change adds to them. The first
+-- change takes the day's rows and its mark away, and makes all of its parts stale.
 CREATE TABLE rollup_unparted (
     org_id text NOT NULL,
     day timestamptz NOT NULL,

@@ -122,5 +122,5 @@ WITH days AS (
     )
 }
 SELECT day FROM days"""
-"""Takes the rows of days away that were converted from the rollups of before: they have no parts, which what changes in
-them could be told from. Returns those days; all parts of them are stale. Arguments: $1 organisation, $2 days."""
+"""Takes the rows of days away that were converted from the rollups of before: without parts nothing shows what a change
+adds to them. Returns those days; all parts of them are stale. Arguments: $1 organisation, $2 days."""

@@ -5,6 +5,7 @@ their minutes equal to raw and the next coarser buckets stale in one transaction
 differs from raw is named: by an entry in it, by its own row in `rollup_stale`, or by one of a finer bucket.
 """
 
+from functools import cache
 from typing import Final
 
 from analytics_service.rollups.hierarchy.columns import EPOCH
@@ -16,8 +17,6 @@ LOCK: Final = f"SELECT pg_advisory_xact_lock({LOCK_KEY})"
 """One refresh of an organisation at a time: so nobody else numbers its combinations, or writes its rollups."""
 SHARE_HORIZONS: Final = "SELECT FROM rollup_floor FOR SHARE"
 """Neither raw rows nor those of rollups are dropped while they are read: who moves any horizon locks this one first."""
-
-ORGANISATIONS: Final = "SELECT org_id FROM rollup_log UNION SELECT org_id FROM rollup_stale ORDER BY org_id"
 
 CONSUME: Final = f"""
 WITH due AS (
@@ -47,6 +46,7 @@ _REQUESTS_BEFORE: Final = """, sum((
 _LIMITED: Final = f" AND coalesce(due.requests_before, 0) < {MAX_REQUESTS}"
 
 
+@cache
 def mark(stage: Stage) -> str:
     """Arguments: $1 organisation, $2 moments, $3 a combination for each, NULL for all of them."""
     return f"""
@@ -60,6 +60,7 @@ ON CONFLICT (org_id, step, bucket) DO UPDATE SET dims = CASE
   THEN (SELECT array_agg(DISTINCT dim) FROM unnest(s.dims || excluded.dims) AS each (dim)) END"""
 
 
+@cache
 def consume(stage: Stage) -> str:
     """Takes stale buckets that have ended by $2, and in which nothing finer is stale; $3 of them at most.
 

@@ -212,16 +212,6 @@ class Refresher:
             await self._connection.execute(log.mark(stage), self._organisation, changes.moments, changes.dims)
 
 
-async def refresh(connection: Connection, schedule: Schedule = Schedule()) -> Refreshed:
-    """Refreshes all organisations, one after another."""
-    whole = Refreshed()
-    for row in await connection.fetch(log.ORGANISATIONS):
-        async for done in Refresher(connection, row["org_id"], schedule).steps():
-            whole.entries += done.entries
-            whole.buckets += done.buckets
-    return whole
-
-
 def segments(starts: Sequence[datetime], step: timedelta) -> tuple[list[datetime], list[datetime]]:
     """The starts and the ends of the contiguous ranges that sorted, distinct buckets cover."""
     firsts: list[datetime] = []

@@ -41,7 +41,7 @@ class SummaryParameters(FilteredParameters):
 
     @cached_property
     def level(self) -> Level:
-        wanted: dict[str, Any] = {"start": self.range.start, "end": self.range.end, "zone": self.zone, "width": _DAY}
+        asked: dict[str, Any] = {"start": self.range.start, "end": self.range.end, "zone": self.zone, "width": _DAY}
         if self.user_id is None:
-            return choose(**wanted)
-        return Level.DAY_USER if fits(Level.DAY_USER, **wanted) else Level.RAW
+            return choose(**asked)
+        return Level.DAY_USER if fits(Level.DAY_USER, **asked) else Level.RAW
