@@ -18,5 +18,5 @@ def test_the_store_behaves_on_timescaledb_as_it_does_on_postgresql(kubectl: Kube
         done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     skipped = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
-    assert all("community edition" in line for line in skipped), skipped
+    assert all("community edition" in line or "prepares no transactions" in line for line in skipped), skipped
     assert " passed" in done.stdout.splitlines()[-1], done.stdout[-500:]
