@@ -34,6 +34,15 @@ TOTALS: Final = (*SUMS, *EXTREMES)
 EPOCH: Final = "'1970-01-01T00:00:00Z'::timestamptz"
 
 
+def sum_of(name: str) -> str:
+    """SQL: the sum of a column that is mostly NULL, and NULL where all are.
+
+    The filter saves the memory that PostgreSQL takes for a sum at its first row, even if that has NULL: a third of the
+    CPU of many small groups.
+    """
+    return f"sum({name}) FILTER (WHERE {name} IS NOT NULL)"
+
+
 def sums_of_raw(alias: str) -> str:
     """The select list of SUMS over rows of raw."""
     columns = [f"sum({alias}.request_weight)::bigint AS request_count"]
@@ -41,7 +50,7 @@ def sums_of_raw(alias: str) -> str:
         missing = f"sum({alias}.request_weight) FILTER (WHERE {alias}.{measure} IS NULL)"
         columns.append(f"sum({alias}.{measure})::numeric AS {measure}_sum")
         columns.append(f"{missing}::bigint AS {measure}_missing")
-    columns += [f"nullif(sum({alias}.{usage}), 0)::numeric AS {usage}_sum" for usage in USAGE]
+    columns += [f"nullif({sum_of(f'{alias}.{usage}')}, 0)::numeric AS {usage}_sum" for usage in USAGE]
     return ", ".join(columns)
 
 

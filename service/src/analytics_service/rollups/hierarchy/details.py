@@ -10,7 +10,7 @@ whose rows are gone is not begun again.
 
 from typing import Final
 
-from analytics_service.rollups.hierarchy.columns import SUMS, sums_of_raw
+from analytics_service.rollups.hierarchy.columns import SUMS, sum_of, sums_of_raw
 from analytics_service.rollups.hierarchy.raw import DIMS, SEGMENTS, bucket_of, same_dimensions
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import PART_STEP, Table
@@ -28,8 +28,8 @@ ELEMENTS: Final = f"unnest({', '.join(f'p.{name}' for name in PART_COLUMNS)}) AS
 
 
 def _added(rows: str, keys: str, since: str) -> str:
-    sums = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
-    changed = " OR ".join(f"sum({name}) <> 0" for name in SUMS)
+    sums = ", ".join(f"{sum_of(name)} AS {name}" for name in SUMS)
+    changed = " OR ".join(f"{sum_of(name)} <> 0" for name in SUMS)
     return f"SELECT {keys}, {sums} FROM {rows} WHERE bucket >= {since} GROUP BY {keys} HAVING {changed}"
 
 
@@ -41,10 +41,12 @@ def _day(table: Table) -> str:
         rows += " LEFT JOIN LATERAL (SELECT DISTINCT tag FROM unnest(c.tags::text[]) AS each (tag)) AS u ON true"
     written = ", ".join(_sum_of("d", "excluded", name) for name in SUMS)
     shown = ", ".join(_inserted(name) for name in SUMS)
+    # in the order of the index, whose pages, and those of the table, are then touched one after another
     return f"""
   INSERT INTO {table.sql} AS d (org_id, bucket, {key}, dim, {_SUMS})
   SELECT $1, bucket, {key}, dim, {shown}
   FROM ({_added(rows, f"bucket, {key}, dim", since)}) AS added
+  ORDER BY bucket, {key}, dim
   ON CONFLICT (org_id, bucket, {key}, dim) DO UPDATE SET {written}"""
 
 
@@ -68,7 +70,10 @@ def refresh_parts() -> str:
     written = ", ".join(f"{name} = excluded.{name}" for name in PART_COLUMNS)
     minus = ", ".join(f"-{name}" for name in SUMS)
     keys = ", ".join(KEYS)
-    signed = f"""SELECT bucket AS part, {keys}, {_SUMS} FROM (TABLE fresh EXCEPT TABLE stored) AS more
+    signed = f"""SELECT bucket AS part, {keys}, {_SUMS} FROM fresh WHERE bucket NOT IN (TABLE known)
+    UNION ALL SELECT bucket, {keys}, {_SUMS} FROM (
+      SELECT * FROM fresh WHERE bucket IN (TABLE known) EXCEPT TABLE stored
+    ) AS more
     UNION ALL SELECT bucket, {keys}, {minus} FROM (TABLE stored EXCEPT TABLE fresh) AS less"""
     return f"""
 WITH {DIMS}, fresh AS MATERIALIZED (
@@ -77,6 +82,8 @@ WITH {DIMS}, fresh AS MATERIALIZED (
   JOIN dims AS d ON {same_dimensions("d", "t")}
   WHERE t.is_request
   GROUP BY 1, 2, 3, 4, 5
+), known AS MATERIALIZED (
+  SELECT bucket FROM rollup_part WHERE org_id = $1 AND bucket = ANY($6::timestamptz[])
 ), stored AS MATERIALIZED (
   SELECT p.bucket, e.* FROM rollup_part AS p CROSS JOIN LATERAL {ELEMENTS}
   WHERE p.org_id = $1 AND p.bucket = ANY($6::timestamptz[])
