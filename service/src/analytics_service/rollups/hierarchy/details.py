@@ -39,7 +39,7 @@ def _day(table: Table) -> str:
     rows = "changes AS c"
     if table is Table.TAG_1DAY:  # a tag that a request has twice counts once
         rows += " LEFT JOIN LATERAL (SELECT DISTINCT tag FROM unnest(c.tags::text[]) AS each (tag)) AS u ON true"
-    written = ", ".join(_sum_of("d", "excluded", name) for name in SUMS)
+    written = ", ".join(_grown("d", "excluded", name) for name in SUMS)
     shown = ", ".join(_inserted(name) for name in SUMS)
     # in the order of the index, whose pages, and those of the table, are then touched one after another
     return f"""
@@ -54,7 +54,7 @@ def _inserted(name: str) -> str:
     return f"{name}::bigint" if name == "request_count" else f"nullif({name}, 0)"
 
 
-def _sum_of(row: str, more: str, name: str) -> str:
+def _grown(row: str, more: str, name: str) -> str:
     if name == "request_count":
         return f"{name} = {row}.{name} + {more}.{name}"
     return f"{name} = nullif(coalesce({row}.{name}, 0) + coalesce({more}.{name}, 0), 0)"
@@ -70,11 +70,10 @@ def refresh_parts() -> str:
     written = ", ".join(f"{name} = excluded.{name}" for name in PART_COLUMNS)
     minus = ", ".join(f"-{name}" for name in SUMS)
     keys = ", ".join(KEYS)
+    # only a part that is stored is compared: of live data there are few
     signed = f"""SELECT bucket AS part, {keys}, {_SUMS} FROM fresh WHERE bucket NOT IN (TABLE known)
-    UNION ALL SELECT bucket, {keys}, {_SUMS} FROM (
-      SELECT * FROM fresh WHERE bucket IN (TABLE known) EXCEPT TABLE stored
-    ) AS more
-    UNION ALL SELECT bucket, {keys}, {minus} FROM (TABLE stored EXCEPT TABLE fresh) AS less"""
+    UNION ALL SELECT bucket, {keys}, {_SUMS} FROM (TABLE compared EXCEPT TABLE stored) AS more
+    UNION ALL SELECT bucket, {keys}, {minus} FROM (TABLE stored EXCEPT TABLE compared) AS less"""
     return f"""
 WITH {DIMS}, fresh AS MATERIALIZED (
   SELECT {part} AS bucket, d.dim, t.user_id, t.team_id, t.tags::text AS tags, {sums_of_raw("t")}
@@ -84,6 +83,8 @@ WITH {DIMS}, fresh AS MATERIALIZED (
   GROUP BY 1, 2, 3, 4, 5
 ), known AS MATERIALIZED (
   SELECT bucket FROM rollup_part WHERE org_id = $1 AND bucket = ANY($6::timestamptz[])
+), compared AS (
+  SELECT * FROM fresh WHERE bucket IN (TABLE known)
 ), stored AS MATERIALIZED (
   SELECT p.bucket, e.* FROM rollup_part AS p CROSS JOIN LATERAL {ELEMENTS}
   WHERE p.org_id = $1 AND p.bucket = ANY($6::timestamptz[])
