@@ -20,9 +20,10 @@ _DIRTY = (
 )
 _LOG = (
     "SELECT 'rollup_log', 'minute', org_id, minute + interval '1 minute', logged_at FROM rollup_log"
-    " UNION ALL SELECT 'rollup_stale', step::text, org_id, bucket + step::text::interval, NULL FROM rollup_stale"
+    " UNION ALL SELECT 'rollup_stale', step, org_id, bucket +"
+    " CASE step WHEN 'part' THEN '15min' ELSE split_part(step, '_', -1) END::interval, NULL FROM rollup_stale"
 )
-"""A step is an interval, or the text or the number of seconds of one."""
+"""A step ends in the text of an interval; a part is of a quarter of an hour."""
 _SIZES = """
 SELECT CASE
     WHEN name ~ '^(traces|_hyper|compress_hyper)' THEN 'raw'

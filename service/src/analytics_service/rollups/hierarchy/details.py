@@ -36,7 +36,8 @@ def _added(rows: str, keys: str, since: str) -> str:
 def _day(table: Table) -> str:
     key = DAYS[table]
     since = f"${7 + list(DAYS).index(table)}::timestamptz"
-    rows = "changes AS c"
+    source = "signed" if table is Table.USER_1DAY else "groups"
+    rows = f"(SELECT {bucket_of(Step.DAY.width, 'part')} AS bucket, {source}.* FROM {source}) AS c"
     if table is Table.TAG_1DAY:  # a tag that a request has twice counts once
         rows += " LEFT JOIN LATERAL (SELECT DISTINCT tag FROM unnest(c.tags::text[]) AS each (tag)) AS u ON true"
     written = ", ".join(_grown("d", "excluded", name) for name in SUMS)
@@ -70,17 +71,16 @@ def refresh_parts() -> str:
     written = ", ".join(f"{name} = excluded.{name}" for name in PART_COLUMNS)
     minus = ", ".join(f"-{name}" for name in SUMS)
     keys = ", ".join(KEYS)
+    sums = ", ".join(f"{sum_of(name)} AS {name}" for name in SUMS)
     # only a part that is stored is compared: of live data there are few
-    signed = f"""SELECT bucket AS part, {keys}, {_SUMS} FROM fresh WHERE bucket NOT IN (TABLE known)
-    UNION ALL SELECT bucket, {keys}, {_SUMS} FROM (TABLE compared EXCEPT TABLE stored) AS more
-    UNION ALL SELECT bucket, {keys}, {minus} FROM (TABLE stored EXCEPT TABLE compared) AS less"""
+    new = "FROM fresh WHERE bucket NOT IN (TABLE known)"
     return f"""
 WITH {DIMS}, fresh AS MATERIALIZED (
   SELECT {part} AS bucket, d.dim, t.user_id, t.team_id, t.tags::text AS tags, {sums_of_raw("t")}
   FROM {SEGMENTS}
   JOIN dims AS d ON {same_dimensions("d", "t")}
   WHERE t.is_request
-  GROUP BY 1, 2, 3, 4, 5
+  GROUP BY 1, d.dim, t.team_id, 5, t.user_id  -- in the order of `groups`, which then need no order of their own
 ), known AS MATERIALIZED (
   SELECT bucket FROM rollup_part WHERE org_id = $1 AND bucket = ANY($6::timestamptz[])
 ), compared AS (
@@ -97,15 +97,22 @@ WITH {DIMS}, fresh AS MATERIALIZED (
   WHERE p.org_id = $1 AND p.bucket = ANY($6::timestamptz[])
     AND NOT EXISTS (SELECT FROM fresh AS f WHERE f.bucket = p.bucket)
 ), differences AS MATERIALIZED (
-  {signed}
-), changes AS (
-  SELECT {bucket_of(Step.DAY.width, "part")} AS bucket, {keys}, {_SUMS} FROM differences
+  SELECT bucket AS part, {keys}, {_SUMS} FROM (TABLE compared EXCEPT TABLE stored) AS more
+  UNION ALL SELECT bucket, {keys}, {minus} FROM (TABLE stored EXCEPT TABLE compared) AS less
+), signed AS NOT MATERIALIZED (
+  SELECT bucket AS part, {keys}, {_SUMS} {new} UNION ALL TABLE differences
+), groups AS MATERIALIZED (
+  SELECT bucket AS part, dim, team_id, tags, {sums} {new} GROUP BY bucket, dim, team_id, tags
+  UNION ALL SELECT part, dim, team_id, tags, {sums} FROM differences GROUP BY part, dim, team_id, tags
 ), users AS ({_day(Table.USER_1DAY)}
 ), teams AS ({_day(Table.TEAM_1DAY)}
 ), tags AS ({_day(Table.TAG_1DAY)}
 )
 SELECT part AS bucket, dim, bool_or(requests < 0) AS removes
-FROM (SELECT part, dim, sum(request_count) AS requests FROM differences GROUP BY part, {keys}) AS changed
+FROM (
+  SELECT part, dim, sum(request_count) AS requests FROM differences GROUP BY part, {keys}
+  UNION ALL SELECT DISTINCT part, dim, 0 FROM groups
+) AS changed
 GROUP BY part, dim"""
 
 
