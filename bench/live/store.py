@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from analytics_service.rollups.hierarchy.backlog import WIDTH
 from bench.database.rows import RANGE, insert
 
 ROWS_A_STATEMENT = 100_000
@@ -20,10 +21,8 @@ _DIRTY = (
 )
 _LOG = (
     "SELECT 'rollup_log', 'minute', org_id, minute + interval '1 minute', logged_at FROM rollup_log"
-    " UNION ALL SELECT 'rollup_stale', step, org_id, bucket +"
-    " CASE step WHEN 'part' THEN '15min' ELSE split_part(step, '_', -1) END::interval, NULL FROM rollup_stale"
+    f" UNION ALL SELECT 'rollup_stale', s.step, s.org_id, s.bucket + {WIDTH}, NULL FROM rollup_stale AS s"
 )
-"""A step ends in the text of an interval; a part is of a quarter of an hour."""
 _SIZES = """
 SELECT CASE
     WHEN name ~ '^(traces|_hyper|compress_hyper)' THEN 'raw'

@@ -33,20 +33,21 @@ def _of_stage(values: Mapping[Stage, str]) -> str:
     return f"CASE s.step {cases} END"
 
 
-_WIDTH: Final = _of_stage({stage: f"interval '{int(stage.width.total_seconds())} seconds'" for stage in Stage})
+WIDTH: Final = _of_stage({stage: f"interval '{int(stage.width.total_seconds())} seconds'" for stage in Stage})
+"""SQL: how long the bucket of `s`, a row of `rollup_stale`, is."""
 _FINER: Final = _of_stage({stage: f"'{{{','.join(stage.finer)}}}'::text[]" for stage in Stage})
 STALE: Final = f"""
 SELECT s.org_id, s.step, min(s.bucket) AS first, min(s.bucket) FILTER (WHERE NOT b.blocked) AS due
 FROM rollup_stale AS s CROSS JOIN LATERAL (
   SELECT EXISTS (
     SELECT FROM rollup_log AS e
-    WHERE e.org_id = s.org_id AND e.requests AND e.minute >= s.bucket AND e.minute < s.bucket + {_WIDTH}
+    WHERE e.org_id = s.org_id AND e.requests AND e.minute >= s.bucket AND e.minute < s.bucket + {WIDTH}
   ) OR EXISTS (
     SELECT FROM rollup_stale AS f
-    WHERE f.org_id = s.org_id AND f.step = ANY({_FINER}) AND f.bucket >= s.bucket AND f.bucket < s.bucket + {_WIDTH}
+    WHERE f.org_id = s.org_id AND f.step = ANY({_FINER}) AND f.bucket >= s.bucket AND f.bucket < s.bucket + {WIDTH}
   ) AS blocked
 ) AS b
-WHERE s.bucket <= $1::timestamptz - {_WIDTH}
+WHERE s.bucket <= $1::timestamptz - {WIDTH}
 GROUP BY 1, 2"""
 """Argument: $1 now. `first` is the first bucket that has ended, `due` the first that a refresh would take."""
 

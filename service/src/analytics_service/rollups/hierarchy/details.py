@@ -22,15 +22,15 @@ PART_COLUMNS: Final = ("dims", "users", "teams", "tags", *SUMS)
 DAYS: Final = {Table.USER_1DAY: "user_id", Table.TEAM_1DAY: "team_id", Table.TAG_1DAY: "tag"}
 """The column that each day is grouped by, beside the dimensions."""
 _SUMS: Final = ", ".join(SUMS)
+_ADDED: Final = ", ".join(f"{sum_of(name)} AS {name}" for name in SUMS)
 
 ELEMENTS: Final = f"unnest({', '.join(f'p.{name}' for name in PART_COLUMNS)}) AS e ({', '.join((*KEYS, *SUMS))})"
 """SQL: the elements of the part `p`."""
 
 
 def _added(rows: str, keys: str, since: str) -> str:
-    sums = ", ".join(f"{sum_of(name)} AS {name}" for name in SUMS)
     changed = " OR ".join(f"{sum_of(name)} <> 0" for name in SUMS)
-    return f"SELECT {keys}, {sums} FROM {rows} WHERE bucket >= {since} GROUP BY {keys} HAVING {changed}"
+    return f"SELECT {keys}, {_ADDED} FROM {rows} WHERE bucket >= {since} GROUP BY {keys} HAVING {changed}"
 
 
 def _day(table: Table) -> str:
@@ -71,7 +71,6 @@ def refresh_parts() -> str:
     written = ", ".join(f"{name} = excluded.{name}" for name in PART_COLUMNS)
     minus = ", ".join(f"-{name}" for name in SUMS)
     keys = ", ".join(KEYS)
-    sums = ", ".join(f"{sum_of(name)} AS {name}" for name in SUMS)
     # only a part that is stored is compared: of live data there are few
     new = "FROM fresh WHERE bucket NOT IN (TABLE known)"
     return f"""
@@ -99,11 +98,11 @@ WITH {DIMS}, fresh AS MATERIALIZED (
 ), differences AS MATERIALIZED (
   SELECT bucket AS part, {keys}, {_SUMS} FROM (TABLE compared EXCEPT TABLE stored) AS more
   UNION ALL SELECT bucket, {keys}, {minus} FROM (TABLE stored EXCEPT TABLE compared) AS less
-), signed AS NOT MATERIALIZED (
+), signed AS (
   SELECT bucket AS part, {keys}, {_SUMS} {new} UNION ALL TABLE differences
 ), groups AS MATERIALIZED (
-  SELECT bucket AS part, dim, team_id, tags, {sums} {new} GROUP BY bucket, dim, team_id, tags
-  UNION ALL SELECT part, dim, team_id, tags, {sums} FROM differences GROUP BY part, dim, team_id, tags
+  SELECT bucket AS part, dim, team_id, tags, {_ADDED} {new} GROUP BY bucket, dim, team_id, tags
+  UNION ALL SELECT part, dim, team_id, tags, {_ADDED} FROM differences GROUP BY part, dim, team_id, tags
 ), users AS ({_day(Table.USER_1DAY)}
 ), teams AS ({_day(Table.TEAM_1DAY)}
 ), tags AS ({_day(Table.TAG_1DAY)}
