@@ -76,6 +76,15 @@ class Run:
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
+    async def legacy_settled(self) -> None:
+        """Waits until no day of the rollups of the release before is to be filled: that costs more than a late row."""
+        task, most = self.progress.add_task("rollups of the release before", total=None), 0
+        while left := await self.store.legacy_days():
+            most = max(most, left)
+            self.progress.update(task, total=most, completed=most - left)
+            await asyncio.sleep(_POLL_SECONDS)
+        self.progress.update(task, total=max(most, 1), completed=max(most, 1))
+
     async def _settled(self, what: str, organisations: list[str] | None) -> float:
         task = self.progress.add_task(what, total=None)
         started, most = time.monotonic(), 0

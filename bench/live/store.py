@@ -6,9 +6,10 @@ minutes, with `rollup_stale` for all coarser buckets. Then `rollup_dirty` is the
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from analytics_service.policies.plan import cutoff
 from analytics_service.rollups.hierarchy.backlog import WIDTH
 from bench.database.rows import RANGE, insert
 
@@ -81,6 +82,16 @@ class Store:
             ended=sum(row["ended"] for row in rows),
             oldest_seconds=max((float(row["oldest"] or 0) for row in rows), default=0.0) if self.has_minutes else None,
         )
+
+    async def legacy_days(self) -> int:
+        """Days of the rollups of the release before that a worker still has to fill; 0 in that release's own store."""
+        if not self.has_minutes:
+            return 0
+        days = (
+            "SELECT DISTINCT org_id, date_bin('1 day', bucket_start, 'epoch') FROM rollup_dirty WHERE bucket_start < $1"
+        )
+        due = cutoff(1, datetime.now(UTC))  # as worker/legacy.py has it
+        return int(await self.connection.fetchval(f"SELECT count(*) FROM ({days}) AS days", due))
 
     async def entries_of_one_row(self) -> dict[str, int]:
         """How many entries of the log one row writes that arrives alone, by table; nothing of it stays."""

@@ -70,6 +70,7 @@ async def measured(run: Run, sizes: Sizes) -> figures.Late:
     await run.store.fill(ORGANISATION, Rows(first=0, count=rows, start=start, end=end), done)
     with run.live.worker() as worker:
         await run.settled("late: rollups", [ORGANISATION])
+        await run.legacy_settled()
         await run.store.vacuum()
         measuring = _Measuring(run, run.meter(worker))
         await measuring.idles(sizes.idle_seconds)
