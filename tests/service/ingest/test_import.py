@@ -192,7 +192,8 @@ def test_quoted_cells_may_hold_lines_and_lines_are_still_counted(import_: Import
 
 def test_models_without_price_are_named(import_: Import, write: Any) -> None:
     result = import_(write("a.csv", HEADER + line(1) + line(2, model="own") * 2))
-    assert (result["priced"], result["without_price"]) == (1, [{"provider": "", "model": "own", "rows": 2}])
+    expected = {"provider": "", "model": "own", "reason": "unknown model", "rows": 2, "tokens": 210}
+    assert (result["priced"], result["without_price"]) == (1, [expected])
 
 
 def test_rows_before_the_floor_are_refused_by_line(import_: Import, ask: Callable[[str], str], write: Any) -> None:

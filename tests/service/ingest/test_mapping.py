@@ -43,7 +43,7 @@ def test_unknown_columns_are_left_out_on_request() -> None:
         pytest.param(["ts"], {"sets": ["organisation"]}, "'organisation' is not field=value", id="no equals sign"),
         pytest.param(["ts"], {"sets": ["prompt_tokens=x"]}, "prompt_tokens: 'x' is not a number", id="bad value"),
         pytest.param(["ts"], {"sets": ["org=a", "organisation=b"]}, "org_id is set twice", id="set twice"),
-        pytest.param(["ts"], {"maps": ["a=ts", "a=model"]}, "'a' is mapped twice", id="mapped twice"),
+        pytest.param(["ts"], {"maps": ["a=ts", "a=model"]}, "'a' is given twice", id="mapped twice"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name(header: list[str], how: dict[str, list[str]], message: str) -> None:

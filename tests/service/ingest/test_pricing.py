@@ -1,20 +1,19 @@
-import random
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import genai_prices
 import pytest
-from genai_prices import Usage
 
-from analytics_service.ingest.pricing import VERSION, Prices
+from analytics_service.ingest.fields import DEFAULTS
+from analytics_service.ingest.pricing import Prices, Reason, Unpriced
 from analytics_service.ingest.rows import BadRow
+from analytics_service.pricing.genai import VERSION
 
 AT = datetime(2023, 11, 16, tzinfo=UTC)
 
 
 def row(**fields: Any) -> dict[str, Any]:
-    made = {"is_request": True, "provider": "openai", "model": "gpt-4", "ts": AT}
+    made = {**DEFAULTS, "is_request": True, "provider": "openai", "model": "gpt-4", "ts": AT}
     return {**made, "prompt_tokens": 1000, "completion_tokens": 10, **fields}
 
 
@@ -32,40 +31,11 @@ def test_a_request_costs_what_its_tokens_cost() -> None:
     assert made["price_version"] == VERSION
 
 
-@pytest.mark.parametrize(
-    ("provider", "model"),
-    [
-        ("openai", "gpt-4"),
-        ("openai", "gpt-3.5-turbo"),
-        ("openai", "gpt-4o"),
-        ("anthropic", "claude-3-5-sonnet-latest"),
-        ("google", "gemini-2.5-pro"),
-        ("deepseek", "deepseek-chat"),
-    ],
-)
-def test_costs_are_those_of_the_package(provider: str, model: str) -> None:
-    generator, prices = random.Random(model), Prices()
-    for _ in range(50):
-        prompt, completion = generator.choice([0, 1, 999, 200_001, 10**6]), generator.randrange(10**5)
-        cached = generator.choice([None, 0, prompt // 2])
-        at = datetime(2025, 1, 1, generator.randrange(24), tzinfo=UTC)
-        made = row(provider=provider, model=model, ts=at, prompt_tokens=prompt, completion_tokens=completion)
-        if cached is not None:
-            made["cached_tokens"] = cached
-        prices.add(made)
-        usage = Usage(input_tokens=prompt, output_tokens=completion, cache_read_tokens=cached)
-        alone = genai_prices.calc_price(usage, model, provider_id=provider, genai_request_timestamp=at)
-        places = Decimal("1E-12")
-        assert made["total_cost_usd"] == alone.total_price.quantize(places)
-        assert made["prompt_cost_usd"] == alone.input_price.quantize(places)
-        assert made["completion_cost_usd"] == alone.output_price.quantize(places)
-
-
 def test_an_unknown_model_has_no_cost_and_is_counted() -> None:
     prices = Prices()
     for model in ("own-model", "own-model", "gpt-4"):
         prices.add(row(model=model))
-    assert (prices.priced, dict(prices.unpriced)) == (1, {("openai", "own-model"): 2})
+    assert (prices.priced, dict(prices.unpriced)) == (1, {Unpriced("openai", "own-model", Reason.UNKNOWN_MODEL): 2})
 
 
 def test_a_cost_that_came_with_the_request_stays() -> None:
@@ -73,21 +43,44 @@ def test_a_cost_that_came_with_the_request_stays() -> None:
     assert (made["total_cost_usd"], made.get("price_version")) == (Decimal("0.5"), None)
 
 
-@pytest.mark.parametrize("fields", [{"is_request": False}, {"model": ""}])
-def test_what_is_no_priced_request_gets_no_cost(fields: dict[str, Any]) -> None:
-    assert priced(**fields).get("total_cost_usd") is None
+def test_a_side_that_came_without_the_other_is_a_lower_bound() -> None:
+    made = priced(prompt_cost_usd=Decimal("0.5"))
+    assert (made["total_cost_usd"], made["price_status"]) == (Decimal("0.5"), "partial")
+    made = priced(prompt_cost_usd=Decimal("0.5"), completion_tokens=0)
+    assert (made["total_cost_usd"], made["price_status"]) == (Decimal("0.5"), "given")
 
 
-def test_tokens_that_are_not_known_have_no_price() -> None:
-    made = row()
-    del made["completion_tokens"]
-    Prices().add(made)
-    assert "total_cost_usd" not in made
+def test_what_is_no_request_gets_no_cost_and_no_status() -> None:
+    made = priced(is_request=False)
+    assert (made.get("total_cost_usd"), made["price_status"]) == (None, "")
 
 
-def test_more_cached_tokens_than_tokens_is_a_bad_row() -> None:
-    with pytest.raises(BadRow, match="cached_tokens"):
-        priced(model="gpt-4o", cached_tokens=5000)
+@pytest.mark.parametrize(
+    ("fields", "reason", "total"),
+    [
+        pytest.param({"model": ""}, Reason.NO_MODEL, None, id="no model"),
+        pytest.param({"model": "own-model"}, Reason.UNKNOWN_MODEL, None, id="unknown model"),
+        pytest.param({"prompt_tokens": None, "completion_tokens": None}, Reason.NO_USAGE, None, id="no usage"),
+        pytest.param({"completion_tokens": None}, Reason.USAGE_IN_PART, Decimal("0.03"), id="completion not known"),
+        pytest.param({"price_status": "none"}, Reason.UNCLEAR_USAGE, None, id="unclear"),
+        pytest.param({"service_tier": "scale"}, Reason.UNKNOWN_TIER, None, id="a tier without prices"),
+        pytest.param({"web_searches": 2}, Reason.NO_RATE, Decimal("0.0306"), id="searches without price"),
+        pytest.param({"model": "tts-1"}, Reason.NO_RATE, None, id="a price of characters is none of tokens"),
+    ],
+)
+def test_a_reason_stands_for_what_has_no_price(fields: dict[str, Any], reason: Reason, total: Decimal | None) -> None:
+    made = {name: value for name, value in row(**fields).items() if value is not None}
+    prices = Prices()
+    prices.add(made)
+    assert list(prices.unpriced) == [Unpriced("openai", made["model"], reason)]
+    assert made.get("total_cost_usd") == total
+    assert made["price_status"] == ("none" if total is None else "partial")
+
+
+def test_an_alias_has_the_price_of_another_model() -> None:
+    made = row(provider="azure", model="team-chat")
+    Prices(aliases={"team-chat": "gpt-4o"}).add(made)
+    assert (made["model"], made["prompt_cost_usd"]) == ("team-chat", Decimal("0.0025"))
 
 
 def test_a_price_beyond_what_can_be_stored_is_a_bad_row() -> None:

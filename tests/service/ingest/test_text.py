@@ -23,7 +23,15 @@ AWKWARD = ["", "\\N", "\\.", "a\tb", "line\nand\r\nline", "\\", '"', "{}", "NULL
 
 
 def a_row(number: int, **values: Any) -> dict[str, Any]:
-    return {**DEFAULTS, "org_id": "acme", "trace_id": f"t{number}", "span_id": "s", "ts": T0, **values}
+    return {
+        **DEFAULTS,
+        "is_request": True,
+        "org_id": "acme",
+        "trace_id": f"t{number}",
+        "span_id": "s",
+        "ts": T0,
+        **values,
+    }
 
 
 async def test_values_arrive_as_they_were(database_url: str) -> None:

@@ -4,6 +4,8 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
 
 from analytics_service.commands.command import Command
+from analytics_service.ingest.times import TimeUnit
+from analytics_service.ingest.usage import CONVENTIONS
 
 _EPILOG = """\
 A row without trace_id and span_id gets them from the name of its source and its number in it: importing a file again
@@ -33,6 +35,22 @@ def _configure(parser: ArgumentParser) -> None:
         parser.add_argument(option, nargs="+", action="extend", default=[], metavar=form, help=text)
     parser.add_argument(
         "--source", metavar="NAME", help="name that ids are derived from; default: the name of the file"
+    )
+    parser.add_argument(
+        "--usage",
+        choices=sorted(CONVENTIONS),
+        help="how tokens of caches and reasoning are counted, where the names of the columns do not tell",
+    )
+    parser.add_argument(
+        "--time-unit", choices=[*TimeUnit], help="of times that are numbers, where their size does not tell"
+    )
+    parser.add_argument(
+        "--price-as",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="MODEL=model",
+        help="the model whose price a model has, as a deployment of Azure",
     )
     parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a row that cannot be stored")
     parser.add_argument(

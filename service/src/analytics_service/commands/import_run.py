@@ -19,26 +19,35 @@ from analytics_service.database.writers import writer_session
 from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
 from analytics_service.ingest.load import Source, load, retention_horizon, sources
-from analytics_service.ingest.mapping import columns
+from analytics_service.ingest.mapping import columns, pairs
+from analytics_service.ingest.pricing import Prices
+from analytics_service.ingest.times import TimeUnit
 from analytics_service.settings import Settings
 
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
     options = Options(
-        columns=columns(arguments.map, arguments.set, arguments.ignore),
+        columns=columns(
+            arguments.map,
+            arguments.set,
+            arguments.ignore,
+            usage=arguments.usage,
+            time_unit=TimeUnit(arguments.time_unit) if arguments.time_unit else None,
+        ),
         file_format=arguments.format,
         on_error=OnError(arguments.on_error),
         batch_size=arguments.batch_size,
     )
     files = sources(arguments.files, arguments.source)
-    asyncio.run(_import(loaded, files, options, output=arguments.output))
+    prices = Prices(aliases=pairs("--price-as", arguments.price_as, "MODEL=model"))
+    asyncio.run(_import(loaded, files, options, Tally(prices=prices), output=arguments.output))
     return 0
 
 
-async def _import(loaded: Settings, files: Sequence[Source], options: Options, *, output: str) -> None:
+async def _import(loaded: Settings, files: Sequence[Source], options: Options, tally: Tally, *, output: str) -> None:
     """Shows what was stored also when a bad row or the database stopped it."""
-    url, tally = database_url(loaded), Tally()
+    url = database_url(loaded)
     async with writer_session(url, command="import") as connection:
         started = time.monotonic()
         buckets, error = await _store(connection, files, options, tally, url=url)

@@ -1,6 +1,7 @@
 """The summary of an import, for people and for programs. Pure but for printing."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analytics_service.ingest.batches import Tally
-from analytics_service.ingest.pricing import VERSION
+from analytics_service.pricing.genai import VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +41,18 @@ def as_json(summary: Summary) -> str:
             "first_bad": [asdict(bad) for bad in tally.first_bad],
             "priced": tally.prices.priced,
             "without_price": [
-                {"provider": provider, "model": model, "rows": rows}
-                for (provider, model), rows in sorted(tally.prices.unpriced.items())
+                {
+                    "provider": each.provider,
+                    "model": each.model,
+                    "reason": each.reason,
+                    "rows": rows,
+                    "tokens": tally.prices.unpriced_tokens[each],
+                }
+                for each, rows in sorted(tally.prices.unpriced.items())
             ],
+            "spans": tally.spans,
+            "texts_repaired": tally.repaired,
+            "costs_rounded": tally.rounded,
             "price_version": VERSION,
             "buckets_refreshed": summary.buckets,
             "seconds": round(summary.seconds, 3),
@@ -66,6 +76,7 @@ def show(summary: Summary, console: Console) -> None:
         ("bad", f"{tally.bad:,}", ""),
         ("priced", f"{tally.prices.priced:,}", f"by {VERSION}"),
         ("without price", f"{unpriced:,}", _models(tally)),
+        *((name, f"{number:,}", note) for name, number, note in _remarks(tally) if number),
         ("buckets refreshed", f"{summary.buckets:,}", "of minutes, hours and days"),
         ("seconds", f"{summary.seconds:.2f}", f"{summary.rate:,} rows/s"),
     ):
@@ -77,7 +88,17 @@ def show(summary: Summary, console: Console) -> None:
         console.print(f"... and {tally.bad - len(tally.first_bad):,} more", highlight=False)
 
 
+def _remarks(tally: Tally) -> Iterator[tuple[str, int, str]]:
+    """What a reader of the figures may not expect."""
+    yield "spans", tally.spans, "no requests: agents, tools, chains"
+    yield "texts repaired", tally.repaired, "U+FFFD stands for what cannot be stored"
+    yield "costs rounded", tally.rounded, "to 12 decimal places, half to even"
+
+
 def _models(tally: Tally) -> str:
-    names = [f"{provider or '?'}/{model}" for (provider, model), _ in tally.prices.unpriced.most_common(3)]
+    names = [
+        f"{each.provider or '?'}/{each.model or '?'} ({each.reason})"
+        for each, _ in tally.prices.unpriced.most_common(3)
+    ]
     rest = len(tally.prices.unpriced) - len(names)
     return ", ".join(names) + (f" and {rest} more" if rest > 0 else "")

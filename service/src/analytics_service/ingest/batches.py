@@ -7,9 +7,11 @@ from enum import StrEnum
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest.mapping import Columns
-from analytics_service.ingest.pricing import Prices
+from analytics_service.ingest.pricing import COSTS, Prices
 from analytics_service.ingest.readers import Input, records
 from analytics_service.ingest.rows import BadRow, Origin, SpanRow, row
+from analytics_service.ingest.strings import Repaired
+from analytics_service.ingest.values import Rounded
 
 _MAX_REPORTED = 20
 _MAX_BATCH_CHARACTERS = 16 * 2**20
@@ -41,6 +43,12 @@ class Tally:
     """Rows whose id was there already."""
     bad: int = 0
     first_bad: list[BadRecord] = field(default_factory=list)
+    spans: int = 0
+    """Rows that are no requests."""
+    repaired: int = 0
+    """Rows with a text in which U+FFFD stands for what cannot be stored."""
+    rounded: int = 0
+    """Rows with a cost that came with more decimal places than are stored."""
     prices: Prices = field(default_factory=Prices)
 
 
@@ -66,7 +74,8 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
             if isinstance(record.fields, BadRow):
                 raise record.fields
             origin = Origin(name, ordinal)
-            span = row(record.fields, options.columns.base, origin, options.horizon)
+            span = row(record.fields, options.columns, origin, options.horizon)
+            _count(span, tally)
             tally.prices.add(span)
         except BadRow as error:
             _note(BadRecord(file=file.name, line=record.line, reason=str(error)), options, tally)
@@ -80,6 +89,16 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
             batch, characters = [], 0
     if batch:
         yield batch
+
+
+def _count(span: SpanRow, tally: Tally) -> None:
+    """Before it is priced: what is computed here is rounded too."""
+    if not span["is_request"]:
+        tally.spans += 1
+    if any(type(span[name]) is Rounded for name in COSTS & span.keys()):
+        tally.rounded += 1
+    if any(type(span[name]) is Repaired for name in _TEXTS if name in span):
+        tally.repaired += 1
 
 
 def _note(bad: BadRecord, options: Options, tally: Tally) -> None:

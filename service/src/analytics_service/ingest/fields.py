@@ -9,8 +9,12 @@ from decimal import Decimal
 from typing import Final
 
 from analytics_service.errors import UsageError
-from analytics_service.ingest import values
+from analytics_service.ingest import strings, values
+from analytics_service.ingest.times import TimeUnit, time_in, timestamp
+from analytics_service.ingest.usage import WRITTEN
 from analytics_service.ingest.values import Parse
+
+END_TIME: Final = "end_time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,19 +26,20 @@ class Field:
     parse: Parse
 
 
-_NAME = values.text(256)
-_KEY = values.text(256, min_bytes=1)
+_NAME = strings.text(256)
+_KEY = strings.text(256, min_bytes=1)
 _WORD = values.cached(_NAME)
 _COUNT = values.cached(values.count)
-_LONG = values.text(4 * 2**20)
-_MS, _SECOND, _NS = Decimal(1000), Decimal(1_000_000), Decimal("0.001")
+_LONG = strings.long_text(4 * 2**20)
+_TIMES: Final = ("timestamp", "time", "start_time")
+_ENDS: Final = ("end_timestamp",)
 
 _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "org_id": (values.cached(_KEY), ("organisation", "organization", "org", "tenant", "tenant_id")),
     "project_id": (_WORD, ("project",)),
     "trace_id": (_KEY, ("trace",)),
     "span_id": (_KEY, ("span",)),
-    "ts": (values.timestamp, ("timestamp", "time", "start_time")),
+    "ts": (timestamp, _TIMES),
     "parent_span_id": (_NAME, ("parent_id",)),
     "span_name": (_WORD, ("name",)),
     "service_name": (_WORD, ("service",)),
@@ -43,15 +48,24 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "model": (_WORD, ("model_name",)),
     "environment": (_WORD, ("env",)),
     "status_code": (values.cached(values.status), ("status",)),
-    "error_message": (values.text(65_536), ("error",)),
+    "error_message": (strings.long_text(65_536), ("error",)),
     "is_request": (values.cached(values.boolean), ()),
     "input_text": (_LONG, ("input", "prompt")),
     "output_text": (_LONG, ("output", "completion")),
     "prompt_tokens": (_COUNT, ("input_tokens", "context_tokens")),
     "completion_tokens": (_COUNT, ("output_tokens", "generated_tokens")),
     "total_tokens": (_COUNT, ()),
-    "cached_tokens": (_COUNT, ("cache_read_tokens",)),
-    "reasoning_tokens": (_COUNT, ()),
+    "cached_tokens": (_COUNT, ("cache_read_tokens", "cache_read_input_tokens", "cached_input_tokens")),
+    "cache_write_5m_tokens": (_COUNT, ("ephemeral_5m_input_tokens",)),
+    "cache_write_1h_tokens": (_COUNT, ("ephemeral_1h_input_tokens",)),
+    "reasoning_tokens": (_COUNT, ("thinking_tokens",)),
+    "audio_input_tokens": (_COUNT, ("input_audio_tokens", "prompt_audio_tokens")),
+    "audio_output_tokens": (_COUNT, ("output_audio_tokens", "completion_audio_tokens")),
+    "images": (_COUNT, ("image_count",)),
+    "web_searches": (_COUNT, ("web_search_requests",)),
+    "audio_seconds": (values.amount, ()),
+    "billed_units": (values.amount, ("search_units",)),
+    "service_tier": (values.cached(values.service_tier), ("tier",)),
     "prompt_cost_usd": (values.cost, ("prompt_cost", "input_cost")),
     "completion_cost_usd": (values.cost, ("completion_cost", "output_cost")),
     "total_cost_usd": (values.cost, ("total_cost", "cost", "cost_usd")),
@@ -61,12 +75,17 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "user_id": (_NAME, ("user",)),
     "session_id": (_NAME, ("session",)),
     "team_id": (_WORD, ("team",)),
-    "tags": (values.tags, ()),
-    "attributes": (values.attributes, ()),
+    "tags": (strings.tags, ()),
+    "attributes": (strings.attributes, ()),
 }
-_UNITS: Final = {"ns": _NS, "ms": _MS, "s": _SECOND}
+_HELPERS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
+    WRITTEN: (_COUNT, ("cache_creation_input_tokens", "cache_creation_tokens", "cache_write_input_tokens")),
+    END_TIME: (timestamp, _ENDS),
+}
+"""Fields that fill no column by themselves: rows.py makes others of them."""
+_DURATIONS: Final = {"ns": Decimal("0.001"), "us": Decimal(1), "ms": Decimal(1000), "s": Decimal(1_000_000)}
 
-COLUMNS: Final = tuple(_COLUMNS)
+COLUMNS: Final = (*_COLUMNS, "price_status")
 """The columns of `traces`, in the order in which rows are written."""
 DEFAULTS: Final[Mapping[str, object]] = {
     "project_id": "",
@@ -75,20 +94,25 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "model": "",
     "environment": "",
     "status_code": "UNSET",
-    "is_request": True,
+    "service_tier": "",
+    "price_status": "",
 }
 
 
 def _all() -> Mapping[str, Field]:
     fields = {}
-    for column, (parse, aliases) in _COLUMNS.items():
+    for column, (parse, aliases) in (*_COLUMNS.items(), *_HELPERS.items()):
         for name in (column, *aliases):
             fields[name] = Field(name=name, column=column, parse=parse)
     for what in ("duration", "ttft", "latency"):
         column = "ttft_us" if what == "ttft" else "duration_us"
-        for unit, microseconds in _UNITS.items():
+        for unit, microseconds in _DURATIONS.items():
             name = f"{what}_{unit}"
             fields[name] = Field(name=name, column=column, parse=values.duration(microseconds))
+    for column, names in (("ts", ("ts", *_TIMES)), (END_TIME, (END_TIME, *_ENDS))):
+        for name in names:
+            for each in TimeUnit:
+                fields[f"{name}_{each}"] = Field(name=f"{name}_{each}", column=column, parse=time_in(each))
     return fields
 
 
@@ -99,6 +123,6 @@ def field(name: str, *, option: str) -> Field:
     """The field of that name, in any case of letters; UsageError lists all of them."""
     known = FIELDS.get(name.strip().lower())
     if known is None:
-        units = "; durations also in _ms, _s and _ns"
-        raise UsageError(f"{option}: there is no field {name!r}; fields are {', '.join(COLUMNS)}{units}")
+        units = "; times and durations also with _s, _ms, _us or _ns behind their name"
+        raise UsageError(f"{option}: there is no field {name!r}; fields are {', '.join((*_COLUMNS, *_HELPERS))}{units}")
     return known

@@ -1,11 +1,13 @@
 """The mapping of a file's columns to fields: by --map, --set and --ignore, else by the names in its header. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest import fields
 from analytics_service.ingest.fields import DEFAULTS, FIELDS, Field
+from analytics_service.ingest.times import TimeUnit, time_in, timestamp
 
 ALL = "*"
 
@@ -19,28 +21,52 @@ class Columns:
     base: Mapping[str, object]
     """Column of the table to the value of every row that has none of its own."""
     ignored: frozenset[str] = frozenset()
+    usage: str | None = None
+    """The convention that counts of tokens follow; None where the names of the columns tell."""
+
+    time_unit: TimeUnit | None = None
+    """Of times that are numbers; None where their size tells."""
 
     def of(self, name: str) -> Field | None:
         """The field that a column fills, or None when it is to be ignored; KeyError when nothing says so."""
         field = self.mapped.get(name)
-        if field is not None:
-            return field
-        if name in self.ignored:
-            return None
-        field = FIELDS.get(name.strip().lower())
-        if field is None and ALL not in self.ignored:
-            raise KeyError(name)
-        return field
+        if field is None:
+            if name in self.ignored:
+                return None
+            field = FIELDS.get(name.strip().lower())
+            if field is None and ALL not in self.ignored:
+                raise KeyError(name)
+        return field if field is None or self.time_unit is None else _in_unit(field, self.time_unit)
+
+    @cached_property
+    def nested(self) -> frozenset[str]:
+        """The objects of which --map or --ignore names a member, by their paths."""
+        names = [name for name in (*self.mapped, *self.ignored) if "." in name]
+        return frozenset(
+            ".".join(parts[:length]) for parts in (name.split(".") for name in names) for length in range(1, len(parts))
+        )
 
 
-def columns(maps: Iterable[str], sets: Iterable[str], ignored: Iterable[str]) -> Columns:
+@cache
+def _in_unit(field: Field, unit: TimeUnit) -> Field:
+    """A time by another name than that of its unit is read in the unit that is given for the file."""
+    return replace(field, parse=time_in(unit)) if field.parse is timestamp else field
+
+
+def columns(
+    maps: Iterable[str],
+    sets: Iterable[str],
+    ignored: Iterable[str],
+    *,
+    usage: str | None = None,
+    time_unit: TimeUnit | None = None,
+) -> Columns:
     """The mapping that the arguments ask for; UsageError names the one that cannot be used."""
     mapped: dict[str, Field] = {}
-    for argument in maps:
-        column, name = _pair("--map", argument, "COLUMN=field")
-        if column in mapped:
-            raise UsageError(f"--map: column {column!r} is mapped twice")
-        mapped[column] = fields.field(name, option="--map")
+    for column, name in pairs("--map", maps, "COLUMN=field").items():
+        field = fields.field(name, option="--map")
+        own = FIELDS.get(column.strip().lower())  # the same column by a name that tells how it is counted
+        mapped[column] = own if own is not None and own.column == field.column else field
     base: dict[str, object] = {}
     for argument in sets:
         name, value = _pair("--set", argument, "field=value")
@@ -51,7 +77,24 @@ def columns(maps: Iterable[str], sets: Iterable[str], ignored: Iterable[str]) ->
             base[field.column] = field.parse(value)
         except ValueError as error:
             raise UsageError(f"--set: {name}: {error}") from error
-    return Columns(mapped=mapped, base={**DEFAULTS, **base}, ignored=frozenset(ignored))
+    return Columns(
+        mapped=mapped,
+        base={**DEFAULTS, **base},
+        ignored=frozenset(ignored),
+        usage=usage,
+        time_unit=time_unit,
+    )
+
+
+def pairs(option: str, arguments: Iterable[str], form: str) -> dict[str, str]:
+    """The arguments `left=right` of an option; UsageError for another form, and for one given twice."""
+    given: dict[str, str] = {}
+    for argument in arguments:
+        left, right = _pair(option, argument, form)
+        if left in given:
+            raise UsageError(f"{option}: {left!r} is given twice")
+        given[left] = right
+    return given
 
 
 def _pair(option: str, argument: str, form: str) -> tuple[str, str]:

@@ -1,134 +1,121 @@
-"""The cost of a request by the price list of the `genai-prices` package, in exact decimals. No network, no guess.
+"""The cost of a request by a price list, in exact decimals. A model without a price has no cost, and is counted.
 
-A model that the list does not know has no cost, and is counted. A request that came with its cost keeps it.
+A request that came with its cost keeps it. `price_status` says of every request which it is.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Final
-
-import genai_prices
-from genai_prices import Usage
-from genai_prices.types import ModelInfo, ModelPrice, PriceCalculation, Provider
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, NamedTuple
 
 from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.ingest.values import COST_LIMIT
+from analytics_service.pricing.genai import VERSION, PriceList
+from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT, cost
 
-VERSION: Final = f"genai-prices {genai_prices.__version__}"
-"""Kept with every cost that was computed here."""
-_PLACES: Final = Decimal("1E-12")
-_CONTEXT: Final = Context(prec=40, rounding=ROUND_HALF_EVEN)
-_MILLION: Final = 1_000_000
+_AMOUNTS: Final = ("prompt_tokens", "completion_tokens", *PROMPT, *COMPLETION, *OTHER)
+COSTS: Final = frozenset({"prompt_cost_usd", "completion_cost_usd", "total_cost_usd"})
 
 
-@dataclass(frozen=True)
-class _Rates:
-    """US dollars for a token, of a price without tiers, extras or a part for each request."""
+class PriceStatus(StrEnum):
+    """The values of the column `price_status` for requests; rows of releases before 0.5 have none."""
 
-    prompt: Decimal
-    completion: Decimal
-    exact: bool
-    """Their products have no more decimal places than are stored."""
+    GIVEN = "given"
+    """The cost came with the request."""
+    FULL = "full"
+    PARTIAL = "partial"
+    """Something that it used has no price: its cost is a lower bound."""
+    NONE = "none"
+
+
+class Reason(StrEnum):
+    """Why a request has no price, or not for all that it used."""
+
+    NO_MODEL = "no model"
+    UNKNOWN_MODEL = "unknown model"
+    NO_USAGE = "no usage"
+    USAGE_IN_PART = "prompt or completion tokens are not known"
+    UNCLEAR_USAGE = "unclear usage"
+    UNKNOWN_TIER = "no price for its tier"
+    NO_RATE = "no price for what it used"
+
+
+class Unpriced(NamedTuple):
+    provider: str
+    model: str
+    reason: Reason
 
 
 @dataclass
 class Prices:
-    """Prices rows, and remembers which models have no price and what the others cost per token."""
+    """Prices rows, and counts those that it cannot price."""
 
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Model to the one whose price it has, as deployments of Azure."""
     priced: int = 0
-    unpriced: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Rows by provider and model."""
-    _models: dict[tuple[str, str], tuple[Provider, ModelInfo] | None] = field(default_factory=dict)
-    _rates: dict[int, tuple[ModelPrice, _Rates | None]] = field(default_factory=dict)
+    unpriced: Counter[Unpriced] = field(default_factory=Counter)
+    """Requests, also those with a price for a part of what they used."""
+    unpriced_tokens: Counter[Unpriced] = field(default_factory=Counter)
+    _list: PriceList = field(default_factory=PriceList)
 
     def add(self, row: SpanRow) -> None:
-        """Fills in the costs of a request that has tokens and a model and no cost of its own."""
-        if not (row["is_request"] and row["model"] and "prompt_tokens" in row and "completion_tokens" in row):
+        """Fills in the costs of a request that has none of its own, and its `price_status`."""
+        if not row["is_request"]:
             return
-        if "total_cost_usd" in row or "prompt_cost_usd" in row or "completion_cost_usd" in row:
+        if not row.keys().isdisjoint(COSTS):
+            self._given(row)
             return
-        priced = self._model(row["provider"], row["model"], row["ts"])
-        costs = self._costs(priced, row) if priced is not None else None
-        if costs is None:
-            self.unpriced[row["provider"], row["model"]] += 1
+        reason = self._fill(row)
+        if reason is None:
+            self.priced += 1
+        else:
+            unpriced = Unpriced(row["provider"], row["model"], reason)
+            self.unpriced[unpriced] += 1
+            self.unpriced_tokens[unpriced] += row.get("total_tokens") or 0
+
+    def _given(self, row: SpanRow) -> None:
+        if "total_cost_usd" in row:
+            row["price_status"] = PriceStatus.GIVEN
             return
-        row["prompt_cost_usd"], row["completion_cost_usd"], row["total_cost_usd"] = costs
+        # one side alone: the other cost nothing only if there is nothing of it
+        side, other = ("prompt_cost_usd", "completion_tokens")
+        if side not in row:
+            side, other = ("completion_cost_usd", "prompt_tokens")
+        row["total_cost_usd"] = row[side]
+        row["price_status"] = PriceStatus.PARTIAL if row.get(other) else PriceStatus.GIVEN
+
+    def _fill(self, row: SpanRow) -> Reason | None:
+        """Why it has no price, or not for all of it; None where it has one."""
+        if row["price_status"] == PriceStatus.NONE:  # by ingest/rows.py, which read its usage
+            return Reason.UNCLEAR_USAGE
+        row["price_status"] = PriceStatus.NONE
+        model = row["model"]
+        if not model:
+            return Reason.NO_MODEL
+        provider, service_tier = row["provider"], row.get("service_tier", "")
+        model = self.aliases.get(model, model)
+        tiers = self._list.tiers(provider, model, row["ts"], service_tier)
+        if tiers is None:
+            known = bool(service_tier) and self._list.knows(provider, model)
+            return Reason.UNKNOWN_TIER if known else Reason.UNKNOWN_MODEL
+        prompt_tokens = row.get("prompt_tokens") or 0
+        computed = cost(row, tiers.at(prompt_tokens))
+        if computed is None:
+            return Reason.NO_RATE if any(row.get(amount) for amount in _AMOUNTS) else Reason.NO_USAGE
+        if computed.total >= COST_LIMIT:
+            raise BadRow(f"total_cost_usd: the price is not below {COST_LIMIT}")
+        _set(row, "prompt_cost_usd", computed.prompt)
+        _set(row, "completion_cost_usd", computed.completion)
+        row["total_cost_usd"] = computed.total
         row["price_version"] = VERSION
-        self.priced += 1
-
-    def _model(self, provider: str, model: str, moment: datetime) -> tuple[Provider, ModelInfo] | None:
-        key = (provider, model)
-        if key not in self._models:
-            try:
-                found = genai_prices.calc_price(
-                    Usage(input_tokens=1, output_tokens=1),
-                    model,
-                    provider_id=provider or None,
-                    genai_request_timestamp=moment,
-                )
-            except (LookupError, ValueError):
-                self._models[key] = None
-            else:
-                self._models[key] = (found.provider, found.model)
-        return self._models[key]
-
-    def _costs(self, priced: tuple[Provider, ModelInfo], row: SpanRow) -> tuple[Decimal, Decimal, Decimal] | None:
-        provider, model = priced
-        price = model.get_prices(row["ts"])
-        rates = self._rates_of(price, provider, model, row["ts"]) if not row.get("cached_tokens") else None
-        if rates is not None:
-            prompt = rates.prompt * row["prompt_tokens"]
-            completion = rates.completion * row["completion_tokens"]
-            total = prompt + completion
-            return (
-                (prompt, completion, total) if rates.exact and total < COST_LIMIT else _exact(prompt, completion, total)
-            )
-        try:
-            computed = _computed(provider, model, row)
-        except ValueError as error:  # more tokens from the cache than there are
-            raise BadRow(f"cached_tokens: {error}") from None
-        return _exact(computed.input_price, computed.output_price, computed.total_price)
-
-    def _rates_of(self, price: ModelPrice, provider: Provider, model: ModelInfo, moment: datetime) -> _Rates | None:
-        """The rates, when two tokens cost twice as much as one at any number of them; asked of the package itself.
-
-        The package takes a tenth of a millisecond for each request, which is more than all else that is done to a row.
-        """
-        known = self._rates.get(id(price))
-        if known is None or known[0] is not price:
-            self._rates[id(price)] = known = (price, _rates(price, provider, model, moment))
-        return known[1]
+        row["price_status"] = PriceStatus.FULL if computed.complete else PriceStatus.PARTIAL
+        if computed.complete:
+            return None
+        return Reason.NO_RATE if "prompt_tokens" in row and "completion_tokens" in row else Reason.USAGE_IN_PART
 
 
-def _rates(price: ModelPrice, provider: Provider, model: ModelInfo, moment: datetime) -> _Rates | None:
-    if not all(isinstance(value, Decimal) for value in vars(price).values() if value is not None):
-        return None
-    prompt = model.calc_price(Usage(input_tokens=_MILLION), provider, genai_request_timestamp=moment)
-    completion = model.calc_price(Usage(output_tokens=_MILLION), provider, genai_request_timestamp=moment)
-    only_tokens = prompt.total_price == prompt.input_price and completion.total_price == completion.output_price
-    if not only_tokens:
-        return None
-    each = (prompt.input_price / _MILLION, completion.output_price / _MILLION)
-    return _Rates(*each, exact=all(one == one.quantize(_PLACES, context=_CONTEXT) for one in each))
-
-
-def _computed(provider: Provider, model: ModelInfo, row: SpanRow) -> PriceCalculation:
-    usage = Usage(
-        input_tokens=row["prompt_tokens"],
-        output_tokens=row["completion_tokens"],
-        cache_read_tokens=row.get("cached_tokens"),
-    )
-    return model.calc_price(usage, provider, genai_request_timestamp=row["ts"])
-
-
-def _exact(prompt: Decimal, completion: Decimal, total: Decimal) -> tuple[Decimal, Decimal, Decimal]:
-    """Twelve places, half to even; BadRow when it is more than can be stored."""
-    if total >= COST_LIMIT:
-        raise BadRow(f"total_cost_usd: the price is not below {COST_LIMIT}")
-    return (
-        prompt.quantize(_PLACES, context=_CONTEXT),
-        completion.quantize(_PLACES, context=_CONTEXT),
-        total.quantize(_PLACES, context=_CONTEXT),
-    )
+def _set(row: SpanRow, column: str, value: Decimal | None) -> None:
+    if value is not None:
+        row[column] = value

@@ -17,7 +17,7 @@ from analytics_service.errors import UsageError
 from analytics_service.ingest.fields import Field
 from analytics_service.ingest.mapping import Columns, of_header
 from analytics_service.ingest.rows import BadRow, of_object
-from analytics_service.ingest.values import load_json
+from analytics_service.ingest.strings import load_json
 
 STDIN = "-"
 _MAX_LINE_BYTES = 16 * 2**20

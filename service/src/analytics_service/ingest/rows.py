@@ -4,12 +4,15 @@ A row that passes here is never refused by the table: COPY would refuse the whol
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from analytics_service.ingest.fields import Field
+from analytics_service.ingest.fields import END_TIME, Field
 from analytics_service.ingest.mapping import Columns
+from analytics_service.ingest.operations import is_request
+from analytics_service.ingest.strings import dump_json, load_json
+from analytics_service.ingest.usage import CONVENTIONS, UnclearUsage, convention, has_parts, normalize
 from analytics_service.ingest.values import COST_LIMIT, LARGEST
 
 SpanRow = dict[str, Any]
@@ -27,11 +30,9 @@ class Origin(NamedTuple):
     ordinal: int
 
 
-def row(
-    fields: Iterable[tuple[Field, Any]], base: Mapping[str, object], origin: Origin, horizon: datetime | None
-) -> SpanRow:
-    """The row of a record. Empty values count as absent: those of `base` stand in for them."""
-    span: SpanRow = dict(base)
+def row(fields: Sequence[tuple[Field, Any]], how: Columns, origin: Origin, horizon: datetime | None) -> SpanRow:
+    """The row of a record. Empty values count as absent: those that are set stand in for them."""
+    span: SpanRow = dict(how.base)
     for field, value in fields:
         if value is None or value == "":
             continue
@@ -39,6 +40,8 @@ def row(
             span[field.column] = field.parse(value)
         except ValueError as error:
             raise BadRow(f"{field.name}: {error}") from None
+    if has_parts(span):
+        _normalize(span, fields, how)
     _complete(span, origin)
     if horizon is not None and span["ts"] < horizon:
         raise BadRow(
@@ -55,14 +58,36 @@ def _complete(span: SpanRow, origin: Origin) -> None:
         trace_id, span_id = ids(origin)
         span.setdefault("trace_id", trace_id)
         span.setdefault("span_id", span_id)
-    if "total_tokens" not in span and "prompt_tokens" in span and "completion_tokens" in span:
-        span["total_tokens"] = span["prompt_tokens"] + span["completion_tokens"]
+    if END_TIME in span:
+        _take_end(span, span.pop(END_TIME))
+    if "is_request" not in span:
+        known = is_request(span["operation_type"])
+        span["is_request"] = True if known is None else known
+    if "total_tokens" not in span and "prompt_tokens" in span:
+        span["total_tokens"] = span["prompt_tokens"] + span.get("completion_tokens", 0)
         if span["total_tokens"] > LARGEST:
             raise BadRow(f"total_tokens: the sum is more than {LARGEST}")
     if "total_cost_usd" not in span and "prompt_cost_usd" in span and "completion_cost_usd" in span:
         span["total_cost_usd"] = span["prompt_cost_usd"] + span["completion_cost_usd"]
         if span["total_cost_usd"] >= COST_LIMIT:
             raise BadRow(f"total_cost_usd: the sum is not below {COST_LIMIT}")
+
+
+def _take_end(span: SpanRow, end: datetime) -> None:
+    if end < span["ts"]:
+        raise BadRow("end_time: is before the time of the start")
+    span.setdefault("duration_us", (end - span["ts"]) // timedelta(microseconds=1))
+
+
+def _normalize(span: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns) -> None:
+    """Usage that contradicts itself is kept as it came, without a price, and says why in its attributes."""
+    names = {field.name for field, value in fields if value is not None and value != ""}
+    try:
+        normalize(span, CONVENTIONS[how.usage] if how.usage else convention(names))
+    except UnclearUsage as error:
+        span["price_status"] = "none"
+        known = load_json(span["attributes"]) if "attributes" in span else {}
+        span["attributes"] = dump_json({**known, "usage_unclear": str(error)})
 
 
 def ids(origin: Origin) -> tuple[str, str]:
@@ -76,7 +101,7 @@ def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:
     if not isinstance(value, dict):
         raise BadRow("is not a JSON object")
     fields: dict[str, tuple[Field, Any]] = {}
-    for key, each in value.items():
+    for key, each in _members(value, how) if how.nested else value.items():
         try:
             field = how.of(key)
         except KeyError:
@@ -87,3 +112,13 @@ def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:
             raise BadRow(f"{key[:60]}: {field.column} is given twice")
         fields.setdefault(field.column, (field, each))
     return list(fields.values())
+
+
+def _members(value: dict[str, Any], how: Columns, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The members of an object, and by their paths those of its objects of which a member is named."""
+    for key, each in value.items():
+        name = path + key
+        if isinstance(each, dict) and name in how.nested and name not in how.mapped:
+            yield from _members(each, how, name + ".")
+        else:
+            yield name, each

@@ -3,50 +3,40 @@
 Every limit is the twin of a CHECK of the table `traces`: what passes here passes there. ValueError says the reason.
 """
 
-import json
-import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 Parse: TypeAlias = Callable[[Any], object]
 
-EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 LARGEST: Final = 2**63 - 1
 COST_LIMIT: Final = Decimal(10**9)
 COST_PLACES: Final = 12
+_LAST_PLACE: Final = Decimal(1).scaleb(-COST_PLACES)
+_HALF_EVEN: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
+AMOUNT_LIMIT: Final = Decimal(10**12)
+AMOUNT_PLACES: Final = 6
+_LAST_OF_AMOUNT: Final = Decimal(1).scaleb(-AMOUNT_PLACES)
+_STANDARD_TIERS: Final = frozenset({"standard", "default", "auto", "on_demand", "on-demand", "on_demand_throughput"})
 _CACHED_TEXTS: Final = 10_000
-_STATUSES = {
-    "OK": "OK",
-    "ERROR": "ERROR",
-    "UNSET": "UNSET",
-    "STATUS_CODE_OK": "OK",
-    "STATUS_CODE_ERROR": "ERROR",
-    "STATUS_CODE_UNSET": "UNSET",
-    "SUCCESS": "OK",
+_STATUSES: Final[Mapping[str, tuple[str, ...]]] = {
+    "OK": ("OK", "STATUS_CODE_OK", "SUCCESS", "SUCCEEDED", "SUCCESSFUL", "COMPLETED", "COMPLETE", "DONE", "PASSED"),
+    "ERROR": (
+        *("ERROR", "STATUS_CODE_ERROR", "FAILURE", "FAILED", "FAIL", "EXCEPTION", "TIMEOUT", "TIMED_OUT", "CANCELLED"),
+        *("CANCELED", "ABORTED", "REJECTED"),
+    ),
+    "UNSET": ("UNSET", "STATUS_CODE_UNSET", "DEFAULT", "DEBUG", "INFO", "WARNING", "PENDING", "RUNNING", "UNKNOWN"),
 }
+"""The spellings of each status: those of OpenTelemetry, gateways and batches, and levels of observations."""
+_STATUS_OF: Final = {spelling: status for status, spellings in _STATUSES.items() for spelling in spellings}
 _BOOLEANS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
 
 
-def text(limit: int, *, min_bytes: int = 0) -> Parse:
-    """Text of `min_bytes` to `limit` bytes in UTF-8, without NUL."""
+class Rounded(Decimal):
+    """A cost that came with more decimal places than are stored."""
 
-    def parse(value: Any) -> str:
-        if not isinstance(value, str):
-            raise ValueError("is not text")  # noqa: TRY004 - bad input, whatever its type
-        size = len(value) if value.isascii() else _utf8_size(value)
-        if size > limit:
-            raise ValueError(f"has {size} bytes, and at most {limit} are kept")
-        if size < min_bytes:
-            raise ValueError("is empty")
-        if "\0" in value:
-            raise ValueError("has a NUL character, which PostgreSQL cannot store")
-        return value
-
-    return parse
+    __slots__ = ()
 
 
 def cached(parse: Parse) -> Parse:
@@ -59,36 +49,32 @@ def cached(parse: Parse) -> Parse:
     return parse_any
 
 
-def _utf8_size(value: str) -> int:
-    try:
-        return len(value.encode())
-    except UnicodeEncodeError:
-        raise ValueError("is not valid UTF-8") from None
-
-
-def timestamp(value: Any) -> datetime:
-    """A moment in UTC; what names no zone is UTC. Digits after the microsecond are cut off, as PostgreSQL keeps six."""
-    if not isinstance(value, str):
-        raise ValueError("is not a timestamp in text, as 2023-11-16T18:17:03.97996Z")  # noqa: TRY004 - as above
-    try:
-        moment = datetime.fromisoformat(value.strip())
-        if moment.tzinfo is not UTC:
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{value[:40]!r} is not a timestamp, as 2023-11-16T18:17:03.97996Z") from None
-    if not EARLIEST <= moment < LATEST:
-        raise ValueError(f"{value[:40]!r} is not between 1970 and 2200")
-    return moment
-
-
 def count(value: Any) -> int:
     """A whole number from 0 to 2^63 - 1."""
     if isinstance(value, str) and len(value) < 19 and value.isascii() and value.isdigit():
         return int(value)
-    number = _decimal(value)
+    number = decimal(value)
     if number != number.to_integral_value() or not 0 <= number <= LARGEST:
         raise ValueError(f"{str(value)[:40]!r} is not a whole number from 0 to {LARGEST}")
     return int(number)
+
+
+def amount(value: Any) -> Decimal:
+    """A number from 0 to below 10^12 with at most six decimal places, as seconds of audio and billed units."""
+    number = decimal(value)
+    if not 0 <= number < AMOUNT_LIMIT:
+        raise ValueError(f"{str(value)[:40]!r} is not a number from 0 to below {AMOUNT_LIMIT}")
+    return number if _places(number) <= AMOUNT_PLACES else number.quantize(_LAST_OF_AMOUNT, context=_HALF_EVEN)
+
+
+def service_tier(value: Any) -> str:
+    """The tier of processing; empty for the standard one, whatever it is called."""
+    if not isinstance(value, str):
+        raise ValueError("is not text")  # noqa: TRY004 - as above
+    spelled = value.strip().lower()
+    if len(spelled) > 64 or not spelled.isascii() or not spelled.isprintable():
+        raise ValueError(f"{value[:40]!r} is not a tier: standard, batch, priority, flex, or a short name")
+    return "" if spelled in _STANDARD_TIERS else spelled
 
 
 def duration(microseconds: Decimal) -> Parse:
@@ -98,7 +84,7 @@ def duration(microseconds: Decimal) -> Parse:
     def parse(value: Any) -> int:
         if factor and isinstance(value, str) and len(value) < 13 and value.isascii() and value.isdigit():
             return int(value) * factor
-        number = _decimal(value)
+        number = decimal(value)
         if not 0 <= number <= LARGEST:
             raise ValueError(f"{str(value)[:40]!r} is not a duration")
         rounded = int((number * microseconds).to_integral_value())
@@ -110,14 +96,14 @@ def duration(microseconds: Decimal) -> Parse:
 
 
 def cost(value: Any) -> Decimal:
-    """US dollars from 0 to below a thousand million, with at most 12 decimal places; never rounded."""
-    number = _decimal(value)
+    """US dollars from 0 to below a thousand million; Rounded, half to even, where there are more than 12 places."""
+    number = decimal(value)
     if not 0 <= number < COST_LIMIT:
         raise ValueError(f"{str(value)[:40]!r} is not a cost from 0 to below {COST_LIMIT}")
     if _places(number) > COST_PLACES:
         number = number.normalize()
         if _places(number) > COST_PLACES:
-            raise ValueError(f"{str(value)[:40]!r} has more than {COST_PLACES} decimal places")
+            return Rounded(number.quantize(_LAST_PLACE, context=_HALF_EVEN))
     return number
 
 
@@ -126,14 +112,15 @@ def _places(number: Decimal) -> int:
     return -exponent if isinstance(exponent, int) else 0
 
 
-def _decimal(value: Any) -> Decimal:
+def decimal(value: Any) -> Decimal:
+    """A finite number below 10^31: an exponent of a million would fill the memory later."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError(f"{str(value)[:40]!r} is not a number")  # noqa: TRY004 - as above
     try:
         number = Decimal(value)
     except InvalidOperation:
         raise ValueError(f"{str(value)[:40]!r} is not a number") from None
-    if not number.is_finite() or number.adjusted() > 30:  # an exponent of a million would fill the memory later
+    if not number.is_finite() or number.adjusted() > 30:
         raise ValueError(f"{str(value)[:40]!r} is not a number that can be stored")
     return number
 
@@ -147,59 +134,10 @@ def boolean(value: Any) -> bool:
 
 
 def status(value: Any) -> str:
-    """OK, ERROR or UNSET, as OpenTelemetry names them."""
-    known = _STATUSES.get(str(value).strip().upper())
+    """OK, ERROR or UNSET, as OpenTelemetry names them: in the spellings of others, or by the code of HTTP."""
+    known = _STATUS_OF.get(spelled := str(value).strip().upper())
+    if known is None and len(spelled) == 3 and spelled.isdigit() and "100" <= spelled < "600":
+        known = "OK" if spelled < "400" else "ERROR"
     if known is None:
         raise ValueError(f"{str(value)[:40]!r} is not one of OK, ERROR, UNSET")
     return known
-
-
-def tags(value: Any) -> list[str]:
-    """A list of at most 64 texts: a JSON list, or text with commas between."""
-    if isinstance(value, str):
-        value = load_json(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",")]
-    if not isinstance(value, list) or len(value) > 64:
-        raise ValueError("is not a list of at most 64 texts")
-    parse = text(256)
-    return [str(parse(part)) for part in value]
-
-
-def attributes(value: Any) -> str:
-    """A JSON object of at most 1 MiB, as text."""
-    if isinstance(value, str):
-        value = load_json(value)
-    if not isinstance(value, Mapping):
-        raise ValueError("is not a JSON object")  # noqa: TRY004 - as above
-    _check_json(value, levels=64)
-    dumped = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_double, separators=(",", ":"))
-    text(2**20)(dumped)
-    return dumped
-
-
-def _check_json(value: Any, *, levels: int) -> None:
-    """Refuses what json can say and jsonb cannot keep: NUL, and nesting that would exhaust the server's stack."""
-    if levels == 0:
-        raise ValueError("is nested deeper than 64 levels")
-    if isinstance(value, str) and "\0" in value:
-        raise ValueError("has a NUL character, which PostgreSQL cannot store")
-    parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for part in parts:
-        _check_json(part, levels=levels - 1)
-
-
-def _double(value: object) -> float:
-    if isinstance(value, Decimal) and math.isfinite(float(value)):
-        return float(value)
-    raise ValueError("holds a number that cannot be stored")
-
-
-def load_json(line: str) -> Any:
-    """The JSON value of a text: numbers with a point are exact, and NaN is refused."""
-    try:
-        return json.loads(line, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"is not JSON: {error}") from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"holds {name}, which is no JSON number")

@@ -1,0 +1,51 @@
+"""Which operations are requests: calls of a model; everything else that tracing systems record is a span. Pure.
+
+The names are those of OpenTelemetry, OpenInference, Langfuse, LangSmith, OpenLLMetry, LiteLLM and the Vercel AI SDK,
+compared without regard to case, `-` and `_`.
+"""
+
+from typing import Final
+
+_CALLS: Final = (
+    *("llm", "generation", "model", "chat", "chat_model", "completion", "acompletion", "text_completion", "inference"),
+    *("atext_completion", "chat_completion", "chat.completions", "generate", "generate_content", "responses"),
+    *("aresponses", "messages", "anthropic_messages", "realtime", "embedding", "embeddings", "aembedding", "rerank"),
+    *("arerank", "reranker", "transcription", "atranscription", "transcriptions", "translation", "speech", "aspeech"),
+    *("text_to_speech", "speech_to_text", "tts", "stt", "moderation", "amoderation", "moderations", "image"),
+    *("image_generation", "aimage_generation", "image_edit", "image_edits", "images", "video_generation", "ocr"),
+    *("ai.generatetext.dogenerate", "ai.streamtext.dostream", "ai.generateobject.dogenerate"),
+    *("ai.streamobject.dostream", "ai.embed.doembed", "ai.embedmany.doembed"),
+)
+_SPANS: Final = (
+    *("agent", "create_agent", "invoke_agent", "chain", "workflow", "invoke_workflow", "task", "step", "tool"),
+    *(
+        "execute_tool",
+        "tool_call",
+        "function",
+        "retriever",
+        "retrieval",
+        "retrieve",
+        "search",
+        "vector_search",
+        "query",
+    ),
+    *("query", "guardrail", "evaluator", "evaluation", "prompt", "parser", "span", "event", "trace", "session"),
+    *("unknown", "other", "http", "db", "internal", "server", "client", "producer", "consumer", "batch_status"),
+    *("ai.generatetext", "ai.streamtext", "ai.generateobject", "ai.streamobject", "ai.embed", "ai.embedmany"),
+    *("ai.toolcall",),
+)
+
+
+def _plain(operation: str) -> str:
+    return operation.strip().lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+_IS_REQUEST: Final = {
+    **{_plain(each): True for each in _CALLS},
+    **{_plain(each): False for each in _SPANS},
+}
+
+
+def is_request(operation: str) -> bool | None:
+    """None for an operation that the table does not have."""
+    return _IS_REQUEST.get(_plain(operation))

@@ -1,0 +1,135 @@
+"""Texts and JSON of a file, as PostgreSQL can hold them. Pure.
+
+Every limit is the twin of a CHECK of the table `traces`: what passes here passes there. ValueError says the reason.
+"""
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from analytics_service.ingest.values import Parse
+
+
+class Repaired(str):
+    """Text in which U+FFFD stands for each character that PostgreSQL cannot hold."""
+
+    __slots__ = ()
+
+
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+_REPLACEMENT: Final = "\ufffd"
+
+
+def repaired(value: str) -> str:
+    """The same text, or a Repaired one: NUL and halves of surrogate pairs cannot be stored."""
+    if value.isascii() and "\0" not in value:
+        return value
+    replaced = _UNSTORABLE.sub(_REPLACEMENT, value)
+    return value if replaced == value else Repaired(replaced)
+
+
+def long_text(limit: int) -> Parse:
+    """Text of at most `limit` bytes, repaired; anything but text is kept as JSON, as lists of messages are."""
+    parse = text(limit)
+
+    def parse_long(value: Any) -> str:
+        storable = repaired(value) if isinstance(value, str) else dump_json(value)
+        parse(storable)
+        return storable
+
+    return parse_long
+
+
+def text(limit: int, *, min_bytes: int = 0) -> Parse:
+    """Text of `min_bytes` to `limit` bytes in UTF-8, without NUL."""
+
+    def parse(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError("is not text")  # noqa: TRY004 - bad input, whatever its type
+        size = len(value) if value.isascii() else _utf8_size(value)
+        if size > limit:
+            raise ValueError(f"has {size} bytes, and at most {limit} are kept")
+        if size < min_bytes:
+            raise ValueError("is empty")
+        if "\0" in value:
+            raise ValueError("has a NUL character, which PostgreSQL cannot store")
+        return value
+
+    return parse
+
+
+def _utf8_size(value: str) -> int:
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError:
+        raise ValueError("is not valid UTF-8") from None
+
+
+def tags(value: Any) -> list[str]:
+    """A list of at most 64 texts: a JSON list, or text with commas between."""
+    if isinstance(value, str):
+        value = load_json(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",")]
+    if not isinstance(value, list) or len(value) > 64:
+        raise ValueError("is not a list of at most 64 texts")
+    parse = text(256)
+    return [str(parse(part)) for part in value]
+
+
+def attributes(value: Any) -> str:
+    """A JSON object of at most 1 MiB, as text; its texts are repaired."""
+    if isinstance(value, str):
+        value = load_json(value)
+    if not isinstance(value, Mapping):
+        raise ValueError("is not a JSON object")  # noqa: TRY004 - as above
+    dumped = dump_json(value)
+    text(2**20)(dumped)
+    return dumped
+
+
+def dump_json(value: Any) -> str:
+    """JSON that jsonb can keep, Repaired where a text in it could not be kept as it came."""
+    cleaned, changed = _storable(value, levels=64)
+    dumped = json.dumps(cleaned, ensure_ascii=False, allow_nan=False, default=_double, separators=(",", ":"))
+    return Repaired(dumped) if changed else dumped
+
+
+def _storable(value: Any, *, levels: int) -> tuple[Any, bool]:
+    """The value with texts that can be stored, and whether any changed; refuses nesting that exhausts a stack."""
+    if isinstance(value, str):
+        storable = repaired(value)
+        return str(storable), storable is not value
+    if not isinstance(value, dict | list):
+        return value, False
+    if levels == 1:
+        raise ValueError("is nested deeper than 64 levels")
+    changed = False
+    parts = []
+    for part in itertools.chain.from_iterable(value.items()) if isinstance(value, dict) else value:
+        cleaned, differs = _storable(part, levels=levels - 1)
+        parts.append(cleaned)
+        changed = changed or differs
+    if not changed:
+        return value, False
+    return dict(zip(parts[::2], parts[1::2], strict=True)) if isinstance(value, dict) else parts, True
+
+
+def _double(value: object) -> float:
+    if isinstance(value, Decimal) and math.isfinite(float(value)):
+        return float(value)
+    raise ValueError("holds a number that cannot be stored")
+
+
+def load_json(line: str) -> Any:
+    """The JSON value of a text: numbers with a point are exact, and NaN is refused."""
+    try:
+        return json.loads(line, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {error}") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"holds {name}, which is no JSON number")

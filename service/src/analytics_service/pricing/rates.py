@@ -1,0 +1,150 @@
+"""What a model charges for each kind of usage, and what a request costs by it, in exact decimals. Pure."""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+PLACES: Final = Decimal("1E-12")
+"""Costs are stored with twelve decimal places."""
+_CONTEXT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_ZERO: Final = Decimal(0)
+
+
+class Kind(StrEnum):
+    """The kinds of usage that are charged by themselves: no request is charged twice for anything."""
+
+    INPUT = "input"
+    """Tokens of the prompt that are none of the other kinds."""
+    CACHE_READ = "cache_read"
+    CACHE_WRITE_5M = "cache_write_5m"
+    CACHE_WRITE_1H = "cache_write_1h"
+    AUDIO_INPUT = "audio_input"
+    OUTPUT = "output"
+    """Tokens of the completion that are none of the other kinds."""
+    REASONING = "reasoning"
+    AUDIO_OUTPUT = "audio_output"
+    WEB_SEARCHES = "web_searches"
+    IMAGES = "images"
+    AUDIO_SECONDS = "audio_seconds"
+    UNITS = "units"
+
+
+PROMPT: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        "cached_tokens": Kind.CACHE_READ,
+        "cache_write_5m_tokens": Kind.CACHE_WRITE_5M,
+        "cache_write_1h_tokens": Kind.CACHE_WRITE_1H,
+        "audio_input_tokens": Kind.AUDIO_INPUT,
+    }
+)
+"""By column of `traces`, which parts of the prompt's tokens are charged by themselves."""
+COMPLETION: Final[Mapping[str, Kind]] = MappingProxyType(
+    {"reasoning_tokens": Kind.REASONING, "audio_output_tokens": Kind.AUDIO_OUTPUT}
+)
+"""The same of the completion's."""
+OTHER: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        "web_searches": Kind.WEB_SEARCHES,
+        "images": Kind.IMAGES,
+        "audio_seconds": Kind.AUDIO_SECONDS,
+        "billed_units": Kind.UNITS,
+    }
+)
+"""What is charged beside tokens, or instead of them."""
+_INSTEAD: Final = frozenset({Kind.IMAGES, Kind.AUDIO_SECONDS, Kind.UNITS})
+"""Without a rate they are no gap where tokens have one: the same request is charged by its tokens then."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """US dollars for one token, image, search, second or unit; a kind that is absent has no price."""
+
+    of: Mapping[Kind, Decimal]
+    request: Decimal = _ZERO
+    """For each request, whatever it used."""
+    exact: bool = False
+    """No rate has more decimal places than costs are stored with, so no product needs rounding."""
+
+
+@dataclass(frozen=True)
+class Tiers:
+    """The rates of a model by the size of the prompt: crossing a bound changes the rate of all tokens."""
+
+    bounds: tuple[int, ...]
+    """Ascending: `rates[n]` is for prompts of more than `bounds[n - 1]` tokens, and at most `bounds[n]`."""
+    rates: tuple[Rates, ...]
+
+    def at(self, prompt_tokens: int) -> Rates:
+        return self.rates[bisect_left(self.bounds, prompt_tokens)] if self.bounds else self.rates[0]
+
+
+class Cost(NamedTuple):
+    """US dollars, exact to twelve places, half to even."""
+
+    prompt: Decimal | None
+    completion: Decimal | None
+    total: Decimal
+    complete: bool
+    """False where something that was used has no price: the total is a lower bound."""
+
+
+def rates(of: Mapping[Kind, Decimal], request: Decimal = _ZERO) -> Rates:
+    exact = all(each == each.quantize(PLACES, context=_CONTEXT) for each in (*of.values(), request))
+    return Rates(MappingProxyType(dict(of)), request, exact)
+
+
+def cost(row: Mapping[str, Any], charged: Rates) -> Cost | None:
+    """The cost of a row of `traces`, whose counts are in the normal form; None where nothing that it used has a price.
+
+    A row without completion tokens is whole where the model charges for none, as embeddings.
+    """
+    of, prompt, completion = charged.of, row.get("prompt_tokens"), row.get("completion_tokens")
+    of_prompt, prompt_known = _side(row, of, prompt, Kind.INPUT, PROMPT)
+    of_completion, completion_known = _side(row, of, completion, Kind.OUTPUT, COMPLETION)
+    complete = prompt_known and completion_known
+    priced = of_prompt is not None or of_completion is not None
+    beside, exact = charged.request, charged.exact
+    for column, kind in () if row.keys().isdisjoint(OTHER) else OTHER.items():
+        if amount := row.get(column):
+            if (rate := of.get(kind)) is not None:
+                beside += rate * amount
+                priced, exact = True, False  # an amount may have decimal places of its own
+            elif kind not in _INSTEAD or not priced:
+                complete = False
+    if not priced:
+        return None
+    total = (of_prompt or _ZERO) + (of_completion or _ZERO) + beside
+    if exact:
+        return Cost(of_prompt, of_completion, total, complete)
+    return Cost(_rounded(of_prompt), _rounded(of_completion), total.quantize(PLACES, context=_CONTEXT), complete)
+
+
+def _side(
+    row: Mapping[str, Any], of: Mapping[Kind, Decimal], tokens: int | None, kind: Kind, parts: Mapping[str, Kind]
+) -> tuple[Decimal | None, bool]:
+    """What the tokens of one side cost, None where none has a price; and whether all of them have one."""
+    if tokens is None:
+        return None, kind not in of
+    rate = of.get(kind)
+    if row.keys().isdisjoint(parts):
+        return (rate * tokens, True) if rate is not None else (None, not tokens)
+    total, known = None, True
+    for part, amount in [(each, row.get(column) or 0) for column, each in parts.items()]:
+        if not amount:
+            continue
+        tokens -= amount
+        if (own := of.get(part)) is None:
+            known = False
+        else:
+            total = own * amount if total is None else total + own * amount
+    if rate is None:
+        return total, known and not tokens
+    return rate * tokens + (total or _ZERO), known
+
+
+def _rounded(value: Decimal | None) -> Decimal | None:
+    return None if value is None else value.quantize(PLACES, context=_CONTEXT)
