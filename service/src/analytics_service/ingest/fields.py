@@ -11,7 +11,7 @@ from typing import Final
 from analytics_service.errors import UsageError
 from analytics_service.ingest import strings, values
 from analytics_service.ingest.times import TimeUnit, time_in, timestamp
-from analytics_service.ingest.usage import WRITTEN
+from analytics_service.ingest.usage import TOOL_PROMPT, WRITTEN
 from analytics_service.ingest.values import Parse
 
 END_TIME: Final = "end_time"
@@ -52,13 +52,19 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "is_request": (values.cached(values.boolean), ()),
     "input_text": (_LONG, ("input", "prompt")),
     "output_text": (_LONG, ("output", "completion")),
-    "prompt_tokens": (_COUNT, ("input_tokens", "context_tokens")),
-    "completion_tokens": (_COUNT, ("output_tokens", "generated_tokens")),
-    "total_tokens": (_COUNT, ()),
-    "cached_tokens": (_COUNT, ("cache_read_tokens", "cache_read_input_tokens", "cached_input_tokens")),
+    "prompt_tokens": (_COUNT, ("input_tokens", "context_tokens", "prompt_token_count")),
+    "completion_tokens": (_COUNT, ("output_tokens", "generated_tokens", "candidates_token_count")),
+    "total_tokens": (_COUNT, ("total_token_count",)),
+    "cached_tokens": (
+        _COUNT,
+        (
+            *("cache_read_tokens", "cache_read_input_tokens", "cached_input_tokens", "input_cached_tokens"),
+            *("cached_content_token_count", "prompt_cache_hit_tokens", "prompt_cache_read_tokens"),
+        ),
+    ),
     "cache_write_5m_tokens": (_COUNT, ("ephemeral_5m_input_tokens",)),
     "cache_write_1h_tokens": (_COUNT, ("ephemeral_1h_input_tokens",)),
-    "reasoning_tokens": (_COUNT, ("thinking_tokens",)),
+    "reasoning_tokens": (_COUNT, ("thinking_tokens", "thoughts_token_count")),
     "audio_input_tokens": (_COUNT, ("input_audio_tokens", "prompt_audio_tokens")),
     "audio_output_tokens": (_COUNT, ("output_audio_tokens", "completion_audio_tokens")),
     "images": (_COUNT, ("image_count",)),
@@ -79,7 +85,14 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "attributes": (strings.attributes, ()),
 }
 _HELPERS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
-    WRITTEN: (_COUNT, ("cache_creation_input_tokens", "cache_creation_tokens", "cache_write_input_tokens")),
+    WRITTEN: (
+        _COUNT,
+        (
+            *("cache_creation_input_tokens", "cache_creation_tokens", "cache_write_input_tokens"),
+            "prompt_cache_write_tokens",
+        ),
+    ),
+    TOOL_PROMPT: (_COUNT, ("tool_use_prompt_token_count",)),
     END_TIME: (timestamp, _ENDS),
 }
 """Fields that fill no column by themselves: rows.py makes others of them."""
@@ -117,11 +130,22 @@ def _all() -> Mapping[str, Field]:
 
 
 FIELDS: Final = _all()
+_BY_PLAIN_NAME: Final = {
+    name.replace("_", ""): FIELDS[name]
+    for column, (_, aliases) in (*_COLUMNS.items(), *_HELPERS.items())
+    for name in (column, *aliases)
+}
+
+
+def known_field(name: str) -> Field | None:
+    """The field that a column of that name fills, in any case of letters, in camel case or with blanks."""
+    spelled = name.strip().lower()
+    return FIELDS.get(spelled) or _BY_PLAIN_NAME.get(spelled.replace("_", "").replace("-", "").replace(" ", ""))
 
 
 def field(name: str, *, option: str) -> Field:
     """The field of that name, in any case of letters; UsageError lists all of them."""
-    known = FIELDS.get(name.strip().lower())
+    known = known_field(name)
     if known is None:
         units = "; times and durations also with _s, _ms, _us or _ns behind their name"
         raise UsageError(f"{option}: there is no field {name!r}; fields are {', '.join((*_COLUMNS, *_HELPERS))}{units}")

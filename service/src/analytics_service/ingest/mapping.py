@@ -6,7 +6,7 @@ from functools import cache, cached_property
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest import fields
-from analytics_service.ingest.fields import DEFAULTS, FIELDS, Field
+from analytics_service.ingest.fields import DEFAULTS, Field, known_field
 from analytics_service.ingest.times import TimeUnit, time_in, timestamp
 
 ALL = "*"
@@ -33,7 +33,7 @@ class Columns:
         if field is None:
             if name in self.ignored:
                 return None
-            field = FIELDS.get(name.strip().lower())
+            field = known_field(name)
             if field is None and ALL not in self.ignored:
                 raise KeyError(name)
         return field if field is None or self.time_unit is None else _in_unit(field, self.time_unit)
@@ -65,7 +65,7 @@ def columns(
     mapped: dict[str, Field] = {}
     for column, name in pairs("--map", maps, "COLUMN=field").items():
         field = fields.field(name, option="--map")
-        own = FIELDS.get(column.strip().lower())  # the same column by a name that tells how it is counted
+        own = known_field(column)  # the same column by a name that tells how it is counted
         mapped[column] = own if own is not None and own.column == field.column else field
     base: dict[str, object] = {}
     for argument in sets:

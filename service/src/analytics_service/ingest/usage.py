@@ -5,6 +5,7 @@ from a cache or written to it and audio are parts of the one, reasoning and audi
 contradict one another stay as they came: such a request has no price, and is counted.
 """
 
+import itertools
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from analytics_service.pricing.rates import COMPLETION, PROMPT
+from analytics_service.pricing.rates import COMPLETION, PROMPT, Kind
 
 WRITTEN: Final = "cache_write_tokens"
 """All tokens written to a cache, for five minutes or an hour: a field of files, and no column."""
-_PARTS: Final = frozenset({*PROMPT, *COMPLETION, WRITTEN})
+TOOL_PROMPT: Final = "tool_prompt_tokens"
+"""Tokens of the results of tools, which Gemini counts beside the prompt: a field of files, and no column."""
+_PARTS: Final = frozenset({*PROMPT, *COMPLETION, WRITTEN, TOOL_PROMPT})
 _CACHE: Final = ("cached_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
 
 
@@ -25,19 +28,36 @@ class Place(StrEnum):
 
     INSIDE = "inside"
     BESIDE = "beside"
-    BY_TOTAL = "by total"
-    """Inside or beside: whichever makes the total of both sides."""
+    TOTAL = "as the total shows"
+    """Unclear without a total of all that went in and came out."""
+    TOTAL_OR_INSIDE = "as the total shows, else inside"
+    TOTAL_OR_BESIDE = "as the total shows, else beside"
+
+
+_PLACES: Final[Mapping[Place, tuple[Place, ...]]] = MappingProxyType(
+    {
+        Place.INSIDE: (Place.INSIDE,),
+        Place.BESIDE: (Place.BESIDE,),
+        Place.TOTAL: (Place.INSIDE, Place.BESIDE),
+        Place.TOTAL_OR_INSIDE: (Place.INSIDE, Place.BESIDE),
+        Place.TOTAL_OR_BESIDE: (Place.BESIDE, Place.INSIDE),
+    }
+)
+"""What each may be; the first is taken where no total decides."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convention:
     """How an emitter counts."""
 
-    cache_read: Place = Place.INSIDE
-    cache_write: Place = Place.INSIDE
-    reasoning: Place = Place.INSIDE
-    fields_together: tuple[frozenset[str], ...] = ()
+    cache: Place = Place.TOTAL_OR_INSIDE
+    """Tokens read from it, and tokens written to it."""
+    reasoning: Place = Place.TOTAL_OR_INSIDE
+    audio: Place = Place.INSIDE
+    fields: tuple[frozenset[str], ...] = ()
     """Sets of names of fields that only this emitter uses together."""
+    source: str
+    """Where it says so, or where its code does it."""
 
 
 def _together(first: str, *others: str) -> tuple[frozenset[str], ...]:
@@ -46,21 +66,61 @@ def _together(first: str, *others: str) -> tuple[frozenset[str], ...]:
 
 CONVENTIONS: Final[Mapping[str, Convention]] = MappingProxyType(
     {
-        "openai": Convention(),
+        "openai": Convention(source="openai-python: types/completion_usage.py, types/responses/response_usage.py"),
         "anthropic": Convention(
-            cache_read=Place.BESIDE,
-            cache_write=Place.BESIDE,
-            fields_together=_together(
+            cache=Place.BESIDE,
+            reasoning=Place.INSIDE,
+            fields=_together(
                 "input_tokens",
-                *("cache_read_input_tokens", "cache_creation_input_tokens"),
+                *("cache_read_input_tokens", "cache_creation_input_tokens", "cache_write_input_tokens"),
                 *("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"),
             ),
+            source="anthropic-sdk-python: types/usage.py",
         ),
-        "bedrock": Convention(cache_read=Place.BESIDE, cache_write=Place.BESIDE),
-        "gemini": Convention(reasoning=Place.BY_TOTAL),
+        "bedrock": Convention(
+            cache=Place.BESIDE,
+            reasoning=Place.INSIDE,
+            source="Amazon Bedrock, API reference of the runtime: TokenUsage",
+        ),
+        "gemini": Convention(
+            cache=Place.INSIDE,
+            reasoning=Place.TOTAL,
+            fields=(frozenset({"thoughts_token_count"}),),
+            source="python-genai: types.py, GenerateContentResponseUsageMetadata",
+        ),
+        "cohere": Convention(source="cohere-python: types/usage.py"),
+        "deepseek": Convention(source="DeepSeek's API: prompt_tokens are hits and misses of the cache"),
+        "mistral": Convention(source="client-python: models/usageinfo.py"),
+        "perplexity": Convention(reasoning=Place.BESIDE, source="perplexity-py: types/shared/usage_info.py"),
+        "xai": Convention(reasoning=Place.TOTAL, source="xai-sdk-python: proto/v6/usage_pb2.pyi"),
+        "helicone": Convention(
+            cache=Place.BESIDE,
+            reasoning=Place.BESIDE,
+            fields=(frozenset({"prompt_cache_read_tokens"}), frozenset({"prompt_cache_write_tokens"})),
+            source="helicone: packages/cost/usage, valhalla/jawn/src/lib/handlers",
+        ),
+        "langfuse": Convention(
+            cache=Place.TOTAL_OR_BESIDE,
+            reasoning=Place.TOTAL_OR_BESIDE,
+            audio=Place.TOTAL_OR_BESIDE,
+            source="langfuse-docs: token-and-cost-tracking",
+        ),
+        "langsmith": Convention(cache=Place.INSIDE, source="langsmith-sdk: python/langsmith/schemas.py"),
+        "litellm": Convention(source="litellm: llms/anthropic/chat/transformation.py"),
+        "openinference": Convention(source="openinference: spec/semantic_conventions.md, instrumentations"),
+        "openrouter": Convention(source="OpenRouter's documentation: usage accounting"),
+        "opentelemetry": Convention(
+            cache=Place.INSIDE,
+            reasoning=Place.INSIDE,
+            source="semantic conventions 1.40 and later: gen_ai.usage.input_tokens",
+        ),
+        "portkey": Convention(source="gateway: src/providers"),
     }
 )
-"""Every emitter whose usage is understood, by the name that `--usage` takes."""
+"""Every emitter whose usage is understood, by the name that `--usage` takes.
+
+The first is that of files whose fields tell no other: what the total cannot show to be beside is inside.
+"""
 
 
 class UnclearUsage(ValueError):
@@ -72,38 +132,35 @@ def has_parts(row: Mapping[str, Any]) -> bool:
     return not row.keys().isdisjoint(_PARTS)
 
 
-def convention(names: AbstractSet[str], default: str = "openai") -> Convention:
+def convention(names: AbstractSet[str]) -> Convention:
     """The convention that the names of the fields tell."""
     for each in CONVENTIONS.values():
-        if any(fields <= names for fields in each.fields_together):
+        if any(fields <= names for fields in each.fields):
             return each
-    return CONVENTIONS[default]
+    return CONVENTIONS["openai"]
 
 
 def normalize(row: dict[str, Any], how: Convention) -> None:
     """Brings the counts of a row of `traces` into the normal form; UnclearUsage where they contradict one another.
 
-    A row whose usage is unclear is not changed, but for WRITTEN, which is no column.
+    A row whose usage is unclear is not changed, but for WRITTEN and TOOL_PROMPT, which are no columns.
     """
     parts = {name: row[name] for name in (*PROMPT, *COMPLETION) if name in row}
     _split_written(parts, row.pop(WRITTEN, None))
-    prompt, completion = row.get("prompt_tokens"), row.get("completion_tokens")
-    total = row.get("total_tokens")
-    cache = [parts.get(name, 0) for name in _CACHE]
-    beside = (cache[0] if how.cache_read is Place.BESIDE else 0) + (
-        sum(cache[1:]) if how.cache_write is Place.BESIDE else 0
-    )
-    all_in = prompt + beside if prompt is not None else None
-    all_out = _completion(completion, parts.get("reasoning_tokens", 0), how.reasoning, all_in, total)
-    _check("prompt_tokens", all_in, [(name, parts.get(name, 0)) for name in PROMPT])
-    _check("completion_tokens", all_out, [(name, parts.get(name, 0)) for name in COMPLETION])
+    prompt, tools = row.get("prompt_tokens"), row.pop(TOOL_PROMPT, 0)
+    completion, total = row.get("completion_tokens"), row.get("total_tokens")
+    beside_prompt, beside_completion = _beside(parts, how, _rest(prompt, completion, tools, total))
+    all_in = None if prompt is None else prompt + tools + beside_prompt
+    all_out = None if completion is None else completion + beside_completion
+    _check("prompt_tokens", all_in, parts, PROMPT)
+    _check("completion_tokens", all_out, parts, COMPLETION)
     row.update(parts)
     if all_in is not None:
         row["prompt_tokens"] = all_in
     if all_out is not None:
         row["completion_tokens"] = all_out
-    if total is not None and prompt is not None and completion is not None and total == prompt + completion:
-        row["total_tokens"] = (all_in or 0) + (all_out or 0)
+    if all_in is not None and all_out is not None:
+        row["total_tokens"] = all_in + all_out
 
 
 def _split_written(parts: dict[str, int], written: int | None) -> None:
@@ -117,22 +174,38 @@ def _split_written(parts: dict[str, int], written: int | None) -> None:
         parts["cache_write_5m_tokens"] = rest
 
 
-def _completion(
-    completion: int | None, reasoning: int, place: Place, prompt: int | None, total: int | None
-) -> int | None:
-    if completion is None or not reasoning or place is Place.INSIDE:
-        return completion
-    if place is Place.BESIDE or total == (prompt or 0) + completion + reasoning:
-        return completion + reasoning
-    if total == (prompt or 0) + completion:
-        return completion
-    raise UnclearUsage(
-        f"reasoning_tokens ({reasoning}): total_tokens does not tell whether they are part of the output"
+def _rest(prompt: int | None, completion: int | None, tools: int, total: int | None) -> int | None:
+    """What the total has beside the tokens of both sides; None where there is no total that can tell."""
+    return None if total is None or prompt is None or completion is None else total - prompt - completion - tools
+
+
+def _beside(parts: Mapping[str, int], how: Convention, rest: int | None) -> tuple[int, int]:
+    """How many tokens are counted beside the prompt's, and beside the completion's."""
+    amounts = (
+        (how.cache, sum(parts.get(name, 0) for name in _CACHE), 0),
+        (how.audio, parts.get("audio_input_tokens", 0), parts.get("audio_output_tokens", 0)),
+        (how.reasoning, 0, parts.get("reasoning_tokens", 0)),
     )
+    given = [(place, in_, out) for place, in_, out in amounts if in_ or out]
+    options = {
+        (
+            sum(in_ for place, (_, in_, _) in zip(places, given, strict=True) if place is Place.BESIDE),
+            sum(out for place, (_, _, out) in zip(places, given, strict=True) if place is Place.BESIDE),
+        ): None
+        for places in itertools.product(*(_PLACES[place] for place, _, _ in given))
+    }
+    if len(options) == 1:
+        return next(iter(options))
+    shown = [option for option in options if rest is not None and sum(option) == rest]
+    if len(shown) == 1:
+        return shown[0]
+    if any(place is Place.TOTAL for place, _, _ in given):
+        raise UnclearUsage("total_tokens does not show which tokens are counted beside the others")
+    return next(iter(options))
 
 
-def _check(name: str, tokens: int | None, parts: list[tuple[str, int]]) -> None:
-    amount = sum(part for _, part in parts)
-    if amount > (tokens or 0):
-        shown = ", ".join(f"{part} ({number})" for part, number in parts if number)
-        raise UnclearUsage(f"{shown}: more than {name} ({'missing' if tokens is None else tokens})")
+def _check(name: str, tokens: int | None, parts: Mapping[str, int], kinds: Mapping[str, Kind]) -> None:
+    amounts = {part: parts[part] for part in kinds if parts.get(part)}
+    if sum(amounts.values()) > (tokens or 0):
+        shown = ", ".join(f"{part} ({number})" for part, number in amounts.items())
+        raise UnclearUsage(f"{shown}: more than {name} ({'not known' if tokens is None else tokens})")
