@@ -45,7 +45,10 @@ def random_requests(seed: int, start: datetime, end: datetime, count: int) -> li
         inside = timedelta(microseconds=chance.randrange(60_000_000))
         return chance.choice([timedelta(0), inside, timedelta(seconds=59.999999)])
 
-    return [
+    def status(total: Decimal | None) -> str:
+        return "none" if total is None else chance.choice(["given", "full", "partial"])
+
+    rows = [
         a_row(
             number,
             org_id=chance.choice(["acme", "acme", "acme", "globex"]),
@@ -71,6 +74,7 @@ def random_requests(seed: int, start: datetime, end: datetime, count: int) -> li
         )
         for number in range(count)
     ]
+    return [{**row, "price_status": status(row["total_cost_usd"]) if row["is_request"] else ""} for row in rows]
 
 
 async def refreshed(database_url: str) -> None:
@@ -101,6 +105,24 @@ def requests(
         and start <= row["ts"] < end
         and all(row[name] == value for name, value in equal.items())
     ]
+
+
+def priced(rows: Iterable[Row]) -> list[Row]:
+    """Those with a cost: what averages are over."""
+    return [row for row in rows if row["total_cost_usd"] is not None]
+
+
+def is_unpriced(row: Row) -> bool:
+    return row["total_cost_usd"] is None or row["price_status"] == "partial"
+
+
+def coverage(rows: Iterable[Row]) -> dict[str, Any]:
+    unpriced = [row for row in rows if is_unpriced(row)]
+    return {
+        "unpriced_requests": len(unpriced),
+        "unpriced_tokens": sum(row["total_tokens"] or 0 for row in unpriced),
+        "lower_bound": bool(unpriced),
+    }
 
 
 def bucket(moment: datetime, interval: str, zone: ZoneInfo) -> datetime:

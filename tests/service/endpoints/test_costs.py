@@ -35,12 +35,16 @@ async def test_the_summary_equals_the_rows(database_url: str, tz: str) -> None:
     data = answer.data
     overview, total = data["overview"], reference.money(wanted)
     tokens = sum(row["total_tokens"] or 0 for row in wanted)
+    with_cost = reference.priced(wanted)
+    priced_tokens = sum(row["total_tokens"] or 0 for row in with_cost)
     assert overview["total_cost"] == total
     assert overview["prompt_cost"] == reference.money(wanted, "prompt_cost_usd")
     assert overview["completion_cost"] == reference.money(wanted, "completion_cost_usd")
     assert (overview["total_requests"], overview["total_tokens"]) == (len(wanted), tokens)
-    assert Fraction(overview["avg_cost_per_request"]) == quotient(total, len(wanted))
-    assert Fraction(overview["avg_cost_per_1k_tokens"]) == quotient(Fraction(total) * 1000, tokens)
+    assert Fraction(overview["avg_cost_per_request"]) == quotient(total, len(with_cost))
+    assert Fraction(overview["avg_cost_per_1k_tokens"]) == quotient(Fraction(total) * 1000, priced_tokens)
+    assert answer.json["meta"]["coverage"] == reference.coverage(wanted)
+    assert overview["unpriced_requests"] == answer.json["meta"]["coverage"]["unpriced_requests"] > 0
     for name in ("provider", "model", "environment"):
         check_shares(data[f"by_{name}"], name, wanted, total)
     check_days(data["trends"], wanted, ZoneInfo(tz))
@@ -55,7 +59,8 @@ def check_shares(shares: list[dict[str, Any]], name: str, wanted: list[reference
         cost = reference.money(group)
         assert (share["cost"], share["requests"]) == (cost, len(group))
         assert Fraction(share["percentage"]) == quotient(Fraction(cost) * 100, total)
-        assert Fraction(share["avg_cost_per_request"]) == quotient(cost, len(group))
+        assert Fraction(share["avg_cost_per_request"]) == quotient(cost, len(reference.priced(group)))
+        assert share["unpriced_requests"] == reference.coverage(group)["unpriced_requests"]
 
 
 def check_days(found: dict[str, Any], wanted: list[reference.Row], zone: ZoneInfo) -> None:
@@ -66,6 +71,7 @@ def check_days(found: dict[str, Any], wanted: list[reference.Row], zone: ZoneInf
     for text, day in days.items():
         group = [row for row in wanted if row["ts"].astimezone(zone).date() == date.fromisoformat(text)]
         assert (day["cost"], day["requests"]) == (reference.money(group), len(group))
+        assert day["unpriced_requests"] == reference.coverage(group)["unpriced_requests"]
     assert sum((week["cost"] for week in found["weekly"]), Decimal(0)) == reference.money(wanted)
     assert all(date.fromisoformat(week["week_start"]).weekday() == 0 for week in found["weekly"])
 
@@ -89,6 +95,36 @@ async def test_money_keeps_its_last_digit_in_large_sums(database_url: str) -> No
         answer = await client.get(PATH, from_=T0, to=T0 + HOUR)
     assert b'"total_cost":999999999999.999999999,' in answer.body
     assert answer.data["overview"]["avg_cost_per_request"] == large
+
+
+async def test_what_has_no_price_does_not_look_free(database_url: str) -> None:
+    usage = {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000}
+    known = {"total_cost_usd": Decimal("0.0025"), "price_status": "full"}
+    await insert(
+        database_url,
+        [
+            a_row(1, model="gpt-4o", **usage, **known),
+            a_row(2, model="in-house-7b", **usage, total_cost_usd=None, price_status="none"),
+            a_row(3, model="of-before", **usage, total_cost_usd=None),
+        ],
+    )
+    await reference.refreshed(database_url)
+    async with a_service(database_url) as client:
+        costs = await client.get(PATH, from_=T0, to=T0 + HOUR)
+        metrics = await client.get("/api/v1/metrics", metrics="total_cost", from_=T0, to=T0 + HOUR, aggregation="avg")
+        counts = await client.get("/api/v1/metrics", metrics="request_count", from_=T0, to=T0 + HOUR)
+    shares = {share["name"]: share for share in costs.data["by_model"]}
+    assert (shares["gpt-4o"]["cost"], shares["gpt-4o"]["unpriced_requests"]) == (Decimal("0.0025"), 0)
+    for name in ("in-house-7b", "of-before"):
+        share = shares[name]
+        assert (share["cost"], share["percentage"], share["avg_cost_per_request"]) == (None, None, None)
+        assert share["unpriced_requests"] == 1
+    assert [share["name"] for share in costs.data["by_model"]] == ["gpt-4o", "in-house-7b", "of-before"]
+    assert costs.data["overview"]["avg_cost_per_request"] == Decimal("0.0025")
+    assert metrics.data["data"][0]["total_cost"] == Decimal("0.0025"), "the same average on every route"
+    coverage = {"unpriced_requests": 2, "unpriced_tokens": 2000, "lower_bound": True}
+    assert (costs.json["meta"]["coverage"], metrics.json["meta"]["coverage"]) == (coverage, coverage)
+    assert "coverage" not in counts.json["meta"]
 
 
 async def test_an_empty_range_costs_nothing_and_says_why_there_is_no_change(database_url: str) -> None:
@@ -140,6 +176,7 @@ def test_a_week_is_whole_when_all_of_its_days_are() -> None:
             complete=n != 5,
             cost=Decimal(1),
             requests=Decimal(1),
+            unpriced=Decimal(0),
             tokens=Decimal(0),
         )
         for n in range(17)

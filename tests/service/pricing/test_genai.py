@@ -94,7 +94,7 @@ def test_a_model_that_is_free_costs_nothing() -> None:
     assert tiers is not None
     computed = cost({"prompt_tokens": 10, "completion_tokens": 10}, tiers.at(10))
     assert computed is not None
-    assert (computed.total, computed.complete) == (0, True)
+    assert (computed.total, computed.complete) == (Decimal(0), True)
 
 
 def test_prices_change_with_time() -> None:

@@ -7,6 +7,7 @@ what happens to a request that was admitted: `Read` asks the store and changes n
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Generic, Protocol
 
@@ -44,6 +45,26 @@ class Page:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """What the costs of an answer leave out."""
+
+    unpriced_requests: int
+    """Without a cost, or with one that is a lower bound."""
+    unpriced_tokens: int
+    """All tokens of those requests."""
+
+    @classmethod
+    def of(cls, requests: Decimal | int | None, tokens: Decimal | int | None) -> "Coverage":
+        """From sums of a statement, where NULL is zero."""
+        return cls(unpriced_requests=int(requests or 0), unpriced_tokens=int(tokens or 0))
+
+    @property
+    def lower_bound(self) -> bool:
+        """Whether the costs may be higher."""
+        return self.unpriced_requests > 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """Data for a client, before it is JSON."""
 
@@ -53,6 +74,8 @@ class Answer:
     """Start of the oldest bucket that had to be read from raw; None when there was none."""
     incomplete: Sequence[Incomplete] = ()
     """What the answer lacks; what the range has of the future is added to it."""
+    coverage: Coverage | None = None
+    """Of costs; None where the answer has none."""
     page: Page | None = None
 
 

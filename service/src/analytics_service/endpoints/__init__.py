@@ -7,6 +7,7 @@ from typing import Any
 from analytics_service.contract.endpoint import Endpoint
 from analytics_service.endpoints.costs.summary import ENDPOINT as GET_COSTS_SUMMARY
 from analytics_service.endpoints.metrics.series import ENDPOINT as GET_METRICS
+from analytics_service.endpoints.prices.coverage import ENDPOINT as GET_PRICE_COVERAGE
 from analytics_service.endpoints.traces.detail import ENDPOINT as GET_TRACE
 from analytics_service.endpoints.traces.list import ENDPOINT as LIST_TRACES
 
@@ -15,4 +16,5 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     GET_TRACE,
     GET_METRICS,
     GET_COSTS_SUMMARY,
+    GET_PRICE_COVERAGE,
 )

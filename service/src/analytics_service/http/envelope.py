@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -58,6 +59,13 @@ def completeness(answer: Answer, span: Range, now: datetime) -> dict[str, object
             for part in sorted(parts, key=lambda part: part.span)
         ],
     }
+
+
+def coverage(answer: Answer) -> dict[str, object]:
+    """`coverage` of an answer about costs."""
+    if answer.coverage is None:
+        return {}
+    return {"coverage": {**asdict(answer.coverage), "lower_bound": answer.coverage.lower_bound}}
 
 
 def _pagination(page: Page, shown: int, found: int, sign: Callable[[Keyset], str]) -> dict[str, Any]:

@@ -185,6 +185,7 @@ def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = No
 
 _TEXT: Final = {"type": "string"}
 _INTEGER: Final = {"type": "integer"}
+_BOOLEAN: Final = {"type": "boolean"}
 _PROBLEM: Final = _object(
     {
         **dict.fromkeys(("type", "title", "detail", "instance", "error_code", "category", "request_id"), _TEXT),
@@ -199,7 +200,7 @@ _META: Final = _object(
         "timestamp": _MOMENT,
         "request_id": _TEXT,
         "execution_time_ms": {"type": "number"},
-        "cached": {"type": "boolean"},
+        "cached": _BOOLEAN,
         "version": _TEXT,
         "source": {"enum": [level.value for level in (Level.RAW, *TOTALS, Level.DAY_USER, Level.DAY_TEAM)]},
         "watermark": {"type": ["string", "null"], "format": "date-time"},
@@ -209,7 +210,14 @@ _META: Final = _object(
             "description": "Stretches of the range that the answer lacks, oldest first; its figures are of the rest",
             "items": _object({"from": _MOMENT, "to": _MOMENT, "reason": _REASON}),
         },
-    }
+    },
+    {
+        "coverage": {
+            **_object({**dict.fromkeys(("unpriced_requests", "unpriced_tokens"), _INTEGER), "lower_bound": _BOOLEAN}),
+            "description": "Of answers about costs: requests without a cost, or with a lower bound of one, and all "
+            "their tokens; where there are any, costs are lower bounds",
+        }
+    },
 )
 _BYTE_LIMIT: Final = {
     **_INTEGER,
@@ -217,6 +225,6 @@ _BYTE_LIMIT: Final = {
     "an answer to its `cursor` goes on",
 }
 _PAGINATION: Final = _object(
-    {"has_more": {"type": "boolean"}, "limit": _INTEGER},
+    {"has_more": _BOOLEAN, "limit": _INTEGER},
     {"cursor": _TEXT, "total": _INTEGER, "byte_limit": _BYTE_LIMIT},
 )

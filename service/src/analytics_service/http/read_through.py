@@ -106,6 +106,7 @@ async def _compute(services: Services, context: RequestContext, question: Questi
             "source": answer.source,
             "watermark": answer.watermark,
             **envelope.completeness(answer, params.range, now),
+            **envelope.coverage(answer),
         },
     )
 

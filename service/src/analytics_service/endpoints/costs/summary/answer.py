@@ -7,12 +7,12 @@ from decimal import Decimal
 
 from typing_extensions import TypedDict
 
-from analytics_service.contract.endpoint import Answer, Row
+from analytics_service.contract.endpoint import Answer, Coverage, Row
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.costs.summary import trends
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 from analytics_service.endpoints.costs.summary.statement import MAX_GROUPS, Part
-from analytics_service.endpoints.costs.summary.trends import Day
+from analytics_service.endpoints.costs.summary.trends import Day, Week
 from analytics_service.rollups.incomplete import Incomplete, IncompleteReason, below_retention, lost_length
 from analytics_service.units import decimals, intervals
 from analytics_service.units.decimals import Number
@@ -31,8 +31,11 @@ class Overview(TypedDict):
     prompt_cost: Number
     completion_cost: Number
     total_requests: Number
+    unpriced_requests: Number
+    """Without a cost, or with one that is a lower bound."""
     total_tokens: Number
     avg_cost_per_request: Number | None
+    """Of requests with a cost, as all averages are."""
     avg_cost_per_1k_tokens: Number | None
     day_over_day_change: Number | None
     """Per cent, of the last whole local day of the range against the day before."""
@@ -44,8 +47,10 @@ class Overview(TypedDict):
 
 class Share(TypedDict):
     name: str
-    cost: Number
+    cost: Number | None
+    """Null where none of its requests has a cost."""
     requests: Number
+    unpriced_requests: Number
     percentage: Number | None
     """Of all costs of the range."""
     avg_cost_per_request: Number | None
@@ -55,6 +60,7 @@ class DayPoint(TypedDict):
     date: date
     cost: Number
     requests: Number
+    unpriced_requests: Number
     tokens: Number
 
 
@@ -62,6 +68,7 @@ class WeekPoint(TypedDict):
     week_start: date
     cost: Number
     requests: Number
+    unpriced_requests: Number
     tokens: Number
 
 
@@ -80,6 +87,7 @@ class TopTrace(TypedDict):
     ts: datetime
     cost: Number
     requests: Number
+    unpriced_requests: Number
     tokens: Number
     percentage: Number | None
 
@@ -120,7 +128,13 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
         trends=_trends(days) if params.include_trends else None,
         top_traces=_top(parts[Part.TRACE], cost) if params.include_top_traces else None,
     )
-    return Answer(data=summary, source=params.level, watermark=total["watermark"], incomplete=lost)
+    return Answer(
+        data=summary,
+        source=params.level,
+        watermark=total["watermark"],
+        incomplete=lost,
+        coverage=Coverage.of(total["unpriced"], total["unpriced_tokens"]),
+    )
 
 
 def _sum(row: Row, column: str) -> Decimal:
@@ -129,15 +143,16 @@ def _sum(row: Row, column: str) -> Decimal:
 
 
 def _overview(total: Row, days: Sequence[Day]) -> Overview:
-    cost, requests, tokens = _sum(total, "cost"), _sum(total, "requests"), _sum(total, "tokens")
+    cost, tokens = _sum(total, "cost"), _sum(total, "priced_tokens")
     daily, weekly = (trends.last_change(days, length=length) for length in (1, trends.WEEK))
     return Overview(
         total_cost=cost,
         prompt_cost=_sum(total, "prompt_cost"),
         completion_cost=_sum(total, "completion_cost"),
-        total_requests=requests,
-        total_tokens=tokens,
-        avg_cost_per_request=decimals.quotient(cost, requests),
+        total_requests=_sum(total, "requests"),
+        unpriced_requests=_sum(total, "unpriced"),
+        total_tokens=_sum(total, "tokens"),
+        avg_cost_per_request=decimals.quotient(cost, _sum(total, "priced")),
         avg_cost_per_1k_tokens=decimals.quotient(decimals.product(cost, 1000), tokens),
         day_over_day_change=daily.value,
         day_over_day_reason=daily.reason,
@@ -151,15 +166,16 @@ def _shares(rows: Sequence[Row], whole: Decimal) -> list[Share]:
     shares = [
         Share(
             name=row["name"],
-            cost=_sum(row, "cost"),
+            cost=row["cost"],
             requests=_sum(row, "requests"),
-            percentage=decimals.per_cent(_sum(row, "cost"), whole),
-            avg_cost_per_request=decimals.quotient(_sum(row, "cost"), _sum(row, "requests")),
+            unpriced_requests=_sum(row, "unpriced"),
+            percentage=None if row["cost"] is None else decimals.per_cent(row["cost"], whole),
+            avg_cost_per_request=decimals.quotient(_sum(row, "cost"), _sum(row, "priced")),
         )
         for row in rows
     ]
     by_name = sorted(shares, key=lambda share: share["name"])
-    return sorted(by_name, key=lambda share: share["cost"], reverse=True)
+    return sorted(by_name, key=lambda share: -1 if share["cost"] is None else share["cost"], reverse=True)
 
 
 def _days(params: SummaryParameters, rows: Sequence[Row], lost: Sequence[Incomplete]) -> list[Day]:
@@ -176,6 +192,7 @@ def _days(params: SummaryParameters, rows: Sequence[Row], lost: Sequence[Incompl
             complete=params.range.start <= start and end <= over and not lost_length(lost, part),
             cost=_sum(found[number], "cost") if number in found else zero,
             requests=_sum(found[number], "requests") if number in found else zero,
+            unpriced=_sum(found[number], "unpriced") if number in found else zero,
             tokens=_sum(found[number], "tokens") if number in found else zero,
         )
         for number, (start, end, part) in enumerate(zip(starts, ends, parts, strict=True), start=1)
@@ -188,16 +205,24 @@ def _trends(days: Sequence[Day]) -> Trends:
     daily = trends.growth([day.cost for day in days if day.complete])
     weekly = trends.growth([week.cost for week in weeks if week.complete])
     return Trends(
-        daily=[DayPoint(date=day.day, cost=day.cost, requests=day.requests, tokens=day.tokens) for day in days],
-        weekly=[
-            WeekPoint(week_start=week.start, cost=week.cost, requests=week.requests, tokens=week.tokens)
-            for week in weeks
-        ],
+        daily=[DayPoint(date=day.day, **_figures(day)) for day in days],
+        weekly=[WeekPoint(week_start=week.start, **_figures(week)) for week in weeks],
         growth_rate_daily=daily.value,
         growth_rate_daily_reason=daily.reason,
         growth_rate_weekly=weekly.value,
         growth_rate_weekly_reason=weekly.reason,
     )
+
+
+class _Figures(TypedDict):
+    cost: Number
+    requests: Number
+    unpriced_requests: Number
+    tokens: Number
+
+
+def _figures(period: Day | Week) -> _Figures:
+    return _Figures(cost=period.cost, requests=period.requests, unpriced_requests=period.unpriced, tokens=period.tokens)
 
 
 def _top(rows: Sequence[Row], whole: Decimal) -> list[TopTrace]:
@@ -207,6 +232,7 @@ def _top(rows: Sequence[Row], whole: Decimal) -> list[TopTrace]:
             ts=row["ts"],
             cost=_sum(row, "cost"),
             requests=_sum(row, "requests"),
+            unpriced_requests=_sum(row, "unpriced"),
             tokens=_sum(row, "tokens"),
             percentage=decimals.per_cent(_sum(row, "cost"), whole),
         )

@@ -11,6 +11,7 @@ from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import COMPLETENESS, RAW_COMPLETENESS, requests
+from analytics_service.rollups.query.coverage import COVERAGE, PRICED_TOKENS
 from analytics_service.units import intervals
 from analytics_service.units.intervals import Interval
 
@@ -27,9 +28,9 @@ class Part(StrEnum):
     TRACE = "trace"
 
 
-_SUMS: Final = """sum(r.request_count) AS requests, sum(r.total_cost_usd_sum) AS cost,
+_SUMS: Final = f"""sum(r.request_count) AS requests, sum(r.total_cost_usd_sum) AS cost,
   sum(r.prompt_cost_usd_sum) AS prompt_cost, sum(r.completion_cost_usd_sum) AS completion_cost,
-  sum(r.total_tokens_sum) AS tokens"""
+  sum(r.total_tokens_sum) AS tokens, {COVERAGE}, {PRICED_TOKENS} AS priced_tokens"""
 
 
 def query(principal: Principal, params: SummaryParameters) -> Query:
@@ -71,7 +72,9 @@ def _top_traces(params: SummaryParameters, arguments: Arguments) -> str:
 SELECT * FROM (
   SELECT 'trace' AS part, t.trace_id AS name, NULL::integer AS day, count(*)::numeric AS requests,
     sum(t.total_cost_usd) AS cost, sum(t.prompt_cost_usd) AS prompt_cost, sum(t.completion_cost_usd) AS completion_cost,
-    sum(t.total_tokens)::numeric AS tokens, min(t.ts) AS ts
+    sum(t.total_tokens)::numeric AS tokens, count(t.total_cost_usd)::numeric AS priced,
+    count(*) FILTER (WHERE t.total_cost_usd IS NULL OR t.price_status = 'partial')::numeric AS unpriced,
+    NULL::numeric AS unpriced_tokens, NULL::numeric AS priced_tokens, min(t.ts) AS ts
   FROM traces AS t
   WHERE {tenancy.predicate_in_range("t")} AND t.is_request
     AND {conditions(params, arguments, alias="t")}

@@ -19,6 +19,7 @@ class Day:
     """The range holds all of it, it is over, and all of it is kept."""
     cost: Decimal
     requests: Decimal
+    unpriced: Decimal
     tokens: Decimal
 
 
@@ -64,6 +65,7 @@ class Week:
     complete: bool
     cost: Decimal
     requests: Decimal
+    unpriced: Decimal
     tokens: Decimal
 
 
@@ -78,6 +80,7 @@ def weeks(days: Sequence[Day]) -> list[Week]:
             complete=len(held) == WEEK and all(day.complete for day in held),
             cost=decimals.total(day.cost for day in held),
             requests=decimals.total(day.requests for day in held),
+            unpriced=decimals.total(day.unpriced for day in held),
             tokens=decimals.total(day.tokens for day in held),
         )
         for start, held in found.items()

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from analytics_service.contract.endpoint import Answer, Row
+from analytics_service.contract.endpoint import Answer, Coverage, Row
 from analytics_service.endpoints.metrics.series import shown
 from analytics_service.endpoints.metrics.series.names import (
+    COSTS,
     DISTINCT_COUNTS,
     VALUE_METRICS,
     Aggregation,
@@ -79,6 +80,16 @@ def answer(params: MetricParameters, rows: Sequence[Row]) -> Answer:
         source=params.selection.level,
         watermark=rows[0]["watermark"],
         incomplete=[*lost, *([hidden] if hidden else [])],
+        coverage=None if COSTS.isdisjoint(params.metrics) else _coverage(params, found, keys),
+    )
+
+
+def _coverage(params: MetricParameters, rows: Sequence[Row], keys: Sequence[tuple[int, shown.Group]]) -> Coverage:
+    """Of the points that are shown."""
+    seen = set(keys)
+    counted = [row for row in rows if (row["number"], shown.group_of(params, row)) in seen]
+    return Coverage.of(
+        sum(row["unpriced"] or 0 for row in counted), sum(row["unpriced_tokens"] or 0 for row in counted)
     )
 
 

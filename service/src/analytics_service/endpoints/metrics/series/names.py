@@ -77,6 +77,7 @@ VALUE_METRICS: Final[Mapping[Metric, ValueMetric]] = MappingProxyType(
         Metric.COMPLETION_TOKENS: ValueMetric(column="completion_tokens", default=Aggregation.SUM),
     }
 )
+COSTS: Final = frozenset({Metric.TOTAL_COST, Metric.PROMPT_COST, Metric.COMPLETION_COST})
 LATENCIES: Final = frozenset({Metric.DURATION, Metric.TIME_TO_FIRST_TOKEN})
 """Metrics with sketches."""
 DISTINCT_COUNTS: Final[Mapping[Metric, str]] = MappingProxyType(

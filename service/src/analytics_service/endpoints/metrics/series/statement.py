@@ -8,6 +8,7 @@ from analytics_service.database.query import Query
 from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.metrics.series import sketched
 from analytics_service.endpoints.metrics.series.names import (
+    COSTS,
     DISTINCT_COUNTS,
     PERCENTILES,
     VALUE_METRICS,
@@ -18,6 +19,7 @@ from analytics_service.endpoints.metrics.series.names import (
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import COMPLETENESS, name_of, requests
+from analytics_service.rollups.query.coverage import UNPRICED, UNPRICED_TOKENS
 
 
 def query(principal: Principal, params: MetricParameters) -> Query:
@@ -73,6 +75,8 @@ def _aggregates(params: MetricParameters) -> list[str]:
             wanted += [text for one in params.aggregations(metric) for text in _aggregate_columns(params, metric, one)]
         elif metric in DISTINCT_COUNTS and params.selection.users is None:
             wanted.append(f"count(DISTINCT r.{DISTINCT_COUNTS[metric]}) AS {metric}")
+    if not COSTS.isdisjoint(params.metrics):
+        wanted += [f"{UNPRICED} AS unpriced", f"{UNPRICED_TOKENS} AS unpriced_tokens"]
     return list(dict.fromkeys(wanted))
 
 
