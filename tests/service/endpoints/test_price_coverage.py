@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ START, END = datetime(2024, 3, 20, 5, 7, 30, tzinfo=UTC), datetime(2024, 4, 2, 3
 
 
 @pytest.mark.parametrize("narrowed", [{}, {"provider": "openai"}, {"environment": "production", "model": "a"}])
-async def test_the_coverage_equals_the_rows(database_url: str, narrowed: dict[str, str]) -> None:
+async def test_the_coverage_equals_the_rows(database_url: str, narrowed: dict[str, Any]) -> None:
     rows = reference.random_requests(5, START - timedelta(days=2), END + timedelta(days=2), 900)
     await insert(database_url, rows[:600])
     await reference.refreshed(database_url)

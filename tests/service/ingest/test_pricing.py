@@ -13,7 +13,7 @@ AT = datetime(2023, 11, 16, tzinfo=UTC)
 
 
 def row(**fields: Any) -> dict[str, Any]:
-    made = {**DEFAULTS, "is_request": True, "provider": "openai", "model": "gpt-4", "ts": AT}
+    made = {**DEFAULTS, "org_id": "acme", "is_request": True, "provider": "openai", "model": "gpt-4", "ts": AT}
     return {**made, "prompt_tokens": 1000, "completion_tokens": 10, **fields}
 
 

@@ -12,6 +12,7 @@ from genai_prices.types import ModelInfo, Provider
 
 from analytics_service.pricing.genai import PriceList
 from analytics_service.pricing.rates import PLACES, cost
+from analytics_service.pricing.sources import Lookup
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 TIERS = {"": {}, "batch": {"processing": "batch"}, "flex": {"service_tier": "flex"}}
@@ -61,7 +62,7 @@ def test_costs_are_those_of_the_package() -> None:
     for provider, model in ALL:
         prices = Known(provider, model)
         for tier in TIERS:
-            tiers = prices.tiers("", "", AT, tier)
+            tiers = prices.tiers(Lookup("", "", "", tier, AT))
             if tiers is None:
                 continue
             for row in usages(model.id):
@@ -85,12 +86,12 @@ def test_costs_are_those_of_the_package() -> None:
     ],
 )
 def test_what_the_list_cannot_price_has_no_price(provider: str, model: str, tier: str) -> None:
-    tiers = PriceList().tiers(provider, model, AT, tier)
+    tiers = PriceList().tiers(Lookup("acme", provider, model, tier, AT))
     assert tiers is None or cost({"prompt_tokens": 10, "completion_tokens": 10}, tiers.at(10)) is None
 
 
 def test_a_model_that_is_free_costs_nothing() -> None:
-    tiers = PriceList().tiers("openrouter", "meta-llama/llama-3.3-70b-instruct:free", AT)
+    tiers = PriceList().tiers(Lookup("acme", "openrouter", "meta-llama/llama-3.3-70b-instruct:free", "", AT))
     assert tiers is not None
     computed = cost({"prompt_tokens": 10, "completion_tokens": 10}, tiers.at(10))
     assert computed is not None
@@ -101,7 +102,7 @@ def test_prices_change_with_time() -> None:
     prices, row = PriceList(), {"prompt_tokens": 1_000_000, "completion_tokens": 0}
 
     def total(moment: datetime) -> Any:
-        tiers = prices.tiers("openai", "o3", moment)
+        tiers = prices.tiers(Lookup("acme", "openai", "o3", "", moment))
         computed = cost(row, tiers.at(1)) if tiers else None
         return computed and computed.total
 

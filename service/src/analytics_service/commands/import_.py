@@ -10,8 +10,9 @@ from analytics_service.ingest.usage import CONVENTIONS
 _EPILOG = """\
 A row without trace_id and span_id gets them from the name of its source and its number in it: importing a file again
 adds nothing, and rows that look alike all count. To correct a bad row, change it; do not delete it.
-Times that name no zone are UTC; digits after the microsecond are cut off. Rows without a cost are priced by the
-package genai-prices. Rows are committed in batches: when a bad row stops the import, the batches before the one that
+Times that name no zone are UTC; digits after the microsecond are cut off. Rows without a cost are priced by the books
+of --prices, and by the package genai-prices.
+Rows are committed in batches: when a bad row stops the import, the batches before the one that
 it is in stay, and running the corrected file again adds the rest.
 
   analytics-service import code.csv.gz \\
@@ -43,6 +44,14 @@ def _configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--time-unit", choices=[*TimeUnit], help="of times that are numbers, where their size does not tell"
+    )
+    parser.add_argument(
+        "--prices",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="BOOK",
+        help="files of prices of one's own, which come before those of genai-prices",
     )
     parser.add_argument(
         "--price-as",

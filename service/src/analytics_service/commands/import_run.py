@@ -13,6 +13,7 @@ from analytics_service import settings
 from analytics_service.commands.import_progress import Progress
 from analytics_service.commands.import_refresh import refresh
 from analytics_service.commands.import_summary import Summary, as_json, show
+from analytics_service.commands.price_books import price_sources
 from analytics_service.database.connect import Connection, database_url
 from analytics_service.database.failures import FAILURES, FailureReason, classify, command_error
 from analytics_service.database.writers import writer_session
@@ -40,7 +41,8 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
         batch_size=arguments.batch_size,
     )
     files = sources(arguments.files, arguments.source)
-    prices = Prices(aliases=pairs("--price-as", arguments.price_as, "MODEL=model"))
+    aliases = pairs("--price-as", arguments.price_as, "MODEL=model")
+    prices = Prices(sources=price_sources(arguments.prices), aliases=aliases)
     asyncio.run(_import(loaded, files, options, Tally(prices=prices), output=arguments.output))
     return 0
 

@@ -4,7 +4,7 @@ A request that came with its cost keeps it. `price_status` says of every request
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.ingest.values import COST_LIMIT
-from analytics_service.pricing.genai import VERSION, PriceList
+from analytics_service.pricing.genai import PriceList
 from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT, cost
+from analytics_service.pricing.sources import Lookup, PriceSource
 
 _AMOUNTS: Final = ("prompt_tokens", "completion_tokens", *PROMPT, *COMPLETION, *OTHER)
 COSTS: Final = frozenset({"prompt_cost_usd", "completion_cost_usd", "total_cost_usd"})
@@ -52,13 +53,14 @@ class Unpriced(NamedTuple):
 class Prices:
     """Prices rows, and counts those that it cannot price."""
 
+    sources: Sequence[PriceSource] = field(default_factory=lambda: (PriceList(),))
+    """The first that has a price for a model gives it."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Model to the one whose price it has, as deployments of Azure."""
     priced: int = 0
     unpriced: Counter[Unpriced] = field(default_factory=Counter)
     """Requests, also those with a price for a part of what they used."""
     unpriced_tokens: Counter[Unpriced] = field(default_factory=Counter)
-    _list: PriceList = field(default_factory=PriceList)
 
     def add(self, row: SpanRow) -> None:
         """Fills in the costs of a request that has none of its own, and its `price_status`."""
@@ -95,10 +97,13 @@ class Prices:
         if not model:
             return Reason.NO_MODEL
         provider, service_tier = row["provider"], row.get("service_tier", "")
-        model = self.aliases.get(model, model)
-        tiers = self._list.tiers(provider, model, row["ts"], service_tier)
-        if tiers is None:
-            known = bool(service_tier) and self._list.knows(provider, model)
+        lookup = Lookup(row["org_id"], provider, self.aliases.get(model, model), service_tier, row["ts"])
+        for source in self.sources:
+            tiers = source.tiers(lookup)
+            if tiers is not None:
+                break
+        else:
+            known = bool(service_tier) and any(source.knows(lookup) for source in self.sources)
             return Reason.UNKNOWN_TIER if known else Reason.UNKNOWN_MODEL
         prompt_tokens = row.get("prompt_tokens") or 0
         computed = cost(row, tiers.at(prompt_tokens))
@@ -109,7 +114,7 @@ class Prices:
         _set(row, "prompt_cost_usd", computed.prompt)
         _set(row, "completion_cost_usd", computed.completion)
         row["total_cost_usd"] = computed.total
-        row["price_version"] = VERSION
+        row["price_version"] = source.version
         row["price_status"] = PriceStatus.FULL if computed.complete else PriceStatus.PARTIAL
         if computed.complete:
             return None

@@ -12,6 +12,7 @@ from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, Provider, Ti
 
 from analytics_service.pricing.model_names import references
 from analytics_service.pricing.rates import Kind, Rates, Tiers, rates
+from analytics_service.pricing.sources import Lookup
 
 VERSION: Final = f"genai-prices {genai_prices.__version__}"
 """Stored with every cost that was computed by it."""
@@ -54,11 +55,15 @@ class PriceList:
         self._models: dict[tuple[str, str], tuple[Provider, ModelInfo] | None] = {}
         self._tiers: dict[tuple[int, bool, str, tuple[int, ...]], tuple[ModelPrice, Tiers | None]] = {}
 
-    def knows(self, provider: str, model: str) -> bool:
-        return self._model(provider, model) is not None
+    @property
+    def version(self) -> str:
+        return VERSION
 
-    def tiers(self, provider: str, model: str, moment: datetime, service_tier: str = "") -> Tiers | None:
-        """What the model charged at that moment; None where the list has no price for it, or none of that tier."""
+    def knows(self, lookup: Lookup) -> bool:
+        return self._model(lookup.provider, lookup.model) is not None
+
+    def tiers(self, lookup: Lookup) -> Tiers | None:
+        _, provider, model, service_tier, moment = lookup
         known = self._model(provider, model)
         if known is None:
             return None

@@ -1,0 +1,218 @@
+"""A price book of one's own: a YAML or JSON file with prices by model, provider, organisation, tier and time.
+
+    name: acme
+    currencies: {EUR: 1.08}
+    prices:
+      - model: in-house-*
+        from: 2026-01-01
+        currency: EUR
+        per_million: {input: 0.5, cache_read: 0.05, output: 1.5}
+        above: [{prompt_tokens: 200000, per_million: {input: 1, output: 3}}]
+      - {model: painter, per_unit: {images: 0.04}, per_request: 0.001}
+      - {model: listener, per_second: 0.0001}
+
+`from` is inclusive and `to` exclusive; a day is its midnight in UTC.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from analytics_service.pricing.model_names import PROVIDERS, references
+from analytics_service.pricing.rates import Kind, Rates, Tiers, rates
+from analytics_service.pricing.sources import Lookup
+from analytics_service.pricing.yaml_lines import NotReadable, Path, line_of, load
+
+_MILLION: Final = 1_000_000
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
+_FALL_BACK: Final = {
+    Kind.CACHE_READ: Kind.INPUT,
+    Kind.CACHE_WRITE_5M: Kind.INPUT,
+    Kind.CACHE_WRITE_1H: Kind.CACHE_WRITE_5M,
+    Kind.AUDIO_INPUT: Kind.INPUT,
+    Kind.REASONING: Kind.OUTPUT,
+    Kind.AUDIO_OUTPUT: Kind.OUTPUT,
+}
+"""What a kind is charged as where an entry has no price of its own for it."""
+
+TokenKind = Literal[
+    "input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "output", "reasoning", "audio_output"
+]
+UnitKind = Literal["images", "web_searches", "units"]
+
+
+class BadBook(ValueError):
+    """Every reason, `line N: field: why`."""
+
+
+def _moment(value: Any) -> Any:
+    """A day is its midnight, and what names no zone is UTC."""
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value) if len(value) > 10 else datetime.combine(date.fromisoformat(value), _T0)
+    except ValueError:
+        raise ValueError("is neither a day nor a time, as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+_T0: Final = _EARLIEST.timetz()
+_Moment = Annotated[datetime, BeforeValidator(_moment)]
+_Price = Annotated[Decimal, Field(ge=0, lt=10**9, max_digits=40)]
+_Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(lambda name: name.strip().lower())]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Above(_Model):
+    """What all tokens of a request cost whose prompt is longer."""
+
+    prompt_tokens: Annotated[int, Field(gt=0)]
+    per_million: Mapping[TokenKind, _Price]
+
+
+class Entry(_Model):
+    model: _Name
+    """Of any case; a `*` at its end stands for whatever follows."""
+    provider: _Name | None = None
+    """Any where it is absent; so is the next one."""
+    organisation: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    service_tier: Annotated[str, Field(max_length=64)] = ""
+    from_: Annotated[_Moment, Field(alias="from")] = _EARLIEST
+    to: _Moment = _LATEST
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    per_million: Mapping[TokenKind, _Price] = Field(default_factory=dict)
+    per_unit: Mapping[UnitKind, _Price] = Field(default_factory=dict)
+    per_second: _Price | None = None
+    """Of audio."""
+    per_request: _Price = Decimal(0)
+    above: tuple[Above, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for failed, why in (
+            (
+                not (self.per_million or self.per_unit or self.per_second is not None or self.per_request),
+                "has no price: give per_million, per_unit, per_second or per_request",
+            ),
+            (self.from_ >= self.to, "to is not after from"),
+            (
+                any(one.prompt_tokens >= other.prompt_tokens for one, other in pairwise(self.above)),
+                "above: must ascend",
+            ),
+            ("*" in self.model[:-1], "model has a * before its end"),
+        ):
+            if failed:
+                raise ValueError(why)
+        return self
+
+    def rates(self, per_million: Mapping[TokenKind, Decimal], dollars: Decimal) -> Rates:
+        of = {Kind(kind): price / _MILLION for kind, price in per_million.items()}
+        for kind, parent in _FALL_BACK.items():
+            if kind not in of and parent in of:
+                of[kind] = of[parent]
+        of |= {Kind(kind): price for kind, price in self.per_unit.items()}
+        if self.per_second is not None:
+            of[Kind.AUDIO_SECONDS] = self.per_second
+        return rates({kind: price * dollars for kind, price in of.items()}, self.per_request * dollars)
+
+    def tiers(self, dollars: Decimal) -> Tiers:
+        bounds = tuple(each.prompt_tokens for each in self.above)
+        prices = (self.per_million, *({**self.per_million, **each.per_million} for each in self.above))
+        return Tiers(bounds, tuple(self.rates(each, dollars) for each in prices))
+
+
+class _File(_Model):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    currencies: Mapping[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Annotated[Decimal, Field(gt=0)]] = Field(
+        default_factory=dict
+    )
+    """US dollars for one of each."""
+    prices: Annotated[tuple[Entry, ...], Field(max_length=10_000)]
+
+
+class PriceBook:
+    """Its entry for a model, an organisation's own and the most exact name first."""
+
+    def __init__(self, file: _File, version: str) -> None:
+        self.version = version
+        dollars = {"USD": Decimal(1), **file.currencies}
+        self._entries: dict[str, list[tuple[Entry, Tiers]]] = defaultdict(list)
+        for entry in file.prices:
+            self._entries[entry.model].append((entry, entry.tiers(dollars[entry.currency])))
+        self._patterns = sorted((name[:-1] for name in self._entries if name.endswith("*")), key=len, reverse=True)
+
+    def knows(self, lookup: Lookup) -> bool:
+        return any(True for _ in self._candidates(lookup, any_tier=True))
+
+    def tiers(self, lookup: Lookup) -> Tiers | None:
+        return next(self._candidates(lookup), None)
+
+    def _candidates(self, lookup: Lookup, *, any_tier: bool = False) -> Iterator[Tiers]:
+        provider = lookup.provider.strip().lower()
+        provider = PROVIDERS.get(provider, provider)
+        for name in self._names(lookup):
+            fitting = [
+                (entry.organisation is not None, entry.provider is not None, number)
+                for number, (entry, _) in enumerate(self._entries[name])
+                if entry.organisation in {None, lookup.organisation}
+                and (entry.provider is None or PROVIDERS.get(entry.provider, entry.provider) == provider)
+                and (any_tier or entry.service_tier == lookup.service_tier)
+                and entry.from_ <= lookup.moment < entry.to
+            ]
+            if fitting:
+                yield self._entries[name][max(fitting)[2]][1]
+
+    def _names(self, lookup: Lookup) -> Iterator[str]:
+        for name in dict.fromkeys(each.model for each in references(lookup.provider, lookup.model)):
+            if name in self._entries:
+                yield name
+            yield from (f"{each}*" for each in self._patterns if name.startswith(each))
+
+
+def read(text: str) -> PriceBook:
+    """The book; BadBook with a line for each thing that is wrong with it."""
+    try:
+        value, lines = load(text)
+    except NotReadable as error:
+        raise BadBook(str(error)) from None
+    try:
+        file = _File.model_validate(value)
+    except ValidationError as error:
+        raise BadBook("\n".join(_reason(each["loc"], each["msg"], lines) for each in error.errors())) from None
+    if reasons := list(_contradictions(file, lines)):
+        raise BadBook("\n".join(reasons))
+    digest = hashlib.sha256(file.model_dump_json(by_alias=True).encode()).hexdigest()
+    return PriceBook(file, f"book {file.name} {digest[:12]}")
+
+
+def _reason(path: Path, message: str, lines: Mapping[Path, int]) -> str:
+    field = ".".join(str(part) for part in path if part != "[key]")
+    return f"line {line_of(path, lines)}: {field or 'the file'}: {message.removeprefix('Value error, ')}"
+
+
+def _contradictions(file: _File, lines: Mapping[Path, int]) -> Iterator[str]:
+    by_key: dict[tuple[str | None, ...], list[tuple[datetime, datetime, int]]] = defaultdict(list)
+    if not file.prices:
+        yield _reason(("prices",), "is empty", lines)
+    for number, entry in enumerate(file.prices):
+        path: Path = ("prices", number)
+        if entry.currency not in {"USD", *file.currencies}:
+            yield _reason((*path, "currency"), f"{entry.currency} is not among currencies: give its rate", lines)
+        key = (entry.organisation, entry.provider, entry.model, entry.service_tier)
+        by_key[key].append((entry.from_, entry.to, number))
+    for spans in by_key.values():
+        for (_, end, one), (start, _, other) in pairwise(sorted(spans)):
+            if start < end:
+                first, second = (line_of(("prices", number), lines) for number in (one, other))
+                model = file.prices[one].model
+                yield f"line {second}: {model}: has two prices from {start:%Y-%m-%d %H:%M}: see line {first}"

@@ -1,0 +1,75 @@
+"""YAML and JSON with exact numbers, and the line of each of their values. Pure."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+import yaml
+
+Path: TypeAlias = tuple[str | int, ...]
+MAX_BYTES: Final = 2**20
+
+
+class NotReadable(ValueError):
+    """`line N: why`."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Numbers with a point are decimals, and dates stay text, which the fields read themselves."""
+
+
+def _decimal(loader: _Loader, node: yaml.ScalarNode) -> Decimal | float:
+    value = loader.construct_yaml_float(node)
+    text = node.value.replace("_", "")
+    return Decimal(text) if value - value == 0 else value  # .inf and .nan are no decimals, and refused by the fields
+
+
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _decimal)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
+
+
+def load(text: str) -> tuple[Any, Mapping[Path, int]]:
+    """The value, and by path the line that each part of it begins on; NotReadable where it is neither YAML nor JSON.
+
+    Keys that are given twice, and references to other parts, are refused.
+    """
+    if len(text.encode()) > MAX_BYTES:
+        raise NotReadable(f"line 1: the file has more than {MAX_BYTES} bytes")
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.AliasEvent):
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise NotReadable(f"line {line}: references (*{event.anchor}) are not read")
+        node = yaml.compose(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise NotReadable(f"line {mark.line + 1 if mark else 1}: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise error if isinstance(error, NotReadable) else NotReadable(f"line 1: {error}") from None
+    return value, dict(_lines(node, ())) if node is not None else {}
+
+
+def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
+    yield path, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise NotReadable(f"line {key.start_mark.line + 1}: {key.value} is given twice")
+            seen.add(key.value)
+            yield from _lines(value, (*path, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _lines(item, (*path, number))
+
+
+def line_of(path: Path, lines: Mapping[Path, int]) -> int:
+    """Of the innermost part that the path leads to."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 1)
