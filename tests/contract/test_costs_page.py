@@ -1,0 +1,26 @@
+"""docs/costs.md says what the code does: its tables are made of the code's, and its example is a book that is read."""
+
+import re
+from pathlib import Path
+
+from analytics_service.ingest.pricing import PriceStatus, Reason
+from analytics_service.ingest.usage import CONVENTIONS
+from analytics_service.pricing.book import read
+
+PAGE = (Path(__file__).parents[2] / "docs" / "costs.md").read_text()
+
+
+def test_every_emitter_has_its_line() -> None:
+    for name, each in CONVENTIONS.items():
+        assert f"| `{name}` | {each.cache} | {each.reasoning} | {each.audio} | {each.source} |\n" in PAGE
+    assert len(re.findall(r"^\| `[a-z]+` \|.*\|.*\|.*\|.*\|$", PAGE, re.MULTILINE)) == len(CONVENTIONS)
+
+
+def test_every_status_and_reason_has_its_line() -> None:
+    for value in (*PriceStatus, *Reason):
+        assert re.search(rf"^\| `{re.escape(value)}` \| \S.* \|$", PAGE, re.MULTILINE), value
+
+
+def test_the_example_is_a_book() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert read(example).version.startswith("book acme ")
