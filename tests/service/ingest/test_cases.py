@@ -1,11 +1,13 @@
 """Small files that earlier releases read wrong: what the command `import` makes of each, in a real database."""
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from analytics_service.__main__ import run
 from tests.support.postgres import Server
@@ -188,3 +190,55 @@ def test_a_character_that_cannot_be_stored_costs_no_request(import_: Import, ask
     assert (done["inserted"], done["texts_repaired"]) == (2, 2)
     assert ask(COSTS) == ["0.0025", "0.0025"]
     assert ask("SELECT replace(output_text, ' ', '_') FROM traces ORDER BY ts") == ["a\ufffdb", "cut_\ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("array.json", '[{"ts":"2026-11-20T10:00:00Z","model":"gpt-4o","prompt_tokens":12}]', id="array"),
+        pytest.param("index.csv", ",ts,model,prompt_tokens\n0,2026-11-20T10:00:00Z,gpt-4o,12\n", id="an index"),
+        pytest.param("semicolon.csv", "ts;model;prompt_tokens\n2026-11-20T10:00:00Z;gpt-4o;12\n", id="semicolons"),
+        pytest.param("tab.tsv", "ts\tmodel\tprompt_tokens\n2026-11-20T10:00:00Z\tgpt-4o\t12\n", id="tabs"),
+        pytest.param("pipe.txt", "ts|model|prompt_tokens\n2026-11-20T10:00:00Z|gpt-4o|12\n", id="pipes"),
+    ],
+)
+def test_files_come_in_many_shapes(import_: Import, ask: Ask, name: str, content: str) -> None:
+    assert import_(name, content)["inserted"] == 1
+    assert ask("SELECT ts = '2026-11-20 10:00:00Z', model, prompt_tokens FROM traces") == ["t|gpt-4o|12"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress, bytes])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_files_are_packed_and_encoded(
+    database_url: str, ask: Ask, tmp_path: Path, pack: Callable[[bytes], bytes], encoding: str
+) -> None:
+    text = "ts,user,model\n2026-11-20T10:00:00Z,größer 🙂,gpt-4o\n"
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    path = tmp_path / "requests"
+    path.write_bytes(pack((mark + text).encode(encoding)))
+    assert run(["import", str(path), "--set", "organisation=acme"], {"DATABASE_URL": database_url}) == 0
+    assert ask("SELECT replace(user_id, ' ', '_') FROM traces") == ["größer_🙂"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"PAR1\x15\x04", "is a Parquet file"),
+        (b"PK\x03\x04\x14", "is a ZIP archive"),
+        (b"BZh91AY", "is compressed by bzip2"),
+        (b"SQLite format 3\0", "is a SQLite database"),
+        (b'[{"ts": "2026-11-20T10:00:00Z"}', "requests:1: is no JSON array from here on: ',' is expected"),
+        (b'[\n{"ts": "2026-11-20T10:00:00Z"},\n{"ts" 1}]', "requests:3: is no JSON array from here on: "),
+        (
+            b"ts,a b,c\n2026-11-20T10:00:00Z,1,2\n",
+            "columns 'a b', 'c' unknown: give --map 'a b=FIELD' c=FIELD, or --ignore 'a b' c",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, why: str
+) -> None:
+    path = tmp_path / "requests"
+    path.write_bytes(content)
+    assert run(["import", str(path), "--set", "organisation=acme"], {"DATABASE_URL": database_url}) == 2
+    assert why in capsys.readouterr().err

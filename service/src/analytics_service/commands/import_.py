@@ -25,9 +25,12 @@ def _configure(parser: ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = RawDescriptionHelpFormatter
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="CSV or JSON lines, gzipped or not; - is standard input"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="CSV, JSON lines or a JSON array, plain, gzip or zstd; - is standard input",
     )
-    parser.add_argument("--format", choices=("auto", "csv", "jsonl"), default="auto")
+    parser.add_argument("--format", choices=("auto", "csv", "jsonl", "json"), default="auto")
     for option, form, text in (
         ("--map", "COLUMN=field", "the field that a column of the file fills"),
         ("--set", "field=value", "a field's value for rows that have none"),
@@ -83,7 +86,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
 
 COMMAND = Command(
     name="import",
-    help="import requests from CSV or JSON lines into the database",
+    help="import requests from CSV or JSON into the database",
     configure=_configure,
     run=_run,
 )

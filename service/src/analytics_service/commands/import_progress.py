@@ -10,7 +10,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from analytics_service.ingest.batches import Tally
-from analytics_service.ingest.readers import Input
+from analytics_service.ingest.files.input import Input
 
 _LINE_INTERVAL_SECONDS = 5.0
 

@@ -6,9 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from analytics_service.errors import UsageError
+from analytics_service.ingest.files import AUTO, records
+from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.pricing import COSTS, Prices
-from analytics_service.ingest.readers import Input, records
 from analytics_service.ingest.rows import BadRow, Origin, SpanRow, row
 from analytics_service.ingest.strings import Repaired
 from analytics_service.ingest.values import Rounded
@@ -57,7 +58,7 @@ class Options:
     """Options of reading files."""
 
     columns: Columns
-    file_format: str = "auto"
+    file_format: str = AUTO
     on_error: OnError = OnError.STOP
     batch_size: int = 8000
     horizon: datetime | None = None

@@ -10,7 +10,7 @@ from analytics_service.database.connect import Connection
 from analytics_service.errors import UsageError
 from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.copy import Writer
-from analytics_service.ingest.readers import STDIN, Input, open_input, source_name
+from analytics_service.ingest.files.input import STDIN, Input, open_input, source_name
 from analytics_service.ingest.text import encode
 
 Report: TypeAlias = Callable[[Input, Tally], None]

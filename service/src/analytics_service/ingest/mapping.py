@@ -1,5 +1,6 @@
 """The mapping of a file's columns to fields: by --map, --set and --ignore, else by the names in its header. Pure."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -114,18 +115,24 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
     if missing:
         raise UsageError(f"{file}: has no column {missing[0]!r}, which --map names; it has {', '.join(header)}")
     filled: dict[str, tuple[int, Field]] = {}
+    unknown: list[str] = []
     for position, name in enumerate(header):
         try:
-            field = how.of(name)
+            field = how.of(name) if name.strip() else None  # a column without a name counts rows
         except KeyError:
-            raise UsageError(
-                f"{file}: column {name!r} is unknown: give --map {name}=FIELD or --ignore {name}"
-            ) from None
+            unknown.append(name)
+            continue
         if field is None:
             continue
         if field.column in filled:
             raise UsageError(f"{file}: two columns fill {field.column}: {header[filled[field.column][0]]} and {name}")
         filled[field.column] = (position, field)
+    if unknown:
+        maps = " ".join(shlex.quote(f"{name}=FIELD") for name in unknown)
+        ignored = " ".join(map(shlex.quote, unknown))
+        columns_ = "column" if len(unknown) == 1 else "columns"
+        shown = ", ".join(map(repr, unknown))
+        raise UsageError(f"{file}: {columns_} {shown} unknown: give --map {maps}, or --ignore {ignored}")
     for needed, cure in (("org_id", "--set organisation=NAME"), ("ts", "--map COLUMN=ts")):
         if needed not in filled and needed not in how.base:
             raise UsageError(f"{file}: no column gives {needed}: give {cure}")

@@ -126,10 +126,11 @@ def _double(value: object) -> float:
 def load_json(line: str) -> Any:
     """The JSON value of a text: numbers with a point are exact, and NaN is refused."""
     try:
-        return json.loads(line, parse_float=Decimal, parse_constant=_no_constant)
+        return json.loads(line, parse_float=Decimal, parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"is not JSON: {error}") from None
 
 
-def _no_constant(name: str) -> None:
+def no_constant(name: str) -> None:
+    """Refuses NaN and infinities, which JSON does not have."""
     raise ValueError(f"holds {name}, which is no JSON number")
