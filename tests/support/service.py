@@ -131,7 +131,7 @@ _COLUMNS = (
     ),
     *("status_code", "is_request", "prompt_tokens", "completion_tokens", "total_tokens", "prompt_cost_usd"),
     *("completion_cost_usd", "total_cost_usd", "duration_us", "ttft_us", "user_id", "session_id", "team_id", "tags"),
-    *("attributes", "input_text", "output_text"),
+    *("attributes", "input_text", "output_text", "price_status"),
 )
 
 
@@ -173,7 +173,10 @@ async def insert(database_url: str, rows: Iterable[Mapping[str, Any]]) -> None:
         await connection.close()
 
 
-_EMPTY = {"operation_type": "", "project_id": "", "provider": "", "model": "", "environment": "", "is_request": True}
+_EMPTY = {
+    **dict.fromkeys(("operation_type", "project_id", "provider", "model", "environment", "price_status"), ""),
+    "is_request": True,
+}
 
 
 def _column(row: Mapping[str, Any], name: str) -> Any:

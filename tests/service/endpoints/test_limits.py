@@ -10,6 +10,7 @@ from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 from analytics_service.endpoints.metrics.series.names import Metric
 from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MAX_POINTS, Fill, MetricParameters
+from analytics_service.endpoints.prices.coverage import CoverageParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
 from analytics_service.units.intervals import Interval
 from tests.support.service import T0, Client, a_service, execute
@@ -79,6 +80,13 @@ async def costs(client: Client) -> None:
     assert answer.json["meta"]["complete"] is True
 
 
+async def price_coverage(client: Client) -> None:
+    longest = CoverageParameters.max_range
+    answer = await client.get("/api/v1/prices/coverage", from_=END - longest, to=END)
+    assert answer.data["overview"]["requests"] > MAX_POINTS
+    assert answer.json["meta"]["complete"] is True
+
+
 async def traces(client: Client) -> None:
     asked: dict[str, Any] = {"from_": END - TraceParameters.max_range, "to": END, "limit": 1000, "fields": "trace_id"}
     answer = await client.get("/api/v1/traces", include="total", **asked)
@@ -101,6 +109,7 @@ LONGEST: dict[str, Callable[[Client], Awaitable[None]]] = {
     "get_trace": trace,
     "get_metrics": metrics,
     "get_costs_summary": costs,
+    "get_price_coverage": price_coverage,
 }
 
 

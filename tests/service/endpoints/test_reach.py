@@ -11,6 +11,7 @@ from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.costs.summary.parameters import MAX_TOP_TRACES_RANGE, SummaryParameters
 from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MetricParameters
+from analytics_service.endpoints.prices.coverage import CoverageParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.levels import Level
@@ -74,8 +75,14 @@ def test_costs(asked: dict[str, str], zone: str) -> None:
     assert reaches(Level.RAW, MAX_TOP_TRACES_RANGE)
 
 
+@pytest.mark.parametrize("asked", [{}, {"user_id": "u"}])
+def test_price_coverage(asked: dict[str, str]) -> None:
+    params, reached = longest_that_is_taken(CoverageParameters, CoverageParameters.max_range, asked)
+    assert reaches(params.level, reached)
+
+
 def test_every_other_route_reads_raw() -> None:
-    models = {endpoint.params for endpoint in ENDPOINTS} - {MetricParameters, SummaryParameters}
+    models = {endpoint.params for endpoint in ENDPOINTS} - {MetricParameters, SummaryParameters, CoverageParameters}
     longest = {model: model.max_range for model in models if issubclass(model, RangedParameters)}
     assert longest[TraceParameters] is not None
     assert all(reaches(Level.RAW, each) for each in longest.values() if each is not None)  # None: as far as rows go

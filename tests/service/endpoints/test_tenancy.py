@@ -78,8 +78,16 @@ async def test_organisations_never_see_each_others_rows(database_url: str, endpo
     await insert(
         database_url,
         [
-            a_row(1, trace_id="shared", model="ours", user_id="u", input_text="ours"),
-            a_row(2, trace_id="shared", model="secret", org_id="globex", user_id="u", total_cost_usd=Decimal(7)),
+            a_row(1, trace_id="shared", model="ours", user_id="u", input_text="ours", price_status="partial"),
+            a_row(
+                2,
+                trace_id="shared",
+                model="secret",
+                org_id="globex",
+                user_id="u",
+                total_cost_usd=Decimal(7),
+                price_status="partial",
+            ),
         ],
     )
     async with a_service(database_url) as client:
@@ -98,7 +106,14 @@ async def test_organisations_never_see_each_others_rows(database_url: str, endpo
 @EACH
 async def test_projects_confine_a_token(database_url: str, endpoint: Endpoint[Any]) -> None:
     rows = [
-        a_row(number, trace_id="shared", project_id=f"p{number}", model=f"model-{number}", user_id="u")
+        a_row(
+            number,
+            trace_id="shared",
+            project_id=f"p{number}",
+            model=f"model-{number}",
+            user_id="u",
+            price_status="partial",
+        )
         for number in range(4)
     ]
     await insert(database_url, rows)

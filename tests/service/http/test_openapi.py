@@ -44,6 +44,7 @@ def test_the_table_is_the_api() -> None:
         ("/api/v1/traces/{trace_id}", "traces:read"),
         ("/api/v1/metrics", "metrics:read"),
         ("/api/v1/costs/summary", "costs:read"),
+        ("/api/v1/prices/coverage", "costs:read"),
     ]
 
 

@@ -231,7 +231,7 @@ def test_files_are_packed_and_encoded(
         (b'[\n{"ts": "2026-11-20T10:00:00Z"},\n{"ts" 1}]', "requests:3: is no JSON array from here on: "),
         (
             b"ts,a b,c\n2026-11-20T10:00:00Z,1,2\n",
-            "columns 'a b', 'c' unknown: give --map 'a b=FIELD' c=FIELD, or --ignore 'a b' c",
+            "columns 'a b', 'c' are unknown: give --map 'a b=FIELD' c=FIELD, or --ignore 'a b' c",
         ),
     ],
 )

@@ -18,7 +18,7 @@ HOW = columns([], ["organisation=acme"], ["*"])
 
 
 def read(content: bytes) -> list[tuple[int, Any]]:
-    stream: Any = io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]  # as a raw stream
+    stream: Any = io.BufferedReader(io.BytesIO(content))
     file = Input(name="a.json", stream=stream, stored=stream, size=None)
     return [
         (line, fields if isinstance(fields, BadRow) else {field.column: value for field, value in fields})

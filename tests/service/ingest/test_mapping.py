@@ -32,7 +32,7 @@ def test_unknown_columns_are_left_out_on_request() -> None:
 @pytest.mark.parametrize(
     ("header", "how", "message"),
     [
-        pytest.param(["ts", "x"], {}, "f.csv: column 'x' is unknown: give --map x=FIELD or --ignore x", id="unknown"),
+        pytest.param(["ts", "x"], {}, "f.csv: column 'x' is unknown: give --map x=FIELD, or --ignore x", id="unknown"),
         pytest.param(["ts"], {"maps": ["a=ts"]}, "no column 'a', which --map names", id="not there"),
         pytest.param(["ts", "time"], {}, "two columns fill ts: ts and time", id="twice"),
         pytest.param(["ts"], {"sets": ["model=m"]}, "--set organisation=NAME", id="no organisation"),

@@ -130,9 +130,9 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
     if unknown:
         maps = " ".join(shlex.quote(f"{name}=FIELD") for name in unknown)
         ignored = " ".join(map(shlex.quote, unknown))
-        columns_ = "column" if len(unknown) == 1 else "columns"
         shown = ", ".join(map(repr, unknown))
-        raise UsageError(f"{file}: {columns_} {shown} unknown: give --map {maps}, or --ignore {ignored}")
+        are = f"column {shown} is" if len(unknown) == 1 else f"columns {shown} are"
+        raise UsageError(f"{file}: {are} unknown: give --map {maps}, or --ignore {ignored}")
     for needed, cure in (("org_id", "--set organisation=NAME"), ("ts", "--map COLUMN=ts")):
         if needed not in filled and needed not in how.base:
             raise UsageError(f"{file}: no column gives {needed}: give {cure}")

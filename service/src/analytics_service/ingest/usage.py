@@ -23,7 +23,7 @@ _PARTS: Final = frozenset({*PROMPT, *COMPLETION, WRITTEN, TOOL_PROMPT})
 _CACHE: Final = ("cached_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
 
 
-class Place(StrEnum):
+class Counted(StrEnum):
     """Where a kind of tokens is counted: in the input (or output) tokens, or beside them."""
 
     INSIDE = "inside"
@@ -34,13 +34,13 @@ class Place(StrEnum):
     TOTAL_OR_BESIDE = "as the total shows, else beside"
 
 
-_PLACES: Final[Mapping[Place, tuple[Place, ...]]] = MappingProxyType(
+_OPTIONS: Final[Mapping[Counted, tuple[Counted, ...]]] = MappingProxyType(
     {
-        Place.INSIDE: (Place.INSIDE,),
-        Place.BESIDE: (Place.BESIDE,),
-        Place.TOTAL: (Place.INSIDE, Place.BESIDE),
-        Place.TOTAL_OR_INSIDE: (Place.INSIDE, Place.BESIDE),
-        Place.TOTAL_OR_BESIDE: (Place.BESIDE, Place.INSIDE),
+        Counted.INSIDE: (Counted.INSIDE,),
+        Counted.BESIDE: (Counted.BESIDE,),
+        Counted.TOTAL: (Counted.INSIDE, Counted.BESIDE),
+        Counted.TOTAL_OR_INSIDE: (Counted.INSIDE, Counted.BESIDE),
+        Counted.TOTAL_OR_BESIDE: (Counted.BESIDE, Counted.INSIDE),
     }
 )
 """What each may be; the first is taken where no total decides."""
@@ -50,10 +50,10 @@ _PLACES: Final[Mapping[Place, tuple[Place, ...]]] = MappingProxyType(
 class Convention:
     """How an emitter counts."""
 
-    cache: Place = Place.TOTAL_OR_INSIDE
+    cache: Counted = Counted.TOTAL_OR_INSIDE
     """Tokens read from it, and tokens written to it."""
-    reasoning: Place = Place.TOTAL_OR_INSIDE
-    audio: Place = Place.INSIDE
+    reasoning: Counted = Counted.TOTAL_OR_INSIDE
+    audio: Counted = Counted.INSIDE
     fields: tuple[frozenset[str], ...] = ()
     """Sets of names of fields that only this emitter uses together."""
     source: str
@@ -68,8 +68,8 @@ CONVENTIONS: Final[Mapping[str, Convention]] = MappingProxyType(
     {
         "openai": Convention(source="openai-python: types/completion_usage.py, types/responses/response_usage.py"),
         "anthropic": Convention(
-            cache=Place.BESIDE,
-            reasoning=Place.INSIDE,
+            cache=Counted.BESIDE,
+            reasoning=Counted.INSIDE,
             fields=_together(
                 "input_tokens",
                 *("cache_read_input_tokens", "cache_creation_input_tokens", "cache_write_input_tokens"),
@@ -78,40 +78,40 @@ CONVENTIONS: Final[Mapping[str, Convention]] = MappingProxyType(
             source="anthropic-sdk-python: types/usage.py",
         ),
         "bedrock": Convention(
-            cache=Place.BESIDE,
-            reasoning=Place.INSIDE,
+            cache=Counted.BESIDE,
+            reasoning=Counted.INSIDE,
             source="Amazon Bedrock, API reference of the runtime: TokenUsage",
         ),
         "gemini": Convention(
-            cache=Place.INSIDE,
-            reasoning=Place.TOTAL,
+            cache=Counted.INSIDE,
+            reasoning=Counted.TOTAL,
             fields=(frozenset({"thoughts_token_count"}),),
             source="python-genai: types.py, GenerateContentResponseUsageMetadata",
         ),
         "cohere": Convention(source="cohere-python: types/usage.py"),
         "deepseek": Convention(source="DeepSeek's API: prompt_tokens are hits and misses of the cache"),
         "mistral": Convention(source="client-python: models/usageinfo.py"),
-        "perplexity": Convention(reasoning=Place.BESIDE, source="perplexity-py: types/shared/usage_info.py"),
-        "xai": Convention(reasoning=Place.TOTAL, source="xai-sdk-python: proto/v6/usage_pb2.pyi"),
+        "perplexity": Convention(reasoning=Counted.BESIDE, source="perplexity-py: types/shared/usage_info.py"),
+        "xai": Convention(reasoning=Counted.TOTAL, source="xai-sdk-python: proto/v6/usage_pb2.pyi"),
         "helicone": Convention(
-            cache=Place.BESIDE,
-            reasoning=Place.BESIDE,
+            cache=Counted.BESIDE,
+            reasoning=Counted.BESIDE,
             fields=(frozenset({"prompt_cache_read_tokens"}), frozenset({"prompt_cache_write_tokens"})),
             source="helicone: packages/cost/usage, valhalla/jawn/src/lib/handlers",
         ),
         "langfuse": Convention(
-            cache=Place.TOTAL_OR_BESIDE,
-            reasoning=Place.TOTAL_OR_BESIDE,
-            audio=Place.TOTAL_OR_BESIDE,
+            cache=Counted.TOTAL_OR_BESIDE,
+            reasoning=Counted.TOTAL_OR_BESIDE,
+            audio=Counted.TOTAL_OR_BESIDE,
             source="langfuse-docs: token-and-cost-tracking",
         ),
-        "langsmith": Convention(cache=Place.INSIDE, source="langsmith-sdk: python/langsmith/schemas.py"),
+        "langsmith": Convention(cache=Counted.INSIDE, source="langsmith-sdk: python/langsmith/schemas.py"),
         "litellm": Convention(source="litellm: llms/anthropic/chat/transformation.py"),
         "openinference": Convention(source="openinference: spec/semantic_conventions.md, instrumentations"),
         "openrouter": Convention(source="OpenRouter's documentation: usage accounting"),
         "opentelemetry": Convention(
-            cache=Place.INSIDE,
-            reasoning=Place.INSIDE,
+            cache=Counted.INSIDE,
+            reasoning=Counted.INSIDE,
             source="semantic conventions 1.40 and later: gen_ai.usage.input_tokens",
         ),
         "portkey": Convention(source="gateway: src/providers"),
@@ -186,20 +186,20 @@ def _beside(parts: Mapping[str, int], how: Convention, rest: int | None) -> tupl
         (how.audio, parts.get("audio_input_tokens", 0), parts.get("audio_output_tokens", 0)),
         (how.reasoning, 0, parts.get("reasoning_tokens", 0)),
     )
-    given = [(place, in_, out) for place, in_, out in amounts if in_ or out]
+    given = [(each, in_, out) for each, in_, out in amounts if in_ or out]
     options = {
         (
-            sum(in_ for place, (_, in_, _) in zip(places, given, strict=True) if place is Place.BESIDE),
-            sum(out for place, (_, _, out) in zip(places, given, strict=True) if place is Place.BESIDE),
+            sum(in_ for each, (_, in_, _) in zip(counted, given, strict=True) if each is Counted.BESIDE),
+            sum(out for each, (_, _, out) in zip(counted, given, strict=True) if each is Counted.BESIDE),
         ): None
-        for places in itertools.product(*(_PLACES[place] for place, _, _ in given))
+        for counted in itertools.product(*(_OPTIONS[each] for each, _, _ in given))
     }
     if len(options) == 1:
         return next(iter(options))
     shown = [option for option in options if rest is not None and sum(option) == rest]
     if len(shown) == 1:
         return shown[0]
-    if any(place is Place.TOTAL for place, _, _ in given):
+    if any(each is Counted.TOTAL for each, _, _ in given):
         raise UnclearUsage("total_tokens does not show which tokens are counted beside the others")
     return next(iter(options))
 

@@ -13,11 +13,11 @@ Parse: TypeAlias = Callable[[Any], object]
 LARGEST: Final = 2**63 - 1
 COST_LIMIT: Final = Decimal(10**9)
 COST_PLACES: Final = 12
-_LAST_PLACE: Final = Decimal(1).scaleb(-COST_PLACES)
+_SMALLEST_COST: Final = Decimal(1).scaleb(-COST_PLACES)
 _HALF_EVEN: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 AMOUNT_LIMIT: Final = Decimal(10**12)
 AMOUNT_PLACES: Final = 6
-_LAST_OF_AMOUNT: Final = Decimal(1).scaleb(-AMOUNT_PLACES)
+_SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-AMOUNT_PLACES)
 _STANDARD_TIERS: Final = frozenset({"standard", "default", "auto", "on_demand", "on-demand", "on_demand_throughput"})
 _CACHED_TEXTS: Final = 10_000
 _STATUSES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -64,7 +64,7 @@ def amount(value: Any) -> Decimal:
     number = decimal(value)
     if not 0 <= number < AMOUNT_LIMIT:
         raise ValueError(f"{str(value)[:40]!r} is not a number from 0 to below {AMOUNT_LIMIT}")
-    return number if _places(number) <= AMOUNT_PLACES else number.quantize(_LAST_OF_AMOUNT, context=_HALF_EVEN)
+    return number if _places(number) <= AMOUNT_PLACES else number.quantize(_SMALLEST_AMOUNT, context=_HALF_EVEN)
 
 
 def service_tier(value: Any) -> str:
@@ -103,7 +103,7 @@ def cost(value: Any) -> Decimal:
     if _places(number) > COST_PLACES:
         number = number.normalize()
         if _places(number) > COST_PLACES:
-            return Rounded(number.quantize(_LAST_PLACE, context=_HALF_EVEN))
+            return Rounded(number.quantize(_SMALLEST_COST, context=_HALF_EVEN))
     return number
 
 

@@ -31,10 +31,7 @@ class CoverageParameters(FilteredParameters):
 
     @cached_property
     def level(self) -> Level:
-        if self.user_id is not None:
-            self.require_raw_range("user_id", "a filter by user")
-            return Level.RAW
-        return choose(start=self.range.start, end=self.range.end)
+        return choose(start=self.range.start, end=self.range.end) if self.user_id is None else Level.DAY_USER
 
 
 class CoverageMetadata(TypedDict):
@@ -45,7 +42,7 @@ class CoverageMetadata(TypedDict):
     """With requests that have no price, or not for all that they used; `models` may hold fewer."""
 
 
-class Overview(TypedDict):
+class CoverageOverview(TypedDict):
     requests: Number
     unpriced_requests: Number
     """Without a cost, or with one that is a lower bound."""
@@ -68,7 +65,7 @@ class UnpricedModel(TypedDict):
 
 class PriceCoverage(TypedDict):
     metadata: CoverageMetadata
-    overview: Overview
+    overview: CoverageOverview
     models: list[UnpricedModel]
     """Those with the most tokens without price first."""
 
@@ -111,7 +108,7 @@ def answer(params: CoverageParameters, rows: Sequence[Row]) -> Answer:
                 data_source=params.level,
                 total_models=whole["models"],
             ),
-            overview=Overview(
+            overview=CoverageOverview(
                 requests=count,
                 unpriced_requests=unpriced,
                 tokens=tokens,
