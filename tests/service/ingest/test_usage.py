@@ -166,7 +166,7 @@ def test_usage_that_contradicts_itself_is_unclear_and_stays(emitter: str, came: 
     ],
 )
 def test_names_of_fields_tell_the_convention(names: set[str], emitter: str) -> None:
-    assert convention(names) is CONVENTIONS[emitter]
+    assert convention(frozenset(names)) is CONVENTIONS[emitter]
 
 
 COUNTS = st.integers(0, 10**6)

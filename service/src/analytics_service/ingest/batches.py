@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest.files import AUTO, records
@@ -17,7 +18,7 @@ from analytics_service.ingest.values import Rounded
 _MAX_REPORTED = 20
 _MAX_BATCH_CHARACTERS = 16 * 2**20
 """Of long texts in a batch: memory stays bounded when every row has megabytes."""
-_TEXTS = ("input_text", "output_text", "error_message", "attributes")
+_TEXTS: Final = ("input_text", "output_text", "error_message", "attributes")
 
 
 class OnError(StrEnum):
@@ -76,15 +77,17 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
                 raise record.fields
             origin = Origin(name, ordinal)
             span = row(record.fields, options.columns, origin, options.horizon)
-            _count(span, tally)
+            if not span["is_request"]:
+                tally.spans += 1
+            if not span.keys().isdisjoint(COSTS) and any(type(span.get(name)) is Rounded for name in COSTS):
+                tally.rounded += 1  # before it is priced: what is computed is rounded too
             tally.prices.add(span)
         except BadRow as error:
             _note(BadRecord(file=file.name, line=record.line, reason=str(error)), options, tally)
             continue
         batch.append(span)
-        for text in _TEXTS:
-            if text in span:
-                characters += len(span[text])
+        if not span.keys().isdisjoint(_TEXTS):
+            characters += _length(span, tally)
         if len(batch) >= options.batch_size or characters > _MAX_BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
@@ -92,14 +95,12 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
         yield batch
 
 
-def _count(span: SpanRow, tally: Tally) -> None:
-    """Before it is priced: what is computed here is rounded too."""
-    if not span["is_request"]:
-        tally.spans += 1
-    if any(type(span[name]) is Rounded for name in COSTS & span.keys()):
-        tally.rounded += 1
-    if any(type(span[name]) is Repaired for name in _TEXTS if name in span):
+def _length(span: SpanRow, tally: Tally) -> int:
+    """In characters, of the long texts, which it counts where they were repaired."""
+    texts = [span[name] for name in _TEXTS if name in span]
+    if any(type(text) is Repaired for text in texts):
         tally.repaired += 1
+    return sum(map(len, texts))
 
 
 def _note(bad: BadRecord, options: Options, tally: Tally) -> None:

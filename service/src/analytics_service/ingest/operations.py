@@ -4,6 +4,7 @@ The names are those of OpenTelemetry, OpenInference, Langfuse, LangSmith, OpenLL
 compared without regard to case, `-` and `_`.
 """
 
+from functools import lru_cache
 from typing import Final
 
 _CALLS: Final = (
@@ -46,6 +47,7 @@ _IS_REQUEST: Final = {
 }
 
 
+@lru_cache(maxsize=10_000)
 def is_request(operation: str) -> bool | None:
     """None for an operation that the table does not have."""
     return _IS_REQUEST.get(_plain(operation))

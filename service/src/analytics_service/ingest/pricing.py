@@ -31,6 +31,9 @@ class PriceStatus(StrEnum):
     NONE = "none"
 
 
+_FULL: Final = PriceStatus.FULL.value
+
+
 class Reason(StrEnum):
     """Why a request has no price, or not for all that it used."""
 
@@ -79,20 +82,20 @@ class Prices:
 
     def _given(self, row: SpanRow) -> None:
         if "total_cost_usd" in row:
-            row["price_status"] = PriceStatus.GIVEN
+            row["price_status"] = PriceStatus.GIVEN.value
             return
         # one side alone: the other cost nothing only if there is nothing of it
         side, other = ("prompt_cost_usd", "completion_tokens")
         if side not in row:
             side, other = ("completion_cost_usd", "prompt_tokens")
         row["total_cost_usd"] = row[side]
-        row["price_status"] = PriceStatus.PARTIAL if row.get(other) else PriceStatus.GIVEN
+        row["price_status"] = (PriceStatus.PARTIAL if row.get(other) else PriceStatus.GIVEN).value
 
     def _fill(self, row: SpanRow) -> Reason | None:
         """Why it has no price, or not for all of it; None where it has one."""
         if row["price_status"] == PriceStatus.NONE:  # by ingest/rows.py, which read its usage
             return Reason.UNCLEAR_USAGE
-        row["price_status"] = PriceStatus.NONE
+        row["price_status"] = PriceStatus.NONE.value
         model = row["model"]
         if not model:
             return Reason.NO_MODEL
@@ -115,9 +118,10 @@ class Prices:
         _set(row, "completion_cost_usd", computed.completion)
         row["total_cost_usd"] = computed.total
         row["price_version"] = source.version
-        row["price_status"] = PriceStatus.FULL if computed.complete else PriceStatus.PARTIAL
         if computed.complete:
+            row["price_status"] = _FULL
             return None
+        row["price_status"] = PriceStatus.PARTIAL.value
         return Reason.NO_RATE if "prompt_tokens" in row and "completion_tokens" in row else Reason.USAGE_IN_PART
 
 

@@ -81,9 +81,13 @@ def _take_end(span: SpanRow, end: datetime) -> None:
 
 def _normalize(span: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns) -> None:
     """Usage that contradicts itself is kept as it came, without a price, and says why in its attributes."""
-    names = {field.name for field, value in fields if value is not None and value != ""}
+    named = CONVENTIONS.get(how.usage) if how.usage else None
     try:
-        normalize(span, CONVENTIONS[how.usage] if how.usage else convention(names))
+        normalize(
+            span,
+            named
+            or convention(frozenset([field.name for field, value in fields if value is not None and value != ""])),
+        )
     except UnclearUsage as error:
         span["price_status"] = "none"
         known = load_json(span["attributes"]) if "attributes" in span else {}

@@ -6,10 +6,10 @@ contradict one another stay as they came: such a request has no price, and is co
 """
 
 import itertools
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -44,6 +44,7 @@ _OPTIONS: Final[Mapping[Counted, tuple[Counted, ...]]] = MappingProxyType(
     }
 )
 """What each may be; the first is taken where no total decides."""
+_FIXED: Final = frozenset({Counted.INSIDE, Counted.BESIDE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,8 @@ def has_parts(row: Mapping[str, Any]) -> bool:
     return not row.keys().isdisjoint(_PARTS)
 
 
-def convention(names: AbstractSet[str]) -> Convention:
+@lru_cache(maxsize=1_000)
+def convention(names: frozenset[str]) -> Convention:
     """The convention that the names of the fields tell."""
     for each in CONVENTIONS.values():
         if any(fields <= names for fields in each.fields):
@@ -181,27 +183,27 @@ def _rest(prompt: int | None, completion: int | None, tools: int, total: int | N
 
 def _beside(parts: Mapping[str, int], how: Convention, rest: int | None) -> tuple[int, int]:
     """How many tokens are counted beside the prompt's, and beside the completion's."""
-    amounts = (
-        (how.cache, sum(parts.get(name, 0) for name in _CACHE), 0),
+    amounts = [
+        (how.cache, sum([parts.get(name, 0) for name in _CACHE]), 0),
         (how.audio, parts.get("audio_input_tokens", 0), parts.get("audio_output_tokens", 0)),
         (how.reasoning, 0, parts.get("reasoning_tokens", 0)),
-    )
-    given = [(each, in_, out) for each, in_, out in amounts if in_ or out]
-    options = {
-        (
-            sum(in_ for each, (_, in_, _) in zip(counted, given, strict=True) if each is Counted.BESIDE),
-            sum(out for each, (_, _, out) in zip(counted, given, strict=True) if each is Counted.BESIDE),
-        ): None
-        for counted in itertools.product(*(_OPTIONS[each] for each, _, _ in given))
-    }
-    if len(options) == 1:
-        return next(iter(options))
+    ]
+    given = [each for each in amounts if each[1] or each[2]]
+    first = _sums([_OPTIONS[counted][0] for counted, _, _ in given], given)
+    if _FIXED.issuperset([counted for counted, _, _ in given]) or (rest is not None and sum(first) == rest):
+        return first  # most rows: whatever else the total could show, it shows this
+    options = {_sums(each, given) for each in itertools.product(*[_OPTIONS[counted] for counted, _, _ in given])}
     shown = [option for option in options if rest is not None and sum(option) == rest]
     if len(shown) == 1:
         return shown[0]
-    if any(each is Counted.TOTAL for each, _, _ in given):
+    if any(counted is Counted.TOTAL for counted, _, _ in given):
         raise UnclearUsage("total_tokens does not show which tokens are counted beside the others")
-    return next(iter(options))
+    return first
+
+
+def _sums(counted: Sequence[Counted], given: Sequence[tuple[Counted, int, int]]) -> tuple[int, int]:
+    beside = [each for each, where in zip(given, counted, strict=True) if where is Counted.BESIDE]
+    return sum([in_ for _, in_, _ in beside]), sum([out for _, _, out in beside])
 
 
 def _check(name: str, tokens: int | None, parts: Mapping[str, int], kinds: Mapping[str, Kind]) -> None:

@@ -54,6 +54,8 @@ class PriceList:
     def __init__(self) -> None:
         self._models: dict[tuple[str, str], tuple[Provider, ModelInfo] | None] = {}
         self._tiers: dict[tuple[int, bool, str, tuple[int, ...]], tuple[ModelPrice, Tiers | None]] = {}
+        self._constant: dict[tuple[str, str], Tiers | None] = {}
+        """Of standard tiers whose price never changed."""
 
     @property
     def version(self) -> str:
@@ -64,12 +66,14 @@ class PriceList:
 
     def tiers(self, lookup: Lookup) -> Tiers | None:
         _, provider, model, service_tier, moment = lookup
+        if not service_tier and (provider, model) in self._constant:
+            return self._constant[provider, model]
         known = self._model(provider, model)
         if known is None:
             return None
         info = known[1]
         standard = info.get_prices(moment)
-        variants = _variants(info, moment, service_tier)
+        variants = _variants(info, moment, service_tier) if service_tier else []
         if service_tier and not variants:
             return None
         free = model.endswith(_FREE)
@@ -77,6 +81,8 @@ class PriceList:
         cached = self._tiers.get(key)
         if cached is None:  # the price is part of the value, so that no other ever has its id
             self._tiers[key] = cached = (standard, _tiers(standard, variants, free=free))
+        if not service_tier and isinstance(info.prices, ModelPrice):
+            self._constant[provider, model] = cached[1]
         return cached[1]
 
     def _model(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
@@ -100,9 +106,9 @@ def _variants(info: ModelInfo, moment: datetime, service_tier: str) -> list[Pric
     context = _CONTEXT.get(service_tier, {})
     return [
         each
-        for each in (info.price_variants or () if context else ())
-        if (each.constraint is None or each.constraint.active(moment))
-        and all(context.get(name) == value for name, value in each.when.items())
+        for each in info.price_variants or ()
+        if all(context.get(name) == value for name, value in each.when.items())
+        and (each.constraint is None or each.constraint.active(moment))
     ]
 
 

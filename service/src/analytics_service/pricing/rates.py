@@ -55,6 +55,7 @@ OTHER: Final[Mapping[str, Kind]] = MappingProxyType(
     }
 )
 """What is charged beside tokens, or instead of them."""
+_PARTS: Final = frozenset({*PROMPT, *COMPLETION, *OTHER})
 _INSTEAD: Final = frozenset({Kind.IMAGES, Kind.AUDIO_SECONDS, Kind.UNITS})
 """Without a rate they are no gap where tokens have one: the same request is charged by its tokens then."""
 
@@ -68,6 +69,8 @@ class Rates:
     """For each request, whatever it used."""
     exact: bool = False
     """No rate has more decimal places than costs are stored with, so no product needs rounding."""
+    per_token: tuple[Decimal, Decimal] | None = None
+    """Of prompt and completion, where nothing else is charged for a request without other kinds of usage."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,9 @@ class Cost(NamedTuple):
 
 def rates(of: Mapping[Kind, Decimal], request: Decimal = _ZERO) -> Rates:
     exact = all(each == each.quantize(PLACES, context=_CONTEXT) for each in (*of.values(), request))
-    return Rates(MappingProxyType(dict(of)), request, exact)
+    plain = exact and not request and Kind.INPUT in of and Kind.OUTPUT in of
+    per_token = (of[Kind.INPUT], of[Kind.OUTPUT]) if plain else None
+    return Rates(MappingProxyType(dict(of)), request, exact, per_token)
 
 
 def cost(row: Mapping[str, Any], charged: Rates) -> Cost | None:
@@ -102,7 +107,15 @@ def cost(row: Mapping[str, Any], charged: Rates) -> Cost | None:
 
     A row without completion tokens is whole where the model charges for none, as embeddings.
     """
-    of, prompt, completion = charged.of, row.get("prompt_tokens"), row.get("completion_tokens")
+    prompt, completion = row.get("prompt_tokens"), row.get("completion_tokens")
+    if charged.per_token and prompt is not None and completion is not None and row.keys().isdisjoint(_PARTS):
+        of_prompt, of_completion = charged.per_token[0] * prompt, charged.per_token[1] * completion
+        return Cost(of_prompt, of_completion, of_prompt + of_completion, True)
+    return _cost(row, charged, prompt, completion)
+
+
+def _cost(row: Mapping[str, Any], charged: Rates, prompt: int | None, completion: int | None) -> Cost | None:
+    of = charged.of
     of_prompt, prompt_known = _side(row, of, prompt, Kind.INPUT, PROMPT)
     of_completion, completion_known = _side(row, of, completion, Kind.OUTPUT, COMPLETION)
     complete = prompt_known and completion_known
