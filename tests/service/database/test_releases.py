@@ -29,6 +29,16 @@ QUESTIONS: list[tuple[str, dict[str, str]]] = [
 ]
 
 
+ADDED = {"unpriced_requests"}
+"""Members of answers that releases before do not have."""
+
+
+def without_added(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_added(each) for name, each in value.items() if name not in ADDED}
+    return [without_added(each) for each in value] if isinstance(value, list) else value
+
+
 async def answers(process: Process) -> list[Any]:
     """What the pods of a release answer."""
     found = []
@@ -39,7 +49,7 @@ async def answers(process: Process) -> list[Any]:
             assert response.status == 200, body
             if isinstance(body["data"], dict):
                 body["data"].get("metadata", {}).pop("data_source", None)  # a release may read the same from elsewhere
-            found.append(body["data"])
+            found.append(without_added(body["data"]))
     return found
 
 
