@@ -77,6 +77,11 @@ async def migrated(url: str) -> MigrationResult:
     return result
 
 
+def imported_by(release: Release, url: str, *arguments: str) -> None:
+    """Imports files with that release."""
+    _run(release, "-m", "analytics_service", "import", *arguments, DATABASE_URL=url)
+
+
 def refreshed_by(release: Release, url: str) -> None:
     """Refreshes all that is in the log of before with that release."""
     _run(release, "-c", _REFRESH, url)

@@ -8,8 +8,9 @@ from analytics_service.ingest.times import TimeUnit
 from analytics_service.ingest.usage import CONVENTIONS
 
 _EPILOG = """\
-A row without trace_id and span_id gets them from the name of its source and its number in it: importing a file again
-adds nothing, and rows that look alike all count. To correct a bad row, change it; do not delete it.
+One id is enough to know a row again (--map request_id=span_id). A row without ids is known by its organisation, its
+content, and which of the equal rows of its file it is: importing a file again adds nothing, an export that overlaps
+another adds what is new, and rows of one file that look alike all count.
 Times that name no zone are UTC; digits after the microsecond are cut off. Rows without a cost are priced by the books
 of --prices, and by the package genai-prices.
 Rows are committed in batches: when a bad row stops the import, the batches before the one that
@@ -38,7 +39,9 @@ def _configure(parser: ArgumentParser) -> None:
     ):
         parser.add_argument(option, nargs="+", action="extend", default=[], metavar=form, help=text)
     parser.add_argument(
-        "--source", metavar="NAME", help="name that ids are derived from; default: the name of the file"
+        "--source",
+        metavar="NAME",
+        help="the name under which a release before 0.5 imported this file, if it was another than the file's",
     )
     parser.add_argument(
         "--usage",

@@ -19,7 +19,7 @@ from analytics_service.database.failures import FAILURES, FailureReason, classif
 from analytics_service.database.writers import writer_session
 from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
-from analytics_service.ingest.load import Source, load, retention_horizon, sources
+from analytics_service.ingest.load import Source, imported_before, load, retention_horizon, sources
 from analytics_service.ingest.mapping import columns, pairs
 from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.times import TimeUnit
@@ -71,7 +71,11 @@ async def _store(
     buckets = 0
     stopped: UsageError | DatabaseError | None = None
     try:
-        options = replace(options, horizon=await retention_horizon(connection))
+        options = replace(
+            options,
+            horizon=await retention_horizon(connection),
+            imported_before=await imported_before(connection),
+        )
         with Progress(Console(stderr=True)) as progress:
             try:
                 await load(connection, files, options, tally, progress.read)

@@ -9,9 +9,10 @@ from typing import Final
 from analytics_service.errors import UsageError
 from analytics_service.ingest.files import AUTO, records
 from analytics_service.ingest.files.input import Input
+from analytics_service.ingest.identity import Occurrences, Origin, identify
 from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.pricing import COSTS, Prices
-from analytics_service.ingest.rows import BadRow, Origin, SpanRow, row
+from analytics_service.ingest.rows import BadRow, SpanRow, row
 from analytics_service.ingest.strings import Repaired
 from analytics_service.ingest.values import Rounded
 
@@ -64,19 +65,24 @@ class Options:
     batch_size: int = 8000
     horizon: datetime | None = None
     """Rows before it are refused: rollups of that time are not computed again."""
+    imported_before: frozenset[str] = frozenset()
+    """Organisations with rows that releases before 0.5 may have imported."""
 
 
 def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[SpanRow]]:
     """The good rows of a file. A bad one is counted, or raises UsageError with file, line and reason."""
     batch: list[SpanRow] = []
+    occurrences = Occurrences()
     characters = 0
     for ordinal, record in enumerate(records(file, options.file_format, options.columns), start=1):
         tally.read += 1
         try:
             if isinstance(record.fields, BadRow):
                 raise record.fields
-            origin = Origin(name, ordinal)
-            span = row(record.fields, options.columns, origin, options.horizon)
+            span = row(record.fields, options.columns, options.horizon)
+            if "trace_id" not in span or "span_id" not in span:
+                with_legacy = span["org_id"] in options.imported_before
+                identify(span, Origin(name, ordinal), occurrences, with_legacy=with_legacy)
             if not span["is_request"]:
                 tally.spans += 1
             if not span.keys().isdisjoint(COSTS) and any(type(span.get(name)) is Rounded for name in COSTS):

@@ -9,18 +9,25 @@ from datetime import time as time_of_day
 import asyncpg
 
 from analytics_service.database.connect import Connection
+from analytics_service.ingest.identity import LEGACY
 from analytics_service.ingest.text import Text
 
 _ENSURE = "SELECT ensure_partitions($1, $2)"
 _MAX_DAYS_PER_CALL = 16  # of one hour each, these are 384 partitions: a call makes at most 400
 _MICROSECOND = timedelta(microseconds=1)
 _STAGING = """
-CREATE TEMP TABLE IF NOT EXISTS traces_staging ON COMMIT DELETE ROWS AS SELECT * FROM traces WITH NO DATA
+CREATE TEMP TABLE IF NOT EXISTS traces_staging ON COMMIT DELETE ROWS AS
+SELECT *, NULL::text AS legacy_trace_id, NULL::text AS legacy_span_id FROM traces WITH NO DATA
 """
 # In the order of the file: the first row of an id wins.
 _MERGE = """
 INSERT INTO traces ({columns})
-SELECT {columns} FROM pg_temp.traces_staging ORDER BY ctid ON CONFLICT DO NOTHING
+SELECT {columns} FROM pg_temp.traces_staging AS s
+WHERE s.legacy_trace_id IS NULL OR NOT EXISTS (
+  SELECT FROM traces AS t
+  WHERE t.org_id = s.org_id AND t.trace_id = s.legacy_trace_id AND t.span_id = s.legacy_span_id AND t.ts = s.ts
+)
+ORDER BY s.ctid ON CONFLICT DO NOTHING
 """
 
 
@@ -44,6 +51,9 @@ class Writer:
         """Commits the batch, whole or not at all; the dirty log is written by the table's own triggers."""
         await self._ensure(text.days)
         async with self._connection.transaction():
+            if not set(LEGACY).isdisjoint(text.columns):
+                inserted = await self._merge(text)
+                return Written(inserted=inserted, present=text.rows - inserted)
             try:
                 async with self._connection.transaction():  # a savepoint: COPY cannot skip what is there already
                     await self._copy(text, "public", "traces")
@@ -56,7 +66,7 @@ class Writer:
     async def _merge(self, text: Text) -> int:
         await self._connection.execute(_STAGING)
         await self._copy(text, "pg_temp", "traces_staging")
-        columns = ", ".join(text.columns)
+        columns = ", ".join(name for name in text.columns if name not in LEGACY)
         status = await self._connection.execute(_MERGE.format(columns=columns))
         return int(status.rsplit(" ", 1)[1])
 

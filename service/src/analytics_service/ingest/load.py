@@ -10,7 +10,7 @@ from analytics_service.database.connect import Connection
 from analytics_service.errors import UsageError
 from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.copy import Writer
-from analytics_service.ingest.files.input import STDIN, Input, open_input, source_name
+from analytics_service.ingest.files.input import Input, open_input, source_name
 from analytics_service.ingest.text import encode
 
 Report: TypeAlias = Callable[[Input, Tally], None]
@@ -19,31 +19,28 @@ Report: TypeAlias = Callable[[Input, Tally], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A file, and the name that ids of its rows are made from."""
+    """A file, and the name that releases before 0.5 made the ids of its rows from."""
 
     path: str
     name: str
 
 
 def sources(paths: Sequence[str], name: str | None) -> list[Source]:
-    """The files; UsageError when two would give their rows the same ids, or one has no name."""
-    if name is not None:
-        if len(paths) > 1:
-            raise UsageError("--source: names one file; import the others with commands of their own")
-        return [Source(path=paths[0], name=name)]
-    if STDIN in paths:
-        raise UsageError("--source: is needed for standard input: ids of rows without ids are made from it")
-    names = [source_name(path) for path in paths]
-    for number, each in enumerate(names):
-        if each in names[:number]:
-            raise UsageError(f"--source: two files are called {each}: import them one by one, each with its --source")
-    return [Source(path=path, name=each) for path, each in zip(paths, names, strict=True)]
+    """The files; UsageError when one name is given to several."""
+    if name is not None and len(paths) > 1:
+        raise UsageError("--source: names one file; import the others with commands of their own")
+    return [Source(path=path, name=name or source_name(path)) for path in paths]
 
 
 async def retention_horizon(connection: Connection) -> datetime | None:
     """The moment before which rows are refused: the retention horizon of raw. None where no row has ended yet."""
     horizon: datetime | None = await connection.fetchval("SELECT floor FROM rollup_floor WHERE isfinite(floor)")
     return horizon
+
+
+async def imported_before(connection: Connection) -> frozenset[str]:
+    """The organisations with rows that releases before 0.5 may have imported."""
+    return frozenset(row["org_id"] for row in await connection.fetch("SELECT org_id FROM imported_before"))
 
 
 async def load(connection: Connection, files: Sequence[Source], options: Options, tally: Tally, report: Report) -> None:

@@ -3,10 +3,9 @@
 A row that passes here is never refused by the table: COPY would refuse the whole batch of a bad one.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from analytics_service.ingest.fields import END_TIME, Field
 from analytics_service.ingest.mapping import Columns
@@ -23,15 +22,8 @@ class BadRow(ValueError):
     """Why a record cannot be stored: `field: reason`."""
 
 
-class Origin(NamedTuple):
-    """The position of a record: its file's name for ids, and its number among the records, from 1."""
-
-    source: str
-    ordinal: int
-
-
-def row(fields: Sequence[tuple[Field, Any]], how: Columns, origin: Origin, horizon: datetime | None) -> SpanRow:
-    """The row of a record. Empty values count as absent: those that are set stand in for them."""
+def row(fields: Sequence[tuple[Field, Any]], how: Columns, horizon: datetime | None) -> SpanRow:
+    """The row of a record, with the ids that it came with. Empty values count as absent: those of --set stand in."""
     span: SpanRow = dict(how.base)
     for field, value in fields:
         if value is None or value == "":
@@ -42,7 +34,7 @@ def row(fields: Sequence[tuple[Field, Any]], how: Columns, origin: Origin, horiz
             raise BadRow(f"{field.name}: {error}") from None
     if has_parts(span):
         _normalize(span, fields, how)
-    _complete(span, origin)
+    _complete(span)
     if horizon is not None and span["ts"] < horizon:
         raise BadRow(
             f"ts: is before {horizon:%Y-%m-%d}, where single requests are no longer kept: see RETENTION_RAW_DAYS"
@@ -50,14 +42,10 @@ def row(fields: Sequence[tuple[Field, Any]], how: Columns, origin: Origin, horiz
     return span
 
 
-def _complete(span: SpanRow, origin: Origin) -> None:
+def _complete(span: SpanRow) -> None:
     for needed in ("org_id", "ts"):
         if needed not in span:
             raise BadRow(f"{needed}: is missing")
-    if "trace_id" not in span or "span_id" not in span:
-        trace_id, span_id = ids(origin)
-        span.setdefault("trace_id", trace_id)
-        span.setdefault("span_id", span_id)
     if END_TIME in span:
         _take_end(span, span.pop(END_TIME))
     if "is_request" not in span:
@@ -92,12 +80,6 @@ def _normalize(span: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns)
         span["price_status"] = "none"
         known = load_json(span["attributes"]) if "attributes" in span else {}
         span["attributes"] = dump_json({**known, "usage_unclear": str(error)})
-
-
-def ids(origin: Origin) -> tuple[str, str]:
-    """Trace and span of a record without ids: from its place, never from its content, so that equal rows both count."""
-    digest = hashlib.sha256(f"{origin.source}\0{origin.ordinal}".encode()).hexdigest()
-    return digest[:32], digest[32:48]
 
 
 def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:

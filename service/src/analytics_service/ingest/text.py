@@ -5,6 +5,7 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from analytics_service.ingest.fields import COLUMNS
+from analytics_service.ingest.identity import LEGACY
 from analytics_service.ingest.rows import SpanRow
 
 _NULL: Final = "\\N"
@@ -24,7 +25,7 @@ class Text(NamedTuple):
 def encode(rows: Sequence[SpanRow]) -> Text:
     """The rows, in their order."""
     known = set().union(*{tuple(row) for row in rows})
-    columns = tuple(name for name in COLUMNS if name in known)
+    columns = tuple(name for name in (*COLUMNS, *LEGACY) if name in known)
     return Text(
         rows=len(rows),
         days=frozenset({row["ts"].date() for row in rows}),

@@ -1,0 +1,66 @@
+"""The ids of rows that come without them, or with one of the two: the same row has the same ids in every file. Pure.
+
+A row without ids is known by its organisation, its content, and which of the equal rows of its file it is. So a file
+that is imported again adds nothing, an export that overlaps another adds what is new, and rows that look alike in one
+file all count. One id of the user's own is enough: the other one follows from it.
+"""
+
+import hashlib
+from collections import OrderedDict
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+MAX_DIGESTS: Final = 2**18
+"""Of rows of a file that are remembered. Equal rows have the same time, and files are nearly in the order of time:
+those that are farther apart are one row that was exported twice."""
+LEGACY: Final = ("legacy_trace_id", "legacy_span_id")
+"""Keys of the ids that releases before 0.5 gave a row: no columns, and only for organisations with rows of them."""
+
+
+class Origin(NamedTuple):
+    """The position of a record: its file's name, and its number among the records, from 1."""
+
+    source: str
+    ordinal: int
+
+
+class Occurrences:
+    """Counts equal rows of a file."""
+
+    def __init__(self, limit: int = MAX_DIGESTS) -> None:
+        self._limit = limit
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
+
+    def number(self, digest: bytes) -> int:
+        """Of this row among its equals, from 1."""
+        count = self._counts[digest] = self._counts.pop(digest, 0) + 1
+        if len(self._counts) > self._limit:
+            self._counts.popitem(last=False)
+        return count
+
+
+def identify(span: dict[str, Any], origin: Origin, occurrences: Occurrences, *, with_legacy: bool) -> None:
+    """Fills in the ids that a row does not have; `with_legacy` also those that releases before 0.5 gave it."""
+    own_trace, own_span = span.get("trace_id"), span.get("span_id")
+    if own_trace is not None and own_span is not None:
+        return
+    if own_span is not None:
+        span["trace_id"] = own_span
+    else:
+        digest = _digest(span)
+        name = hashlib.sha256(digest + occurrences.number(digest).to_bytes(8, "big")).hexdigest()
+        span.setdefault("trace_id", name[:32])
+        span["span_id"] = name[32:48]
+    if with_legacy:
+        trace_id, span_id = _legacy_ids(origin)
+        span["legacy_trace_id"], span["legacy_span_id"] = own_trace or trace_id, own_span or span_id
+
+
+def _digest(span: dict[str, Any]) -> bytes:
+    values = [(name, value.normalize() if type(value) is Decimal else value) for name, value in span.items()]
+    return hashlib.blake2b(repr(sorted(values)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _legacy_ids(origin: Origin) -> tuple[str, str]:
+    digest = hashlib.sha256(f"{origin.source}\0{origin.ordinal}".encode()).hexdigest()
+    return digest[:32], digest[32:48]
