@@ -3,6 +3,7 @@
 Each line has the prices of its page in US dollars for a million tokens beside its figures, as of November 2026.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -170,7 +171,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.emitter or 'told by its names'}-{case.model}")
 def test_a_request_costs_what_its_providers_page_says(case: Case) -> None:
-    how = columns([], ["organisation=acme", "ts=2026-11-20"], [], usage=case.emitter)
+    how = replace(columns([], ["organisation=acme", "ts=2026-11-20"], []), usage=case.emitter)
     record = {"provider": case.provider, "model": case.model, **case.usage}
     span = row(of_object(record, how), how, None)
     Prices().add(span)

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
 
 from analytics_service.commands.command import Command
+from analytics_service.ingest.presets import PRESETS
 from analytics_service.ingest.times import TimeUnit
 from analytics_service.ingest.usage import CONVENTIONS
 
@@ -43,6 +44,12 @@ def _configure(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="the name under which a release before 0.5 imported this file, if it was another than the file's",
     )
+    parser.add_argument(
+        "--preset",
+        choices=[*PRESETS, "none"],
+        help="the system whose file it is; default: the one that its columns tell, if any",
+    )
+    parser.add_argument("--start", metavar="TIME", help="of the first request, where times are relative")
     parser.add_argument(
         "--usage",
         choices=sorted(CONVENTIONS),

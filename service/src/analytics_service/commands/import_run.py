@@ -6,6 +6,7 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from rich.console import Console
 
@@ -22,20 +23,20 @@ from analytics_service.ingest.batches import OnError, Options, Tally
 from analytics_service.ingest.load import Source, imported_before, load, retention_horizon, sources
 from analytics_service.ingest.mapping import columns, pairs
 from analytics_service.ingest.pricing import Prices
-from analytics_service.ingest.times import TimeUnit
+from analytics_service.ingest.times import TimeUnit, timestamp
 from analytics_service.settings import Settings
 
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
     options = Options(
-        columns=columns(
-            arguments.map,
-            arguments.set,
-            arguments.ignore,
+        columns=replace(
+            columns(arguments.map, arguments.set, arguments.ignore),
             usage=arguments.usage,
             time_unit=TimeUnit(arguments.time_unit) if arguments.time_unit else None,
+            start=_start(arguments.start),
         ),
+        preset=arguments.preset,
         file_format=arguments.format,
         on_error=OnError(arguments.on_error),
         batch_size=arguments.batch_size,
@@ -45,6 +46,13 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     prices = Prices(sources=price_sources(arguments.prices), aliases=aliases)
     asyncio.run(_import(loaded, files, options, Tally(prices=prices), output=arguments.output))
     return 0
+
+
+def _start(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else timestamp(text)
+    except ValueError as error:
+        raise UsageError(f"--start: {error}") from error
 
 
 async def _import(loaded: Settings, files: Sequence[Source], options: Options, tally: Tally, *, output: str) -> None:

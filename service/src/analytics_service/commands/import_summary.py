@@ -49,6 +49,7 @@ def as_json(summary: Summary) -> str:
                 }
                 for each, rows in sorted(tally.prices.unpriced.items())
             ],
+            "presets": tally.presets,
             "spans": tally.spans,
             "texts_repaired": tally.repaired,
             "costs_rounded": tally.rounded,
@@ -70,6 +71,7 @@ def show(summary: Summary, console: Console) -> None:
     table.add_column()
     for name, value, note in (
         ("rows read", f"{tally.read:,}", ", ".join(Path(file).name for file in summary.files)),
+        *(("preset", name, Path(file).name) for file, name in tally.presets.items()),
         ("inserted", f"{tally.inserted:,}", ""),
         ("already there", f"{tally.present:,}", ""),
         ("bad", f"{tally.bad:,}", ""),

@@ -1,21 +1,22 @@
 """The rows of a file in batches of bounded size, and the count of what was read, good and bad."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from analytics_service.errors import UsageError
-from analytics_service.ingest.files import AUTO, records
+from analytics_service.ingest.files import AUTO, preset_of, records
 from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.identity import Occurrences, Origin, identify
-from analytics_service.ingest.mapping import Columns
+from analytics_service.ingest.mapping import Columns, with_preset
 from analytics_service.ingest.pricing import COSTS, Prices
 from analytics_service.ingest.rows import BadRow, SpanRow, row
 from analytics_service.ingest.strings import Repaired
 from analytics_service.ingest.values import Rounded
 
+NO_PRESET: Final = "none"
 _MAX_REPORTED = 20
 _MAX_BATCH_CHARACTERS = 16 * 2**20
 """Of long texts in a batch: memory stays bounded when every row has megabytes."""
@@ -52,6 +53,8 @@ class Tally:
     """Rows with a text in which U+FFFD stands for what cannot be stored."""
     rounded: int = 0
     """Rows with a cost that came with more decimal places than are stored."""
+    presets: dict[str, str] = field(default_factory=dict)
+    """By file, where there was one."""
     prices: Prices = field(default_factory=Prices)
 
 
@@ -63,6 +66,8 @@ class Options:
     file_format: str = AUTO
     on_error: OnError = OnError.STOP
     batch_size: int = 8000
+    preset: str | None = None
+    """None to recognize it."""
     horizon: datetime | None = None
     """Rows before it are refused: rollups of that time are not computed again."""
     imported_before: frozenset[str] = frozenset()
@@ -71,6 +76,7 @@ class Options:
 
 def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[SpanRow]]:
     """The good rows of a file. A bad one is counted, or raises UsageError with file, line and reason."""
+    options = _with_preset(file, options, tally)
     batch: list[SpanRow] = []
     occurrences = Occurrences()
     characters = 0
@@ -99,6 +105,15 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
             batch, characters = [], 0
     if batch:
         yield batch
+
+
+def _with_preset(file: Input, options: Options, tally: Tally) -> Options:
+    """With the preset that is named, or else recognized; NO_PRESET leaves a file as it is."""
+    name = options.preset or preset_of(file, options.file_format)
+    if name is None or name == NO_PRESET:
+        return options
+    tally.presets[file.name] = name
+    return replace(options, columns=with_preset(options.columns, name))
 
 
 def _length(span: SpanRow, tally: Tally) -> int:

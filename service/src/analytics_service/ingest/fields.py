@@ -15,6 +15,13 @@ from analytics_service.ingest.usage import TOOL_PROMPT, WRITTEN
 from analytics_service.ingest.values import Parse
 
 END_TIME: Final = "end_time"
+FIRST_TOKEN_TIME: Final = "first_token_time"  # noqa: S105 - a time
+OFFSET: Final = "offset_us"
+"""Of a time that is relative to --start, in microseconds."""
+SPEND: Final = "spend"
+"""The cost by a system that writes zero for models of which it does not know the price."""
+GATEWAY_CACHE_HIT: Final = "gateway_cache_hit"
+"""The gateway had the answer already: it cost nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +100,10 @@ _HELPERS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
         ),
     ),
     TOOL_PROMPT: (_COUNT, ("tool_use_prompt_token_count",)),
+    FIRST_TOKEN_TIME: (timestamp, ()),
+    OFFSET: (values.duration(Decimal(1)), ()),
+    SPEND: (values.cost, ()),
+    GATEWAY_CACHE_HIT: (values.boolean, ()),
     END_TIME: (timestamp, _ENDS),
 }
 """Fields that fill no column by themselves: rows.py makes others of them."""
@@ -112,17 +123,24 @@ DEFAULTS: Final[Mapping[str, object]] = {
 }
 
 
+_NAMES_OF_TIMES: Final = {
+    "ts": ("ts", *_TIMES),
+    END_TIME: (END_TIME, *_ENDS),
+    FIRST_TOKEN_TIME: (FIRST_TOKEN_TIME,),
+}
+
+
 def _all() -> Mapping[str, Field]:
     fields = {}
     for column, (parse, aliases) in (*_COLUMNS.items(), *_HELPERS.items()):
         for name in (column, *aliases):
             fields[name] = Field(name=name, column=column, parse=parse)
-    for what in ("duration", "ttft", "latency"):
-        column = "ttft_us" if what == "ttft" else "duration_us"
+    for what in ("duration", "ttft", "latency", "offset"):
+        column = {"ttft": "ttft_us", "offset": OFFSET}.get(what, "duration_us")
         for unit, microseconds in _DURATIONS.items():
             name = f"{what}_{unit}"
             fields[name] = Field(name=name, column=column, parse=values.duration(microseconds))
-    for column, names in (("ts", ("ts", *_TIMES)), (END_TIME, (END_TIME, *_ENDS))):
+    for column, names in _NAMES_OF_TIMES.items():
         for name in names:
             for each in TimeUnit:
                 fields[f"{name}_{each}"] = Field(name=f"{name}_{each}", column=column, parse=time_in(each))

@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache, cached_property
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest import fields
-from analytics_service.ingest.fields import DEFAULTS, Field, known_field
+from analytics_service.ingest.fields import DEFAULTS, OFFSET, Field, known_field
+from analytics_service.ingest.presets import PRESETS
 from analytics_service.ingest.times import TimeUnit, time_in, timestamp
 
 ALL = "*"
@@ -27,6 +29,11 @@ class Columns:
 
     time_unit: TimeUnit | None = None
     """Of times that are numbers; None where their size tells."""
+    start: datetime | None = None
+    """Of times that are relative."""
+    preset: str | None = None
+    optional: Mapping[str, Field] = field(default_factory=dict)
+    """What the preset maps: a file may have any of these columns, also several for one field, and no others count."""
 
     def of(self, name: str) -> Field | None:
         """The field that a column fills, or None when it is to be ignored; KeyError when nothing says so."""
@@ -34,6 +41,9 @@ class Columns:
         if field is None:
             if name in self.ignored:
                 return None
+            if self.preset is not None:
+                field = self.optional.get(name)
+                return field if field is None or self.time_unit is None else _in_unit(field, self.time_unit)
             field = known_field(name)
             if field is None and ALL not in self.ignored:
                 raise KeyError(name)
@@ -42,7 +52,7 @@ class Columns:
     @cached_property
     def nested(self) -> frozenset[str]:
         """The objects of which --map or --ignore names a member, by their paths."""
-        names = [name for name in (*self.mapped, *self.ignored) if "." in name]
+        names = [name for name in (*self.mapped, *self.ignored, *self.optional) if "." in name]
         return frozenset(
             ".".join(parts[:length]) for parts in (name.split(".") for name in names) for length in range(1, len(parts))
         )
@@ -54,14 +64,7 @@ def _in_unit(field: Field, unit: TimeUnit) -> Field:
     return replace(field, parse=time_in(unit)) if field.parse is timestamp else field
 
 
-def columns(
-    maps: Iterable[str],
-    sets: Iterable[str],
-    ignored: Iterable[str],
-    *,
-    usage: str | None = None,
-    time_unit: TimeUnit | None = None,
-) -> Columns:
+def columns(maps: Iterable[str], sets: Iterable[str], ignored: Iterable[str]) -> Columns:
     """The mapping that the arguments ask for; UsageError names the one that cannot be used."""
     mapped: dict[str, Field] = {}
     for column, name in pairs("--map", maps, "COLUMN=field").items():
@@ -78,13 +81,7 @@ def columns(
             base[field.column] = field.parse(value)
         except ValueError as error:
             raise UsageError(f"--set: {name}: {error}") from error
-    return Columns(
-        mapped=mapped,
-        base={**DEFAULTS, **base},
-        ignored=frozenset(ignored),
-        usage=usage,
-        time_unit=time_unit,
-    )
+    return Columns(mapped=mapped, base={**DEFAULTS, **base}, ignored=frozenset(ignored))
 
 
 def pairs(option: str, arguments: Iterable[str], form: str) -> dict[str, str]:
@@ -105,28 +102,46 @@ def _pair(option: str, argument: str, form: str) -> tuple[str, str]:
     return left, right
 
 
+def with_preset(how: Columns, name: str) -> Columns:
+    """The mapping of a preset, behind what the arguments map and set."""
+    preset = PRESETS[name]
+    base = dict(how.base)
+    for target, value in preset.sets.items():
+        column = fields.field(target, option="--preset").column
+        if base.get(column) == DEFAULTS.get(column):
+            base[column] = fields.field(target, option="--preset").parse(value)
+    optional = {column: fields.field(target, option="--preset") for column, target in preset.maps.items()}
+    return replace(how, preset=name, optional=optional, base=base, usage=how.usage or preset.usage)
+
+
 def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int, Field], ...]:
     """The position and field of each column of a header that fills one.
 
     UsageError when a column is unknown, when two fill the same field, when a mapped one is not there, or when neither
     a column nor --set gives organisation and time.
     """
-    missing = [column for column in how.mapped if column not in header]
+    roots = how.nested.intersection(header)
+    missing = [
+        column
+        for column in how.mapped
+        if column not in header and not any(column.startswith(f"{root}.") for root in roots)
+    ]
     if missing:
         raise UsageError(f"{file}: has no column {missing[0]!r}, which --map names; it has {', '.join(header)}")
     filled: dict[str, tuple[int, Field]] = {}
     unknown: list[str] = []
     for position, name in enumerate(header):
         try:
-            field = how.of(name) if name.strip() else None  # a column without a name counts rows
+            # a column without a name counts rows, and one of objects fills fields by its members
+            field = how.of(name) if name.strip() and (name not in roots or name in how.mapped) else None
         except KeyError:
             unknown.append(name)
             continue
         if field is None:
             continue
-        if field.column in filled:
+        if field.column in filled and how.preset is None:
             raise UsageError(f"{file}: two columns fill {field.column}: {header[filled[field.column][0]]} and {name}")
-        filled[field.column] = (position, field)
+        filled.setdefault(field.column, (position, field))
     if unknown:
         maps = " ".join(shlex.quote(f"{name}=FIELD") for name in unknown)
         ignored = " ".join(map(shlex.quote, unknown))
@@ -134,6 +149,6 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
         are = f"column {shown} is" if len(unknown) == 1 else f"columns {shown} are"
         raise UsageError(f"{file}: {are} unknown: give --map {maps}, or --ignore {ignored}")
     for needed, cure in (("org_id", "--set organisation=NAME"), ("ts", "--map COLUMN=ts")):
-        if needed not in filled and needed not in how.base:
+        if needed not in filled and needed not in how.base and not (needed == "ts" and OFFSET in filled):
             raise UsageError(f"{file}: no column gives {needed}: give {cure}")
     return tuple(filled.values())

@@ -5,14 +5,17 @@ A row that passes here is never refused by the table: COPY would refuse the whol
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from analytics_service.ingest.fields import END_TIME, Field
+from analytics_service.ingest.fields import END_TIME, FIRST_TOKEN_TIME, GATEWAY_CACHE_HIT, OFFSET, SPEND, Field
 from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.operations import is_request
 from analytics_service.ingest.strings import dump_json, load_json
+from analytics_service.ingest.times import LATEST
 from analytics_service.ingest.usage import CONVENTIONS, UnclearUsage, convention, has_parts, normalize
 from analytics_service.ingest.values import COST_LIMIT, LARGEST
+
+_HELPERS: Final = frozenset({END_TIME, FIRST_TOKEN_TIME, SPEND, GATEWAY_CACHE_HIT})
 
 SpanRow = dict[str, Any]
 """By column of the table; absent columns are NULL."""
@@ -34,7 +37,7 @@ def row(fields: Sequence[tuple[Field, Any]], how: Columns, horizon: datetime | N
             raise BadRow(f"{field.name}: {error}") from None
     if has_parts(span):
         _normalize(span, fields, how)
-    _complete(span)
+    _complete(span, how)
     if horizon is not None and span["ts"] < horizon:
         raise BadRow(
             f"ts: is before {horizon:%Y-%m-%d}, where single requests are no longer kept: see RETENTION_RAW_DAYS"
@@ -42,12 +45,14 @@ def row(fields: Sequence[tuple[Field, Any]], how: Columns, horizon: datetime | N
     return span
 
 
-def _complete(span: SpanRow) -> None:
+def _complete(span: SpanRow, how: Columns) -> None:
+    if OFFSET in span:
+        _take_offset(span, span.pop(OFFSET), how)
     for needed in ("org_id", "ts"):
         if needed not in span:
             raise BadRow(f"{needed}: is missing")
-    if END_TIME in span:
-        _take_end(span, span.pop(END_TIME))
+    if not span.keys().isdisjoint(_HELPERS):
+        _take_helpers(span)
     if "is_request" not in span:
         known = is_request(span["operation_type"])
         span["is_request"] = True if known is None else known
@@ -61,10 +66,28 @@ def _complete(span: SpanRow) -> None:
             raise BadRow(f"total_cost_usd: the sum is not below {COST_LIMIT}")
 
 
-def _take_end(span: SpanRow, end: datetime) -> None:
-    if end < span["ts"]:
-        raise BadRow("end_time: is before the time of the start")
-    span.setdefault("duration_us", (end - span["ts"]) // timedelta(microseconds=1))
+def _take_offset(span: SpanRow, microseconds: int, how: Columns) -> None:
+    if how.start is None:
+        raise BadRow("ts: is relative: give --start with the time of the first request")
+    try:
+        span["ts"] = how.start + timedelta(microseconds=microseconds)
+    except OverflowError:
+        raise BadRow("ts: is not between 1970 and 2200") from None
+    if span["ts"] >= LATEST:
+        raise BadRow("ts: is not between 1970 and 2200")
+
+
+def _take_helpers(span: SpanRow) -> None:
+    """Makes columns of fields that are none."""
+    for name, column in ((END_TIME, "duration_us"), (FIRST_TOKEN_TIME, "ttft_us")):
+        moment = span.pop(name, None)
+        if moment is not None:
+            if moment < span["ts"]:
+                raise BadRow(f"{name}: is before the time of the start")
+            span.setdefault(column, (moment - span["ts"]) // timedelta(microseconds=1))
+    spend, free = span.pop(SPEND, None), span.pop(GATEWAY_CACHE_HIT, False)
+    if spend or (spend is not None and free):
+        span.setdefault("total_cost_usd", spend)
 
 
 def _normalize(span: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns) -> None:
@@ -87,24 +110,30 @@ def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:
     if not isinstance(value, dict):
         raise BadRow("is not a JSON object")
     fields: dict[str, tuple[Field, Any]] = {}
-    for key, each in _members(value, how) if how.nested else value.items():
+    for key, each in members(value, how) if how.nested else value.items():
         try:
             field = how.of(key)
         except KeyError:
             raise BadRow(f"{key[:60]}: is unknown: give --map {key[:60]}=FIELD or --ignore {key[:60]}") from None
         if field is None:
             continue
-        if field.column in fields and each is not None:
+        if field.column in fields and each is not None and how.preset is None:
             raise BadRow(f"{key[:60]}: {field.column} is given twice")
-        fields.setdefault(field.column, (field, each))
+        if field.column not in fields or fields[field.column][1] in {None, ""}:
+            fields[field.column] = (field, each)
     return list(fields.values())
 
 
-def _members(value: dict[str, Any], how: Columns, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The members of an object, and by their paths those of its objects of which a member is named."""
+def members(value: dict[str, Any], how: Columns, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The members of an object, and by their paths those of its objects of which a member is named.
+
+    An object may be text, as exports to CSV and databases have it.
+    """
     for key, each in value.items():
         name = path + key
-        if isinstance(each, dict) and name in how.nested and name not in how.mapped:
-            yield from _members(each, how, name + ".")
-        else:
-            yield name, each
+        if name in how.nested and name not in how.mapped:
+            inner = load_json(each) if isinstance(each, str) and each.startswith("{") else each
+            if isinstance(inner, dict):
+                yield from members(inner, how, name + ".")
+                continue
+        yield name, each

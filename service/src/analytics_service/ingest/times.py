@@ -45,7 +45,7 @@ def timestamp(value: Any) -> datetime:
     if not isinstance(value, str) or (value[:5].isdecimal() and _is_number(value)):  # a day has a hyphen there
         return _epoch(value, None)
     try:
-        moment = datetime.fromisoformat(value.strip())
+        moment = datetime.fromisoformat(value.strip(' "'))  # exports to CSV quote some twice
         if moment.tzinfo is not UTC:
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from analytics_service.ingest.files.csv_rows import csv_rows
-from analytics_service.ingest.files.input import Input, readable
-from analytics_service.ingest.files.json_rows import json_array, json_lines
+from analytics_service.ingest.files.csv_rows import csv_rows, header_names
+from analytics_service.ingest.files.input import BUFFER, Input, readable
+from analytics_service.ingest.files.json_rows import json_array, json_lines, member_names
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.mapping import Columns
+from analytics_service.ingest.presets import recognize
 
 AUTO: Final = "auto"
 FORMATS: Final[Mapping[str, Callable[[Input, Columns], Iterator[Record]]]] = MappingProxyType(
@@ -20,11 +21,25 @@ FORMATS: Final[Mapping[str, Callable[[Input, Columns], Iterator[Record]]]] = Map
 
 
 def records(file: Input, file_format: str, how: Columns) -> Iterator[Record]:
-    """The records of a file, in order. `auto` knows JSON by its first character: a brace begins lines, a bracket an
-    array.
-    """
-    if file_format == AUTO:
-        with readable(file.name):
-            beginning = file.stream.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n")
-        file_format = {b"{": "jsonl", b"[": "json"}.get(beginning[:1], "csv")
-    yield from FORMATS[file_format](file, how)
+    """The records of a file, in order."""
+    yield from FORMATS[_format(file, file_format)](file, how)
+
+
+def preset_of(file: Input, file_format: str) -> str | None:
+    """The preset whose columns the file has; nothing of it is read."""
+    beginning = _beginning(file).decode(errors="replace")
+    if _format(file, file_format) == "csv":
+        return recognize(frozenset(header_names(beginning.partition("\n")[0].rstrip("\r"))))
+    return recognize(frozenset(member_names(beginning)))
+
+
+def _format(file: Input, file_format: str) -> str:
+    """`auto` knows JSON by its first character: a brace begins lines, a bracket an array."""
+    if file_format != AUTO:
+        return file_format
+    return {b"{": "jsonl", b"[": "json"}.get(_beginning(file)[:1], "csv")
+
+
+def _beginning(file: Input) -> bytes:
+    with readable(file.name):
+        return file.stream.peek(BUFFER).lstrip(b"\xef\xbb\xbf \t\r\n")

@@ -1,15 +1,16 @@
 """CSV, with commas, semicolons, tabs or pipes between its cells."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from analytics_service.errors import UsageError
+from analytics_service.ingest.fields import Field
 from analytics_service.ingest.files.input import MAX_LINE_BYTES, Input, lines
-from analytics_service.ingest.files.records import Record
+from analytics_service.ingest.files.records import Fields, Record
 from analytics_service.ingest.mapping import Columns, of_header
-from analytics_service.ingest.rows import BadRow
+from analytics_service.ingest.rows import BadRow, members
 
 _DELIMITERS: Final = ",;\t|"
 
@@ -19,25 +20,55 @@ def csv_rows(file: Input, how: Columns) -> Iterator[Record]:
     csv.field_size_limit(MAX_LINE_BYTES)
     texts = _texts(file)
     first = next(texts, "")
-    delimiter = max(_DELIMITERS, key=first.count)  # of equals the first
-    reader = csv.reader(chain([first], texts), delimiter=delimiter, strict=True)
+    reader = csv.reader(chain([first], texts), delimiter=_delimiter(first), strict=True)
     try:
         header = next(reader, None)
         if not header:
             raise UsageError(f"{file.name}: is empty: a CSV file begins with the names of its columns")
         columns = of_header(header, how, file.name)
+        nested = [(position, name) for position, name in enumerate(header) if name in how.nested - how.mapped.keys()]
         line = reader.line_num
         for cells in reader:
             first_line, line = line + 1, reader.line_num
             if not cells:
                 continue
             if len(cells) == len(header):
-                yield Record(line=first_line, fields=[(field, cells[position]) for position, field in columns])
+                fields = [(field, cells[position]) for position, field in columns]
+                yield Record(
+                    line=first_line, fields=fields if not nested else _with_members(fields, cells, nested, how)
+                )
             else:
                 why = f"has {len(cells)} cells, and the header has {len(header)}"
                 yield Record(line=first_line, fields=BadRow(why))
     except csv.Error as error:
         raise UsageError(f"{file.name}:{reader.line_num}: is no CSV from here on: {error}") from error
+
+
+def _delimiter(header: str) -> str:
+    return max(_DELIMITERS, key=header.count)  # of equals the first
+
+
+def header_names(line: str) -> list[str]:
+    """The columns that the first line of a file names; none where it is no CSV."""
+    try:
+        return next(csv.reader([line], delimiter=_delimiter(line), strict=True), [])
+    except csv.Error:
+        return []
+
+
+def _with_members(
+    fields: list[tuple[Field, Any]], cells: Sequence[str], nested: Sequence[tuple[int, str]], how: Columns
+) -> Fields | BadRow:
+    """With the fields that members of objects fill; a cell that is no object has none."""
+    try:
+        objects = {name: cells[position] for position, name in nested if cells[position].startswith("{")}
+        given = [(how.of(name), value) for name, value in members(objects, how) if name not in objects]
+    except KeyError as error:
+        name = str(error.args[0])[:60]
+        return BadRow(f"{name}: is unknown: give --map {name}=FIELD or --ignore {name}")
+    except ValueError as error:
+        return BadRow(str(error))
+    return [*fields, *((field, value) for field, value in given if field is not None)]
 
 
 def _texts(file: Input) -> Iterator[str]:

@@ -17,7 +17,7 @@ from analytics_service.errors import UsageError
 
 STDIN: Final = "-"
 MAX_LINE_BYTES: Final = 16 * 2**20
-_BUFFER: Final = 2**18
+BUFFER: Final = 2**18
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BOMS: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -54,7 +54,7 @@ def open_input(path: str) -> Iterator[Input]:
         descriptor = io.FileIO(0, closefd=False) if path == STDIN else io.FileIO(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    with io.BufferedReader(descriptor, _BUFFER) as stored:
+    with io.BufferedReader(descriptor, BUFFER) as stored:
         with readable(path):
             stream = _recoded(_unpacked(stored))
             beginning = stream.peek(16)
@@ -68,10 +68,10 @@ def open_input(path: str) -> Iterator[Input]:
 def _unpacked(stored: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
     beginning = stored.peek(4)
     if beginning.startswith(_GZIP):
-        return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=stored)), _BUFFER)
+        return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=stored)), BUFFER)
     if beginning.startswith(_ZSTD):
         reader = zstandard.ZstdDecompressor().stream_reader(stored, read_across_frames=True, closefd=False)
-        return io.BufferedReader(cast("io.RawIOBase", reader), _BUFFER)
+        return io.BufferedReader(cast("io.RawIOBase", reader), BUFFER)
     return stored
 
 
@@ -81,7 +81,7 @@ def _recoded(stream: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
     if encoding is None:
         return stream
     stream.read(2)
-    return io.BufferedReader(_Recoded(stream, encoding), _BUFFER)
+    return io.BufferedReader(_Recoded(stream, encoding), BUFFER)
 
 
 class _Recoded(io.RawIOBase):

@@ -18,6 +18,15 @@ _CHUNK: Final = 2**18
 _NOT_BLANK: Final = re.compile(r"[^ \t\r\n]")
 
 
+def member_names(text: str) -> list[str]:
+    """The members of the first object of a file that begins so, at any depth; none where its end is not there."""
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
+    except (ValueError, RecursionError):
+        return []
+    return list(value) if isinstance(value, dict) else []
+
+
 def json_lines(file: Input, how: Columns) -> Iterator[Record]:
     for number, line in enumerate(lines(file), start=1):
         if not line.strip():

@@ -1,0 +1,210 @@
+"""The files of other systems: which field each of their columns fills. Pure.
+
+A preset is named by --preset, or known by columns that no other file has. What it does not name is left out; --map and
+--set come before it.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    marks: tuple[frozenset[str], ...]
+    """Columns that together no other file has."""
+    maps: Mapping[str, str]
+    """Column, or path of a member, to field; a file may have any of them."""
+    sets: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    """Field to the value of rows that have none."""
+    usage: str | None = None
+    """The convention that its tokens follow."""
+    source: str
+
+
+def _marks(*sets: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(each.split()) for each in sets)
+
+
+def _under(prefix: str, **fields: str) -> dict[str, str]:
+    return {f"{prefix}.{name}": filled for name, filled in fields.items()}
+
+
+_LITELLM_USAGE: Final = {
+    "prompt_tokens_details.cached_tokens": "cached_tokens",
+    "cache_read_input_tokens": "cached_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
+    "prompt_tokens_details.audio_tokens": "audio_input_tokens",
+    "completion_tokens_details.reasoning_tokens": "reasoning_tokens",
+    "completion_tokens_details.audio_tokens": "audio_output_tokens",
+    "server_tool_use.web_search_requests": "web_searches",
+    "service_tier": "service_tier",
+}
+_LANGFUSE_USAGE: Final = {
+    "input": "prompt_tokens",
+    "output": "completion_tokens",
+    "total": "total_tokens",
+    "input_cached_tokens": "cached_tokens",
+    "input_cache_read": "cached_tokens",
+    "cache_read_input_tokens": "cached_tokens",
+    "input_cache_creation": "cache_write_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
+    "input_cache_creation_5m": "cache_write_5m_tokens",
+    "input_cache_creation_1h": "cache_write_1h_tokens",
+    "output_reasoning_tokens": "reasoning_tokens",
+    "output_reasoning": "reasoning_tokens",
+    "input_audio_tokens": "audio_input_tokens",
+    "output_audio_tokens": "audio_output_tokens",
+}
+
+PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
+    {
+        "litellm": Preset(
+            marks=(frozenset({"request_id", "call_type", "spend", "api_key"}),),
+            maps={
+                "request_id": "span_id",
+                "startTime": "ts",
+                "endTime": "end_time",
+                "completionStartTime": "first_token_time",
+                "call_type": "operation_type",
+                "custom_llm_provider": "provider",
+                "model": "model",
+                "spend": "spend",
+                "cache_hit": "gateway_cache_hit",
+                "prompt_tokens": "prompt_tokens",
+                "completion_tokens": "completion_tokens",
+                "total_tokens": "total_tokens",
+                "end_user": "user_id",
+                "team_id": "team_id",
+                "session_id": "session_id",
+                "request_tags": "tags",
+                "status": "status",
+                "messages": "input",
+                "response": "output",
+                **{f"metadata.usage_object.{name}": filled for name, filled in _LITELLM_USAGE.items()},
+            },
+            usage="litellm",
+            source="litellm: schema.prisma, LiteLLM_SpendLogs, as /spend/logs returns them",
+        ),
+        "langfuse": Preset(
+            marks=_marks(
+                "traceId parentObservationId usageDetails",
+                "traceId parentObservationId latencyMs",
+                "traceId parentObservationId providedModelName",
+                "trace_id parent_observation_id provided_model_name",
+            ),
+            maps={
+                "id": "span_id",
+                **dict.fromkeys(("traceId", "trace_id"), "trace_id"),
+                **dict.fromkeys(("parentObservationId", "parent_observation_id"), "parent_span_id"),
+                "name": "span_name",
+                "type": "operation_type",
+                **dict.fromkeys(("startTime", "start_time"), "ts"),
+                **dict.fromkeys(("endTime", "end_time"), "end_time"),
+                **dict.fromkeys(("completionStartTime", "completion_start_time"), "first_token_time"),
+                **dict.fromkeys(("model", "providedModelName", "provided_model_name"), "model"),
+                "level": "status",
+                **dict.fromkeys(("statusMessage", "status_message"), "error"),
+                "input": "input",
+                "output": "output",
+                "environment": "environment",
+                **dict.fromkeys(("userId", "user_id"), "user_id"),
+                **dict.fromkeys(("sessionId", "session_id"), "session_id"),
+                "tags": "tags",
+                **{f"usageDetails.{name}": filled for name, filled in _LANGFUSE_USAGE.items()},
+                **{f"usage_details.{name}": filled for name, filled in _LANGFUSE_USAGE.items()},
+                **dict.fromkeys(("costDetails.total", "cost_details.total"), "spend"),
+            },
+            usage="langfuse",
+            source="langfuse: observations as its interface, its API and its export to blob storage write them",
+        ),
+        "helicone": Preset(
+            marks=_marks("response_id request_created_at request_properties"),
+            maps={
+                "request_id": "span_id",
+                "response_id": "span_id",
+                "request_created_at": "ts",
+                "response_status": "status",
+                "provider": "provider",
+                "model": "model",
+                "prompt_tokens": "prompt_tokens",
+                "completion_tokens": "completion_tokens",
+                "total_tokens": "total_tokens",
+                "prompt_cache_read_tokens": "cached_tokens",
+                "prompt_cache_write_tokens": "cache_write_tokens",
+                "reasoning_tokens": "reasoning_tokens",
+                **dict.fromkeys(("latency", "delay_ms"), "duration_ms"),
+                "time_to_first_token": "ttft_ms",
+                **dict.fromkeys(("cost", "cost_usd", "costUSD"), "spend"),
+                "request_user_id": "user_id",
+                "request_body": "input",
+                "response_body": "output",
+            },
+            usage="helicone",
+            source="helicone: examples/export",
+        ),
+        "phoenix": Preset(
+            marks=_marks("context.span_id context.trace_id span_kind"),
+            maps={
+                "context.span_id": "span_id",
+                "context.trace_id": "trace_id",
+                "parent_id": "parent_span_id",
+                "name": "span_name",
+                "span_kind": "operation_type",
+                "start_time": "ts",
+                "end_time": "end_time",
+                "status_code": "status",
+                "status_message": "error",
+                **_under("attributes.llm", provider="provider", model_name="model"),
+                "attributes.llm.token_count.prompt": "prompt_tokens",
+                "attributes.llm.token_count.completion": "completion_tokens",
+                "attributes.llm.token_count.total": "total_tokens",
+                "attributes.llm.token_count.prompt_details.cache_read": "cached_tokens",
+                "attributes.llm.token_count.prompt_details.cache_write": "cache_write_tokens",
+                "attributes.llm.token_count.prompt_details.audio": "audio_input_tokens",
+                "attributes.llm.token_count.completion_details.reasoning": "reasoning_tokens",
+                "attributes.llm.token_count.completion_details.audio": "audio_output_tokens",
+                "attributes.input.value": "input",
+                "attributes.output.value": "output",
+                "attributes.session.id": "session_id",
+                "attributes.user.id": "user_id",
+            },
+            usage="openinference",
+            source="phoenix: src/phoenix/trace/dsl/query.py",
+        ),
+        "burstgpt": Preset(
+            marks=(frozenset({"Request tokens", "Response tokens", "Log Type"}),),
+            maps={
+                "Timestamp": "offset_s",
+                "Session ID": "session_id",
+                "Elapsed time": "duration_s",
+                "Model": "model",
+                "Request tokens": "prompt_tokens",
+                "Response tokens": "completion_tokens",
+                "Total tokens": "total_tokens",
+                "Log Type": "span_name",
+            },
+            sets={"provider": "openai"},
+            source="BurstGPT: README; times are seconds since the first day",
+        ),
+        "mooncake": Preset(
+            marks=_marks("timestamp input_length output_length hash_ids"),
+            maps={"timestamp": "offset_ms", "input_length": "prompt_tokens", "output_length": "completion_tokens"},
+            source="Mooncake: FAST25-release/traces; times are milliseconds since the first request",
+        ),
+        "azure-2024": Preset(
+            marks=_marks("TIMESTAMP ContextTokens GeneratedTokens"),
+            maps={"TIMESTAMP": "ts", "ContextTokens": "prompt_tokens", "GeneratedTokens": "completion_tokens"},
+            source="AzurePublicDataset: AzureLLMInferenceDataset2023.md and 2024",
+        ),
+    }
+)
+
+
+def recognize(names: AbstractSet[str]) -> str | None:
+    """The preset of a file with these columns, or these members of its first object."""
+    return next((name for name, preset in PRESETS.items() if any(marks <= names for marks in preset.marks)), None)
