@@ -71,7 +71,7 @@ LANGFUSE_CSV = (
     '"0.00253","p1"\n'
     '"o2","t1","SPAN","""2025-12-17T16:09:00.100Z""","","DEFAULT","{}","{}","","","0",""\n'
 )
-LANGFUSE_JSONL = [
+LANGFUSE_JSONL: list[dict[str, Any]] = [
     {
         "id": "o1",
         "trace_id": "t1",
