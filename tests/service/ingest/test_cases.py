@@ -243,3 +243,29 @@ def test_what_cannot_be_read_is_named(
     path.write_bytes(content)
     assert run(["import", str(path), "--set", "organisation=acme"], {"DATABASE_URL": database_url}) == 2
     assert why in capsys.readouterr().err
+
+
+def test_what_map_names_must_be_there(import_: Import) -> None:
+    done = import_("a.jsonl", lines({"model": "gpt-4o"}), "--map", "usage.prompt=prompt_tokens")
+    assert (done["code"], done["inserted"]) == (2, 0)
+    assert "no record has usage.prompt, which --map names" in done["error"]
+
+
+def test_folders_and_patterns_are_their_files(
+    database_url: str, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(("b.csv", "a.csv", "c.txt")):
+        (tmp_path / name).write_text(f"ts,model\n2026-11-20T10:00:0{number}Z,m\n")
+    base, url = ["--set", "organisation=acme"], {"DATABASE_URL": database_url}
+    assert run(["import", str(tmp_path / "missing.csv"), str(tmp_path / "a.csv"), *base], url) == 2
+    assert f"{tmp_path}/missing.csv: no such file" in capsys.readouterr().err
+    assert ask("SELECT count(*) FROM traces") == ["0"]
+    assert run(["import", str(tmp_path / "*.csv"), *base], url) == 0
+    assert ask("SELECT count(*) FROM traces") == ["2"]
+    assert run(["import", str(tmp_path), *base], url) == 0
+    assert ask("SELECT count(*) FROM traces") == ["3"]
+
+
+def test_skipped_rows_are_an_exit_code(import_: Import) -> None:
+    content = "ts,model,prompt_tokens\n2026-11-20T10:00:00Z,m,1\n2026-11-20T10:00:00Z,m,many\n"
+    assert import_("a.csv", content, "--on-error", "skip")["code"] == 3

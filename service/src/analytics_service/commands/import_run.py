@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from rich.console import Console
 
@@ -26,6 +27,9 @@ from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.times import TimeUnit, timestamp
 from analytics_service.settings import Settings
 
+SOME_SKIPPED: Final = 3
+"""Exit code: all rows are in but the bad ones, which --on-error skip left out."""
+
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
@@ -44,8 +48,9 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     files = sources(arguments.files, arguments.source)
     aliases = pairs("--price-as", arguments.price_as, "MODEL=model")
     prices = Prices(sources=price_sources(arguments.prices), aliases=aliases)
-    asyncio.run(_import(loaded, files, options, Tally(prices=prices), output=arguments.output))
-    return 0
+    tally = Tally(prices=prices)
+    asyncio.run(_import(loaded, files, options, tally, output=arguments.output))
+    return SOME_SKIPPED if tally.bad else 0
 
 
 def _start(text: str | None) -> datetime | None:
@@ -60,7 +65,14 @@ async def _import(loaded: Settings, files: Sequence[Source], options: Options, t
     url = database_url(loaded)
     async with writer_session(url, command="import") as connection:
         started = time.monotonic()
-        buckets, error = await _store(connection, files, options, tally, url=url)
+        try:
+            buckets, error = await _store(connection, files, options, tally, url=url)
+        except asyncio.CancelledError:
+            left = "what is in stays, and the same command goes on"
+            sys.stderr.write(
+                f"interrupted: {tally.inserted:,} rows inserted, {tally.present:,} already there: {left}\n"
+            )
+            raise
     summary = Summary(
         tally=tally, files=tuple(file.path for file in files), seconds=time.monotonic() - started, buckets=buckets
     )

@@ -9,6 +9,7 @@ from typing import Final
 from analytics_service.errors import UsageError
 from analytics_service.ingest.files import AUTO, preset_of, records
 from analytics_service.ingest.files.input import Input
+from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.identity import Occurrences, Origin, identify
 from analytics_service.ingest.mapping import Columns, with_preset
 from analytics_service.ingest.pricing import COSTS, Prices
@@ -77,23 +78,12 @@ class Options:
 def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[SpanRow]]:
     """The good rows of a file. A bad one is counted, or raises UsageError with file, line and reason."""
     options = _with_preset(file, options, tally)
+    reader = _Reader(name, options, tally)
     batch: list[SpanRow] = []
-    occurrences = Occurrences()
     characters = 0
-    for ordinal, record in enumerate(records(file, options.file_format, options.columns), start=1):
-        tally.read += 1
+    for record in records(file, options.file_format, options.columns):
         try:
-            if isinstance(record.fields, BadRow):
-                raise record.fields
-            span = row(record.fields, options.columns, options.horizon)
-            if "trace_id" not in span or "span_id" not in span:
-                with_legacy = span["org_id"] in options.imported_before
-                identify(span, Origin(name, ordinal), occurrences, with_legacy=with_legacy)
-            if not span["is_request"]:
-                tally.spans += 1
-            if not span.keys().isdisjoint(COSTS) and any(type(span.get(name)) is Rounded for name in COSTS):
-                tally.rounded += 1  # before it is priced: what is computed is rounded too
-            tally.prices.add(span)
+            span = reader.span(record)
         except BadRow as error:
             _note(BadRecord(file=file.name, line=record.line, reason=str(error)), options, tally)
             continue
@@ -103,8 +93,45 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
         if len(batch) >= options.batch_size or characters > _MAX_BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
+    if reader.unmet and reader.ordinal > 0:
+        raise UsageError(f"{file.name}: no record has {', '.join(reader.unmet.values())}, which --map names")
     if batch:
         yield batch
+
+
+class _Reader:
+    """Makes the rows of a file."""
+
+    def __init__(self, name: str, options: Options, tally: Tally) -> None:
+        self._name = name
+        self._options = options
+        self._tally = tally
+        self._occurrences = Occurrences()
+        self.ordinal = 0
+        """Of the last record."""
+        self.unmet = {field.column: column for column, field in options.columns.mapped.items()}
+        """What --map names and no record had so far, by the column of the table."""
+
+    def span(self, record: Record) -> SpanRow:
+        """The row with its ids and its price; BadRow where there is none."""
+        options, tally = self._options, self._tally
+        tally.read += 1
+        self.ordinal += 1
+        if isinstance(record.fields, BadRow):
+            raise record.fields
+        if self.unmet:
+            for each, _ in record.fields:
+                self.unmet.pop(each.column, None)
+        span = row(record.fields, options.columns, options.horizon)
+        if "trace_id" not in span or "span_id" not in span:
+            origin, with_legacy = Origin(self._name, self.ordinal), span["org_id"] in options.imported_before
+            identify(span, origin, self._occurrences, with_legacy=with_legacy)
+        if not span["is_request"]:
+            tally.spans += 1
+        if not span.keys().isdisjoint(COSTS) and any(type(span.get(name)) is Rounded for name in COSTS):
+            tally.rounded += 1  # before it is priced: what is computed is rounded too
+        tally.prices.add(span)
+        return span
 
 
 def _with_preset(file: Input, options: Options, tally: Tally) -> Options:

@@ -1,16 +1,18 @@
 """Files into the database: reads, prices and encodes the next batch while the server stores the last one."""
 
 import asyncio
+import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TypeAlias
 
 from analytics_service.database.connect import Connection
 from analytics_service.errors import UsageError
 from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.copy import Writer
-from analytics_service.ingest.files.input import Input, open_input, source_name
+from analytics_service.ingest.files.input import STDIN, Input, open_input, source_name
 from analytics_service.ingest.text import encode
 
 Report: TypeAlias = Callable[[Input, Tally], None]
@@ -26,10 +28,25 @@ class Source:
 
 
 def sources(paths: Sequence[str], name: str | None) -> list[Source]:
-    """The files; UsageError when one name is given to several."""
-    if name is not None and len(paths) > 1:
+    """The files, those of folders and patterns in the order of their names.
+
+    UsageError where there are none, before anything is imported, and when one name is given to several.
+    """
+    files = [file for path in paths for file in _files(path)]
+    if missing := [path for path in paths if not _files(path)]:
+        raise UsageError(f"{', '.join(missing)}: no such file")
+    if name is not None and len(files) > 1:
         raise UsageError("--source: names one file; import the others with commands of their own")
-    return [Source(path=path, name=name or source_name(path)) for path in paths]
+    return [Source(path=file, name=name or source_name(file)) for file in files]
+
+
+def _files(path: str) -> list[str]:
+    if path == STDIN:
+        return [path]
+    given = Path(path)
+    if given.is_dir():
+        return sorted(str(file) for file in given.iterdir() if file.is_file())
+    return [path] if given.exists() else sorted(glob.glob(path))  # noqa: PTH207 - relative to where we are
 
 
 async def retention_horizon(connection: Connection) -> datetime | None:
