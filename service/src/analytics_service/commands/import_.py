@@ -42,7 +42,7 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--source",
         metavar="NAME",
-        help="the name under which a release before 0.5 imported this file, if it was another than the file's",
+        help="the name under which a release before 0.4 imported this file, if it was another than the file's",
     )
     parser.add_argument(
         "--preset",

@@ -72,7 +72,7 @@ class Options:
     horizon: datetime | None = None
     """Rows before it are refused: rollups of that time are not computed again."""
     imported_before: frozenset[str] = frozenset()
-    """Organisations with rows that releases before 0.5 may have imported."""
+    """Organisations with rows that releases before 0.4 may have imported."""
 
 
 def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[SpanRow]]:

@@ -14,7 +14,7 @@ MAX_DIGESTS: Final = 2**18
 """Of rows of a file that are remembered. Equal rows have the same time, and files are nearly in the order of time:
 those that are farther apart are one row that was exported twice."""
 LEGACY: Final = ("legacy_trace_id", "legacy_span_id")
-"""Keys of the ids that releases before 0.5 gave a row: no columns, and only for organisations with rows of them."""
+"""Keys of the ids that releases before 0.4 gave a row: no columns, and only for organisations with rows of them."""
 
 
 class Origin(NamedTuple):
@@ -40,7 +40,7 @@ class Occurrences:
 
 
 def identify(span: dict[str, Any], origin: Origin, occurrences: Occurrences, *, with_legacy: bool) -> None:
-    """Fills in the ids that a row does not have; `with_legacy` also those that releases before 0.5 gave it."""
+    """Fills in the ids that a row does not have; `with_legacy` also those that releases before 0.4 gave it."""
     own_trace, own_span = span.get("trace_id"), span.get("span_id")
     if own_trace is not None and own_span is not None:
         return

@@ -21,7 +21,7 @@ Report: TypeAlias = Callable[[Input, Tally], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A file, and the name that releases before 0.5 made the ids of its rows from."""
+    """A file, and the name that releases before 0.4 made the ids of its rows from."""
 
     path: str
     name: str
@@ -56,7 +56,7 @@ async def retention_horizon(connection: Connection) -> datetime | None:
 
 
 async def imported_before(connection: Connection) -> frozenset[str]:
-    """The organisations with rows that releases before 0.5 may have imported."""
+    """The organisations with rows that releases before 0.4 may have imported."""
     return frozenset(row["org_id"] for row in await connection.fetch("SELECT org_id FROM imported_before"))
 
 

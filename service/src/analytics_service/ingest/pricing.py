@@ -21,7 +21,7 @@ COSTS: Final = frozenset({"prompt_cost_usd", "completion_cost_usd", "total_cost_
 
 
 class PriceStatus(StrEnum):
-    """The values of the column `price_status` for requests; rows of releases before 0.5 have none."""
+    """The values of the column `price_status` for requests; rows of releases before 0.4 have none."""
 
     GIVEN = "given"
     """The cost came with the request."""

@@ -1,7 +1,7 @@
 """Which requests the sums of costs cover: SQL over rows `r` of `requests`. Pure.
 
 A request has a cost, of its own or computed, or none; it is `partial` where a part of what it used has no price: its
-cost is a lower bound. Rows of releases before 0.5 have no status: of those the tokens of a combination and bucket count
+cost is a lower bound. Rows of releases before 0.4 have no status: of those the tokens of a combination and bucket count
 as unpriced where none of its requests has a cost.
 """
 
