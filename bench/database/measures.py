@@ -19,9 +19,9 @@ from analytics_service.endpoints.metrics.series.parameters import MetricParamete
 from analytics_service.endpoints.metrics.series.selection import RollupSelection
 from analytics_service.ingest.batches import Options, Tally, batches
 from analytics_service.ingest.fields import COLUMNS
+from analytics_service.ingest.files.input import open_input
 from analytics_service.ingest.load import load, sources
 from analytics_service.ingest.mapping import columns
-from analytics_service.ingest.readers import open_input
 from analytics_service.rollups.hierarchy.refresh import Refresher
 from analytics_service.rollups.hierarchy.tables import Stage, Table
 from analytics_service.rollups.levels import Level
