@@ -119,7 +119,8 @@ def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:
             continue
         if field.column in fields and each is not None and how.preset is None:
             raise BadRow(f"{key[:60]}: {field.column} is given twice")
-        if field.column not in fields or fields[field.column][1] in {None, ""}:
+        _, known = fields.get(field.column, (field, None))
+        if known is None or known == "":
             fields[field.column] = (field, each)
     return list(fields.values())
 
