@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -14,6 +15,7 @@ from tests.support.environment import program_environment
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD, Server
 from tests.support.redis import RedisServer
+from tests.support.reference import refreshed
 from tests.support.service import a_row, execute, insert
 
 pytestmark = pytest.mark.postgres
@@ -46,6 +48,7 @@ def test_a_store_in_order(edition_url: str, redis: RedisServer) -> None:
         "rights",
         "rollups",
         "partitions",
+        "prices",
         "redis",
     ]
     assert {verdict for check, (verdict, _) in found.items() if check != "partitions"} == {"ok"}
@@ -65,6 +68,25 @@ async def test_rows_that_nobody_refreshes_are_named(database_url: str) -> None:
     assert found["rollups"][0] == "warning"
     assert "is analytics-service work running?" in found["rollups"][1]
     assert found["redis"][0] == "ok"
+
+
+async def test_models_without_a_price_are_named(database_url: str) -> None:
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    priced = {"price_status": "full"}
+    of_own = {"provider": "own", "model": "in-house", "total_cost_usd": None, "price_status": "none"}
+    rows = [a_row(1, ts=hour, **priced), *(a_row(n, ts=hour, **of_own) for n in (2, 3))]
+    rows.append(a_row(4, ts=hour, model="gpt-4o", price_status="partial"))
+    await insert(database_url, rows[:1])
+    await refreshed(database_url)
+    assert examined(0, DATABASE_URL=database_url)["prices"] == (
+        "ok",
+        "all 1 requests of the last 7 days have a price",
+    )
+    await insert(database_url, rows[1:])
+    await refreshed(database_url)
+    verdict, message = examined(0, DATABASE_URL=database_url)["prices"]
+    assert verdict == "warning"
+    assert "3 of 4 requests of the last 7 days: own/in-house (2), openai/gpt-4o (1): " in message
 
 
 def test_a_schema_that_is_not_there(empty_url: str) -> None:

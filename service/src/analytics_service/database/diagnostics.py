@@ -23,6 +23,15 @@ _WAITING: Final = """
 SELECT count(*) AS entries, extract(epoch FROM clock_timestamp() - min(greatest(logged_at, minute)))::float8 AS seconds
 FROM rollup_log WHERE minute < clock_timestamp()
 """
+_PRICES: Final = """
+SELECT d.provider, d.model, sum(r.request_count)::bigint AS requests,
+  sum(CASE WHEN d.price_status = 'partial' THEN r.request_count ELSE coalesce(r.total_cost_usd_missing, 0) END)::bigint
+    AS unpriced
+FROM rollup_totals_1hour AS r JOIN rollup_dimension AS d ON d.org_id = r.org_id AND d.dim = r.dim
+WHERE r.bucket >= clock_timestamp() - interval '7 days'
+GROUP BY 1, 2 ORDER BY unpriced DESC, 1, 2
+"""
+"""Of all organisations, by the hours that have ended."""
 _MAX_WAIT_SECONDS: Final = 180
 """A minute is refreshed a minute after it was written at the latest, and the worker may be two minutes late."""
 
@@ -48,7 +57,7 @@ async def diagnose(
     findings += [await _connections(connection, pool_size), await _snapshots(connection, max_snapshot_age)]
     findings.append(await _schema(connection))
     if findings[-1].verdict is Verdict.OK:
-        findings += [await check(connection) for check in (_privileges, _rollup_log, _partitions)]
+        findings += [await check(connection) for check in (_privileges, _rollup_log, _partitions, _prices)]
     return findings
 
 
@@ -133,3 +142,18 @@ async def _partitions(connection: Connection) -> Finding:
         cure = "writers make those that they need, and analytics-service work makes them a week ahead"
         return Finding("partitions", Verdict.WARNING, f"there is none for now: {cure}")
     return Finding("partitions", Verdict.OK, f"until {end:%Y-%m-%d %H:%M} UTC")
+
+
+async def _prices(connection: Connection) -> Finding:
+    rows = await connection.fetch(_PRICES)
+    requests, unpriced = sum(row["requests"] for row in rows), sum(row["unpriced"] for row in rows)
+    if not unpriced:
+        message = f"all {requests:,} requests of the last 7 days have a price" if requests else "no request in 7 days"
+        return Finding("prices", Verdict.OK, message)
+    models = [
+        f"{row['provider'] or '?'}/{row['model'] or '?'} ({row['unpriced']:,})" for row in rows if row["unpriced"]
+    ]
+    more = f" and {len(models) - _MAX_SHOWN} more" if len(models) > _MAX_SHOWN else ""
+    which = f"{unpriced:,} of {requests:,} requests of the last 7 days: {', '.join(models[:_MAX_SHOWN])}{more}"
+    cure = "their costs are lower bounds; docs/costs.md says how to give a price"
+    return Finding("prices", Verdict.WARNING, f"no full price for {which}: {cure}")
