@@ -269,3 +269,28 @@ def test_folders_and_patterns_are_their_files(
 def test_skipped_rows_are_an_exit_code(import_: Import) -> None:
     content = "ts,model,prompt_tokens\n2026-11-20T10:00:00Z,m,1\n2026-11-20T10:00:00Z,m,many\n"
     assert import_("a.csv", content, "--on-error", "skip")["code"] == 3
+
+
+def test_a_dry_run_shows_what_it_would_do(
+    import_: Import, ask: Ask, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = "".join(
+        f'{{"at":"2026-11-20T10:00:{n:02}Z","model":"{model}","usage":{{"prompt":{n}}},"completion_tokens":0}}\n'
+        for n, model in enumerate(["gpt-4o", "own"] * 6)
+    )
+    arguments = ("--map", "at=ts", "usage.prompt=prompt_tokens", "--set", "provider=openai")
+    import_("a.jsonl", "".join(content.splitlines(keepends=True)[:5]), *arguments)
+    done = import_("a.jsonl", content, *arguments, "--dry-run")
+    assert (done["code"], done["inserted"], done["already_there"]) == (0, 7, 5)
+    assert [(each["model"], each["rows"]) for each in done["without_price"]] == [("own", 6)]
+    assert done["dry_run"]["mapping"] == {
+        "at": "ts",
+        "model": "model",
+        "usage.prompt": "prompt_tokens",
+        "completion_tokens": "completion_tokens",
+    }
+    assert [row["prompt_tokens"] for row in done["dry_run"]["rows"]] == list(range(10))
+    assert ask("SELECT count(*), (SELECT count(*) FROM rollup_log) FROM traces") == ["5|0"]
+    command = ["import", str(tmp_path / "a.jsonl"), "--set", "organisation=acme", *arguments, "--dry-run"]
+    assert run(command, {"DATABASE_URL": database_url}) == 0
+    assert "dry run: nothing is stored" in capsys.readouterr().out

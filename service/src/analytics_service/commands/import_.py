@@ -74,6 +74,9 @@ def _configure(parser: ArgumentParser) -> None:
         metavar="MODEL=model",
         help="the model whose price a model has, as a deployment of Azure",
     )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show the mapping, ten rows and the counts; store nothing"
+    )
     parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a row that cannot be stored")
     parser.add_argument(
         "--batch-size", type=_batch_size, default=8000, metavar="N", help="rows in a transaction; default: 8000"

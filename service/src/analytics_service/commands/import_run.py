@@ -31,6 +31,9 @@ SOME_SKIPPED: Final = 3
 """Exit code: all rows are in but the bad ones, which --on-error skip left out."""
 
 
+_SAMPLE_ROWS: Final = 10
+
+
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
     options = Options(
@@ -44,6 +47,7 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
         file_format=arguments.format,
         on_error=OnError(arguments.on_error),
         batch_size=arguments.batch_size,
+        sample_rows=_SAMPLE_ROWS if arguments.dry_run else 0,
     )
     files = sources(arguments.files, arguments.source)
     aliases = pairs("--price-as", arguments.price_as, "MODEL=model")
@@ -101,7 +105,8 @@ async def _store(
                 await load(connection, files, options, tally, progress.read)
             except UsageError as error:
                 stopped = error
-            buckets = await refresh(connection, progress.refreshed)
+            if not options.sample_rows:
+                buckets = await refresh(connection, progress.refreshed)
     except FAILURES as error:
         failure = classify(error, url)
         lost = failure.reason is FailureReason.UNREACHABLE  # it was there: whoever tries again may find it

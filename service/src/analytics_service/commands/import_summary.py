@@ -49,6 +49,7 @@ def as_json(summary: Summary) -> str:
                 }
                 for each, rows in sorted(tally.prices.unpriced.items())
             ],
+            **({"dry_run": {"mapping": tally.mapping, "rows": tally.sample}} if tally.mapping else {}),
             "presets": tally.presets,
             "spans": tally.spans,
             "texts_repaired": tally.repaired,
@@ -57,13 +58,16 @@ def as_json(summary: Summary) -> str:
             "buckets_refreshed": summary.buckets,
             "seconds": round(summary.seconds, 3),
             "rows_per_second": summary.rate,
-        }
+        },
+        default=str,
     )
 
 
 def show(summary: Summary, console: Console) -> None:
     """A table, and the first bad rows with line and reason."""
     tally = summary.tally
+    if tally.mapping:
+        _show_rehearsal(tally, console)
     unpriced = sum(tally.prices.unpriced.values())
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column()
@@ -87,6 +91,22 @@ def show(summary: Summary, console: Console) -> None:
         console.print(f"{bad.file}:{bad.line}: {bad.reason}", markup=False, highlight=False, soft_wrap=True)
     if tally.bad > len(tally.first_bad):
         console.print(f"... and {tally.bad - len(tally.first_bad):,} more", highlight=False)
+
+
+_SHOWN = (
+    *("ts", "trace_id", "provider", "model", "operation_type", "is_request", "prompt_tokens", "completion_tokens"),
+    *("total_cost_usd", "price_status", "status_code"),
+)
+
+
+def _show_rehearsal(tally: Tally, console: Console) -> None:
+    console.print("dry run: nothing is stored; what it would do:", highlight=False)
+    filled = ", ".join(f"{column} -> {field}" for column, field in tally.mapping.items())
+    console.print(f"columns: {filled}", markup=False, highlight=False, soft_wrap=True)
+    rows = Table(*_SHOWN, box=None, pad_edge=False)
+    for row in tally.sample:
+        rows.add_row(*(escape(str(row.get(name, ""))) for name in _SHOWN))
+    console.print(rows)
 
 
 def _remarks(tally: Tally) -> Iterator[tuple[str, int, str]]:

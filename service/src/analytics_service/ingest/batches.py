@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import Final
 
 from analytics_service.errors import UsageError
-from analytics_service.ingest.files import AUTO, preset_of, records
+from analytics_service.ingest.files import AUTO, names_of, records
 from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.identity import Occurrences, Origin, identify
-from analytics_service.ingest.mapping import Columns, with_preset
+from analytics_service.ingest.mapping import Columns, mapping, with_preset
+from analytics_service.ingest.presets import recognize
 from analytics_service.ingest.pricing import COSTS, Prices
 from analytics_service.ingest.rows import BadRow, SpanRow, row
 from analytics_service.ingest.strings import Repaired
@@ -56,6 +57,9 @@ class Tally:
     """Rows with a cost that came with more decimal places than are stored."""
     presets: dict[str, str] = field(default_factory=dict)
     """By file, where there was one."""
+    mapping: dict[str, str] = field(default_factory=dict)
+    """Column to field, of files that are not stored."""
+    sample: list[SpanRow] = field(default_factory=list)
     prices: Prices = field(default_factory=Prices)
 
 
@@ -69,6 +73,8 @@ class Options:
     batch_size: int = 8000
     preset: str | None = None
     """None to recognize it."""
+    sample_rows: int = 0
+    """To be shown as they would be stored; then nothing is."""
     horizon: datetime | None = None
     """Rows before it are refused: rollups of that time are not computed again."""
     imported_before: frozenset[str] = frozenset()
@@ -78,6 +84,8 @@ class Options:
 def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[SpanRow]]:
     """The good rows of a file. A bad one is counted, or raises UsageError with file, line and reason."""
     options = _with_preset(file, options, tally)
+    if options.sample_rows:
+        tally.mapping |= mapping(names_of(file, options.file_format), options.columns)
     reader = _Reader(name, options, tally)
     batch: list[SpanRow] = []
     characters = 0
@@ -131,12 +139,14 @@ class _Reader:
         if not span.keys().isdisjoint(COSTS) and any(type(span.get(name)) is Rounded for name in COSTS):
             tally.rounded += 1  # before it is priced: what is computed is rounded too
         tally.prices.add(span)
+        if len(tally.sample) < options.sample_rows:
+            tally.sample.append(span)
         return span
 
 
 def _with_preset(file: Input, options: Options, tally: Tally) -> Options:
     """With the preset that is named, or else recognized; NO_PRESET leaves a file as it is."""
-    name = options.preset or preset_of(file, options.file_format)
+    name = options.preset or recognize(frozenset(names_of(file, options.file_format)))
     if name is None or name == NO_PRESET:
         return options
     tally.presets[file.name] = name

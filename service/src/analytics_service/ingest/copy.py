@@ -19,15 +19,25 @@ _STAGING = """
 CREATE TEMP TABLE IF NOT EXISTS traces_staging ON COMMIT DELETE ROWS AS
 SELECT *, NULL::text AS legacy_trace_id, NULL::text AS legacy_span_id FROM traces WITH NO DATA
 """
-# In the order of the file: the first row of an id wins.
-_MERGE = """
-INSERT INTO traces ({columns})
-SELECT {columns} FROM pg_temp.traces_staging AS s
-WHERE s.legacy_trace_id IS NULL OR NOT EXISTS (
+_NOT_LEGACY = """(s.legacy_trace_id IS NULL OR NOT EXISTS (
   SELECT FROM traces AS t
   WHERE t.org_id = s.org_id AND t.trace_id = s.legacy_trace_id AND t.span_id = s.legacy_span_id AND t.ts = s.ts
-)
+))"""
+# In the order of the file: the first row of an id wins.
+_MERGE = f"""
+INSERT INTO traces ({{columns}})
+SELECT {{columns}} FROM pg_temp.traces_staging AS s
+WHERE {_NOT_LEGACY}
 ORDER BY s.ctid ON CONFLICT DO NOTHING
+"""
+_COUNT = f"""
+SELECT count(*) FROM (
+  SELECT DISTINCT s.org_id, s.trace_id, s.span_id, s.ts FROM pg_temp.traces_staging AS s
+  WHERE {_NOT_LEGACY} AND NOT EXISTS (
+    SELECT FROM traces AS t
+    WHERE t.org_id = s.org_id AND t.trace_id = s.trace_id AND t.span_id = s.span_id AND t.ts = s.ts
+  )
+) AS new
 """
 
 
@@ -63,9 +73,19 @@ class Writer:
                 inserted = text.rows
         return Written(inserted=inserted, present=text.rows - inserted)
 
-    async def _merge(self, text: Text) -> int:
+    async def rehearse(self, text: Text) -> Written:
+        """What `write` would do; nothing stays. Of rows with one id in two batches both count."""
+        async with self._connection.transaction():  # which empties the staging table
+            await self._stage(text)
+            inserted = await self._connection.fetchval(_COUNT)
+        return Written(inserted=inserted, present=text.rows - inserted)
+
+    async def _stage(self, text: Text) -> None:
         await self._connection.execute(_STAGING)
         await self._copy(text, "pg_temp", "traces_staging")
+
+    async def _merge(self, text: Text) -> int:
+        await self._stage(text)
         columns = ", ".join(name for name in text.columns if name not in LEGACY)
         status = await self._connection.execute(_MERGE.format(columns=columns))
         return int(status.rsplit(" ", 1)[1])

@@ -61,12 +61,15 @@ async def imported_before(connection: Connection) -> frozenset[str]:
 
 
 async def load(connection: Connection, files: Sequence[Source], options: Options, tally: Tally, report: Report) -> None:
-    """Imports the files in order, counting into `tally`, so that the caller knows what stays when this raises.
+    """Imports the files in order, or rehearses it where rows are to be shown.
+
+    Counts into `tally`, so that the caller knows what stays when this raises.
 
     Batches are committed one by one: at a bad row with OnError.STOP, or when this is cancelled, those that were
     written before stay, and the rest can be imported by running it again.
     """
     writer = Writer(connection)
+    write = writer.rehearse if options.sample_rows else writer.write
     for source in files:
         with open_input(source.path) as file:
             following = map(encode, batches(file, source.name, options, tally))
@@ -74,7 +77,7 @@ async def load(connection: Connection, files: Sequence[Source], options: Options
             while batch is not None:
                 reading = asyncio.create_task(asyncio.to_thread(next, following, None))
                 try:
-                    written = await writer.write(batch)
+                    written = await write(batch)
                 except BaseException:
                     await asyncio.wait({reading})  # the thread reads the file, which is closed on the way out
                     reading.exception()  # of the two failures the database's is the one to report

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, cached_property
@@ -112,6 +113,16 @@ def with_preset(how: Columns, name: str) -> Columns:
             base[column] = fields.field(target, option="--preset").parse(value)
     optional = {column: fields.field(target, option="--preset") for column, target in preset.maps.items()}
     return replace(how, preset=name, optional=optional, base=base, usage=how.usage or preset.usage)
+
+
+def mapping(names: Iterable[str], how: Columns) -> dict[str, str]:
+    """Which of the columns of a file fills which column of the table; those of objects by their paths."""
+    filled = {}
+    for name in (*names, *(path for path in how.mapped if "." in path)):
+        with suppress(KeyError):
+            if (field := how.of(name)) is not None:
+                filled[name] = field.column
+    return filled
 
 
 def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int, Field], ...]:

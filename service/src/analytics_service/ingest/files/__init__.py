@@ -12,7 +12,6 @@ from analytics_service.ingest.files.input import BUFFER, Input, readable
 from analytics_service.ingest.files.json_rows import json_array, json_lines, member_names
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.mapping import Columns
-from analytics_service.ingest.presets import recognize
 
 AUTO: Final = "auto"
 FORMATS: Final[Mapping[str, Callable[[Input, Columns], Iterator[Record]]]] = MappingProxyType(
@@ -25,12 +24,12 @@ def records(file: Input, file_format: str, how: Columns) -> Iterator[Record]:
     yield from FORMATS[_format(file, file_format)](file, how)
 
 
-def preset_of(file: Input, file_format: str) -> str | None:
-    """The preset whose columns the file has; nothing of it is read."""
+def names_of(file: Input, file_format: str) -> list[str]:
+    """The columns of the file, or the members of its first object; nothing of it is read."""
     beginning = _beginning(file).decode(errors="replace")
     if _format(file, file_format) == "csv":
-        return recognize(frozenset(header_names(beginning.partition("\n")[0].rstrip("\r"))))
-    return recognize(frozenset(member_names(beginning)))
+        return header_names(beginning.partition("\n")[0].rstrip("\r"))
+    return member_names(beginning)
 
 
 def _format(file: Input, file_format: str) -> str:
