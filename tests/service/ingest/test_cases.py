@@ -248,7 +248,7 @@ def test_what_cannot_be_read_is_named(
 def test_what_map_names_must_be_there(import_: Import) -> None:
     done = import_("a.jsonl", lines({"model": "gpt-4o"}), "--map", "usage.prompt=prompt_tokens")
     assert (done["code"], done["inserted"]) == (2, 0)
-    assert "no record has usage.prompt, which --map names" in done["error"]
+    assert "none of the first 1 records has usage.prompt, which --map names" in done["error"]
 
 
 def test_folders_and_patterns_are_their_files(

@@ -1,15 +1,23 @@
 """Arrays of JSON are read element by element, whatever their length, their lines and where a read ends."""
 
+import gzip
 import io
 import json
+import os
 import random
+import threading
+import time
+from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from analytics_service.errors import UsageError
-from analytics_service.ingest.files.input import Input
+from analytics_service.ingest.files import names_of
+from analytics_service.ingest.files.input import Input, lines, open_input
 from analytics_service.ingest.files.json_rows import json_array
 from analytics_service.ingest.mapping import columns
 from analytics_service.ingest.rows import BadRow
@@ -19,7 +27,7 @@ HOW = columns([], ["organisation=acme"], ["*"])
 
 def read(content: bytes) -> list[tuple[int, Any]]:
     stream: Any = io.BufferedReader(io.BytesIO(content))
-    file = Input(name="a.json", stream=stream, stored=stream, size=None)
+    file = Input(name="a.json", stream=stream, stored=stream, size=None, beginning=content)
     return [
         (line, fields if isinstance(fields, BadRow) else {field.column: value for field, value in fields})
         for line, fields in json_array(file, HOW)
@@ -39,14 +47,18 @@ def test_elements_are_those_of_the_array(indent: int | None) -> None:
     assert [value for _, value in found] == [
         {"model": value["model"], "input_text": value["prompt"], "tags": value["tags"]} for value in values
     ]
-    lines = [line for line, _ in found]
-    assert lines == sorted(lines)
-    assert lines[0] == (2 if indent is None else 3)
+    numbers = [line for line, _ in found]
+    assert numbers == sorted(numbers)
+    assert numbers[0] == (2 if indent is None else 3)
 
 
 def test_numbers_are_exact_and_an_empty_array_has_nothing() -> None:
     assert read(b'[{"cost": 0.1234567890123456789}]') == [(1, {"total_cost_usd": Decimal("0.1234567890123456789")})]
     assert read(b" [ ] ") == []
+
+
+def test_arrays_that_follow_one_another_are_read_on() -> None:
+    assert [line for line, _ in read(b'[{"model": "a"}]\n[]\n[\n{"model": "b"}]')] == [1, 4]
 
 
 def test_an_element_that_is_no_object_is_a_bad_row_in_its_place() -> None:
@@ -55,7 +67,46 @@ def test_an_element_that_is_no_object_is_a_bad_row_in_its_place() -> None:
     assert second == (3, {"model": "m"})
 
 
-@pytest.mark.parametrize("content", [b"[", b"[1", b"[1,", b"[1 2]", b'["a', b"[NaN]", b"[{]", b"[" * 5000])
+@pytest.mark.parametrize(
+    "content", [b"[", b"[1", b"[1,", b"[1 2]", b"[1] x", b"[1],", b'["a', b"[NaN]", b"[{]", b"[" * 5000]
+)
 def test_what_is_no_array_is_said_with_its_line(content: bytes) -> None:
     with pytest.raises(UsageError, match=r"a\.json:1: is no JSON array from here on"):
         read(content)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_a_packed_file_that_ends_too_early_is_refused(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    content = b"".join(b"%d,%d\n" % (number, number**3) for number in range(300_000))
+    path = tmp_path / "a.csv"
+    path.write_bytes(pack(content))
+    with open_input(str(path)) as file:
+        assert b"".join(lines(file)) == content
+    path.write_bytes(pack(content)[:-1000])
+    with pytest.raises(UsageError, match="cannot be read to its end"), open_input(str(path)) as file:
+        assert len(b"".join(lines(file))) < len(content)
+
+
+def test_frames_of_zstd_follow_one_another(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(zstandard.compress(b"a\n" * 1000) + zstandard.compress(b"b\n"))
+    with open_input(str(path)) as file:
+        assert b"".join(lines(file)) == b"a\n" * 1000 + b"b\n"
+
+
+def test_the_beginning_of_a_pipe_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as stream:
+            for part in (b"TIMESTAMP,Context", b"Tokens,GeneratedTokens\n", b"2026-01-01,1,2\n"):
+                stream.write(part)
+                time.sleep(0.05)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    with open_input(str(path)) as file:
+        assert names_of(file, "auto") == ["TIMESTAMP", "ContextTokens", "GeneratedTokens"]
+        assert len(list(lines(file))) == 2
+    writing.join()

@@ -34,7 +34,8 @@ def import_(database_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Pat
     def call(name: str, lines: list[str], *arguments: str, header: str = HEADER, url: str = database_url) -> Any:
         path = tmp_path / name
         path.write_text(header + "".join(lines))
-        command = ["import", str(path), "--set", "organisation=acme", *arguments, "--output", "json"]
+        organisation = () if "organisation" in "".join(arguments) else ("--set", "organisation=acme")
+        command = ["import", str(path), *organisation, *arguments, "--output", "json"]
         assert run(command, {"DATABASE_URL": url}) == 0, capsys.readouterr().err
         return json.loads(capsys.readouterr().out)
 
@@ -68,11 +69,11 @@ def test_exports_that_overlap_add_what_is_new_in_any_order(import_: Import, ask:
     header = HEADER.partition(",")[2]
     exports = [rows[1:], rows[:3], [rows[4], rows[0], rows[1]], [rows[2]]]
     for number, order in enumerate(permutations(exports)):
-        set_ = ("--set", f"project=p{number}")
+        set_ = ("--set", f"organisation=org{number}")
         for export in order:
             import_("export.csv", export, *set_, header=header)
         found = ask(
-            f"SELECT count(*), count(DISTINCT ts), count(DISTINCT trace_id) FROM traces WHERE project_id = 'p{number}'"
+            f"SELECT count(*), count(DISTINCT ts), count(DISTINCT trace_id) FROM traces WHERE org_id = 'org{number}'"
         )
         assert found == "5|4|5"
         if number == 5:
@@ -122,7 +123,7 @@ def a_span(**changes: Any) -> dict[str, Any]:
 def identified(*spans: dict[str, Any], with_legacy: bool = False) -> list[dict[str, Any]]:
     occurrences = Occurrences()
     for number, span in enumerate(spans, start=1):
-        identify(span, Origin("a.csv", number), occurrences, with_legacy=with_legacy)
+        identify(span, dict(span), Origin("a.csv", number), occurrences, with_legacy=with_legacy)
     return list(spans)
 
 
@@ -132,6 +133,18 @@ def test_ids_are_of_the_content_and_its_occurrence() -> None:
     reordered = dict(reversed(a_span(total_cost_usd=Decimal("0.1")).items()))
     assert identified(a_span(model="m"), reordered)[1]["trace_id"] == first["trace_id"], "whatever the columns' order"
     assert identified(a_span(org_id="globex"))[0]["trace_id"] != first["trace_id"]
+
+
+def test_what_is_set_or_added_is_no_part_of_the_identity() -> None:
+    given = {"ts": datetime(2026, 11, 16, tzinfo=UTC), "attributes": '{"a":1,"b":2}'}
+    plain, dressed = dict(given, org_id="acme"), dict(given, org_id="acme", environment="prod", is_request=True)
+    for span in (plain, dressed):
+        identify(span, given, Origin("a.csv", 1), Occurrences(), with_legacy=False)
+    assert plain["trace_id"] == dressed["trace_id"]
+    other: dict[str, Any] = {"org_id": "acme"}
+    reordered = {**given, "attributes": '{"b":2,"a":1}'}
+    identify(other, reordered, Origin("a.csv", 1), Occurrences(), with_legacy=False)
+    assert other["trace_id"] == plain["trace_id"]
 
 
 def test_rows_with_both_ids_are_left_as_they_are() -> None:

@@ -46,6 +46,7 @@ LITELLM = [
         "startTime": "2026-08-01T00:17:00Z",
         "endTime": "2026-08-01T00:17:01Z",
         "model": "gpt-4o",
+        "cache_hit": "None",
         "metadata": {"error_information": {"error_code": "429"}},
     },
     {
@@ -262,6 +263,15 @@ def test_what_the_arguments_say_comes_first(
     assert "input_length: is unknown" in capsys.readouterr().err
     assert run(base, url) == 2
     assert "give --start" in capsys.readouterr().err
+
+
+@pytest.mark.postgres
+def test_other_columns_of_a_trace_are_kept(database_url: str, postgres: Server, tmp_path: Path) -> None:
+    path = tmp_path / "code.csv"
+    path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens,model,organisation\n2024-05-10,1,2,gpt-4o,acme\n")
+    assert run(["import", str(path)], {"DATABASE_URL": database_url}) == 0
+    found = postgres.sql("SELECT org_id, model, prompt_tokens FROM traces", database=database_url.rsplit("/", 1)[1])
+    assert found.strip() == "acme|gpt-4o|1"
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.ingest.usage import CONVENTIONS, UnclearUsage, convention, has_parts, normalize
+from analytics_service.ingest.usage import CONVENTIONS, UnclearUsage, convention, needs_normalizing, normalize
 from analytics_service.pricing.rates import COMPLETION, PROMPT
 
 
@@ -141,8 +141,19 @@ def test_recorded_usage_has_a_normal_form(emitter: str, came: Any, normal: Any) 
         pytest.param("openai", usage(100, 1, cached_tokens=500), "more than prompt_tokens", id="more cached than all"),
         pytest.param("openai", usage(100, 1, reasoning_tokens=2), "more than completion_tokens", id="more reasoning"),
         pytest.param("openai", usage(None, 1, cached_tokens=5), "not known", id="parts of what is not known"),
-        pytest.param("gemini", usage(22, 10, reasoning_tokens=5), "does not show", id="thinking without a total"),
-        pytest.param("gemini", usage(22, 10, 99, reasoning_tokens=5), "does not show", id="another total"),
+        pytest.param("gemini", usage(22, 10, reasoning_tokens=5), "no total_tokens", id="thinking without a total"),
+        pytest.param("gemini", usage(22, 10, 99, reasoning_tokens=5), "has 67 more", id="another total"),
+        pytest.param("openai", usage(10, 5, 1015), "has 1000 more", id="what is only in the total"),
+        pytest.param("openai", usage(10, 5, 12), "has -3 more", id="a total that is too small"),
+        pytest.param("openai", usage(10, 5, 1015, cached_tokens=4), "has 1000 more", id="no part explains it"),
+        pytest.param(
+            "langfuse",
+            usage(100, 20, 125, cached_tokens=5, reasoning_tokens=5),
+            "has 5 more",
+            id="either of two parts explains it",
+        ),
+        pytest.param("openai", usage(1000, 1, cached_tokens=400, audio_input_tokens=600), "both", id="cached audio"),
+        pytest.param("anthropic", usage(2**63 - 1, 1, cached_tokens=1), "the sum is more", id="too large a sum"),
         pytest.param(
             "anthropic", usage(1, 1, cache_write_tokens=5, cache_write_1h_tokens=6), "are not the sum", id="a split"
         ),
@@ -190,4 +201,4 @@ def test_parts_never_exceed_their_side_and_the_total_is_the_sum(emitter: str, ro
     assert sum(row.get(part, 0) for part in PROMPT) <= row["prompt_tokens"]
     assert sum(row.get(part, 0) for part in COMPLETION) <= row["completion_tokens"]
     assert all(row[part] == came[part] for part in (*PROMPT, *COMPLETION) if part in came)
-    assert has_parts(came) or row["prompt_tokens"] == came["prompt_tokens"]
+    assert needs_normalizing(came) or row["prompt_tokens"] == came["prompt_tokens"]

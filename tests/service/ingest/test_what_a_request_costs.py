@@ -11,7 +11,7 @@ import pytest
 
 from analytics_service.ingest.mapping import columns
 from analytics_service.ingest.pricing import Prices
-from analytics_service.ingest.rows import of_object, row
+from analytics_service.ingest.rows import of_object, parsed, row
 
 M = 1_000_000
 OPENAI = "https://platform.openai.com/docs/pricing"
@@ -173,7 +173,8 @@ CASES = [
 def test_a_request_costs_what_its_providers_page_says(case: Case) -> None:
     how = replace(columns([], ["organisation=acme", "ts=2026-11-20"], []), usage=case.emitter)
     record = {"provider": case.provider, "model": case.model, **case.usage}
-    span = row(of_object(record, how), how, None)
+    fields = of_object(record, how)
+    span = row(parsed(fields), fields, how, None)
     Prices().add(span)
     assert (span.get("total_cost_usd"), span["price_status"]) == (Decimal(case.cost), "full"), case.source
 

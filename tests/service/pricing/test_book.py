@@ -1,6 +1,7 @@
 """Price books of one's own: what they charge, and what is refused with its line."""
 
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -56,6 +57,32 @@ def test_entries_are_chosen_by_name_organisation_and_provider() -> None:
     assert total("in-house-7b", organisation="acme") == Decimal("0.4")
     assert total("in-house-7b", provider="aws") == Decimal("0.6")
     assert total("outside") is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "organisation", "provider", "model", "price"),
+    [
+        pytest.param("{model: '*'} {model: gpt-4o}", "o", "", "azure/gpt-4o", 2, id="exact before a pattern"),
+        pytest.param("{model: gpt-4*} {model: gpt-4o}", "o", "", "gpt-4o-2024-08-06", 2, id="exact without its date"),
+        pytest.param("{model: gpt-4o} {model: gpt-*, organisation: o}", "o", "", "gpt-4o", 2, id="organisation first"),
+        pytest.param("{model: gpt-4o} {model: gpt-4o, provider: azure}", "o", "", "azure/gpt-4o", 2, id="a prefix"),
+        pytest.param("{model: m} {model: m, provider: bedrock}", "o", "aws", "m", 2, id="a provider's other name"),
+        pytest.param("{model: m-*} {model: m-large-*}", "o", "", "m-large-1", 2, id="the longer pattern"),
+    ],
+)
+def test_the_most_exact_entry_gives_the_price(
+    entries: str, organisation: str, provider: str, model: str, price: int
+) -> None:
+    lines = [f"- {each[:-1]}, per_request: {number}}}" for number, each in enumerate(re.findall("{.*?}", entries), 1)]
+    book = read("name: a\nprices:\n" + "\n".join(lines))
+    assert total(model, organisation=organisation, provider=provider, book=book) == price
+
+
+def test_the_standard_tier_has_many_names() -> None:
+    book = read(
+        "name: a\nprices: [{model: m, service_tier: Standard, per_request: 1}, {model: m, service_tier: BATCH, per_request: 2}]"
+    )
+    assert [total("m", tier=tier, book=book) for tier in ("", "batch")] == [1, 2]
 
 
 def test_a_pattern_has_currency_kinds_and_bounds() -> None:
@@ -135,6 +162,14 @@ def test_json_is_read_too() -> None:
             "name: a\nprices:\n- {model: m, per_request: 1, from: tomorrow}\n",
             ["line 3: prices.0.from: is neither a day nor a time"],
             id="no day",
+        ),
+        pytest.param("name: a\ncurrencies: {USD: 1.1}\nprices: [{model: m, per_request: 1}]\n", ["line 2: "], id="USD"),
+        pytest.param("name: a\nprices: [{model: m, per_request: 1:30.5}]\n", ["line 2: "], id="sexagesimal"),
+        pytest.param(
+            "name: a\nprices:\n- {model: m, provider: aws, per_request: 1}\n"
+            "- {model: m, provider: bedrock, per_request: 2}\n",
+            ["line 4: m: has two prices"],
+            id="two names of one provider",
         ),
         pytest.param("name: a\nprices: [{model: '*m*', per_request: 1}]\n", ["has a * before its end"], id="pattern"),
         pytest.param("name: a b\nprices: [{model: m, per_request: 1}]\n", ["line 1: name: "], id="a name with a blank"),

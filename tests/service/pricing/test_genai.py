@@ -83,6 +83,8 @@ def test_costs_are_those_of_the_package() -> None:
         pytest.param("openai", "gpt-4o", "scale", id="an unknown tier"),
         pytest.param("deepseek", "deepseek-chat", "batch", id="a tier that the model does not have"),
         pytest.param("openai", "no-such-model", "", id="an unknown model"),
+        pytest.param("", "deepseek/deepseek-chat-v3.1:free", "", id="free elsewhere"),
+        pytest.param("azure", "eu/gpt-4o", "", id="a data zone"),
     ],
 )
 def test_what_the_list_cannot_price_has_no_price(provider: str, model: str, tier: str) -> None:
@@ -107,3 +109,11 @@ def test_prices_change_with_time() -> None:
         return computed and computed.total
 
     assert (total(datetime(2025, 5, 1, tzinfo=UTC)), total(datetime(2025, 7, 1, tzinfo=UTC))) == (10, 2)
+
+
+def test_output_that_may_be_images_is_a_lower_bound() -> None:
+    tiers = PriceList().tiers(Lookup("acme", "google", "gemini-2.5-flash-image", "", AT))
+    assert tiers is not None
+    computed = cost({"prompt_tokens": 10, "completion_tokens": 1290}, tiers.at(10))
+    assert computed is not None
+    assert not computed.complete

@@ -31,9 +31,6 @@ SOME_SKIPPED: Final = 3
 """Exit code: all rows are in but the bad ones, which --on-error skip left out."""
 
 
-_SAMPLE_ROWS: Final = 10
-
-
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
     options = Options(
@@ -47,7 +44,7 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
         file_format=arguments.format,
         on_error=OnError(arguments.on_error),
         batch_size=arguments.batch_size,
-        sample_rows=_SAMPLE_ROWS if arguments.dry_run else 0,
+        dry_run=arguments.dry_run,
     )
     files = sources(arguments.files, arguments.source)
     aliases = pairs("--price-as", arguments.price_as, "MODEL=model")
@@ -105,7 +102,7 @@ async def _store(
                 await load(connection, files, options, tally, progress.read)
             except UsageError as error:
                 stopped = error
-            if not options.sample_rows:
+            if not options.dry_run:
                 buckets = await refresh(connection, progress.refreshed)
     except FAILURES as error:
         failure = classify(error, url)

@@ -67,7 +67,7 @@ def show(summary: Summary, console: Console) -> None:
     """A table, and the first bad rows with line and reason."""
     tally = summary.tally
     if tally.mapping:
-        _show_rehearsal(tally, console)
+        _show_dry_run(tally, console)
     unpriced = sum(tally.prices.unpriced.values())
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column()
@@ -99,7 +99,7 @@ _SHOWN = (
 )
 
 
-def _show_rehearsal(tally: Tally, console: Console) -> None:
+def _show_dry_run(tally: Tally, console: Console) -> None:
     console.print("dry run: nothing is stored; what it would do:", highlight=False)
     filled = ", ".join(f"{column} -> {field}" for column, field in tally.mapping.items())
     console.print(f"columns: {filled}", markup=False, highlight=False, soft_wrap=True)

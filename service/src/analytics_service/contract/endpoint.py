@@ -46,7 +46,7 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What the costs of an answer leave out."""
+    """The requests that the costs of an answer leave out."""
 
     unpriced_requests: int
     """Without a cost, or with one that is a lower bound."""

@@ -4,7 +4,10 @@ from typing import Final
 
 from analytics_service.database.connect import Connection
 
-_ROWS: Final = {"^(traces|rollup_.*)$": ("SELECT", "INSERT", "UPDATE", "DELETE"), "^schema_": ("SELECT",)}
+_ROWS: Final = {
+    "^(traces|rollup_.*)$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "^(schema_.*|imported_before)$": ("SELECT",),
+}
 _STORE: Final = {
     **_ROWS,
     "^schema_meta$": ("UPDATE",),

@@ -14,12 +14,13 @@ from analytics_service.ingest.identity import Occurrences, Origin, identify
 from analytics_service.ingest.mapping import Columns, mapping, with_preset
 from analytics_service.ingest.presets import recognize
 from analytics_service.ingest.pricing import COSTS, Prices
-from analytics_service.ingest.rows import BadRow, SpanRow, row
+from analytics_service.ingest.rows import BadRow, SpanRow, parsed, row
 from analytics_service.ingest.strings import Repaired
 from analytics_service.ingest.values import Rounded
 
 NO_PRESET: Final = "none"
 _MAX_REPORTED = 20
+_MAX_SAMPLE: Final = 10
 _MAX_BATCH_CHARACTERS = 16 * 2**20
 """Of long texts in a batch: memory stays bounded when every row has megabytes."""
 _TEXTS: Final = ("input_text", "output_text", "error_message", "attributes")
@@ -73,8 +74,8 @@ class Options:
     batch_size: int = 8000
     preset: str | None = None
     """None to recognize it."""
-    sample_rows: int = 0
-    """To be shown as they would be stored; then nothing is."""
+    dry_run: bool = False
+    """Nothing is stored; the first rows are shown as they would be."""
     horizon: datetime | None = None
     """Rows before it are refused: rollups of that time are not computed again."""
     imported_before: frozenset[str] = frozenset()
@@ -84,7 +85,7 @@ class Options:
 def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[SpanRow]]:
     """The good rows of a file. A bad one is counted, or raises UsageError with file, line and reason."""
     options = _with_preset(file, options, tally)
-    if options.sample_rows:
+    if options.dry_run:
         tally.mapping |= mapping(names_of(file, options.file_format), options.columns)
     reader = _Reader(name, options, tally)
     batch: list[SpanRow] = []
@@ -99,11 +100,11 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
         if not span.keys().isdisjoint(_TEXTS):
             characters += _length(span, tally)
         if len(batch) >= options.batch_size or characters > _MAX_BATCH_CHARACTERS:
+            reader.check_map(file.name)
             yield batch
             batch, characters = [], 0
-    if reader.unmet and reader.ordinal > 0:
-        raise UsageError(f"{file.name}: no record has {', '.join(reader.unmet.values())}, which --map names")
     if batch:
+        reader.check_map(file.name)
         yield batch
 
 
@@ -117,8 +118,14 @@ class _Reader:
         self._occurrences = Occurrences()
         self.ordinal = 0
         """Of the last record."""
-        self.unmet = {field.column: column for column, field in options.columns.mapped.items()}
+        self._unmet = {field.column: column for column, field in options.columns.mapped.items()}
         """What --map names and no record had so far, by the column of the table."""
+
+    def check_map(self, file: str) -> None:
+        """UsageError where --map names what no record of the first batch has, before any of it is stored."""
+        if self._unmet:
+            missing = ", ".join(self._unmet.values())
+            raise UsageError(f"{file}: none of the first {self.ordinal} records has {missing}, which --map names")
 
     def span(self, record: Record) -> SpanRow:
         """The row with its ids and its price; BadRow where there is none."""
@@ -127,19 +134,20 @@ class _Reader:
         self.ordinal += 1
         if isinstance(record.fields, BadRow):
             raise record.fields
-        if self.unmet:
+        if self._unmet:
             for each, _ in record.fields:
-                self.unmet.pop(each.column, None)
-        span = row(record.fields, options.columns, options.horizon)
+                self._unmet.pop(each.column, None)
+        given = parsed(record.fields)
+        span = row(given, record.fields, options.columns, options.horizon)
         if "trace_id" not in span or "span_id" not in span:
             origin, with_legacy = Origin(self._name, self.ordinal), span["org_id"] in options.imported_before
-            identify(span, origin, self._occurrences, with_legacy=with_legacy)
+            identify(span, given, origin, self._occurrences, with_legacy=with_legacy)
         if not span["is_request"]:
             tally.spans += 1
         if not span.keys().isdisjoint(COSTS) and any(type(span.get(name)) is Rounded for name in COSTS):
             tally.rounded += 1  # before it is priced: what is computed is rounded too
         tally.prices.add(span)
-        if len(tally.sample) < options.sample_rows:
+        if options.dry_run and len(tally.sample) < _MAX_SAMPLE:
             tally.sample.append(span)
         return span
 

@@ -22,6 +22,8 @@ SELECT *, NULL::text AS legacy_trace_id, NULL::text AS legacy_span_id FROM trace
 _NOT_LEGACY = """(s.legacy_trace_id IS NULL OR NOT EXISTS (
   SELECT FROM traces AS t
   WHERE t.org_id = s.org_id AND t.trace_id = s.legacy_trace_id AND t.span_id = s.legacy_span_id AND t.ts = s.ts
+    AND t.model = s.model AND t.user_id IS NOT DISTINCT FROM s.user_id
+    AND t.completion_tokens IS NOT DISTINCT FROM s.completion_tokens -- else it is another file under an old name
 ))"""
 # In the order of the file: the first row of an id wins.
 _MERGE = f"""
@@ -73,7 +75,7 @@ class Writer:
                 inserted = text.rows
         return Written(inserted=inserted, present=text.rows - inserted)
 
-    async def rehearse(self, text: Text) -> Written:
+    async def dry_run(self, text: Text) -> Written:
         """What `write` would do; nothing stays. Of rows with one id in two batches both count."""
         async with self._connection.transaction():  # which empties the staging table
             await self._stage(text)

@@ -13,6 +13,7 @@ from analytics_service.ingest import strings, values
 from analytics_service.ingest.times import TimeUnit, time_in, timestamp
 from analytics_service.ingest.usage import TOOL_PROMPT, WRITTEN
 from analytics_service.ingest.values import Parse
+from analytics_service.pricing.rates import service_tier
 
 END_TIME: Final = "end_time"
 FIRST_TOKEN_TIME: Final = "first_token_time"  # noqa: S105 - a time
@@ -78,7 +79,7 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "web_searches": (_COUNT, ("web_search_requests",)),
     "audio_seconds": (values.amount, ()),
     "billed_units": (values.amount, ("search_units",)),
-    "service_tier": (values.cached(values.service_tier), ("tier",)),
+    "service_tier": (values.cached(service_tier), ("tier",)),
     "prompt_cost_usd": (values.cost, ("prompt_cost", "input_cost")),
     "completion_cost_usd": (values.cost, ("completion_cost", "output_cost")),
     "total_cost_usd": (values.cost, ("total_cost", "cost", "cost_usd")),
@@ -103,7 +104,7 @@ _HELPERS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     FIRST_TOKEN_TIME: (timestamp, ()),
     OFFSET: (values.duration(Decimal(1)), ()),
     SPEND: (values.cost, ()),
-    GATEWAY_CACHE_HIT: (values.boolean, ()),
+    GATEWAY_CACHE_HIT: (values.maybe, ()),
     END_TIME: (timestamp, _ENDS),
 }
 """Fields that fill no column by themselves: rows.py makes others of them."""

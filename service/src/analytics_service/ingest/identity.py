@@ -6,7 +6,9 @@ file all count. One id of the user's own is enough: the other one follows from i
 """
 
 import hashlib
+import json
 from collections import OrderedDict
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -39,15 +41,21 @@ class Occurrences:
         return count
 
 
-def identify(span: dict[str, Any], origin: Origin, occurrences: Occurrences, *, with_legacy: bool) -> None:
-    """Fills in the ids that a row does not have; `with_legacy` also those that releases before 0.4 gave it."""
+def identify(
+    span: dict[str, Any], given: Mapping[str, Any], origin: Origin, occurrences: Occurrences, *, with_legacy: bool
+) -> None:
+    """Fills in the ids that a row does not have; `with_legacy` also those that releases before 0.4 gave it.
+
+    `given` is what its record gave, by field: what --set, defaults and this release's rules add is no part of its
+    identity, so another release, or another --set, gives it the same ids.
+    """
     own_trace, own_span = span.get("trace_id"), span.get("span_id")
     if own_trace is not None and own_span is not None:
         return
     if own_span is not None:
         span["trace_id"] = own_span
     else:
-        digest = _digest(span)
+        digest = _digest(span["org_id"], given)
         name = hashlib.sha256(digest + occurrences.number(digest).to_bytes(8, "big")).hexdigest()
         span.setdefault("trace_id", name[:32])
         span["span_id"] = name[32:48]
@@ -56,9 +64,16 @@ def identify(span: dict[str, Any], origin: Origin, occurrences: Occurrences, *, 
         span["legacy_trace_id"], span["legacy_span_id"] = own_trace or trace_id, own_span or span_id
 
 
-def _digest(span: dict[str, Any]) -> bytes:
-    values = [(name, value.normalize() if type(value) is Decimal else value) for name, value in span.items()]
-    return hashlib.blake2b(repr(sorted(values)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _digest(organisation: str, given: Mapping[str, Any]) -> bytes:
+    values = [(name, _canonical(name, value)) for name, value in given.items() if name != "org_id"]
+    text = repr((organisation, sorted(values)))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _canonical(name: str, value: Any) -> Any:
+    if type(value) is Decimal:
+        return value.normalize()
+    return json.dumps(json.loads(value), sort_keys=True) if name == "attributes" else value
 
 
 def _legacy_ids(origin: Origin) -> tuple[str, str]:

@@ -61,7 +61,7 @@ async def imported_before(connection: Connection) -> frozenset[str]:
 
 
 async def load(connection: Connection, files: Sequence[Source], options: Options, tally: Tally, report: Report) -> None:
-    """Imports the files in order, or rehearses it where rows are to be shown.
+    """Imports the files in order, or says what that would do where it is a dry run.
 
     Counts into `tally`, so that the caller knows what stays when this raises.
 
@@ -69,7 +69,7 @@ async def load(connection: Connection, files: Sequence[Source], options: Options
     written before stay, and the rest can be imported by running it again.
     """
     writer = Writer(connection)
-    write = writer.rehearse if options.sample_rows else writer.write
+    write = writer.dry_run if options.dry_run else writer.write
     for source in files:
         with open_input(source.path) as file:
             following = map(encode, batches(file, source.name, options, tally))

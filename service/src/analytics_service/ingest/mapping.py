@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -42,12 +43,14 @@ class Columns:
         if field is None:
             if name in self.ignored:
                 return None
-            if self.preset is not None:
-                field = self.optional.get(name)
-                return field if field is None or self.time_unit is None else _in_unit(field, self.time_unit)
-            field = known_field(name)
-            if field is None and ALL not in self.ignored:
-                raise KeyError(name)
+            field = self.optional.get(name)
+            if field is None:
+                field = known_field(name)
+                if self.preset is not None:
+                    others = field is not None and (field.column == "org_id" or not PRESETS[self.preset].is_whole)
+                    field = field if others else None
+                elif field is None and ALL not in self.ignored:
+                    raise KeyError(name)
         return field if field is None or self.time_unit is None else _in_unit(field, self.time_unit)
 
     @cached_property
@@ -125,13 +128,8 @@ def mapping(names: Iterable[str], how: Columns) -> dict[str, str]:
     return filled
 
 
-def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int, Field], ...]:
-    """The position and field of each column of a header that fills one.
-
-    UsageError when a column is unknown, when two fill the same field, when a mapped one is not there, or when neither
-    a column nor --set gives organisation and time.
-    """
-    roots = how.nested.intersection(header)
+def _check_mapped(header: Sequence[str], roots: AbstractSet[str], how: Columns, file: str) -> None:
+    """UsageError where the file does not have what --map names."""
     missing = [
         column
         for column in how.mapped
@@ -139,6 +137,17 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
     ]
     if missing:
         raise UsageError(f"{file}: has no column {missing[0]!r}, which --map names; it has {', '.join(header)}")
+
+
+def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int, Field], ...]:
+    """The position and field of each column of a header that fills one.
+
+    UsageError when a column is unknown, when two fill the same field, when a mapped one is not there, or when neither
+    a column nor --set gives organisation and time.
+    """
+    roots = how.nested.intersection(header)
+    _check_mapped(header, roots, how, file)
+    members = {how.mapped[path].column: path for path in how.mapped if path not in header}
     filled: dict[str, tuple[int, Field]] = {}
     unknown: list[str] = []
     for position, name in enumerate(header):
@@ -152,7 +161,9 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
             continue
         if field.column in filled and how.preset is None:
             raise UsageError(f"{file}: two columns fill {field.column}: {header[filled[field.column][0]]} and {name}")
-        filled.setdefault(field.column, (position, field))
+        if field.column in members:
+            raise UsageError(f"{file}: two columns fill {field.column}: {members[field.column]} and {name}")
+        filled[f"{field.column}/{position}" if field.column in filled else field.column] = (position, field)
     if unknown:
         maps = " ".join(shlex.quote(f"{name}=FIELD") for name in unknown)
         ignored = " ".join(map(shlex.quote, unknown))
@@ -162,4 +173,4 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
     for needed, cure in (("org_id", "--set organisation=NAME"), ("ts", "--map COLUMN=ts")):
         if needed not in filled and needed not in how.base and not (needed == "ts" and OFFSET in filled):
             raise UsageError(f"{file}: no column gives {needed}: give {cure}")
-    return tuple(filled.values())
+    return tuple(reversed(filled.values()))  # of several for one field the first that has a value is read last

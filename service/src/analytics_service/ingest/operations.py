@@ -18,23 +18,16 @@ _CALLS: Final = (
     *("ai.streamobject.dostream", "ai.embed.doembed", "ai.embedmany.doembed"),
 )
 _SPANS: Final = (
-    *("agent", "create_agent", "invoke_agent", "chain", "workflow", "invoke_workflow", "task", "step", "tool"),
-    *(
-        "execute_tool",
-        "tool_call",
-        "function",
-        "retriever",
-        "retrieval",
-        "retrieve",
-        "search",
-        "vector_search",
-        "query",
-    ),
-    *("query", "guardrail", "evaluator", "evaluation", "prompt", "parser", "span", "event", "trace", "session"),
-    *("unknown", "other", "http", "db", "internal", "server", "client", "producer", "consumer", "batch_status"),
-    *("ai.generatetext", "ai.streamtext", "ai.generateobject", "ai.streamobject", "ai.embed", "ai.embedmany"),
-    *("ai.toolcall",),
+    *("agent", "create_agent", "invoke_agent", "chain", "workflow", "invoke_workflow", "tool", "execute_tool"),
+    *("tool_call", "retriever", "retrieval", "retrieve", "vector_search", "guardrail", "evaluator", "evaluation"),
+    *("parser", "span", "event", "ai.generatetext", "ai.streamtext", "ai.generateobject", "ai.streamobject"),
+    *("ai.embed", "ai.embedmany", "ai.toolcall", "call_mcp_tool", "list_mcp_tools", "batch_status"),
 )
+_UNTOLD: Final = (
+    *("task", "step", "function", "search", "query", "prompt", "trace", "session", "unknown", "other", "http", "db"),
+    *("internal", "server", "client", "producer", "consumer"),
+)
+"""Of calls and of other spans alike: OpenTelemetry's kind of every call is CLIENT."""
 
 
 def _plain(operation: str) -> str:
@@ -45,9 +38,11 @@ _IS_REQUEST: Final = {
     **{_plain(each): True for each in _CALLS},
     **{_plain(each): False for each in _SPANS},
 }
+_UNTOLD_NAMES: Final = frozenset(map(_plain, _UNTOLD))
 
 
 @lru_cache(maxsize=10_000)
-def is_request(operation: str) -> bool | None:
-    """None for an operation that the table does not have."""
-    return _IS_REQUEST.get(_plain(operation))
+def is_request(operation: str, *, has_model_or_tokens: bool) -> bool:
+    """An operation that is in no list is one, as long as nothing else says otherwise."""
+    plain = _plain(operation)
+    return has_model_or_tokens if plain in _UNTOLD_NAMES else _IS_REQUEST.get(plain, True)

@@ -23,6 +23,8 @@ class Preset:
     """Field to the value of rows that have none."""
     usage: str | None = None
     """The convention that its tokens follow."""
+    is_whole: bool = True
+    """Whether the columns that it does not map are left out, whatever their names; else those of fields fill them."""
     source: str
 
 
@@ -39,6 +41,8 @@ _LITELLM_USAGE: Final = {
     "cache_read_input_tokens": "cached_tokens",
     "cache_creation_input_tokens": "cache_write_tokens",
     "prompt_tokens_details.audio_tokens": "audio_input_tokens",
+    "prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens": "cache_write_5m_tokens",
+    "prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens": "cache_write_1h_tokens",
     "completion_tokens_details.reasoning_tokens": "reasoning_tokens",
     "completion_tokens_details.audio_tokens": "audio_output_tokens",
     "server_tool_use.web_search_requests": "web_searches",
@@ -189,16 +193,19 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
                 "Log Type": "span_name",
             },
             sets={"provider": "openai"},
+            is_whole=False,
             source="BurstGPT: README; times are seconds since the first day",
         ),
         "mooncake": Preset(
             marks=_marks("timestamp input_length output_length hash_ids"),
             maps={"timestamp": "offset_ms", "input_length": "prompt_tokens", "output_length": "completion_tokens"},
+            is_whole=False,
             source="Mooncake: FAST25-release/traces; times are milliseconds since the first request",
         ),
         "azure-2024": Preset(
             marks=_marks("TIMESTAMP ContextTokens GeneratedTokens"),
             maps={"TIMESTAMP": "ts", "ContextTokens": "prompt_tokens", "GeneratedTokens": "completion_tokens"},
+            is_whole=False,
             source="AzurePublicDataset: AzureLLMInferenceDataset2023.md and 2024",
         ),
     }

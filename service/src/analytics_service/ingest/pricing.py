@@ -76,9 +76,12 @@ class Prices:
         if reason is None:
             self.priced += 1
         else:
-            unpriced = Unpriced(row["provider"], row["model"], reason)
-            self.unpriced[unpriced] += 1
-            self.unpriced_tokens[unpriced] += row.get("total_tokens") or 0
+            self._count(row, reason)
+
+    def _count(self, row: SpanRow, reason: Reason) -> None:
+        unpriced = Unpriced(row["provider"], row["model"], reason)
+        self.unpriced[unpriced] += 1
+        self.unpriced_tokens[unpriced] += row.get("total_tokens") or 0
 
     def _given(self, row: SpanRow) -> None:
         if "total_cost_usd" in row:
@@ -89,6 +92,8 @@ class Prices:
         if side not in row:
             side, other = ("completion_cost_usd", "prompt_tokens")
         row["total_cost_usd"] = row[side]
+        if row.get(other):
+            self._count(row, Reason.USAGE_IN_PART)
         row["price_status"] = (PriceStatus.PARTIAL if row.get(other) else PriceStatus.GIVEN).value
 
     def _fill(self, row: SpanRow) -> Reason | None:

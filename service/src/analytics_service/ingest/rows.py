@@ -3,7 +3,7 @@
 A row that passes here is never refused by the table: COPY would refuse the whole batch of a bad one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.operations import is_request
 from analytics_service.ingest.strings import dump_json, load_json
 from analytics_service.ingest.times import LATEST
-from analytics_service.ingest.usage import CONVENTIONS, UnclearUsage, convention, has_parts, normalize
+from analytics_service.ingest.usage import CONVENTIONS, UnclearUsage, convention, needs_normalizing, normalize
 from analytics_service.ingest.values import COST_LIMIT, LARGEST
 
 _HELPERS: Final = frozenset({END_TIME, FIRST_TOKEN_TIME, SPEND, GATEWAY_CACHE_HIT})
@@ -25,17 +25,23 @@ class BadRow(ValueError):
     """Why a record cannot be stored: `field: reason`."""
 
 
-def row(fields: Sequence[tuple[Field, Any]], how: Columns, horizon: datetime | None) -> SpanRow:
-    """The row of a record, with the ids that it came with. Empty values count as absent: those of --set stand in."""
-    span: SpanRow = dict(how.base)
+def parsed(fields: Iterable[tuple[Field, Any]]) -> SpanRow:
+    """What a record gives; empty values count as absent. BadRow with the field and the reason."""
+    given: SpanRow = {}
     for field, value in fields:
         if value is None or value == "":
             continue
         try:
-            span[field.column] = field.parse(value)
+            given[field.column] = field.parse(value)
         except ValueError as error:
             raise BadRow(f"{field.name}: {error}") from None
-    if has_parts(span):
+    return given
+
+
+def row(given: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns, horizon: datetime | None) -> SpanRow:
+    """The row of a record of which `given` was parsed, with the ids that it came with."""
+    span: SpanRow = {**how.base, **given}
+    if needs_normalizing(span):
         _normalize(span, fields, how)
     _complete(span, how)
     if horizon is not None and span["ts"] < horizon:
@@ -54,8 +60,8 @@ def _complete(span: SpanRow, how: Columns) -> None:
     if not span.keys().isdisjoint(_HELPERS):
         _take_helpers(span)
     if "is_request" not in span:
-        known = is_request(span["operation_type"])
-        span["is_request"] = True if known is None else known
+        has_model_or_tokens = bool(span["model"]) or "prompt_tokens" in span or "completion_tokens" in span
+        span["is_request"] = is_request(span["operation_type"], has_model_or_tokens=has_model_or_tokens)
     if "total_tokens" not in span and "prompt_tokens" in span:
         span["total_tokens"] = span["prompt_tokens"] + span.get("completion_tokens", 0)
         if span["total_tokens"] > LARGEST:
@@ -133,7 +139,10 @@ def members(value: dict[str, Any], how: Columns, path: str = "") -> Iterator[tup
     for key, each in value.items():
         name = path + key
         if name in how.nested and name not in how.mapped:
-            inner = load_json(each) if isinstance(each, str) and each.startswith("{") else each
+            try:
+                inner = load_json(each) if isinstance(each, str) and each.startswith("{") else each
+            except ValueError as error:
+                raise BadRow(f"{name[:60]}: {error}") from None
             if isinstance(inner, dict):
                 yield from members(inner, how, name + ".")
                 continue

@@ -127,7 +127,7 @@ def load_json(line: str) -> Any:
     """The JSON value of a text: numbers with a point are exact, and NaN is refused."""
     try:
         return json.loads(line, parse_float=Decimal, parse_constant=no_constant)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"is not JSON: {error}") from None
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
+from analytics_service.ingest.values import LARGEST
 from analytics_service.pricing.rates import COMPLETION, PROMPT, Kind
 
 WRITTEN: Final = "cache_write_tokens"
@@ -125,12 +126,19 @@ The first is that of files whose fields tell no other: what the total cannot sho
 
 
 class UnclearUsage(ValueError):
-    """Which counts contradict one another."""
+    """Counts that contradict one another, by name and number."""
 
 
-def has_parts(row: Mapping[str, Any]) -> bool:
-    """Whether a row has counts for which it matters how its emitter counts."""
-    return not row.keys().isdisjoint(_PARTS)
+def needs_normalizing(row: Mapping[str, Any]) -> bool:
+    """Whether a row has counts for which it matters how its emitter counts, or a total that is not their sum."""
+    if not row.keys().isdisjoint(_PARTS):
+        return True
+    total = row.get("total_tokens")
+    return (
+        total is not None
+        and "completion_tokens" in row
+        and total != row.get("prompt_tokens", 0) + row["completion_tokens"]
+    )
 
 
 @lru_cache(maxsize=1_000)
@@ -151,6 +159,8 @@ def normalize(row: dict[str, Any], how: Convention) -> None:
     _split_written(parts, row.pop(WRITTEN, None))
     prompt, tools = row.get("prompt_tokens"), row.pop(TOOL_PROMPT, 0)
     completion, total = row.get("completion_tokens"), row.get("total_tokens")
+    if how.audio is Counted.INSIDE and parts.get("audio_input_tokens") and parts.get("cached_tokens"):
+        raise UnclearUsage("cached_tokens and audio_input_tokens: nothing tells how many are both")
     beside_prompt, beside_completion = _beside(parts, how, _rest(prompt, completion, tools, total))
     all_in = None if prompt is None else prompt + tools + beside_prompt
     all_out = None if completion is None else completion + beside_completion
@@ -190,15 +200,18 @@ def _beside(parts: Mapping[str, int], how: Convention, rest: int | None) -> tupl
     ]
     given = [each for each in amounts if each[1] or each[2]]
     first = _sums([_OPTIONS[counted][0] for counted, _, _ in given], given)
-    if _FIXED.issuperset([counted for counted, _, _ in given]) or (rest is not None and sum(first) == rest):
-        return first  # most rows: whatever else the total could show, it shows this
+    places = [counted for counted, _, _ in (given or amounts)]
+    if _FIXED.issuperset(places) or (rest == 0 and first == (0, 0)):
+        return first
+    if rest is None:
+        if Counted.TOTAL in places and given:
+            raise UnclearUsage("there is no total_tokens to show which tokens are counted beside the others")
+        return first
     options = {_sums(each, given) for each in itertools.product(*[_OPTIONS[counted] for counted, _, _ in given])}
-    shown = [option for option in options if rest is not None and sum(option) == rest]
-    if len(shown) == 1:
-        return shown[0]
-    if any(counted is Counted.TOTAL for counted, _, _ in given):
-        raise UnclearUsage("total_tokens does not show which tokens are counted beside the others")
-    return first
+    shown = [option for option in options if sum(option) == rest]
+    if len(shown) != 1:
+        raise UnclearUsage(f"total_tokens has {rest} more than prompt and completion, which the parts do not explain")
+    return shown[0]
 
 
 def _sums(counted: Sequence[Counted], given: Sequence[tuple[Counted, int, int]]) -> tuple[int, int]:
@@ -208,6 +221,8 @@ def _sums(counted: Sequence[Counted], given: Sequence[tuple[Counted, int, int]])
 
 def _check(name: str, tokens: int | None, parts: Mapping[str, int], kinds: Mapping[str, Kind]) -> None:
     amounts = {part: parts[part] for part in kinds if parts.get(part)}
+    if tokens is not None and tokens > LARGEST:
+        raise UnclearUsage(f"{name}: the sum is more than {LARGEST}")
     if sum(amounts.values()) > (tokens or 0):
         shown = ", ".join(f"{part} ({number})" for part, number in amounts.items())
         raise UnclearUsage(f"{shown}: more than {name} ({'not known' if tokens is None else tokens})")

@@ -18,7 +18,6 @@ _HALF_EVEN: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 AMOUNT_LIMIT: Final = Decimal(10**12)
 AMOUNT_PLACES: Final = 6
 _SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-AMOUNT_PLACES)
-_STANDARD_TIERS: Final = frozenset({"standard", "default", "auto", "on_demand", "on-demand", "on_demand_throughput"})
 _CACHED_TEXTS: Final = 10_000
 _STATUSES: Final[Mapping[str, tuple[str, ...]]] = {
     "OK": ("OK", "STATUS_CODE_OK", "SUCCESS", "SUCCEEDED", "SUCCESSFUL", "COMPLETED", "COMPLETE", "DONE", "PASSED"),
@@ -30,6 +29,7 @@ _STATUSES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The spellings of each status: those of OpenTelemetry, gateways and batches, and levels of observations."""
 _STATUS_OF: Final = {spelling: status for status, spellings in _STATUSES.items() for spelling in spellings}
+_NOTHING: Final = frozenset({"none", "null", ""})
 _BOOLEANS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
 
 
@@ -64,17 +64,9 @@ def amount(value: Any) -> Decimal:
     number = decimal(value)
     if not 0 <= number < AMOUNT_LIMIT:
         raise ValueError(f"{str(value)[:40]!r} is not a number from 0 to below {AMOUNT_LIMIT}")
-    return number if _places(number) <= AMOUNT_PLACES else number.quantize(_SMALLEST_AMOUNT, context=_HALF_EVEN)
-
-
-def service_tier(value: Any) -> str:
-    """The tier of processing; empty for the standard one, whatever it is called."""
-    if not isinstance(value, str):
-        raise ValueError("is not text")  # noqa: TRY004 - as above
-    spelled = value.strip().lower()
-    if len(spelled) > 64 or not spelled.isascii() or not spelled.isprintable():
-        raise ValueError(f"{value[:40]!r} is not a tier: standard, batch, priority, flex, or a short name")
-    return "" if spelled in _STANDARD_TIERS else spelled
+    if _places(number) > AMOUNT_PLACES:
+        number = number.quantize(_SMALLEST_AMOUNT, context=_HALF_EVEN)
+    return min(number, AMOUNT_LIMIT - _SMALLEST_AMOUNT)
 
 
 def duration(microseconds: Decimal) -> Parse:
@@ -103,7 +95,9 @@ def cost(value: Any) -> Decimal:
     if _places(number) > COST_PLACES:
         number = number.normalize()
         if _places(number) > COST_PLACES:
-            return Rounded(number.quantize(_SMALLEST_COST, context=_HALF_EVEN))
+            number = Rounded(number.quantize(_SMALLEST_COST, context=_HALF_EVEN))
+            if number >= COST_LIMIT:
+                raise ValueError(f"{str(value)[:40]!r} is not a cost from 0 to below {COST_LIMIT}")
     return number
 
 
@@ -125,6 +119,11 @@ def decimal(value: Any) -> Decimal:
     return number
 
 
+def maybe(value: Any) -> bool:
+    """As `boolean`; what Python and JSON write for nothing is false."""
+    return str(value).strip().lower() not in _NOTHING and boolean(value)
+
+
 def boolean(value: Any) -> bool:
     """True or false, in any of the spellings that files use."""
     known = value if isinstance(value, bool) else _BOOLEANS.get(str(value).strip().lower())
@@ -135,9 +134,11 @@ def boolean(value: Any) -> bool:
 
 def status(value: Any) -> str:
     """OK, ERROR or UNSET, as OpenTelemetry names them: in the spellings of others, or by the code of HTTP."""
-    known = _STATUS_OF.get(spelled := str(value).strip().upper())
+    known = _STATUS_OF.get(spelled := str(value).strip().upper().removesuffix(".0"))
     if known is None and len(spelled) == 3 and spelled.isdigit() and "100" <= spelled < "600":
         known = "OK" if spelled < "400" else "ERROR"
+    elif spelled == "0" or (len(spelled) < 4 and spelled[:1] == "-" and spelled[1:].isdigit()):
+        known = "UNSET" if spelled == "0" else "ERROR"  # of Helicone: pending, and broken off
     if known is None:
         raise ValueError(f"{str(value)[:40]!r} is not one of OK, ERROR, UNSET")
     return known

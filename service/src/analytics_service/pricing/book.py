@@ -20,12 +20,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
+from operator import itemgetter
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from analytics_service.pricing.model_names import PROVIDERS, references
-from analytics_service.pricing.rates import Kind, Rates, Tiers, rates
+from analytics_service.pricing.rates import Kind, Rates, Tiers, rates, service_tier
 from analytics_service.pricing.sources import Lookup
 from analytics_service.pricing.yaml_lines import NotReadable, Path, line_of, load
 
@@ -66,7 +67,11 @@ def _moment(value: Any) -> Any:
 _T0: Final = _EARLIEST.timetz()
 _Moment = Annotated[datetime, BeforeValidator(_moment)]
 _Price = Annotated[Decimal, Field(ge=0, lt=10**9, max_digits=40)]
-_Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(lambda name: name.strip().lower())]
+MAX_NAME: Final = 256
+_Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(lambda name: name.strip().lower())]
+
+
+_Tier = Annotated[str, AfterValidator(service_tier)]
 
 
 class _Model(BaseModel):
@@ -83,10 +88,10 @@ class Above(_Model):
 class Entry(_Model):
     model: _Name
     """Of any case; a `*` at its end stands for whatever follows."""
-    provider: _Name | None = None
+    provider: Annotated[_Name, AfterValidator(lambda name: PROVIDERS.get(name, name))] | None = None
     """Any where it is absent; so is the next one."""
     organisation: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    service_tier: Annotated[str, Field(max_length=64)] = ""
+    service_tier: _Tier = ""
     from_: Annotated[_Moment, Field(alias="from")] = _EARLIEST
     to: _Moment = _LATEST
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
@@ -158,25 +163,30 @@ class PriceBook:
         return next(self._candidates(lookup), None)
 
     def _candidates(self, lookup: Lookup, *, any_tier: bool = False) -> Iterator[Tiers]:
-        provider = lookup.provider.strip().lower()
-        provider = PROVIDERS.get(provider, provider)
-        for name in self._names(lookup):
-            fitting = [
-                (entry.organisation is not None, entry.provider is not None, number)
-                for number, (entry, _) in enumerate(self._entries[name])
-                if entry.organisation in {None, lookup.organisation}
-                and (entry.provider is None or PROVIDERS.get(entry.provider, entry.provider) == provider)
-                and (any_tier or entry.service_tier == lookup.service_tier)
-                and entry.from_ <= lookup.moment < entry.to
-            ]
-            if fitting:
-                yield self._entries[name][max(fitting)[2]][1]
+        """The best first: the organisation's own, exact names before long patterns, entries that name the provider."""
+        fitting = []
+        for number, (provider, model) in enumerate(references(lookup.provider, lookup.model)):
+            for name in self._names(model):
+                for entry, tiers in self._entries[name]:
+                    if _fits(entry, lookup, provider, any_tier=any_tier):
+                        exact = len(name) if name.endswith("*") else MAX_NAME + 1
+                        named = (entry.organisation is not None, exact, entry.provider is not None, -number)
+                        fitting.append((named, tiers))
+        return (tiers for _, tiers in sorted(fitting, key=itemgetter(0), reverse=True))
 
-    def _names(self, lookup: Lookup) -> Iterator[str]:
-        for name in dict.fromkeys(each.model for each in references(lookup.provider, lookup.model)):
-            if name in self._entries:
-                yield name
-            yield from (f"{each}*" for each in self._patterns if name.startswith(each))
+    def _names(self, model: str) -> Iterator[str]:
+        if model in self._entries:
+            yield model
+        yield from (f"{each}*" for each in self._patterns if model.startswith(each))
+
+
+def _fits(entry: Entry, lookup: Lookup, provider: str, *, any_tier: bool) -> bool:
+    return (
+        entry.organisation in {None, lookup.organisation}
+        and (entry.provider is None or entry.provider == provider)
+        and (any_tier or entry.service_tier == lookup.service_tier)
+        and entry.from_ <= lookup.moment < entry.to
+    )
 
 
 def read(text: str) -> PriceBook:
@@ -202,6 +212,8 @@ def _reason(path: Path, message: str, lines: Mapping[Path, int]) -> str:
 
 def _contradictions(file: _File, lines: Mapping[Path, int]) -> Iterator[str]:
     by_key: dict[tuple[str | None, ...], list[tuple[datetime, datetime, int]]] = defaultdict(list)
+    if "USD" in file.currencies:
+        yield _reason(("currencies", "USD"), "is what the others are measured in", lines)
     if not file.prices:
         yield _reason(("prices",), "is empty", lines)
     for number, entry in enumerate(file.prices):

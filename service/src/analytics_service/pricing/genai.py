@@ -1,6 +1,7 @@
 """Rates by the price list of the `genai-prices` package. No network, and no price that the list does not have."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -23,7 +24,7 @@ _PRICES: Final[Mapping[Kind, tuple[tuple[str, ...], int]]] = MappingProxyType(
     {
         Kind.INPUT: (("input_mtok",), 1_000_000),
         Kind.CACHE_READ: (("cache_read_mtok", "input_mtok"), 1_000_000),
-        Kind.CACHE_WRITE_5M: (("cache_write_5m_mtok", "cache_write_mtok", "input_mtok"), 1_000_000),
+        Kind.CACHE_WRITE_5M: (("cache_write_mtok", "input_mtok"), 1_000_000),
         Kind.CACHE_WRITE_1H: (("cache_write_1h_mtok", "input_mtok"), 1_000_000),
         Kind.AUDIO_INPUT: (("input_audio_mtok", "input_mtok"), 1_000_000),
         Kind.OUTPUT: (("output_mtok",), 1_000_000),
@@ -38,8 +39,16 @@ _PRICES: Final[Mapping[Kind, tuple[tuple[str, ...], int]]] = MappingProxyType(
 What has no price of its own is charged as what it is a part of, as the package does; but writes to the cache that are
 kept for an hour, where the list knows only those of five minutes, have no price.
 """
+_MODALITIES: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
+    {
+        Kind.INPUT: ("input_mtok", "input_image_mtok", "input_video_mtok"),
+        Kind.OUTPUT: ("output_mtok", "output_image_mtok", "output_video_mtok"),
+    }
+)
+"""Where a model charges these otherwise than text, a row does not tell how much of its tokens they are."""
 _CONTEXT: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
+        "fast": MappingProxyType({"service_tier": "fast", "speed": "fast"}),
         "batch": MappingProxyType({"processing": "batch"}),
         "flex": MappingProxyType({"service_tier": "flex"}),
         "priority": MappingProxyType({"service_tier": "priority"}),
@@ -79,6 +88,8 @@ class PriceList:
         free = model.endswith(_FREE)
         key = (id(standard), free, service_tier, tuple(map(id, variants)))
         cached = self._tiers.get(key)
+        if free and not info.id.endswith(_FREE):  # the same name without it is another model, or another offer
+            return None
         if cached is None:  # the price is part of the value, so that no other ever has its id
             self._tiers[key] = cached = (standard, _tiers(standard, variants, free=free))
         if not service_tier and isinstance(info.prices, ModelPrice):
@@ -144,7 +155,13 @@ def _rates(prices: Mapping[str, Decimal | TieredPrices], prompt_tokens: int) -> 
             continue
         of[kind] = _at(prices[name], prompt_tokens) / each
     per_thousand = prices.get("requests_kcount")
-    return rates(of, _at(per_thousand, prompt_tokens) / 1_000 if per_thousand is not None else Decimal(0))
+    request = _at(per_thousand, prompt_tokens) / 1_000 if per_thousand is not None else Decimal(0)
+    unknown = frozenset(side for side, names in _MODALITIES.items() if _differs(prices, *names))
+    return replace(rates(of, request), open_sides=unknown)
+
+
+def _differs(prices: Mapping[str, Decimal | TieredPrices], text: str, *others: str) -> bool:
+    return any(prices[other] != prices.get(text) for other in others if other in prices)
 
 
 def _at(price: Decimal | TieredPrices, prompt_tokens: int) -> Decimal:

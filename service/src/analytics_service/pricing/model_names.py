@@ -75,9 +75,9 @@ _PREFIXES: Final = frozenset(
 """What stands before a slash and names a provider."""
 _PATH: Final = re.compile(r"^(?:arn:[^/]*|(?:projects/.+/)?(?:publishers/[^/]+/)?models)/", re.IGNORECASE)
 """Around a model's name: an ARN of Bedrock, a resource of Google."""
-_REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|ap|au|jp|ca|sa|me|global)[./](?=.)")
-"""Of a cross-region profile of Bedrock, or of a deployment of Azure in a data zone."""
-_VERSION: Final = re.compile(r"(?:-v\d+(?::\d+)?(?::[\w]+)?|@(?:\d{8}|latest|default))$")
+_REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|ap|au|jp|ca|sa|me|global)\.(?=.)")
+"""Of a cross-region profile of Bedrock. Azure's data zones (`eu/`) stay: they have prices of their own."""
+_VERSION: Final = re.compile(r"(?<=\w)(?:-v\d+:\d+(?::\w+)?|@(?:\d{8}|latest|default))$")
 """Of Bedrock and of Vertex."""
 _DATE: Final = re.compile(r"-(?:20\d{6}|20\d{2}-\d{2}-\d{2})$")
 

@@ -14,6 +14,19 @@ _CONTEXT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _ZERO: Final = Decimal(0)
 
 
+_STANDARD_TIERS: Final = frozenset({"standard", "default", "auto", "on_demand", "on-demand", "on_demand_throughput"})
+
+
+def service_tier(value: Any) -> str:
+    """The tier of processing as it is stored: empty for the standard one, whatever it is called; ValueError."""
+    if not isinstance(value, str):
+        raise ValueError("is not text")  # noqa: TRY004 - bad input, whatever its type
+    spelled = value.strip().lower()
+    if len(spelled) > 64 or not spelled.isascii() or not spelled.isprintable():
+        raise ValueError(f"{value[:40]!r} is not a tier: standard, batch, priority, flex, or a short name")
+    return "" if spelled in _STANDARD_TIERS else spelled
+
+
 class Kind(StrEnum):
     """The kinds of usage that are charged by themselves: no request is charged twice for anything."""
 
@@ -67,6 +80,8 @@ class Rates:
     of: Mapping[Kind, Decimal]
     request: Decimal = _ZERO
     """For each request, whatever it used."""
+    open_sides: frozenset[Kind] = frozenset()
+    """INPUT or OUTPUT where its tokens may be of a kind that costs more, which rows do not tell."""
     exact: bool = False
     """No rate has more decimal places than costs are stored with, so no product needs rounding."""
     per_token: tuple[Decimal, Decimal] | None = None
@@ -99,7 +114,7 @@ def rates(of: Mapping[Kind, Decimal], request: Decimal = _ZERO) -> Rates:
     exact = all(each == each.quantize(PLACES, context=_CONTEXT) for each in (*of.values(), request))
     plain = exact and not request and Kind.INPUT in of and Kind.OUTPUT in of
     per_token = (of[Kind.INPUT], of[Kind.OUTPUT]) if plain else None
-    return Rates(MappingProxyType(dict(of)), request, exact, per_token)
+    return Rates(MappingProxyType(dict(of)), request, exact=exact, per_token=per_token)
 
 
 def cost(row: Mapping[str, Any], charged: Rates) -> Cost | None:
@@ -108,17 +123,22 @@ def cost(row: Mapping[str, Any], charged: Rates) -> Cost | None:
     A row without completion tokens is whole where the model charges for none, as embeddings.
     """
     prompt, completion = row.get("prompt_tokens"), row.get("completion_tokens")
-    if charged.per_token and prompt is not None and completion is not None and row.keys().isdisjoint(_PARTS):
-        of_prompt, of_completion = charged.per_token[0] * prompt, charged.per_token[1] * completion
+    rated = charged.per_token if not charged.open_sides else None
+    if rated and prompt is not None and completion is not None and row.keys().isdisjoint(_PARTS):
+        of_prompt, of_completion = rated[0] * prompt, rated[1] * completion
         return Cost(of_prompt, of_completion, of_prompt + of_completion, True)
     return _cost(row, charged, prompt, completion)
 
 
 def _cost(row: Mapping[str, Any], charged: Rates, prompt: int | None, completion: int | None) -> Cost | None:
     of = charged.of
+    if not of and charged.request:
+        return Cost(None, None, charged.request.quantize(PLACES, context=_CONTEXT), True)
     of_prompt, prompt_known = _side(row, of, prompt, Kind.INPUT, PROMPT)
     of_completion, completion_known = _side(row, of, completion, Kind.OUTPUT, COMPLETION)
     complete = prompt_known and completion_known
+    if (prompt and Kind.INPUT in charged.open_sides) or (completion and Kind.OUTPUT in charged.open_sides):
+        complete = False
     priced = of_prompt is not None or of_completion is not None
     beside, exact = charged.request, charged.exact
     for column, kind in () if row.keys().isdisjoint(OTHER) else OTHER.items():

@@ -21,7 +21,9 @@ class _Loader(yaml.SafeLoader):
 def _decimal(loader: _Loader, node: yaml.ScalarNode) -> Decimal | float:
     value = loader.construct_yaml_float(node)
     text = node.value.replace("_", "")
-    return Decimal(text) if value - value == 0 else value  # .inf and .nan are no decimals, and refused by the fields
+    if ":" in text or value - value != 0:  # sexagesimal, .inf, .nan: refused by the fields
+        return float("nan")
+    return Decimal(text)
 
 
 def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
@@ -49,7 +51,7 @@ def load(text: str) -> tuple[Any, Mapping[Path, int]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotReadable(f"line {mark.line + 1 if mark else 1}: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise error if isinstance(error, NotReadable) else NotReadable(f"line 1: {error}") from None
     return value, dict(_lines(node, ())) if node is not None else {}
 

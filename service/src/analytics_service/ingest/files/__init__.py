@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from analytics_service.ingest.files.csv_rows import csv_rows, header_names
-from analytics_service.ingest.files.input import BUFFER, Input, readable
+from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.files.json_rows import json_array, json_lines, member_names
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.mapping import Columns
@@ -40,5 +40,4 @@ def _format(file: Input, file_format: str) -> str:
 
 
 def _beginning(file: Input) -> bytes:
-    with readable(file.name):
-        return file.stream.peek(BUFFER).lstrip(b"\xef\xbb\xbf \t\r\n")
+    return file.beginning.lstrip(b"\xef\xbb\xbf \t\r\n")

@@ -66,8 +66,8 @@ def _with_members(
     except KeyError as error:
         name = str(error.args[0])[:60]
         return BadRow(f"{name}: is unknown: give --map {name}=FIELD or --ignore {name}")
-    except ValueError as error:
-        return BadRow(str(error))
+    except BadRow as error:
+        return error
     return [*fields, *((field, value) for field, value in given if field is not None)]
 
 

@@ -41,6 +41,8 @@ class Input:
     stored: "io.BufferedReader[Any]"
     size: int | None
     """Bytes of the stored file; None when it is not known, as for standard input."""
+    beginning: bytes
+    """The first BUFFER bytes, or all where there are fewer."""
 
     def position(self) -> int:
         """Bytes of the stored file that were read."""
@@ -57,12 +59,13 @@ def open_input(path: str) -> Iterator[Input]:
     with io.BufferedReader(descriptor, BUFFER) as stored:
         with readable(path):
             stream = _recoded(_unpacked(stored))
-            beginning = stream.peek(16)
+            beginning = stream.read(BUFFER)  # whole, also of a pipe that gives it bit by bit
             size = None if path == STDIN else Path(path).stat().st_size
         for magic, what in _FOREIGN.items():
             if beginning.startswith(magic):
                 raise UsageError(f"{path}: {what}")
-        yield Input(name=path, stream=stream, stored=stored, size=size)
+        whole = io.BufferedReader(_Headed(beginning, stream), BUFFER)
+        yield Input(name=path, stream=whole, stored=stored, size=size, beginning=beginning)
 
 
 def _unpacked(stored: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
@@ -70,8 +73,7 @@ def _unpacked(stored: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
     if beginning.startswith(_GZIP):
         return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=stored)), BUFFER)
     if beginning.startswith(_ZSTD):
-        reader = zstandard.ZstdDecompressor().stream_reader(stored, read_across_frames=True, closefd=False)
-        return io.BufferedReader(cast("io.RawIOBase", reader), BUFFER)
+        return io.BufferedReader(_Zstd(stored), BUFFER)
     return stored
 
 
@@ -82,6 +84,57 @@ def _recoded(stream: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
         return stream
     stream.read(2)
     return io.BufferedReader(_Recoded(stream, encoding), BUFFER)
+
+
+class _Zstd(io.RawIOBase):
+    """Frame after frame; EOFError where the last one has no end."""
+
+    def __init__(self, stream: "io.BufferedReader[Any]") -> None:
+        self._stream = stream
+        self._frame: Any = None
+        self._packed = b""
+        self._left = b""
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            self._packed = self._packed or self._stream.read(BUFFER)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the compressed data end too early")
+                return 0
+            if self._frame is None:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._left, self._packed = self._frame.decompress(self._packed), b""
+            if self._frame.eof:
+                self._packed, self._frame = self._frame.unused_data, None
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+
+class _Headed(io.RawIOBase):
+    """A stream whose beginning was read already."""
+
+    def __init__(self, head: bytes, stream: "io.BufferedReader[Any]") -> None:
+        self._head = head
+        self._stream = stream
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Any) -> int:
+        if not self._head:
+            return self._stream.readinto(buffer)
+        count = min(len(buffer), len(self._head))
+        buffer[:count], self._head = self._head[:count], self._head[count:]
+        return count
 
 
 class _Recoded(io.RawIOBase):

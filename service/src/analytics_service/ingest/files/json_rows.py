@@ -62,18 +62,22 @@ class _Array:
         self._line = 1
 
     def elements(self) -> Iterator[tuple[int, Any]]:
-        """With the line that each begins on."""
-        self._take("[")
-        while self._next() != "]":
-            yield self._line, self._element()
-            if self._next() != "]":
-                self._take(",")
+        """With the line that each begins on; of arrays that follow one another all."""
+        while True:
+            self._take("[")
+            while self._next() != "]":
+                yield self._line, self._element()
+                if self._next() != "]":
+                    self._take(",")
+            self._take("]")
+            if not self._next():
+                return
 
     def _element(self) -> Any:
         while True:
             try:
                 value, end = self._json.raw_decode(self._text, self._at)
-            except (ValueError, RecursionError) as error:
+            except (ValueError, ArithmeticError, RecursionError) as error:
                 if len(self._text) - self._at > MAX_LINE_BYTES or not self._more():
                     raise self._failed(str(error)) from None
             else:
