@@ -79,9 +79,8 @@ def test_the_most_exact_entry_gives_the_price(
 
 
 def test_the_standard_tier_has_many_names() -> None:
-    book = read(
-        "name: a\nprices: [{model: m, service_tier: Standard, per_request: 1}, {model: m, service_tier: BATCH, per_request: 2}]"
-    )
+    entries = ("{model: m, service_tier: Standard, per_request: 1}", "{model: m, service_tier: BATCH, per_request: 2}")
+    book = read(f"name: a\nprices: [{', '.join(entries)}]")
     assert [total("m", tier=tier, book=book) for tier in ("", "batch")] == [1, 2]
 
 
