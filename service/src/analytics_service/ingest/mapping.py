@@ -47,7 +47,7 @@ class Columns:
             if field is None:
                 field = known_field(name)
                 if self.preset is not None:
-                    others = field is not None and (field.column == "org_id" or not PRESETS[self.preset].is_whole)
+                    others = field is not None and (field.column == "org_id" or not PRESETS[self.preset].is_complete)
                     field = field if others else None
                 elif field is None and ALL not in self.ignored:
                     raise KeyError(name)

@@ -23,7 +23,7 @@ class Preset:
     """Field to the value of rows that have none."""
     usage: str | None = None
     """The convention that its tokens follow."""
-    is_whole: bool = True
+    is_complete: bool = True
     """Whether the columns that it does not map are left out, whatever their names; else those of fields fill them."""
     source: str
 
@@ -193,19 +193,19 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
                 "Log Type": "span_name",
             },
             sets={"provider": "openai"},
-            is_whole=False,
+            is_complete=False,
             source="BurstGPT: README; times are seconds since the first day",
         ),
         "mooncake": Preset(
             marks=_marks("timestamp input_length output_length hash_ids"),
             maps={"timestamp": "offset_ms", "input_length": "prompt_tokens", "output_length": "completion_tokens"},
-            is_whole=False,
+            is_complete=False,
             source="Mooncake: FAST25-release/traces; times are milliseconds since the first request",
         ),
         "azure-2024": Preset(
             marks=_marks("TIMESTAMP ContextTokens GeneratedTokens"),
             maps={"TIMESTAMP": "ts", "ContextTokens": "prompt_tokens", "GeneratedTokens": "completion_tokens"},
-            is_whole=False,
+            is_complete=False,
             source="AzurePublicDataset: AzureLLMInferenceDataset2023.md and 2024",
         ),
     }
