@@ -14,6 +14,7 @@ import pytest
 
 from analytics_service.__main__ import run
 from analytics_service.ingest.identity import LEGACY, Occurrences, Origin, identify
+from analytics_service.ingest.strings import attributes
 from release.page import Release
 from tests.support.old_store import imported_by, migrated, migrated_by
 from tests.support.postgres import Server
@@ -142,7 +143,7 @@ def test_what_is_set_or_added_is_no_part_of_the_identity() -> None:
         identify(span, given, Origin("a.csv", 1), Occurrences(), with_legacy=False)
     assert plain["trace_id"] == dressed["trace_id"]
     other: dict[str, Any] = {"org_id": "acme"}
-    reordered = {**given, "attributes": '{"b":2,"a":1}'}
+    reordered = {**given, "attributes": attributes('{"b":2,"a":1}')}
     identify(other, reordered, Origin("a.csv", 1), Occurrences(), with_legacy=False)
     assert other["trace_id"] == plain["trace_id"]
 

@@ -6,10 +6,11 @@ file all count. One id of the user's own is enough: the other one follows from i
 """
 
 import hashlib
-import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 MAX_DIGESTS: Final = 2**18
@@ -17,6 +18,11 @@ MAX_DIGESTS: Final = 2**18
 those that are farther apart are one row that was exported twice."""
 LEGACY: Final = ("legacy_trace_id", "legacy_span_id")
 """Keys of the ids that releases before 0.4 gave a row: no columns, and only for organisations with rows of them."""
+
+
+_DECIMALS: Final = (
+    *("prompt_cost_usd", "completion_cost_usd", "total_cost_usd", "spend", "audio_seconds", "billed_units"),
+)
 
 
 class Origin(NamedTuple):
@@ -35,10 +41,15 @@ class Occurrences:
 
     def number(self, digest: bytes) -> int:
         """Of this row among its equals, from 1."""
-        count = self._counts[digest] = self._counts.pop(digest, 0) + 1
-        if len(self._counts) > self._limit:
-            self._counts.popitem(last=False)
-        return count
+        counts = self._counts
+        if digest in counts:
+            counts.move_to_end(digest)
+            counts[digest] += 1
+            return counts[digest]
+        counts[digest] = 1
+        if len(counts) > self._limit:
+            counts.popitem(last=False)
+        return 1
 
 
 def identify(
@@ -56,24 +67,35 @@ def identify(
         span["trace_id"] = own_span
     else:
         digest = _digest(span["org_id"], given)
-        name = hashlib.sha256(digest + occurrences.number(digest).to_bytes(8, "big")).hexdigest()
+        if (number := occurrences.number(digest)) > 1:
+            digest = _hashed(digest + number.to_bytes(8, "big"))
+        name = digest.hex()
         span.setdefault("trace_id", name[:32])
-        span["span_id"] = name[32:48]
+        span["span_id"] = name[32:]
     if with_legacy:
         trace_id, span_id = _legacy_ids(origin)
         span["legacy_trace_id"], span["legacy_span_id"] = own_trace or trace_id, own_span or span_id
 
 
 def _digest(organisation: str, given: Mapping[str, Any]) -> bytes:
-    values = [(name, _canonical(name, value)) for name, value in given.items() if name != "org_id"]
-    text = repr((organisation, sorted(values)))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    values, form = _in_order(tuple(given))
+    ordered = values(given)
+    if not given.keys().isdisjoint(_DECIMALS):
+        ordered = tuple(value.normalize() if type(value) is Decimal else value for value in ordered)
+    # no value has a NUL: two lists of values never make the same text
+    return _hashed(f"{organisation}\0{form % ordered}".encode("utf-8", "surrogatepass"))
 
 
-def _canonical(name: str, value: Any) -> Any:
-    if type(value) is Decimal:
-        return value.normalize()
-    return json.dumps(json.loads(value), sort_keys=True) if name == "attributes" else value
+@lru_cache(maxsize=1_000)
+def _in_order(given: tuple[str, ...]) -> tuple[Callable[[Mapping[str, Any]], tuple[Any, ...]], str]:
+    """The values of these fields in the order of their names, and the form of a text of them."""
+    names = sorted(name for name in given if name != "org_id")
+    # of one name, itemgetter returns no tuple
+    return itemgetter(*names, names[-1]), "\0".join((*names, *("%s" for _ in (*names, names[-1]))))
+
+
+def _hashed(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:24]
 
 
 def _legacy_ids(origin: Origin) -> tuple[str, str]:

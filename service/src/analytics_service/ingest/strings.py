@@ -85,15 +85,17 @@ def attributes(value: Any) -> str:
         value = load_json(value)
     if not isinstance(value, Mapping):
         raise ValueError("is not a JSON object")  # noqa: TRY004 - as above
-    dumped = dump_json(value)
+    dumped = dump_json(value, sort_keys=True)  # which jsonb does not keep, and the identity of a row needs
     text(2**20)(dumped)
     return dumped
 
 
-def dump_json(value: Any) -> str:
+def dump_json(value: Any, *, sort_keys: bool = False) -> str:
     """JSON that jsonb can keep, Repaired where a text in it could not be kept as it came."""
     cleaned, changed = _storable(value, levels=64)
-    dumped = json.dumps(cleaned, ensure_ascii=False, allow_nan=False, default=_double, separators=(",", ":"))
+    dumped = json.dumps(
+        cleaned, ensure_ascii=False, allow_nan=False, default=_double, separators=(",", ":"), sort_keys=sort_keys
+    )
     return Repaired(dumped) if changed else dumped
 
 
