@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from analytics_service.ingest.pricing import PriceStatus, Reason
+from analytics_service.ingest.pricing import Reason
 from analytics_service.ingest.usage import CONVENTIONS
 from analytics_service.pricing.book import read
+from analytics_service.pricing.columns import PriceStatus
 
 PAGE = (Path(__file__).parents[2] / "docs" / "costs.md").read_text()
 

@@ -171,3 +171,11 @@ def test_occurrences_are_counted_in_bounded_memory() -> None:
     for _ in range(100):
         occurrences.number(chance.randbytes(8))
     assert occurrences.number(b"other") == 1, "forgotten"
+
+
+def test_a_record_that_gives_nothing_has_ids_too() -> None:
+    spans = [{"org_id": "acme"}, {"org_id": "acme"}]
+    for span in spans:
+        identify(span, {}, Origin("a.csv", 1), Occurrences(), with_legacy=False)
+    assert spans[0] == spans[1]
+    assert [len(spans[0][name]) for name in ("trace_id", "span_id")] == [32, 16]

@@ -1,7 +1,6 @@
 """Files of other systems are known by their columns, and mean what those systems mean by them."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -242,9 +241,6 @@ def test_a_file_is_known_by_its_columns(  # noqa: PLR0917 - a case and its fixtu
         postgres.sql(f"SELECT {shown} FROM traces ORDER BY ts", database=database_url.rsplit("/", 1)[1]).split()
         == stored
     )
-
-
-Import = Callable[..., dict[str, Any]]
 
 
 @pytest.mark.postgres

@@ -75,7 +75,11 @@ async def _import(loaded: Settings, files: Sequence[Source], options: Options, t
             )
             raise
     summary = Summary(
-        tally=tally, files=tuple(file.path for file in files), seconds=time.monotonic() - started, buckets=buckets
+        tally=tally,
+        files=tuple(file.path for file in files),
+        seconds=time.monotonic() - started,
+        buckets=buckets,
+        dry_run=options.dry_run,
     )
     if output == "json":
         sys.stdout.write(as_json(summary) + "\n")

@@ -20,6 +20,7 @@ class Summary:
     files: tuple[str, ...]
     seconds: float
     buckets: int
+    dry_run: bool = False
 
     @property
     def rate(self) -> int:
@@ -49,7 +50,7 @@ def as_json(summary: Summary) -> str:
                 }
                 for each, rows in sorted(tally.prices.unpriced.items())
             ],
-            **({"dry_run": {"mapping": tally.mapping, "rows": tally.sample}} if tally.mapping else {}),
+            **({"dry_run": {"mapping": tally.mapping, "rows": tally.sample}} if summary.dry_run else {}),
             "presets": tally.presets,
             "spans": tally.spans,
             "texts_repaired": tally.repaired,
@@ -66,7 +67,7 @@ def as_json(summary: Summary) -> str:
 def show(summary: Summary, console: Console) -> None:
     """A table, and the first bad rows with line and reason."""
     tally = summary.tally
-    if tally.mapping:
+    if summary.dry_run:
         _show_dry_run(tally, console)
     unpriced = sum(tally.prices.unpriced.values())
     table = Table(show_header=False, box=None, pad_edge=False)

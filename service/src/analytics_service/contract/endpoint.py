@@ -24,6 +24,11 @@ class Row(Protocol):
     def __getitem__(self, column: str, /) -> Any: ...
 
 
+def sum_of(row: Row, column: str) -> Decimal:
+    """A sum of a statement, where NULL is zero."""
+    return Decimal(row[column] or 0)
+
+
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 """Of a list in an answer, before compression: a longer one ends early, but for its first item."""
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024

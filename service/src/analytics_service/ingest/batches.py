@@ -116,7 +116,7 @@ class _Reader:
         self._options = options
         self._tally = tally
         self._occurrences = Occurrences()
-        self.ordinal = 0
+        self._ordinal = 0
         """Of the last record."""
         self._unmet = {field.column: column for column, field in options.columns.mapped.items()}
         """What --map names and no record had so far, by the column of the table."""
@@ -125,13 +125,13 @@ class _Reader:
         """UsageError where --map names what no record of the first batch has, before any of it is stored."""
         if self._unmet:
             missing = ", ".join(self._unmet.values())
-            raise UsageError(f"{file}: none of the first {self.ordinal} records has {missing}, which --map names")
+            raise UsageError(f"{file}: none of the first {self._ordinal} records has {missing}, which --map names")
 
     def span(self, record: Record) -> SpanRow:
         """The row with its ids and its price; BadRow where there is none."""
         options, tally = self._options, self._tally
         tally.read += 1
-        self.ordinal += 1
+        self._ordinal += 1
         if isinstance(record.fields, BadRow):
             raise record.fields
         if self._unmet:
@@ -140,7 +140,7 @@ class _Reader:
         given = parsed(record.fields)
         span = row(given, record.fields, options.columns, options.horizon)
         if "trace_id" not in span or "span_id" not in span:
-            origin, with_legacy = Origin(self._name, self.ordinal), span["org_id"] in options.imported_before
+            origin, with_legacy = Origin(self._name, self._ordinal), span["org_id"] in options.imported_before
             identify(span, given, origin, self._occurrences, with_legacy=with_legacy)
         if not span["is_request"]:
             tally.spans += 1

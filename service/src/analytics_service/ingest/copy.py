@@ -62,17 +62,9 @@ class Writer:
     async def write(self, text: Text) -> Written:
         """Commits the batch, whole or not at all; the dirty log is written by the table's own triggers."""
         await self._ensure(text.days)
+        may_be_there = not set(LEGACY).isdisjoint(text.columns)
         async with self._connection.transaction():
-            if not set(LEGACY).isdisjoint(text.columns):
-                inserted = await self._merge(text)
-                return Written(inserted=inserted, present=text.rows - inserted)
-            try:
-                async with self._connection.transaction():  # a savepoint: COPY cannot skip what is there already
-                    await self._copy(text, "public", "traces")
-            except asyncpg.UniqueViolationError:
-                inserted = await self._merge(text)
-            else:
-                inserted = text.rows
+            inserted = await (self._merge(text) if may_be_there else self._append(text))
         return Written(inserted=inserted, present=text.rows - inserted)
 
     async def dry_run(self, text: Text) -> Written:
@@ -81,6 +73,14 @@ class Writer:
             await self._stage(text)
             inserted = await self._connection.fetchval(_COUNT)
         return Written(inserted=inserted, present=text.rows - inserted)
+
+    async def _append(self, text: Text) -> int:
+        try:
+            async with self._connection.transaction():  # a savepoint: COPY cannot skip what is there already
+                await self._copy(text, "public", "traces")
+        except asyncpg.UniqueViolationError:
+            return await self._merge(text)
+        return text.rows
 
     async def _stage(self, text: Text) -> None:
         await self._connection.execute(_STAGING)

@@ -13,7 +13,7 @@ from analytics_service.ingest import strings, values
 from analytics_service.ingest.times import TimeUnit, time_in, timestamp
 from analytics_service.ingest.usage import TOOL_PROMPT, WRITTEN
 from analytics_service.ingest.values import Parse
-from analytics_service.pricing.rates import service_tier
+from analytics_service.pricing.columns import service_tier
 
 END_TIME: Final = "end_time"
 FIRST_TOKEN_TIME: Final = "first_token_time"  # noqa: S105 - a time
@@ -104,7 +104,7 @@ _HELPERS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     FIRST_TOKEN_TIME: (timestamp, ()),
     OFFSET: (values.duration(Decimal(1)), ()),
     SPEND: (values.cost, ()),
-    GATEWAY_CACHE_HIT: (values.maybe, ()),
+    GATEWAY_CACHE_HIT: (values.optional_boolean, ()),
     END_TIME: (timestamp, _ENDS),
 }
 """Fields that fill no column by themselves: rows.py makes others of them."""

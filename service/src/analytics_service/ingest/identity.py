@@ -7,10 +7,8 @@ file all count. One id of the user's own is enough: the other one follows from i
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 MAX_DIGESTS: Final = 2**18
@@ -18,11 +16,6 @@ MAX_DIGESTS: Final = 2**18
 those that are farther apart are one row that was exported twice."""
 LEGACY: Final = ("legacy_trace_id", "legacy_span_id")
 """Keys of the ids that releases before 0.4 gave a row: no columns, and only for organisations with rows of them."""
-
-
-_DECIMALS: Final = (
-    *("prompt_cost_usd", "completion_cost_usd", "total_cost_usd", "spend", "audio_seconds", "billed_units"),
-)
 
 
 class Origin(NamedTuple):
@@ -78,20 +71,10 @@ def identify(
 
 
 def _digest(organisation: str, given: Mapping[str, Any]) -> bytes:
-    values, form = _in_order(tuple(given))
-    ordered = values(given)
-    if not given.keys().isdisjoint(_DECIMALS):
-        ordered = tuple(value.normalize() if type(value) is Decimal else value for value in ordered)
+    names = sorted(given.keys() - {"org_id"})
+    values = [str(value.normalize() if type(value) is Decimal else value) for value in map(given.__getitem__, names)]
     # no value has a NUL: two lists of values never make the same text
-    return _hashed(f"{organisation}\0{form % ordered}".encode("utf-8", "surrogatepass"))
-
-
-@lru_cache(maxsize=1_000)
-def _in_order(given: tuple[str, ...]) -> tuple[Callable[[Mapping[str, Any]], tuple[Any, ...]], str]:
-    """The values of these fields in the order of their names, and the form of a text of them."""
-    names = sorted(name for name in given if name != "org_id")
-    # of one name, itemgetter returns no tuple
-    return itemgetter(*names, names[-1]), "\0".join((*names, *("%s" for _ in (*names, names[-1]))))
+    return _hashed("\0".join((organisation, *names, *values)).encode("utf-8", "surrogatepass"))
 
 
 def _hashed(content: bytes) -> bytes:

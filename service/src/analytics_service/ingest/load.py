@@ -32,9 +32,10 @@ def sources(paths: Sequence[str], name: str | None) -> list[Source]:
 
     UsageError where there are none, before anything is imported, and when one name is given to several.
     """
-    files = [file for path in paths for file in _files(path)]
-    if missing := [path for path in paths if not _files(path)]:
+    found = {path: _files(path) for path in paths}
+    if missing := [path for path, files in found.items() if not files]:
         raise UsageError(f"{', '.join(missing)}: no such file")
+    files = [file for path in paths for file in found[path]]
     if name is not None and len(files) > 1:
         raise UsageError("--source: names one file; import the others with commands of their own")
     return [Source(path=file, name=name or source_name(file)) for file in files]
@@ -44,9 +45,10 @@ def _files(path: str) -> list[str]:
     if path == STDIN:
         return [path]
     given = Path(path)
-    if given.is_dir():
-        return sorted(str(file) for file in given.iterdir() if file.is_file())
-    return [path] if given.exists() else sorted(glob.glob(path))  # noqa: PTH207 - relative to where we are
+    if given.exists() and not given.is_dir():
+        return [path]
+    matching = map(str, given.iterdir()) if given.is_dir() else glob.glob(path)  # noqa: PTH207 - relative to where we are
+    return sorted(file for file in matching if Path(file).is_file())
 
 
 async def retention_horizon(connection: Connection) -> datetime | None:

@@ -111,9 +111,9 @@ def with_preset(how: Columns, name: str) -> Columns:
     preset = PRESETS[name]
     base = dict(how.base)
     for target, value in preset.sets.items():
-        column = fields.field(target, option="--preset").column
-        if base.get(column) == DEFAULTS.get(column):
-            base[column] = fields.field(target, option="--preset").parse(value)
+        field = fields.field(target, option="--preset")
+        if base.get(field.column) == DEFAULTS.get(field.column):
+            base[field.column] = field.parse(value)
     optional = {column: fields.field(target, option="--preset") for column, target in preset.maps.items()}
     return replace(how, preset=name, optional=optional, base=base, usage=how.usage or preset.usage)
 
@@ -148,7 +148,8 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
     roots = how.nested.intersection(header)
     _check_mapped(header, roots, how, file)
     members = {how.mapped[path].column: path for path in how.mapped if path not in header}
-    filled: dict[str, tuple[int, Field]] = {}
+    filled: dict[str, str] = {}
+    columns: list[tuple[int, Field]] = []
     unknown: list[str] = []
     for position, name in enumerate(header):
         try:
@@ -159,11 +160,11 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
             continue
         if field is None:
             continue
-        if field.column in filled and how.preset is None:
-            raise UsageError(f"{file}: two columns fill {field.column}: {header[filled[field.column][0]]} and {name}")
-        if field.column in members:
-            raise UsageError(f"{file}: two columns fill {field.column}: {members[field.column]} and {name}")
-        filled[f"{field.column}/{position}" if field.column in filled else field.column] = (position, field)
+        other = members.get(field.column) or (filled.get(field.column) if how.preset is None else None)
+        if other is not None:
+            raise UsageError(f"{file}: two columns fill {field.column}: {other} and {name}")
+        filled[field.column] = name
+        columns.append((position, field))
     if unknown:
         maps = " ".join(shlex.quote(f"{name}=FIELD") for name in unknown)
         ignored = " ".join(map(shlex.quote, unknown))
@@ -173,4 +174,4 @@ def of_header(header: Sequence[str], how: Columns, file: str) -> tuple[tuple[int
     for needed, cure in (("org_id", "--set organisation=NAME"), ("ts", "--map COLUMN=ts")):
         if needed not in filled and needed not in how.base and not (needed == "ts" and OFFSET in filled):
             raise UsageError(f"{file}: no column gives {needed}: give {cure}")
-    return tuple(reversed(filled.values()))  # of several for one field the first that has a value is read last
+    return tuple(reversed(columns))  # of several for one field the first that has a value is read last

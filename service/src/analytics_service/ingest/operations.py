@@ -7,16 +7,6 @@ compared without regard to case, `-` and `_`.
 from functools import lru_cache
 from typing import Final
 
-_CALLS: Final = (
-    *("llm", "generation", "model", "chat", "chat_model", "completion", "acompletion", "text_completion", "inference"),
-    *("atext_completion", "chat_completion", "chat.completions", "generate", "generate_content", "responses"),
-    *("aresponses", "messages", "anthropic_messages", "realtime", "embedding", "embeddings", "aembedding", "rerank"),
-    *("arerank", "reranker", "transcription", "atranscription", "transcriptions", "translation", "speech", "aspeech"),
-    *("text_to_speech", "speech_to_text", "tts", "stt", "moderation", "amoderation", "moderations", "image"),
-    *("image_generation", "aimage_generation", "image_edit", "image_edits", "images", "video_generation", "ocr"),
-    *("ai.generatetext.dogenerate", "ai.streamtext.dostream", "ai.generateobject.dogenerate"),
-    *("ai.streamobject.dostream", "ai.embed.doembed", "ai.embedmany.doembed"),
-)
 _SPANS: Final = (
     *("agent", "create_agent", "invoke_agent", "chain", "workflow", "invoke_workflow", "tool", "execute_tool"),
     *("tool_call", "retriever", "retrieval", "retrieve", "vector_search", "guardrail", "evaluator", "evaluation"),
@@ -34,15 +24,12 @@ def _plain(operation: str) -> str:
     return operation.strip().lower().replace("-", "").replace("_", "").replace(" ", "")
 
 
-_IS_REQUEST: Final = {
-    **{_plain(each): True for each in _CALLS},
-    **{_plain(each): False for each in _SPANS},
-}
+_SPAN_NAMES: Final = frozenset(map(_plain, _SPANS))
 _UNTOLD_NAMES: Final = frozenset(map(_plain, _UNTOLD))
 
 
 @lru_cache(maxsize=10_000)
 def is_request(operation: str, *, has_model_or_tokens: bool) -> bool:
-    """An operation that is in no list is one, as long as nothing else says otherwise."""
+    """An operation that is in no list is one, as chats, embeddings and whatever else calls a model."""
     plain = _plain(operation)
-    return has_model_or_tokens if plain in _UNTOLD_NAMES else _IS_REQUEST.get(plain, True)
+    return has_model_or_tokens if plain in _UNTOLD_NAMES else plain not in _SPAN_NAMES

@@ -124,7 +124,7 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
                 **dict.fromkeys(("costDetails.total", "cost_details.total"), "spend"),
             },
             usage="langfuse",
-            source="langfuse: observations as its interface, its API and its export to blob storage write them",
+            source="langfuse: observations as its interface and its export to blob storage write them",
         ),
         "helicone": Preset(
             marks=_marks("response_id request_created_at request_properties"),

@@ -12,26 +12,13 @@ from typing import Final, NamedTuple
 
 from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.ingest.values import COST_LIMIT
+from analytics_service.pricing.columns import PriceStatus
 from analytics_service.pricing.genai import PriceList
 from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT, cost
 from analytics_service.pricing.sources import Lookup, PriceSource
 
 _AMOUNTS: Final = ("prompt_tokens", "completion_tokens", *PROMPT, *COMPLETION, *OTHER)
 COSTS: Final = frozenset({"prompt_cost_usd", "completion_cost_usd", "total_cost_usd"})
-
-
-class PriceStatus(StrEnum):
-    """The values of the column `price_status` for requests; rows of releases before 0.4 have none."""
-
-    GIVEN = "given"
-    """The cost came with the request."""
-    FULL = "full"
-    PARTIAL = "partial"
-    """Something that it used has no price: its cost is a lower bound."""
-    NONE = "none"
-
-
-_FULL: Final = PriceStatus.FULL.value
 
 
 class Reason(StrEnum):
@@ -85,22 +72,22 @@ class Prices:
 
     def _given(self, row: SpanRow) -> None:
         if "total_cost_usd" in row:
-            row["price_status"] = PriceStatus.GIVEN.value
+            row["price_status"] = PriceStatus.GIVEN
             return
         # one side alone: the other cost nothing only if there is nothing of it
         side, other = ("prompt_cost_usd", "completion_tokens")
         if side not in row:
             side, other = ("completion_cost_usd", "prompt_tokens")
         row["total_cost_usd"] = row[side]
-        if row.get(other):
+        row["price_status"] = PriceStatus.PARTIAL if row.get(other) else PriceStatus.GIVEN
+        if row["price_status"] is PriceStatus.PARTIAL:
             self._count(row, Reason.USAGE_IN_PART)
-        row["price_status"] = (PriceStatus.PARTIAL if row.get(other) else PriceStatus.GIVEN).value
 
     def _fill(self, row: SpanRow) -> Reason | None:
         """Why it has no price, or not for all of it; None where it has one."""
         if row["price_status"] == PriceStatus.NONE:  # by ingest/rows.py, which read its usage
             return Reason.UNCLEAR_USAGE
-        row["price_status"] = PriceStatus.NONE.value
+        row["price_status"] = PriceStatus.NONE
         model = row["model"]
         if not model:
             return Reason.NO_MODEL
@@ -124,9 +111,9 @@ class Prices:
         row["total_cost_usd"] = computed.total
         row["price_version"] = source.version
         if computed.complete:
-            row["price_status"] = _FULL
+            row["price_status"] = PriceStatus.FULL
             return None
-        row["price_status"] = PriceStatus.PARTIAL.value
+        row["price_status"] = PriceStatus.PARTIAL
         return Reason.NO_RATE if "prompt_tokens" in row and "completion_tokens" in row else Reason.USAGE_IN_PART
 
 

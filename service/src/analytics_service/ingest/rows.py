@@ -14,6 +14,7 @@ from analytics_service.ingest.strings import dump_json, load_json
 from analytics_service.ingest.times import LATEST
 from analytics_service.ingest.usage import CONVENTIONS, UnclearUsage, convention, needs_normalizing, normalize
 from analytics_service.ingest.values import COST_LIMIT, LARGEST
+from analytics_service.pricing.columns import PriceStatus
 
 _HELPERS: Final = frozenset({END_TIME, FIRST_TOKEN_TIME, SPEND, GATEWAY_CACHE_HIT})
 
@@ -98,15 +99,11 @@ def _take_helpers(span: SpanRow) -> None:
 
 def _normalize(span: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns) -> None:
     """Usage that contradicts itself is kept as it came, without a price, and says why in its attributes."""
-    named = CONVENTIONS.get(how.usage) if how.usage else None
+    names = (field.name for field, value in fields if value is not None and value != "")
     try:
-        normalize(
-            span,
-            named
-            or convention(frozenset([field.name for field, value in fields if value is not None and value != ""])),
-        )
+        normalize(span, CONVENTIONS[how.usage] if how.usage else convention(frozenset(names)))
     except UnclearUsage as error:
-        span["price_status"] = "none"
+        span["price_status"] = PriceStatus.NONE
         known = load_json(span["attributes"]) if "attributes" in span else {}
         span["attributes"] = dump_json({**known, "usage_unclear": str(error)})
 

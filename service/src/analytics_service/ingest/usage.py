@@ -176,7 +176,7 @@ def normalize(row: dict[str, Any], how: Convention) -> None:
 
 
 def _split_written(parts: dict[str, int], written: int | None) -> None:
-    """Of tokens written to a cache those are of five minutes that are not said to be of an hour."""
+    """Tokens written to a cache count as those of five minutes, but for those that are given as of an hour."""
     if written is None:
         return
     rest = written - parts.get("cache_write_1h_tokens", 0)
@@ -200,11 +200,11 @@ def _beside(parts: Mapping[str, int], how: Convention, rest: int | None) -> tupl
     ]
     given = [each for each in amounts if each[1] or each[2]]
     first = _sums([_OPTIONS[counted][0] for counted, _, _ in given], given)
-    places = [counted for counted, _, _ in (given or amounts)]
-    if _FIXED.issuperset(places) or (rest == 0 and first == (0, 0)):
+    ways = [counted for counted, _, _ in (given or amounts)]
+    if _FIXED.issuperset(ways) or (rest == 0 and first == (0, 0)):
         return first
     if rest is None:
-        if Counted.TOTAL in places and given:
+        if Counted.TOTAL in ways and given:
             raise UnclearUsage("there is no total_tokens to show which tokens are counted beside the others")
         return first
     options = {_sums(each, given) for each in itertools.product(*[_OPTIONS[counted] for counted, _, _ in given])}

@@ -8,12 +8,13 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+from analytics_service.pricing.rates import rounded
+
 Parse: TypeAlias = Callable[[Any], object]
 
 LARGEST: Final = 2**63 - 1
 COST_LIMIT: Final = Decimal(10**9)
 COST_PLACES: Final = 12
-_SMALLEST_COST: Final = Decimal(1).scaleb(-COST_PLACES)
 _HALF_EVEN: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 AMOUNT_LIMIT: Final = Decimal(10**12)
 AMOUNT_PLACES: Final = 6
@@ -79,10 +80,10 @@ def duration(microseconds: Decimal) -> Parse:
         number = decimal(value)
         if not 0 <= number <= LARGEST:
             raise ValueError(f"{str(value)[:40]!r} is not a duration")
-        rounded = int((number * microseconds).to_integral_value())
-        if rounded > LARGEST:
+        whole = int((number * microseconds).to_integral_value())
+        if whole > LARGEST:
             raise ValueError(f"{str(value)[:40]!r} is too long a duration")
-        return rounded
+        return whole
 
     return parse
 
@@ -95,7 +96,7 @@ def cost(value: Any) -> Decimal:
     if _places(number) > COST_PLACES:
         number = number.normalize()
         if _places(number) > COST_PLACES:
-            number = Rounded(number.quantize(_SMALLEST_COST, context=_HALF_EVEN))
+            number = Rounded(rounded(number))
             if number >= COST_LIMIT:
                 raise ValueError(f"{str(value)[:40]!r} is not a cost from 0 to below {COST_LIMIT}")
     return number
@@ -119,7 +120,7 @@ def decimal(value: Any) -> Decimal:
     return number
 
 
-def maybe(value: Any) -> bool:
+def optional_boolean(value: Any) -> bool:
     """As `boolean`; what Python and JSON write for nothing is false."""
     return str(value).strip().lower() not in _NOTHING and boolean(value)
 

@@ -25,8 +25,9 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from analytics_service.pricing.columns import service_tier
 from analytics_service.pricing.model_names import PROVIDERS, references
-from analytics_service.pricing.rates import Kind, Rates, Tiers, rates, service_tier
+from analytics_service.pricing.rates import Kind, Rates, Tiers, rates
 from analytics_service.pricing.sources import Lookup
 from analytics_service.pricing.yaml_lines import NotReadable, Path, line_of, load
 
@@ -120,6 +121,10 @@ class Entry(_Model):
                 raise ValueError(why)
         return self
 
+    def covers(self, lookup: Lookup) -> bool:
+        """Whether it is for that organisation and moment."""
+        return self.organisation in {None, lookup.organisation} and self.from_ <= lookup.moment < self.to
+
     def rates(self, per_million: Mapping[TokenKind, Decimal], dollars: Decimal) -> Rates:
         of = {Kind(kind): price / _MILLION for kind, price in per_million.items()}
         for kind, parent in _FALL_BACK.items():
@@ -154,39 +159,39 @@ class PriceBook:
         self._entries: dict[str, list[tuple[Entry, Tiers]]] = defaultdict(list)
         for entry in file.prices:
             self._entries[entry.model].append((entry, entry.tiers(dollars[entry.currency])))
-        self._patterns = sorted((name[:-1] for name in self._entries if name.endswith("*")), key=len, reverse=True)
+        self._patterns = [name[:-1] for name in self._entries if name.endswith("*")]
+        self._ranks: dict[tuple[str, str], list[tuple[Entry, Tiers]]] = {}
 
     def knows(self, lookup: Lookup) -> bool:
-        return any(True for _ in self._candidates(lookup, any_tier=True))
+        return any(entry.covers(lookup) for entry, _ in self._ranked(lookup.provider, lookup.model))
 
     def tiers(self, lookup: Lookup) -> Tiers | None:
-        return next(self._candidates(lookup), None)
+        ranked = self._ranked(lookup.provider, lookup.model)
+        tier = lookup.service_tier
+        return next((tiers for entry, tiers in ranked if entry.service_tier == tier and entry.covers(lookup)), None)
 
-    def _candidates(self, lookup: Lookup, *, any_tier: bool = False) -> Iterator[Tiers]:
-        """The best first: the organisation's own, exact names before long patterns, entries that name the provider."""
-        fitting = []
-        for number, (provider, model) in enumerate(references(lookup.provider, lookup.model)):
-            for name in self._names(model):
-                for entry, tiers in self._entries[name]:
-                    if _fits(entry, lookup, provider, any_tier=any_tier):
-                        exact = len(name) if name.endswith("*") else MAX_NAME + 1
-                        named = (entry.organisation is not None, exact, entry.provider is not None, -number)
-                        fitting.append((named, tiers))
-        return (tiers for _, tiers in sorted(fitting, key=itemgetter(0), reverse=True))
+    def _ranked(self, provider: str, model: str) -> list[tuple[Entry, Tiers]]:
+        """The entries of a model, found once: an organisation's own first, exact names before long patterns, entries
+        that name the provider before others.
+        """
+        if (provider, model) not in self._ranks:
+            ranks = []
+            for number, (owner, name) in enumerate(references(provider, model)):
+                for known in self._names(name):
+                    exact = len(known) if known.endswith("*") else MAX_NAME + 1
+                    ranks += [
+                        ((entry.organisation is not None, exact, entry.provider is not None, -number), (entry, tiers))
+                        for entry, tiers in self._entries[known]
+                        if entry.provider in {None, owner}
+                    ]
+            ranks.sort(key=itemgetter(0), reverse=True)
+            self._ranks[provider, model] = [ranked for _, ranked in ranks]
+        return self._ranks[provider, model]
 
     def _names(self, model: str) -> Iterator[str]:
         if model in self._entries:
             yield model
         yield from (f"{each}*" for each in self._patterns if model.startswith(each))
-
-
-def _fits(entry: Entry, lookup: Lookup, provider: str, *, any_tier: bool) -> bool:
-    return (
-        entry.organisation in {None, lookup.organisation}
-        and (entry.provider is None or entry.provider == provider)
-        and (any_tier or entry.service_tier == lookup.service_tier)
-        and entry.from_ <= lookup.moment < entry.to
-    )
 
 
 def read(text: str) -> PriceBook:

@@ -86,10 +86,10 @@ class PriceList:
         if service_tier and not variants:
             return None
         free = model.endswith(_FREE)
-        key = (id(standard), free, service_tier, tuple(map(id, variants)))
-        cached = self._tiers.get(key)
         if free and not info.id.endswith(_FREE):  # the same name without it is another model, or another offer
             return None
+        key = (id(standard), free, service_tier, tuple(map(id, variants)))
+        cached = self._tiers.get(key)
         if cached is None:  # the price is part of the value, so that no other ever has its id
             self._tiers[key] = cached = (standard, _tiers(standard, variants, free=free))
         if not service_tier and isinstance(info.prices, ModelPrice):

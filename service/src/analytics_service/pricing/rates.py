@@ -14,19 +14,6 @@ _CONTEXT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _ZERO: Final = Decimal(0)
 
 
-_STANDARD_TIERS: Final = frozenset({"standard", "default", "auto", "on_demand", "on-demand", "on_demand_throughput"})
-
-
-def service_tier(value: Any) -> str:
-    """The tier of processing as it is stored: empty for the standard one, whatever it is called; ValueError."""
-    if not isinstance(value, str):
-        raise ValueError("is not text")  # noqa: TRY004 - bad input, whatever its type
-    spelled = value.strip().lower()
-    if len(spelled) > 64 or not spelled.isascii() or not spelled.isprintable():
-        raise ValueError(f"{value[:40]!r} is not a tier: standard, batch, priority, flex, or a short name")
-    return "" if spelled in _STANDARD_TIERS else spelled
-
-
 class Kind(StrEnum):
     """The kinds of usage that are charged by themselves: no request is charged twice for anything."""
 
@@ -111,7 +98,7 @@ class Cost(NamedTuple):
 
 
 def rates(of: Mapping[Kind, Decimal], request: Decimal = _ZERO) -> Rates:
-    exact = all(each == each.quantize(PLACES, context=_CONTEXT) for each in (*of.values(), request))
+    exact = all(each == rounded(each) for each in (*of.values(), request))
     plain = exact and not request and Kind.INPUT in of and Kind.OUTPUT in of
     per_token = (of[Kind.INPUT], of[Kind.OUTPUT]) if plain else None
     return Rates(MappingProxyType(dict(of)), request, exact=exact, per_token=per_token)
@@ -133,7 +120,7 @@ def cost(row: Mapping[str, Any], charged: Rates) -> Cost | None:
 def _cost(row: Mapping[str, Any], charged: Rates, prompt: int | None, completion: int | None) -> Cost | None:
     of = charged.of
     if not of and charged.request:
-        return Cost(None, None, charged.request.quantize(PLACES, context=_CONTEXT), True)
+        return Cost(None, None, rounded(charged.request), True)
     of_prompt, prompt_known = _side(row, of, prompt, Kind.INPUT, PROMPT)
     of_completion, completion_known = _side(row, of, completion, Kind.OUTPUT, COMPLETION)
     complete = prompt_known and completion_known
@@ -153,7 +140,7 @@ def _cost(row: Mapping[str, Any], charged: Rates, prompt: int | None, completion
     total = (of_prompt or _ZERO) + (of_completion or _ZERO) + beside
     if exact:
         return Cost(of_prompt, of_completion, total, complete)
-    return Cost(_rounded(of_prompt), _rounded(of_completion), total.quantize(PLACES, context=_CONTEXT), complete)
+    return Cost(_rounded(of_prompt), _rounded(of_completion), rounded(total), complete)
 
 
 def _side(
@@ -179,5 +166,10 @@ def _side(
     return rate * tokens + (total or _ZERO), known
 
 
-def _rounded(value: Decimal | None) -> Decimal | None:
-    return None if value is None else value.quantize(PLACES, context=_CONTEXT)
+def rounded(cost: Decimal) -> Decimal:
+    """Half to even to the places that costs are stored with."""
+    return cost.quantize(PLACES, context=_CONTEXT)
+
+
+def _rounded(cost: Decimal | None) -> Decimal | None:
+    return None if cost is None else rounded(cost)

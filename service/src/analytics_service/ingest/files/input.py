@@ -4,9 +4,10 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -20,6 +21,8 @@ MAX_LINE_BYTES: Final = 16 * 2**20
 BUFFER: Final = 2**18
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_ZSTD_BYTES: Final = 2**14
+"""That are unpacked at once: a few may hold very much."""
 _BOMS: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _FOREIGN: Final = {
     b"PAR1": "is a Parquet file: write it as CSV or JSON lines",
@@ -64,8 +67,8 @@ def open_input(path: str) -> Iterator[Input]:
         for magic, what in _FOREIGN.items():
             if beginning.startswith(magic):
                 raise UsageError(f"{path}: {what}")
-        whole = io.BufferedReader(_Headed(beginning, stream), BUFFER)
-        yield Input(name=path, stream=whole, stored=stored, size=size, beginning=beginning)
+        stream = _buffered(chain((beginning,), _parts(stream)))
+        yield Input(name=path, stream=stream, stored=stored, size=size, beginning=beginning)
 
 
 def _unpacked(stored: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
@@ -73,7 +76,7 @@ def _unpacked(stored: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
     if beginning.startswith(_GZIP):
         return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=stored)), BUFFER)
     if beginning.startswith(_ZSTD):
-        return io.BufferedReader(_Zstd(stored), BUFFER)
+        return _buffered(_frames(stored))
     return stored
 
 
@@ -83,17 +86,39 @@ def _recoded(stream: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
     if encoding is None:
         return stream
     stream.read(2)
-    return io.BufferedReader(_Recoded(stream, encoding), BUFFER)
+    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+    return _buffered(decoder.decode(part, final=not part).encode() for part in chain(_parts(stream), (b"",)))
 
 
-class _Zstd(io.RawIOBase):
-    """Frame after frame; EOFError where the last one has no end."""
+def _parts(stream: "io.BufferedReader[Any]", size: int = BUFFER) -> Iterator[bytes]:
+    return iter(lambda: stream.read(size), b"")
 
-    def __init__(self, stream: "io.BufferedReader[Any]") -> None:
-        self._stream = stream
-        self._frame: Any = None
-        self._packed = b""
-        self._left = b""
+
+def _frames(packed: "io.BufferedReader[Any]") -> Iterator[bytes]:
+    """What is in the frames of zstd, which follow one another; EOFError where the last one has no end."""
+    frame: Any = None
+    for part in _parts(packed, _ZSTD_BYTES):
+        left = part
+        while left:
+            frame = frame or zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(left)
+            left = frame.unused_data
+            if frame.eof:
+                frame = None
+    if frame is not None:
+        raise EOFError("the compressed data end too early")
+
+
+def _buffered(parts: Iterable[bytes]) -> "io.BufferedReader[Any]":
+    return io.BufferedReader(_Parts(parts), BUFFER)
+
+
+class _Parts(io.RawIOBase):
+    """A stream of bytes that come in parts of any length."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = iter(parts)
+        self._left = memoryview(b"")
 
     @override
     def readable(self) -> bool:
@@ -102,58 +127,10 @@ class _Zstd(io.RawIOBase):
     @override
     def readinto(self, buffer: Any) -> int:
         while not self._left:
-            self._packed = self._packed or self._stream.read(BUFFER)
-            if not self._packed:
-                if self._frame is not None:
-                    raise EOFError("the compressed data end too early")
+            part = next(self._parts, None)
+            if part is None:
                 return 0
-            if self._frame is None:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._left, self._packed = self._frame.decompress(self._packed), b""
-            if self._frame.eof:
-                self._packed, self._frame = self._frame.unused_data, None
-        count = min(len(buffer), len(self._left))
-        buffer[:count], self._left = self._left[:count], self._left[count:]
-        return count
-
-
-class _Headed(io.RawIOBase):
-    """A stream whose beginning was read already."""
-
-    def __init__(self, head: bytes, stream: "io.BufferedReader[Any]") -> None:
-        self._head = head
-        self._stream = stream
-
-    @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def readinto(self, buffer: Any) -> int:
-        if not self._head:
-            return self._stream.readinto(buffer)
-        count = min(len(buffer), len(self._head))
-        buffer[:count], self._head = self._head[:count], self._head[count:]
-        return count
-
-
-class _Recoded(io.RawIOBase):
-    def __init__(self, stream: "io.BufferedReader[Any]", encoding: str) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-        self._left = b""
-
-    @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            read = self._stream.read(len(buffer))
-            self._left = self._decoder.decode(read, final=not read).encode()
-            if not read:
-                break
+            self._left = memoryview(part)
         count = min(len(buffer), len(self._left))
         buffer[:count], self._left = self._left[:count], self._left[count:]
         return count
@@ -178,5 +155,5 @@ def lines(file: Input) -> Iterator[bytes]:
 
 
 def source_name(path: str) -> str:
-    """The name that ids are made from: without folder and compression, so that all forms are the same source."""
+    """The file's without folder and compression, as releases before 0.4 made ids from it."""
     return Path(path).name.removesuffix(".gz").removesuffix(".zst")

@@ -19,7 +19,7 @@ _NOT_BLANK: Final = re.compile(r"[^ \t\r\n]")
 
 
 def member_names(text: str) -> list[str]:
-    """The members of the first object of a file that begins so, at any depth; none where its end is not there."""
+    """The members of the first object of a file that begins so; none where its end is not there."""
     try:
         value, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
     except (ValueError, RecursionError):

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from typing_extensions import TypedDict
 
-from analytics_service.contract.endpoint import Answer, Coverage, Row
+from analytics_service.contract.endpoint import Answer, Coverage, Row, sum_of
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.costs.summary import trends
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
@@ -112,7 +112,7 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
     for row in rows:
         parts[row["part"]].append(row)
     (total,) = parts[Part.TOTAL]
-    cost = _sum(total, "cost")
+    cost = sum_of(total, "cost")
     lost = below_retention(total, IncompleteReason.BELOW_RETENTION, IncompleteReason.EDGE_BELOW_RETENTION)
     days = _days(params, parts[Part.DAY], lost)
     if params.include_top_traces:
@@ -137,22 +137,17 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
     )
 
 
-def _sum(row: Row, column: str) -> Decimal:
-    """NULL is zero."""
-    return Decimal(row[column] or 0)
-
-
 def _overview(total: Row, days: Sequence[Day]) -> Overview:
-    cost, tokens = _sum(total, "cost"), _sum(total, "priced_tokens")
+    cost, tokens = sum_of(total, "cost"), sum_of(total, "priced_tokens")
     daily, weekly = (trends.last_change(days, length=length) for length in (1, trends.WEEK))
     return Overview(
         total_cost=cost,
-        prompt_cost=_sum(total, "prompt_cost"),
-        completion_cost=_sum(total, "completion_cost"),
-        total_requests=_sum(total, "requests"),
-        unpriced_requests=_sum(total, "unpriced"),
-        total_tokens=_sum(total, "tokens"),
-        avg_cost_per_request=decimals.quotient(cost, _sum(total, "priced")),
+        prompt_cost=sum_of(total, "prompt_cost"),
+        completion_cost=sum_of(total, "completion_cost"),
+        total_requests=sum_of(total, "requests"),
+        unpriced_requests=sum_of(total, "unpriced"),
+        total_tokens=sum_of(total, "tokens"),
+        avg_cost_per_request=decimals.quotient(cost, sum_of(total, "priced")),
         avg_cost_per_1k_tokens=decimals.quotient(decimals.product(cost, 1000), tokens),
         day_over_day_change=daily.value,
         day_over_day_reason=daily.reason,
@@ -167,10 +162,10 @@ def _shares(rows: Sequence[Row], whole: Decimal) -> list[Share]:
         Share(
             name=row["name"],
             cost=row["cost"],
-            requests=_sum(row, "requests"),
-            unpriced_requests=_sum(row, "unpriced"),
+            requests=sum_of(row, "requests"),
+            unpriced_requests=sum_of(row, "unpriced"),
             percentage=None if row["cost"] is None else decimals.per_cent(row["cost"], whole),
-            avg_cost_per_request=decimals.quotient(_sum(row, "cost"), _sum(row, "priced")),
+            avg_cost_per_request=decimals.quotient(sum_of(row, "cost"), sum_of(row, "priced")),
         )
         for row in rows
     ]
@@ -190,10 +185,10 @@ def _days(params: SummaryParameters, rows: Sequence[Row], lost: Sequence[Incompl
         Day(
             day=start.astimezone(params.zone).date(),
             complete=params.range.start <= start and end <= over and not lost_length(lost, part),
-            cost=_sum(found[number], "cost") if number in found else zero,
-            requests=_sum(found[number], "requests") if number in found else zero,
-            unpriced=_sum(found[number], "unpriced") if number in found else zero,
-            tokens=_sum(found[number], "tokens") if number in found else zero,
+            cost=sum_of(found[number], "cost") if number in found else zero,
+            requests=sum_of(found[number], "requests") if number in found else zero,
+            unpriced=sum_of(found[number], "unpriced") if number in found else zero,
+            tokens=sum_of(found[number], "tokens") if number in found else zero,
         )
         for number, (start, end, part) in enumerate(zip(starts, ends, parts, strict=True), start=1)
         if lost_length(lost, part) < part.length
@@ -230,11 +225,11 @@ def _top(rows: Sequence[Row], whole: Decimal) -> list[TopTrace]:
         TopTrace(
             trace_id=row["name"],
             ts=row["ts"],
-            cost=_sum(row, "cost"),
-            requests=_sum(row, "requests"),
-            unpriced_requests=_sum(row, "unpriced"),
-            tokens=_sum(row, "tokens"),
-            percentage=decimals.per_cent(_sum(row, "cost"), whole),
+            cost=sum_of(row, "cost"),
+            requests=sum_of(row, "requests"),
+            unpriced_requests=sum_of(row, "unpriced"),
+            tokens=sum_of(row, "tokens"),
+            percentage=decimals.per_cent(sum_of(row, "cost"), whole),
         )
         for row in rows
     ]

@@ -66,18 +66,18 @@ def _sketched(params: MetricParameters, rows: str, keys: Sequence[str]) -> Itera
 
 
 def _aggregates(params: MetricParameters) -> list[str]:
-    wanted = [
+    columns = [
         "sum(r.request_count) AS requests",
         "coalesce(sum(r.request_count) FILTER (WHERE r.status_code = 'ERROR'), 0) AS errors",
     ]
     for metric in params.metrics:
         if metric in VALUE_METRICS:
-            wanted += [text for one in params.aggregations(metric) for text in _aggregate_columns(params, metric, one)]
+            columns += [text for one in params.aggregations(metric) for text in _aggregate_columns(params, metric, one)]
         elif metric in DISTINCT_COUNTS and params.selection.users is None:
-            wanted.append(f"count(DISTINCT r.{DISTINCT_COUNTS[metric]}) AS {metric}")
+            columns.append(f"count(DISTINCT r.{DISTINCT_COUNTS[metric]}) AS {metric}")
     if not COSTS.isdisjoint(params.metrics):
-        wanted += [f"{UNPRICED} AS unpriced", f"{UNPRICED_TOKENS} AS unpriced_tokens"]
-    return list(dict.fromkeys(wanted))
+        columns += [f"{UNPRICED} AS unpriced", f"{UNPRICED_TOKENS} AS unpriced_tokens"]
+    return list(dict.fromkeys(columns))
 
 
 def _aggregate_columns(params: MetricParameters, metric: Metric, aggregation: Aggregation) -> Iterator[str]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from analytics_service.contract.endpoint import Answer, Coverage, Read, Row, default_ttl
+from analytics_service.contract.endpoint import Answer, Coverage, Read, Row, default_ttl, sum_of
 from analytics_service.contract.filters import FilteredParameters, conditions
 from analytics_service.contract.principal import Permission, Principal
 from analytics_service.database.query import Query
@@ -98,8 +97,8 @@ LIMIT {arguments.add(params.limit + 1)}""",
 
 def answer(params: CoverageParameters, rows: Sequence[Row]) -> Answer:
     whole, *models = rows
-    count, unpriced = _sum(whole, "requests"), _sum(whole, "unpriced")
-    tokens, unpriced_tokens = _sum(whole, "tokens"), _sum(whole, "unpriced_tokens")
+    count, unpriced = sum_of(whole, "requests"), sum_of(whole, "unpriced")
+    tokens, unpriced_tokens = sum_of(whole, "tokens"), sum_of(whole, "unpriced_tokens")
     return Answer(
         data=PriceCoverage(
             metadata=CoverageMetadata(
@@ -123,7 +122,7 @@ def answer(params: CoverageParameters, rows: Sequence[Row]) -> Answer:
                     service_tier=row["service_tier"],
                     requests=row["requests"],
                     unpriced_requests=row["unpriced"],
-                    unpriced_tokens=_sum(row, "unpriced_tokens"),
+                    unpriced_tokens=sum_of(row, "unpriced_tokens"),
                 )
                 for row in models
             ],
@@ -133,11 +132,6 @@ def answer(params: CoverageParameters, rows: Sequence[Row]) -> Answer:
         incomplete=below_retention(whole, IncompleteReason.BELOW_RETENTION, IncompleteReason.EDGE_BELOW_RETENTION),
         coverage=Coverage.of(unpriced, unpriced_tokens),
     )
-
-
-def _sum(row: Row, column: str) -> Decimal:
-    """NULL is zero."""
-    return Decimal(row[column] or 0)
 
 
 ENDPOINT: Final = Read(

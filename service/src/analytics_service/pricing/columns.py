@@ -1,0 +1,27 @@
+"""The values of the columns `service_tier` and `price_status` of `traces`. Pure."""
+
+from enum import StrEnum
+from typing import Any, Final
+
+_STANDARD_TIERS: Final = frozenset({"standard", "default", "auto", "on_demand", "on-demand", "on_demand_throughput"})
+
+
+def service_tier(value: Any) -> str:
+    """The tier of processing as it is stored: empty for the standard one, whatever it is called; ValueError."""
+    if not isinstance(value, str):
+        raise ValueError("is not text")  # noqa: TRY004 - bad input, whatever its type
+    spelled = value.strip().lower()
+    if len(spelled) > 64 or not spelled.isascii() or not spelled.isprintable():
+        raise ValueError(f"{value[:40]!r} is not a tier: standard, batch, priority, flex, or a short name")
+    return "" if spelled in _STANDARD_TIERS else spelled
+
+
+class PriceStatus(StrEnum):
+    """The values of the column `price_status` for requests; rows of releases before 0.4 have none."""
+
+    GIVEN = "given"
+    """The cost came with the request."""
+    FULL = "full"
+    PARTIAL = "partial"
+    """Something that it used has no price: its cost is a lower bound."""
+    NONE = "none"
