@@ -103,7 +103,7 @@ def _normalize(span: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns)
     try:
         normalize(span, CONVENTIONS[how.usage] if how.usage else convention(frozenset(names)))
     except UnclearUsage as error:
-        span["price_status"] = PriceStatus.NONE
+        span["price_status"] = PriceStatus.NONE.value
         known = load_json(span["attributes"]) if "attributes" in span else {}
         span["attributes"] = dump_json({**known, "usage_unclear": str(error)})
 
