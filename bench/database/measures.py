@@ -72,7 +72,7 @@ async def imported(connection: Any, path: Path, *, rounds: int) -> Imported:
         tally = Tally()
         with open_input(str(path)) as file:
             read = batches(file, "bench", options, tally)
-            parsed = [[tuple(map(row.get, COLUMNS)) for row in batch] for batch in read]
+            parsed = [[tuple(map(row.get, COLUMNS)) for row in batch.rows] for batch in read]
         for measure, rates in ((_copy, copied), (_load, ours)):
             await connection.execute("TRUNCATE traces, rollup_dirty, rollup_log")
             started = time.perf_counter()

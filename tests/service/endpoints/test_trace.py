@@ -98,10 +98,27 @@ async def test_a_trace_is_shown_with_its_totals(database_url: str) -> None:
         "prompt_cost_usd": 0,
         "completion_cost_usd": 0,
         "total_cost_usd": Decimal("0.002"),
+        "unpriced_requests": 0,
+        "nested_calls": 0,
         "models": ["a", "b"],
     }
     assert "input_text" not in found["spans"][0]["children"][1]
     assert texts["spans"][0]["children"][1]["input_text"] == "hi"
+
+
+async def test_totals_say_what_they_do_not_count(database_url: str) -> None:
+    rows = [
+        a_row(0, trace_id="t", span_id="gateway", is_request=False, is_nested=True),
+        a_row(1, trace_id="t", span_id="sdk", parent_span_id="gateway", price_status="full"),
+        a_row(2, trace_id="t", span_id="unknown", total_cost_usd=None, price_status="none"),
+        a_row(3, trace_id="t", span_id="search", price_status="partial"),
+        a_row(4, trace_id="t", span_id="tool", is_request=False, total_cost_usd=None),
+    ]
+    rows = [{"is_nested": False, **row} for row in rows]
+    await insert(database_url, rows)
+    async with a_service(database_url) as client:
+        totals = (await client.get("/api/v1/traces/t")).data["totals"]
+    assert (totals["request_count"], totals["unpriced_requests"], totals["nested_calls"]) == (3, 2, 1)
 
 
 async def test_what_another_organisation_or_project_has_is_not_there(database_url: str) -> None:

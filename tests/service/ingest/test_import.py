@@ -105,11 +105,11 @@ def test_rows_that_look_alike_all_count(import_: Import, write: Any) -> None:
     assert import_(write("a.csv", HEADER + line(1) * 5))["inserted"] == 5
 
 
-def test_the_first_row_of_an_id_wins(import_: Import, ask: Callable[[str], str], write: Any) -> None:
+def test_the_first_row_of_an_id_may_be_kept(import_: Import, ask: Callable[[str], str], write: Any) -> None:
     header = HEADER.strip() + ",trace_id,span_id\n"
     rows = [line(1, tokens=str(n)).strip() + f",t{n % 3},s\n" for n in range(9)]
-    result = import_(write("a.csv", header + "".join(rows)))
-    assert (result["inserted"], result["already_there"]) == (3, 6)
+    result = import_(write("a.csv", header + "".join(rows)), "--on-conflict", "keep")
+    assert (result["inserted"], result["already_there"], result["conflicts"]) == (3, 6, 6)
     assert ask("SELECT string_agg(prompt_tokens::text, ',' ORDER BY trace_id) FROM traces") == "0,1,2"
 
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics_service.ingest.conflicts import OnConflict
 from analytics_service.ingest.copy import Writer
 from analytics_service.ingest.fields import COLUMNS, DEFAULTS
+from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.text import encode
 
 pytestmark = pytest.mark.postgres
@@ -53,9 +55,9 @@ async def test_values_arrive_as_they_were(database_url: str) -> None:
     rows = [{name: value for name, value in row.items() if value is not None} for row in rows]
     connection = await asyncpg.connect(database_url)
     try:
-        written = await Writer(connection).write(encode([*rows, a_row(99)]))
+        written = await Writer(connection, OnConflict.MERGE, Prices().price).write(encode([*rows, a_row(99)]))
         assert (written.inserted, written.present) == (len(rows) + 1, 0)
-        again = await Writer(connection).write(encode([*rows, a_row(100)]))
+        again = await Writer(connection, OnConflict.MERGE, Prices().price).write(encode([*rows, a_row(100)]))
         assert (again.inserted, again.present) == (1, len(rows)), "by way of staging"
         found = {row["trace_id"]: row for row in await connection.fetch("SELECT * FROM traces")}
     finally:

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
 
 from analytics_service.commands.command import Command
+from analytics_service.ingest.conflicts import OnConflict
 from analytics_service.ingest.presets import PRESETS
 from analytics_service.ingest.times import TimeUnit
 from analytics_service.ingest.usage import CONVENTIONS
@@ -11,7 +12,8 @@ from analytics_service.ingest.usage import CONVENTIONS
 _EPILOG = """\
 One id is enough to know a row again (--map request_id=span_id). A row without ids is known by its organisation, its
 content, and which of the equal rows of its file it is: importing a file again adds nothing, an export that overlaps
-another adds what is new, and rows of one file that look alike all count.
+another adds what is new, and rows of one file that look alike all count. A known id with other content is counted, and
+merged into one row that is the same in whatever order files arrive (--on-conflict).
 Times that name no zone are UTC; digits after the microsecond are cut off. Rows without a cost are priced by the books
 of --prices, and by the package genai-prices.
 Rows are committed in batches: when a bad row stops the import, the batches before the one that
@@ -76,6 +78,12 @@ def _configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="show the mapping, ten rows and the counts; store nothing"
+    )
+    parser.add_argument(
+        "--on-conflict",
+        choices=[*OnConflict],
+        default=OnConflict.MERGE.value,
+        help="what a row of a known span with other content does; default: merge",
     )
     parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a row that cannot be stored")
     parser.add_argument(

@@ -21,6 +21,7 @@ from analytics_service.database.failures import FAILURES, FailureReason, classif
 from analytics_service.database.writers import writer_session
 from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
+from analytics_service.ingest.conflicts import OnConflict
 from analytics_service.ingest.load import Source, imported_before, load, retention_horizon, sources
 from analytics_service.ingest.mapping import columns, pairs
 from analytics_service.ingest.pricing import Prices
@@ -43,6 +44,7 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
         preset=arguments.preset,
         file_format=arguments.format,
         on_error=OnError(arguments.on_error),
+        on_conflict=OnConflict(arguments.on_conflict),
         batch_size=arguments.batch_size,
         dry_run=arguments.dry_run,
     )

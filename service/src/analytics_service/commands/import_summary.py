@@ -37,6 +37,9 @@ def as_json(summary: Summary) -> str:
             "read": tally.read,
             "inserted": tally.inserted,
             "already_there": tally.present,
+            "conflicts": tally.conflicts,
+            "changed": tally.changed,
+            "nested_model_calls": tally.nested,
             "bad": tally.bad,
             "first_bad": [asdict(bad) for bad in tally.first_bad],
             "priced": tally.prices.priced,
@@ -112,6 +115,8 @@ def _show_dry_run(tally: Tally, console: Console) -> None:
 
 def _remarks(tally: Tally) -> Iterator[tuple[str, int, str]]:
     """What a reader of the figures may not expect."""
+    yield "other content", tally.conflicts, f"of known rows: {tally.changed:,} rows of the store changed"
+    yield "nested calls", tally.nested, "of models: another span of the trace counts"
     yield "spans", tally.spans, "no requests: agents, tools, chains"
     yield "texts repaired", tally.repaired, "U+FFFD stands for what cannot be stored"
     yield "costs rounded", tally.rounded, "to 12 decimal places, half to even"

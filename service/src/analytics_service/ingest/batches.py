@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from analytics_service.errors import UsageError
+from analytics_service.ingest.conflicts import OnConflict
 from analytics_service.ingest.files import AUTO, names_of, records
 from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.files.records import Record
@@ -48,6 +49,12 @@ class Tally:
     inserted: int = 0
     present: int = 0
     """Rows whose id was there already."""
+    conflicts: int = 0
+    """Of these, the ones with other content."""
+    changed: int = 0
+    """Rows of the store that have become others by them."""
+    nested: int = 0
+    """Calls of models that another span of their trace counts."""
     bad: int = 0
     first_bad: list[BadRecord] = field(default_factory=list)
     spans: int = 0
@@ -76,13 +83,20 @@ class Options:
     """None to recognize it."""
     dry_run: bool = False
     """Nothing is stored; the first rows are shown as they would be."""
+    on_conflict: OnConflict = OnConflict.MERGE
     horizon: datetime | None = None
     """Rows before it are refused: rollups of that time are not computed again."""
     imported_before: frozenset[str] = frozenset()
     """Organisations with rows that releases before 0.4 may have imported."""
 
 
-def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[list[SpanRow]]:
+class Batch(NamedTuple):
+    rows: list[SpanRow]
+    with_ids: bool
+    """Whether any row came with an id of its user's own."""
+
+
+def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[Batch]:
     """The good rows of a file. A bad one is counted, or raises UsageError with file, line and reason."""
     options = _with_preset(file, options, tally)
     if options.dry_run:
@@ -101,11 +115,11 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
             characters += _length(span, tally)
         if len(batch) >= options.batch_size or characters > _MAX_BATCH_CHARACTERS:
             reader.check_map(file.name)
-            yield batch
+            yield Batch(batch, reader.with_ids)
             batch, characters = [], 0
     if batch:
         reader.check_map(file.name)
-        yield batch
+        yield Batch(batch, reader.with_ids)
 
 
 class _Reader:
@@ -120,6 +134,8 @@ class _Reader:
         """Of the last record."""
         self._unmet = {field.column: column for column, field in options.columns.mapped.items()}
         """What --map names and no record had so far, by the column of the table."""
+        self.with_ids = False
+        """Whether any row came with an id of its user's own."""
 
     def check_map(self, file: str) -> None:
         """UsageError where --map names what no record of the first batch has, before any of it is stored."""
@@ -139,6 +155,8 @@ class _Reader:
                 self._unmet.pop(each.column, None)
         given = parsed(record.fields)
         span = row(given, record.fields, options.columns, options.horizon)
+        if not self.with_ids:
+            self.with_ids = "trace_id" in span or "span_id" in span
         if "trace_id" not in span or "span_id" not in span:
             origin, with_legacy = Origin(self._name, self._ordinal), span["org_id"] in options.imported_before
             identify(span, given, origin, self._occurrences, with_legacy=with_legacy)

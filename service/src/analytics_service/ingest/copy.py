@@ -1,96 +1,119 @@
-"""Rows into `traces`: COPY straight into the table, a staging table only for a batch that meets rows already there."""
+"""Rows into `traces`: COPY straight into the table, a staging table for a batch with spans that are there already."""
 
 from collections.abc import AsyncIterator, Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from typing import Final
 
 import asyncpg
 
 from analytics_service.database.connect import Connection
+from analytics_service.ingest import staging
+from analytics_service.ingest.conflicts import OnConflict, Price, Resolved, resolve
 from analytics_service.ingest.identity import LEGACY
-from analytics_service.ingest.text import Text
+from analytics_service.ingest.staging import Staged
+from analytics_service.ingest.stored import LOCK_STAGED, continued, lock, mark_nested
+from analytics_service.ingest.text import Text, encode
+from analytics_service.ingest.traces import Trace
 
-_ENSURE = "SELECT ensure_partitions($1, $2)"
-_MAX_DAYS_PER_CALL = 16  # of one hour each, these are 384 partitions: a call makes at most 400
-_MICROSECOND = timedelta(microseconds=1)
-_STAGING = """
-CREATE TEMP TABLE IF NOT EXISTS traces_staging ON COMMIT DELETE ROWS AS
-SELECT *, NULL::text AS legacy_trace_id, NULL::text AS legacy_span_id FROM traces WITH NO DATA
-"""
-_NOT_LEGACY = """(s.legacy_trace_id IS NULL OR NOT EXISTS (
-  SELECT FROM traces AS t
-  WHERE t.org_id = s.org_id AND t.trace_id = s.legacy_trace_id AND t.span_id = s.legacy_span_id AND t.ts = s.ts
-    AND t.model = s.model AND t.user_id IS NOT DISTINCT FROM s.user_id
-    AND t.completion_tokens IS NOT DISTINCT FROM s.completion_tokens -- else it is another file under an old name
-))"""
-# In the order of the file: the first row of an id wins.
-_MERGE = f"""
-INSERT INTO traces ({{columns}})
-SELECT {{columns}} FROM pg_temp.traces_staging AS s
-WHERE {_NOT_LEGACY}
-ORDER BY s.ctid ON CONFLICT DO NOTHING
-"""
-_COUNT = f"""
-SELECT count(*) FROM (
-  SELECT DISTINCT s.org_id, s.trace_id, s.span_id, s.ts FROM pg_temp.traces_staging AS s
-  WHERE {_NOT_LEGACY} AND NOT EXISTS (
-    SELECT FROM traces AS t
-    WHERE t.org_id = s.org_id AND t.trace_id = s.trace_id AND t.span_id = s.span_id AND t.ts = s.ts
-  )
-) AS new
-"""
+_ENSURE: Final = "SELECT ensure_partitions($1, $2)"
+_MAX_DAYS_PER_CALL: Final = 16  # of one hour each, these are 384 partitions: a call makes at most 400
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """The numbers of rows of a batch that were inserted, and that were present already."""
+    """What became of the rows of a batch."""
 
     inserted: int
-    present: int
-    """Rows whose id was there already, in the table or earlier in the batch."""
+    present: int = 0
+    """Rows of spans that were there already, in the store or earlier in the batch."""
+    conflicts: int = 0
+    """Of these, the ones with other content."""
+    changed: int = 0
+    """Rows of the store that have become others by them."""
+    nested: int = 0
+    """Calls of models that another span of their trace counts: more than before."""
 
 
 class Writer:
     """Writes batches on one connection, each in a transaction of its own, and makes the partitions they need."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, on_conflict: OnConflict, price: Price) -> None:
         self._connection = connection
+        self._on_conflict = on_conflict
+        self._price = price
+        """Of merged rows."""
         self._ensured: set[date] = set()
 
     async def write(self, text: Text) -> Written:
-        """Commits the batch, whole or not at all; the dirty log is written by the table's own triggers."""
+        """Commits the batch, whole or not at all; the dirty log is written by the table's own triggers.
+
+        UsageError with OnConflict.STOP, where a span is there with other content.
+        """
         await self._ensure(text.days)
-        may_be_there = not set(LEGACY).isdisjoint(text.columns)
         async with self._connection.transaction():
-            inserted = await (self._merge(text) if may_be_there else self._append(text))
-        return Written(inserted=inserted, present=text.rows - inserted)
+            related = frozenset[Trace]()
+            if text.traces:
+                await lock(self._connection, text.traces)
+                related = await continued(self._connection, text.traces)
+            if related or text.is_repeated or not set(LEGACY).isdisjoint(text.columns):
+                written = await self._settle(text)
+            else:
+                written = await self._append(text)
+            connected = {
+                trace: extent
+                for trace, extent in text.traces.items()
+                if trace in related or (extent.rows > 1 and "parent_span_id" in text.columns)
+            }
+            return replace(written, nested=await mark_nested(self._connection, connected))
 
     async def dry_run(self, text: Text) -> Written:
         """What `write` would do; nothing stays. Of rows with one id in two batches both count."""
         async with self._connection.transaction():  # which empties the staging table
-            await self._stage(text)
-            inserted = await self._connection.fetchval(_COUNT)
-        return Written(inserted=inserted, present=text.rows - inserted)
+            staged = await self._stage(text)
+            return self._written(text, await staged.count_new(), await self._resolved(staged))
 
-    async def _append(self, text: Text) -> int:
+    async def _append(self, text: Text) -> Written:
         try:
             async with self._connection.transaction():  # a savepoint: COPY cannot skip what is there already
                 await self._copy(text, "public", "traces")
         except asyncpg.UniqueViolationError:
-            return await self._merge(text)
-        return text.rows
+            return await self._settle(text)
+        return Written(inserted=text.rows)
 
-    async def _stage(self, text: Text) -> None:
-        await self._connection.execute(_STAGING)
-        await self._copy(text, "pg_temp", "traces_staging")
+    async def _settle(self, text: Text) -> Written:
+        staged = await self._stage(text)
+        await self._connection.execute(LOCK_STAGED)
+        resolved = await self._resolved(staged)
+        new = await staged.insert_new(text.columns)
+        await staged.delete(resolved.removed)
+        if resolved.added:
+            await self._copy(encode(resolved.added), "public", "traces")
+        return self._written(text, new, resolved)
 
-    async def _merge(self, text: Text) -> int:
-        await self._stage(text)
-        columns = ", ".join(name for name in text.columns if name not in LEGACY)
-        status = await self._connection.execute(_MERGE.format(columns=columns))
-        return int(status.rsplit(" ", 1)[1])
+    async def _resolved(self, staged: Staged) -> Resolved:
+        resolved = Resolved()
+        for arrived, stored in (await staged.others()).values():
+            resolve(arrived, stored, self._on_conflict, self._price, resolved)
+        return resolved
+
+    @staticmethod
+    def _written(text: Text, new: int, resolved: Resolved) -> Written:
+        inserted = new + resolved.inserted
+        return Written(
+            inserted=inserted,
+            present=text.rows - inserted,
+            conflicts=resolved.conflicts,
+            changed=len(resolved.removed),
+        )
+
+    async def _stage(self, text: Text) -> Staged:
+        await self._connection.execute(staging.CREATE)
+        await self._copy(text, "pg_temp", staging.TABLE)
+        return Staged(self._connection, _midnight(min(text.days)), _midnight(max(text.days) + timedelta(days=1)))
 
     async def _copy(self, text: Text, schema: str, table: str) -> None:
         async def data() -> AsyncIterator[bytes]:

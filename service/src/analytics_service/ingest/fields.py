@@ -91,6 +91,7 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "team_id": (_WORD, ("team",)),
     "tags": (strings.tags, ()),
     "attributes": (strings.attributes, ()),
+    "updated_at": (timestamp, ()),
 }
 _HELPERS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     WRITTEN: (
@@ -128,6 +129,7 @@ _NAMES_OF_TIMES: Final = {
     "ts": ("ts", *_TIMES),
     END_TIME: (END_TIME, *_ENDS),
     FIRST_TOKEN_TIME: (FIRST_TOKEN_TIME,),
+    "updated_at": ("updated_at",),
 }
 
 

@@ -70,11 +70,13 @@ async def load(connection: Connection, files: Sequence[Source], options: Options
     Batches are committed one by one: at a bad row with OnError.STOP, or when this is cancelled, those that were
     written before stay, and the rest can be imported by running it again.
     """
-    writer = Writer(connection)
+    writer = Writer(connection, options.on_conflict, tally.prices.price)
     write = writer.dry_run if options.dry_run else writer.write
     for source in files:
         with open_input(source.path) as file:
-            following = map(encode, batches(file, source.name, options, tally))
+            following = (
+                encode(batch.rows, with_ids=batch.with_ids) for batch in batches(file, source.name, options, tally)
+            )
             batch = await asyncio.to_thread(next, following, None)
             while batch is not None:
                 reading = asyncio.create_task(asyncio.to_thread(next, following, None))
@@ -87,5 +89,8 @@ async def load(connection: Connection, files: Sequence[Source], options: Options
                 await asyncio.wait({reading})
                 tally.inserted += written.inserted
                 tally.present += written.present
+                tally.conflicts += written.conflicts
+                tally.changed += written.changed
+                tally.nested += written.nested
                 report(file, tally)
                 batch = reading.result()

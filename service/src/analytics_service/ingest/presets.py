@@ -112,6 +112,7 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
                 **dict.fromkeys(("completionStartTime", "completion_start_time"), "first_token_time"),
                 **dict.fromkeys(("model", "providedModelName", "provided_model_name"), "model"),
                 "level": "status",
+                **dict.fromkeys(("updatedAt", "updated_at"), "updated_at"),
                 **dict.fromkeys(("statusMessage", "status_message"), "error"),
                 "input": "input",
                 "output": "output",

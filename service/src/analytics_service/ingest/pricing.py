@@ -67,6 +67,10 @@ class Prices:
         else:
             self._count(row, reason)
 
+    def price(self, row: SpanRow) -> None:
+        """Fills in the costs of a request that has none of its own, as `add` does, and counts nothing."""
+        self._fill(row)
+
     def _count(self, row: SpanRow, reason: Reason) -> None:
         unpriced = Unpriced(row["provider"], row["model"], reason)
         self.unpriced[unpriced] += 1

@@ -18,6 +18,9 @@ from analytics_service.pricing.columns import PriceStatus
 
 _HELPERS: Final = frozenset({END_TIME, FIRST_TOKEN_TIME, SPEND, GATEWAY_CACHE_HIT})
 
+USAGE_UNCLEAR: Final = "usage_unclear"
+"""The attribute that says why counts of tokens contradict one another."""
+
 SpanRow = dict[str, Any]
 """By column of the table; absent columns are NULL."""
 
@@ -105,7 +108,7 @@ def _normalize(span: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns)
     except UnclearUsage as error:
         span["price_status"] = PriceStatus.NONE.value
         known = load_json(span["attributes"]) if "attributes" in span else {}
-        span["attributes"] = dump_json({**known, "usage_unclear": str(error)})
+        span["attributes"] = dump_json({**known, USAGE_UNCLEAR: str(error)})
 
 
 def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:

@@ -20,6 +20,9 @@ class Repaired(str):
     __slots__ = ()
 
 
+MAX_TAGS: Final = 64
+MAX_ATTRIBUTES: Final = 2**20
+"""In bytes, of the object as text."""
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _REPLACEMENT: Final = "\ufffd"
 
@@ -70,11 +73,11 @@ def _utf8_size(value: str) -> int:
 
 
 def tags(value: Any) -> list[str]:
-    """A list of at most 64 texts: a JSON list, or text with commas between."""
+    """A list of at most MAX_TAGS texts: a JSON list, or text with commas between."""
     if isinstance(value, str):
         value = load_json(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",")]
-    if not isinstance(value, list) or len(value) > 64:
-        raise ValueError("is not a list of at most 64 texts")
+    if not isinstance(value, list) or len(value) > MAX_TAGS:
+        raise ValueError(f"is not a list of at most {MAX_TAGS} texts")
     parse = text(256)
     return [str(parse(part)) for part in value]
 
@@ -86,7 +89,7 @@ def attributes(value: Any) -> str:
     if not isinstance(value, Mapping):
         raise ValueError("is not a JSON object")  # noqa: TRY004 - as above
     dumped = dump_json(value, sort_keys=True)  # which jsonb does not keep, and the identity of a row needs
-    text(2**20)(dumped)
+    text(MAX_ATTRIBUTES)(dumped)
     return dumped
 
 

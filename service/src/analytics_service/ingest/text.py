@@ -1,12 +1,13 @@
 """Rows as COPY's text format: a third of what the driver's own encoding of Python's objects costs. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
 from analytics_service.ingest.fields import COLUMNS
 from analytics_service.ingest.identity import LEGACY
 from analytics_service.ingest.rows import SpanRow
+from analytics_service.ingest.traces import Extent, Trace, traces
 
 _NULL: Final = "\\N"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -20,13 +21,20 @@ class Text(NamedTuple):
     columns: tuple[str, ...]
     """Those that any of the rows has; the others are left to their defaults."""
     data: bytes
+    traces: Mapping[Trace, Extent] = {}
+    """Of rows with ids of their user's own: other rows may be of the same spans and traces."""
+    is_repeated: bool = False
+    """Whether a span of these traces comes twice."""
 
 
-def encode(rows: Sequence[SpanRow]) -> Text:
-    """The rows, in their order."""
+def encode(rows: Sequence[SpanRow], *, with_ids: bool = False) -> Text:
+    """The rows, in their order; `with_ids` where some came with ids of their user's own."""
     known = set().union(*{tuple(row) for row in rows})
     columns = tuple(name for name in (*COLUMNS, *LEGACY) if name in known)
+    spans = {(row["org_id"], row["trace_id"], row["span_id"]) for row in rows} if with_ids else ()
     return Text(
+        traces=traces(rows) if with_ids else {},
+        is_repeated=with_ids and len(spans) < len(rows),
         rows=len(rows),
         days=frozenset({row["ts"].date() for row in rows}),
         columns=columns,

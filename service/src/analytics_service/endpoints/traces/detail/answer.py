@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from analytics_service.contract.endpoint import Answer, Row
 from analytics_service.contract.problems import Problem, RequestError
@@ -12,9 +12,12 @@ from analytics_service.endpoints.traces.detail import tree
 from analytics_service.endpoints.traces.detail.parameters import DetailParameters
 from analytics_service.endpoints.traces.detail.statement import ADDED
 from analytics_service.endpoints.traces.fields import Status, selected_fields, trace
+from analytics_service.pricing.columns import PriceStatus
 from analytics_service.rollups.incomplete import IncompleteReason, below_retention
 from analytics_service.rollups.levels import Level
 from analytics_service.units import decimals
+
+_PARTIAL: Final = PriceStatus.PARTIAL.value
 
 
 def answer(params: DetailParameters, rows: Sequence[Row]) -> Answer:
@@ -69,5 +72,7 @@ def _totals(rows: Sequence[Row]) -> dict[str, Any]:
         "request_count": len(requests),
         "error_count": sum(row["status_code"] == Status.ERROR for row in rows),
         **added,
+        "unpriced_requests": sum(row["total_cost_usd"] is None or row["price_status"] == _PARTIAL for row in requests),
+        "nested_calls": sum(row["is_nested"] for row in rows),
         "models": sorted({row["model"] for row in requests if row["model"]}),
     }

@@ -21,7 +21,9 @@ class Span(Trace, total=False):
 
 
 class Totals(TypedDict):
-    """Tokens and money are those of requests."""
+    """Tokens and money are those of requests. Of calls of models within one another one is a request: the others are
+    `nested_calls`. Costs are lower bounds where requests are unpriced.
+    """
 
     span_count: int
     request_count: int
@@ -32,6 +34,8 @@ class Totals(TypedDict):
     prompt_cost_usd: Number
     completion_cost_usd: Number
     total_cost_usd: Number
+    unpriced_requests: int
+    nested_calls: int
     models: list[str]
 
 

@@ -1,0 +1,121 @@
+"""A batch in a temporary table beside `traces`: its rows of new spans, and those with other content than is known."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, TypeAlias
+
+import asyncpg
+
+from analytics_service.database.connect import Connection
+from analytics_service.ingest.conflicts import SAME_SPAN
+from analytics_service.ingest.fields import COLUMNS
+from analytics_service.ingest.identity import LEGACY
+from analytics_service.ingest.merge import COSTS, KEY
+from analytics_service.ingest.rows import SpanRow
+from analytics_service.ingest.strings import dump_json, load_json
+
+SpanKey: TypeAlias = tuple[str, ...]
+"""The values of KEY."""
+
+TABLE: Final = "traces_staging"
+CREATE: Final = f"""
+CREATE TEMP TABLE IF NOT EXISTS {TABLE} ON COMMIT DELETE ROWS AS
+SELECT *, NULL::text AS legacy_trace_id, NULL::text AS legacy_span_id FROM traces WITH NO DATA
+"""
+_NOT_LEGACY: Final = """(s.legacy_trace_id IS NULL OR NOT EXISTS (
+  SELECT FROM traces AS t
+  WHERE t.org_id = s.org_id AND t.trace_id = s.legacy_trace_id AND t.span_id = s.legacy_span_id AND t.ts = s.ts
+    AND t.model = s.model AND t.user_id IS NOT DISTINCT FROM s.user_id
+    AND t.completion_tokens IS NOT DISTINCT FROM s.completion_tokens -- else it is another file under an old name
+))"""
+_NEAR: Final = f"""t.org_id = s.org_id AND t.trace_id = s.trace_id AND t.span_id = s.span_id
+    AND t.ts >= s.ts - interval '{SAME_SPAN}' AND t.ts <= s.ts + interval '{SAME_SPAN}'
+    AND t.ts >= $1::timestamptz - interval '{SAME_SPAN}' AND t.ts <= $2::timestamptz + interval '{SAME_SPAN}'"""
+_CALL: Final = "(t.is_request OR t.is_nested)"
+_COMPUTED: Final = frozenset({*COSTS, "price_version", "price_status", "is_request"})
+_SAME: Final = " AND ".join(
+    [
+        *(f"s.{name} IS NOT DISTINCT FROM t.{name}" for name in COLUMNS if name not in _COMPUTED),
+        f"s.is_request = {_CALL}",
+        *(f"(s.price_status <> 'given' OR s.{name} IS NOT DISTINCT FROM t.{name})" for name in COSTS),
+    ]
+)
+_STAGED: Final = f"""(
+  SELECT s.*, s.ctid AS line, count(*) OVER (PARTITION BY s.org_id, s.trace_id, s.span_id) AS times
+  FROM pg_temp.{TABLE} AS s WHERE {_NOT_LEGACY}
+) AS s"""
+_NEW: Final = f"""
+FROM {_STAGED} LEFT JOIN LATERAL (SELECT true AS known FROM traces AS t WHERE {_NEAR} LIMIT 1) AS t ON true
+WHERE s.times = 1 AND t.known IS NULL"""
+_COUNT_NEW: Final = f"SELECT count(*) {_NEW}"
+_INSERT_NEW: Final = (
+    f"INSERT INTO traces ({{columns}}) SELECT {{columns}} {_NEW} ORDER BY s.line ON CONFLICT DO NOTHING"
+)
+_OTHERS: Final = f"""
+SELECT s.* FROM {_STAGED}
+LEFT JOIN LATERAL (
+  SELECT count(*) AS rows, bool_and(t.ts = s.ts AND {_SAME}) AS same FROM traces AS t WHERE {_NEAR}
+) AS t ON true
+WHERE s.times > 1 OR (t.rows > 0 AND NOT (t.rows = 1 AND t.same))
+ORDER BY s.line"""
+_STORED: Final = f"""
+SELECT t.* FROM unnest($3::text[], $4::text[], $5::text[]) AS k (org_id, trace_id, span_id)
+CROSS JOIN LATERAL (
+  SELECT * FROM traces AS t
+  WHERE t.org_id = k.org_id AND t.trace_id = k.trace_id AND t.span_id = k.span_id
+    AND t.ts >= $1::timestamptz - interval '{SAME_SPAN}' AND t.ts <= $2::timestamptz + interval '{SAME_SPAN}'
+) AS t ORDER BY t.ts"""
+_DELETE: Final = """
+DELETE FROM traces AS t
+USING unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS k (org_id, trace_id, span_id, ts)
+WHERE t.org_id = k.org_id AND t.trace_id = k.trace_id AND t.span_id = k.span_id AND t.ts = k.ts
+  AND t.ts >= $5 AND t.ts <= $6"""
+
+
+class Staged:
+    """The batch that is in the table, of which the first and the last row are of these moments."""
+
+    def __init__(self, connection: Connection, first: datetime, last: datetime) -> None:
+        self._connection = connection
+        self._moments = (first, last)
+
+    async def count_new(self) -> int:
+        """The rows of spans that are neither in the store nor twice in the batch."""
+        count: int = await self._connection.fetchval(_COUNT_NEW, *self._moments)
+        return count
+
+    async def insert_new(self, columns: Iterable[str]) -> int:
+        """Stores the same rows."""
+        names = ", ".join(name for name in columns if name not in LEGACY)
+        status = await self._connection.execute(_INSERT_NEW.format(columns=names), *self._moments)
+        return int(status.rsplit(" ", 1)[1])
+
+    async def others(self) -> Mapping[SpanKey, tuple[list[SpanRow], list[SpanRow]]]:
+        """Rows with other content than is stored and those of spans that come twice, by their span: in the order of the
+        batch, and those that the store has.
+        """
+        spans: dict[SpanKey, tuple[list[SpanRow], list[SpanRow]]] = defaultdict(lambda: ([], []))
+        for record in await self._connection.fetch(_OTHERS, *self._moments):
+            row = _row(record)
+            spans[tuple(row[name] for name in KEY)][0].append(row)
+        if spans:
+            keys = [list(column) for column in zip(*spans, strict=True)]
+            for record in await self._connection.fetch(_STORED, *self._moments, *keys):
+                row = _row(record)
+                spans[tuple(row[name] for name in KEY)][1].append(row)
+        return spans
+
+    async def delete(self, rows: Sequence[SpanRow]) -> None:
+        """Takes these rows out of the store."""
+        if rows:
+            columns = [[row[name] for row in rows] for name in (*KEY, "ts")]
+            await self._connection.execute(_DELETE, *columns, min(columns[-1]), max(columns[-1]))
+
+
+def _row(record: asyncpg.Record) -> SpanRow:
+    row = {name: record[name] for name in COLUMNS if record[name] is not None}
+    row["is_request"] = record["is_nested"] or record["is_request"]  # which of the two is decided by its trace
+    if "attributes" in row:
+        row["attributes"] = dump_json(load_json(row["attributes"]), sort_keys=True)
+    return row
