@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analytics_service.errors import UsageError
 from analytics_service.ingest.conflicts import OnConflict, Resolved, resolve
 from analytics_service.ingest.fields import DEFAULTS
-from analytics_service.ingest.merge import needs_price, merged
+from analytics_service.ingest.merge import merged, needs_price
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 Row = dict[str, Any]

@@ -1,19 +1,15 @@
 """A call of a model within calls of models is one request: the innermost with usage."""
 
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.ingest.nested import Span, nested
 
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
 
 def a_span(name: str, parent: str | None, kind: str) -> Span:
     """`call` has usage, `attempt` has none, `step` is no call of a model."""
-    return Span(name, NOON, parent, is_call=kind != "step", has_usage=kind == "call")
+    return Span(name, parent, is_call=kind != "step", has_usage=kind == "call")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ _STORE: Final = {
     **_ROWS,
     "^schema_meta$": ("UPDATE",),
     "^policy$": ("SELECT", "INSERT", "UPDATE"),
+    "^reclassify_.*$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "^dropped_partition$": ("SELECT", "INSERT", "DELETE"),
 }
 """By a pattern of the tables' names. `import` writes rows; the worker and `policies` keep the store as well."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from analytics_service.errors import UsageError
-from analytics_service.ingest.merge import COSTS, needs_price, merged
+from analytics_service.ingest.merge import COSTS, merged, needs_price
 from analytics_service.ingest.rows import SpanRow
 
 SAME_SPAN: Final = timedelta(days=1)

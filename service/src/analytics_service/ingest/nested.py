@@ -5,7 +5,6 @@ again from all spans of a trace whenever some arrive (ingest/copy.py).
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final, NamedTuple
 
 MAX_SPANS: Final = 10_000
@@ -14,7 +13,6 @@ MAX_SPANS: Final = 10_000
 
 class Span(NamedTuple):
     span_id: str
-    ts: datetime
     parent: str | None
     is_call: bool
     """Of a model, whether it counts as a request or not."""

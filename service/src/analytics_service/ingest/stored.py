@@ -1,13 +1,15 @@
 """The traces of a batch in the store: one writer of each at a time, and which of their calls of models are nested."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
+
+import asyncpg
 
 from analytics_service.database.connect import Connection
 from analytics_service.ingest.conflicts import SAME_SPAN
 from analytics_service.ingest.nested import MAX_SPANS, Span, nested
+from analytics_service.ingest.operations import is_request
 from analytics_service.ingest.traces import Extent, Trace
 
 _LOCKS: Final = 1024
@@ -30,17 +32,30 @@ _CONTINUED: Final = f"""
 SELECT k.org_id, k.trace_id
 FROM {_EXTENTS} CROSS JOIN LATERAL (SELECT FROM traces AS t WHERE {_SPANS_OF_K} LIMIT 1) AS t"""
 _SPANS: Final = f"""
-SELECT t.org_id, t.trace_id, t.span_id, t.ts, t.parent_span_id, t.is_nested, t.is_request OR t.is_nested AS is_call,
+SELECT t.org_id, t.trace_id, t.span_id, t.ts, t.parent_span_id, t.is_request, t.is_nested,
   coalesce(greatest(t.total_tokens, t.prompt_tokens, t.completion_tokens, t.images, t.web_searches, t.audio_seconds,
-    t.billed_units, t.total_cost_usd) > 0, false) AS has_usage
+    t.billed_units, t.total_cost_usd) > 0, false) AS has_usage,
+  t.price_status, t.operation_type, t.model, t.prompt_tokens, t.completion_tokens, t.total_tokens, t.total_cost_usd
 FROM {_EXTENTS} CROSS JOIN LATERAL (SELECT * FROM traces AS t WHERE {_SPANS_OF_K} LIMIT {MAX_SPANS + 1}) AS t
 ORDER BY t.org_id, t.trace_id, t.ts, t.span_id"""
 _MARK: Final = """
-UPDATE traces AS t SET is_nested = k.is_nested, is_request = NOT k.is_nested
-FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::boolean[])
-  AS k (org_id, trace_id, span_id, ts, is_nested)
+UPDATE traces AS t SET is_request = k.is_request, is_nested = k.is_nested
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::boolean[], $6::boolean[])
+  AS k (org_id, trace_id, span_id, ts, is_request, is_nested)
 WHERE t.org_id = k.org_id AND t.trace_id = k.trace_id AND t.span_id = k.span_id AND t.ts = k.ts
-  AND t.ts >= $6 AND t.ts <= $7"""
+  AND t.ts >= $7 AND t.ts <= $8"""
+
+
+class Change(NamedTuple):
+    """A row that counts otherwise from now on."""
+
+    row: asyncpg.Record
+    is_request: bool
+    is_nested: bool
+
+    @property
+    def was_nested(self) -> bool:
+        return bool(self.row["is_nested"])
 
 
 async def lock(connection: Connection, traces: Iterable[Trace]) -> None:
@@ -54,28 +69,56 @@ async def continued(connection: Connection, traces: Mapping[Trace, Extent]) -> f
 
 
 async def mark_nested(connection: Connection, traces: Mapping[Trace, Extent]) -> int:
-    """Decides for all calls of models in these traces whether another one counts for them; how many more are nested."""
+    """Decides which calls of models in these traces count as requests; how many more are nested than before."""
+    changes = await decide(connection, traces)
+    await mark(connection, changes)
+    return sum(change.is_nested - change.was_nested for change in changes)
+
+
+async def decide(connection: Connection, traces: Mapping[Trace, Extent], *, by_operation: bool = False) -> list[Change]:
+    """The rows that count otherwise than they do. `by_operation` also decides for rows that a release before 0.4
+    stored whether their operation is a call of a model at all.
+    """
     if not traces:
-        return 0
-    changes: list[tuple[str, str, str, datetime, bool]] = []
+        return []
+    changes: list[Change] = []
     rows = await connection.fetch(_SPANS, *_extents(traces))
     for _, group in groupby(rows, key=lambda row: (row["org_id"], row["trace_id"])):
         spans = list(group)
-        if len(spans) > MAX_SPANS:
-            continue
-        inside = nested(
-            [Span(row["span_id"], row["ts"], row["parent_span_id"], row["is_call"], row["has_usage"]) for row in spans]
-        )
-        changes += [
-            (row["org_id"], row["trace_id"], row["span_id"], row["ts"], number in inside)
-            for number, row in enumerate(spans)
-            if row["is_nested"] != (number in inside)
+        if len(spans) <= MAX_SPANS:
+            changes += _changes(spans, by_operation=by_operation)
+    return changes
+
+
+def _changes(rows: Sequence[asyncpg.Record], *, by_operation: bool) -> Iterator[Change]:
+    calls = [(row["is_request"] or row["is_nested"]) and not (by_operation and _was_mistaken(row)) for row in rows]
+    inside = nested(
+        [
+            Span(row["span_id"], row["parent_span_id"], is_call=is_call, has_usage=row["has_usage"])
+            for row, is_call in zip(rows, calls, strict=True)
         ]
-    if not changes:
-        return 0
-    moments = [ts for *_, ts, _ in changes]
-    await connection.execute(_MARK, *_columns(changes), min(moments), max(moments))
-    return sum(1 if is_nested else -1 for *_, is_nested in changes)
+    )
+    for number, (row, is_call) in enumerate(zip(rows, calls, strict=True)):
+        is_request, is_nested = is_call and number not in inside, number in inside
+        if (is_request, is_nested) != (row["is_request"], row["is_nested"]):
+            yield Change(row, is_request, is_nested)
+
+
+def _was_mistaken(row: asyncpg.Record) -> bool:
+    """Releases before 0.4, of which rows have no status, took every span for a request."""
+    has_tokens = row["prompt_tokens"] is not None or row["completion_tokens"] is not None
+    return not row["price_status"] and not is_request(
+        row["operation_type"], has_model_or_tokens=bool(row["model"]) or has_tokens
+    )
+
+
+async def mark(connection: Connection, changes: Sequence[Change]) -> None:
+    """Stores what was decided."""
+    if changes:
+        moments = [change.row["ts"] for change in changes]
+        keys = [[change.row[name] for change in changes] for name in ("org_id", "trace_id", "span_id", "ts")]
+        marks = [[change.is_request for change in changes], [change.is_nested for change in changes]]
+        await connection.execute(_MARK, *keys, *marks, min(moments), max(moments))
 
 
 def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
