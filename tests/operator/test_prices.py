@@ -1,5 +1,6 @@
 """PricesLoaded: the books of spec.prices as the worker reports them, and the Events and pods of it."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from analytics_operator.status.facts import Facts
 from tests.operator.cluster_actor import ClusterActor
 from tests.operator.test_migration import NOW
 from tests.operator.test_status import facts
-from tests.operator.test_worker_poller import leading
+from tests.operator.test_worker_poller import a_pod, answering, leading
 from tests.support.kube import Object, eventually
 
 BOOKS = {"configMapRef": {"name": "price-books"}}
@@ -61,7 +62,9 @@ def condition(status: dict[str, Any]) -> tuple[str, str, str]:
             id="a worker of another ConfigMap",
         ),
         pytest.param(a_report(None, folder=None), "Unknown", "RollingOut", "price-books yet", id="an earlier worker"),
-        pytest.param(LastReport(problem="no worker runs"), "Unknown", "WorkerUnavailable", "no worker runs", id="none"),
+        pytest.param(
+            LastReport(problem="no worker runs"), "Unknown", "WorkerUnavailable", "no worker runs", id="no worker"
+        ),
         pytest.param(NOT_POLLED, "Unknown", "WorkerUnavailable", "not asked yet", id="an operator that begins"),
     ],
 )
@@ -136,6 +139,33 @@ def test_pods_get_the_books_of_a_config_map_once_their_image_knows_them(world: C
     assert [mounted(world, name) for name in ("demo", "demo-worker")] == [volume, volume]
     eventually(lambda: world.condition("ImageOutdated")["status"] is None, what="nothing is outdated")
     world.until("PricesLoaded", "Unknown", "WorkerUnavailable")
+
+
+@pytest.mark.kube
+def test_the_condition_follows_the_books_that_the_worker_reads(world: ClusterActor) -> None:
+    world.credentials()
+    world.declare(prices=BOOKS)
+    world.migrate(settings=["PRICE_BOOKS"])
+    world.settle()
+    says = leading(prices=MISSING)
+    with answering(lambda: (200, json.dumps(says).encode())) as port:
+        template = world.api.get("Deployment", "demo-worker")["spec"]["template"]
+        pod = a_pod("demo-worker-1", port)
+        pod["metadata"]["labels"] = template["metadata"]["labels"]
+        pod["spec"]["containers"][0]["env"] = template["spec"]["containers"][0]["env"]
+        status = pod.pop("status")
+        world.api.create({"apiVersion": "v1", "kind": "Pod", **pod})
+        world.api.merge("Pod", "demo-worker-1", {"status": status}, subresource="/status")
+        world.api.merge("Deployment", "demo-worker", {"status": {"replicas": 1}}, subresource="/status")
+        eventually(lambda: world.condition("PricesLoaded")["reason"] == "ConfigMapMissing", what="none", seconds=90)
+        says = leading(prices=INVALID)
+        eventually(lambda: world.condition("PricesLoaded")["reason"] == "BookInvalid", what="a mistake", seconds=90)
+        assert "acme.yaml: line 3: prices.0" in world.condition("PricesLoaded")["message"]
+        says = leading(prices=LOADED)
+        eventually(lambda: world.condition("PricesLoaded")["status"] == "True", what="a correction", seconds=90)
+        assert world.condition("Ready")["status"] == "True"
+    eventually(lambda: len(world.events("PricesNotLoaded")) == 2, what="two Events")
+    assert {each["type"] for each in world.events("PricesNotLoaded")} == {"Warning"}
 
 
 def mounted(world: ClusterActor, deployment: str) -> Object | None:

@@ -8,7 +8,7 @@ from analytics_operator.status.condition import StatusCondition, Verdict
 from analytics_operator.status.facts import Facts
 from analytics_operator.status.worker import unavailable
 
-_NONE = "BooksMissing"
+BOOKS_MISSING = "BooksMissing"
 """The worker's word for a folder without a book: it does not know of ConfigMaps."""
 
 
@@ -27,7 +27,7 @@ def _prices_loaded(facts: Facts) -> Verdict:
     if report.prices is None or (Setting.PRICE_BOOKS.value, price_books_folder(name)) not in observed.worker.settings:
         reason = Reason.SUSPENDED if facts.suspended else Reason.ROLLING_OUT
         return Verdict(None, reason, f"the worker does not read ConfigMap {name} yet")
-    if report.prices.reason == _NONE:
+    if report.prices.reason == BOOKS_MISSING:
         text = f"ConfigMap {name} is not there, or is empty: create it, with a price book in each key"
         return Verdict(False, Reason.CONFIG_MAP_MISSING, text)
     return Verdict(report.prices.reason == Reason.LOADED, report.prices.reason, report.prices.message)
