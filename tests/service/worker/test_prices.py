@@ -66,6 +66,15 @@ async def test_a_file_that_is_not_there_or_cannot_be_read_is_reported(tmp_path: 
     assert (await reported(job))[0] == "Loaded"
 
 
+async def test_a_folder_that_can_be_read_no_more_is_reported(tmp_path: Path) -> None:
+    folder = tmp_path / "books"
+    folder.mkdir()
+    job = ReadBooks([str(folder)])
+    assert (await reported(job))[0] == "BooksMissing"
+    folder.rmdir()
+    assert await reported(job) == ("BookInvalid", f"PRICE_BOOKS: {folder}: cannot be read: No such file or directory")
+
+
 async def test_files_that_did_not_change_are_not_read_again(tmp_path: Path) -> None:
     path = tmp_path / "book.yaml"
     path.write_text(BOOK)

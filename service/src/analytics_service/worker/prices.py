@@ -40,12 +40,13 @@ class ReadBooks:
     async def __call__(self, _: Connection) -> dict[str, Any]:
         """`prices`: the reason and a message, with the versions of the books, or file, line and field of a mistake."""
         stamp = await asyncio.to_thread(_stamps, self.paths)
-        if stamp != self._stamp:
+        if stamp is None or stamp != self._stamp:
             reason, message = await asyncio.to_thread(_read, self.paths)  # a long book takes seconds
-            self._outcome = {"reason": reason.value, "message": message[:MAX_MESSAGE]}
-            self._stamp = stamp
-            level = _log.info if reason is PricesReason.LOADED else _log.warning
-            level("price books read", **self._outcome)
+            outcome = {"reason": reason.value, "message": message[:MAX_MESSAGE]}
+            if outcome != self._outcome:
+                level = _log.info if reason is PricesReason.LOADED else _log.warning
+                level("price books read", **outcome)
+            self._stamp, self._outcome = stamp, outcome
         return {"prices": self._outcome}
 
 
@@ -59,9 +60,12 @@ def _read(paths: Sequence[str]) -> tuple[PricesReason, str]:
     return PricesReason.LOADED, ", ".join(each.book.version for each in books)
 
 
-def _stamps(paths: Sequence[str]) -> tuple[_Stamp, ...]:
-    """Of each file, whatever a change of it changes; of a mounted ConfigMap every edit makes new files."""
-    with suppress(OSError, UsageError):  # whoever reads them says what it is
+def _stamps(paths: Sequence[str]) -> tuple[_Stamp, ...] | None:
+    """Of each file, whatever a change of it changes; of a mounted ConfigMap every edit makes new files.
+
+    None where one cannot be examined: whoever reads it says why.
+    """
+    with suppress(OSError, UsageError):
         files = {path: Path(path).stat() for path in book_paths(paths)}
         return tuple((path, each.st_ino, each.st_mtime_ns, each.st_size) for path, each in files.items())
-    return ()
+    return None
