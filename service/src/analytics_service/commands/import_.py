@@ -15,7 +15,7 @@ content, and which of the equal rows of its file it is: importing a file again a
 another adds what is new, and rows of one file that look alike all count. A known id with other content is counted, and
 merged into one row that is the same in whatever order files arrive (--on-conflict).
 Times that name no zone are UTC; digits after the microsecond are cut off. Rows without a cost are priced by the books
-of --prices, and by the package genai-prices.
+of --prices, those in the store, those of PRICE_BOOKS, and by the package genai-prices.
 Rows are committed in batches: when a bad row stops the import, the batches before the one that
 it is in stay, and running the corrected file again adds the rest.
 
@@ -66,7 +66,7 @@ def _configure(parser: ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="BOOK",
-        help="files of prices of one's own, which come before those of genai-prices",
+        help="files of prices of one's own, which come before all others",
     )
     parser.add_argument(
         "--price-as",
