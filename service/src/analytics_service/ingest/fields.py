@@ -19,6 +19,8 @@ END_TIME: Final = "end_time"
 FIRST_TOKEN_TIME: Final = "first_token_time"  # noqa: S105 - a time
 OFFSET: Final = "offset_us"
 """Of a time that is relative to --start, in microseconds."""
+WEIGHT: Final = "request_weight"
+"""How many requests the row is the sum of; one where it does not say."""
 SPEND: Final = "spend"
 """The cost by a system that writes zero for models of which it does not know the price."""
 GATEWAY_CACHE_HIT: Final = "gateway_cache_hit"
@@ -58,6 +60,7 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "status_code": (values.cached(values.status), ("status",)),
     "error_message": (strings.long_text(65_536), ("error",)),
     "is_request": (values.cached(values.boolean), ()),
+    WEIGHT: (values.cached(values.weight), ("request_count", "num_requests", "num_model_requests")),
     "input_text": (_LONG, ("input", "prompt")),
     "output_text": (_LONG, ("output", "completion")),
     "prompt_tokens": (_COUNT, ("input_tokens", "context_tokens", "prompt_token_count")),

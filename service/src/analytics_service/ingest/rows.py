@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from analytics_service.ingest.fields import END_TIME, FIRST_TOKEN_TIME, GATEWAY_CACHE_HIT, OFFSET, SPEND, Field
+from analytics_service.ingest.fields import END_TIME, FIRST_TOKEN_TIME, GATEWAY_CACHE_HIT, OFFSET, SPEND, WEIGHT, Field
 from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.operations import is_request
 from analytics_service.ingest.strings import dump_json, load_json
@@ -60,6 +60,8 @@ def _complete(span: SpanRow, how: Columns) -> None:
             raise BadRow(f"{needed}: is missing")
     if not span.keys().isdisjoint(_HELPERS):
         _take_helpers(span)
+    if WEIGHT in span and span[WEIGHT] > 1:
+        _check_sum(span)
     if "is_request" not in span:
         has_model_or_tokens = bool(span["model"]) or "prompt_tokens" in span or "completion_tokens" in span
         span["is_request"] = is_request(span["operation_type"], has_model_or_tokens=has_model_or_tokens)
@@ -71,6 +73,13 @@ def _complete(span: SpanRow, how: Columns) -> None:
         span["total_cost_usd"] = span["prompt_cost_usd"] + span["completion_cost_usd"]
         if span["total_cost_usd"] >= COST_LIMIT:
             raise BadRow(f"total_cost_usd: the sum is not below {COST_LIMIT}")
+
+
+def _check_sum(span: SpanRow) -> None:
+    """A sum of many requests has no time of its own: whether it is their sum or their mean, nothing tells."""
+    for column in ("duration_us", "ttft_us"):
+        if column in span:
+            raise BadRow(f"{column}: a row of {span[WEIGHT]} requests has none: give --ignore with its column")
 
 
 def _take_offset(span: SpanRow, microseconds: int, how: Columns) -> None:

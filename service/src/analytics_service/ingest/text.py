@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
-from analytics_service.ingest.fields import COLUMNS
+from analytics_service.ingest.fields import COLUMNS, WEIGHT
 from analytics_service.ingest.identity import LEGACY
 from analytics_service.ingest.rows import SpanRow
 
@@ -25,6 +25,8 @@ class Text(NamedTuple):
 def encode(rows: Sequence[SpanRow]) -> Text:
     """The rows, in their order."""
     known = set().union(*{tuple(row) for row in rows})
+    if WEIGHT in known:
+        rows = [{WEIGHT: 1, **row} for row in rows]  # which is not null, and few files have
     columns = tuple(name for name in (*COLUMNS, *LEGACY) if name in known)
     return Text(
         rows=len(rows),
