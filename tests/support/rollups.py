@@ -33,7 +33,8 @@ def _statements(table: Table) -> tuple[str, str]:
     if family == "totals":
         sums = "request_count, coalesce(total_tokens_sum, 0), duration_us_min, duration_us_max"
         single = "FILTER (WHERE request_weight = 1)"
-        raw = f"sum(request_weight)::bigint, coalesce(sum(total_tokens), 0), min(duration_us) {single}, max(duration_us) {single}"
+        extremes = f"min(duration_us) {single}, max(duration_us) {single}"
+        raw = f"sum(request_weight)::bigint, coalesce(sum(total_tokens), 0), {extremes}"
         return (
             f"SELECT org_id, bucket, {_DIMENSIONS}, {sums} FROM {stored}",
             f"SELECT t.org_id, {bucket}, {dims}, {raw} FROM {_RAW} GROUP BY t.org_id, 2, {dims}",

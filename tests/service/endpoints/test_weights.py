@@ -35,9 +35,7 @@ def kinds() -> list[dict[str, Any]]:
         {"total_cost_usd": Decimal("0.5"), "price_status": "partial", "total_tokens": None, "environment": ""},
         {"total_cost_usd": Decimal("0.25"), "price_status": "given", "provider": "anthropic", "user_id": "bob"},
     ]
-    return [
-        {**change, "ts": T0 + timedelta(minutes=7 * number, hours=number)} for number, change in enumerate(changes)
-    ]
+    return [{**change, "ts": T0 + timedelta(minutes=7 * number, hours=number)} for number, change in enumerate(changes)]
 
 
 def singles() -> list[dict[str, Any]]:
@@ -63,6 +61,7 @@ async def test_sums_answer_as_their_requests_do(database_url: str, is_refreshed:
     await insert(database_url, [*singles(), *sums()])
     if is_refreshed:
         await reference.refreshed(database_url)
+    params: dict[str, Any]
     async with a_service(database_url) as client:
         for params in (
             {"metrics": METRICS},
@@ -105,6 +104,7 @@ async def test_sums_are_in_no_statistic_of_single_requests(database_url: str, is
     if is_refreshed:
         await reference.refreshed(database_url)
     metrics = ("total_tokens", "total_cost", "duration", "time_to_first_token")
+    asked: dict[str, Any]
     async with a_service(database_url) as client:
         for aggregation in ("min", "max", "p50", "p99"):
             asked = {"metrics": metrics, "aggregation": aggregation, "interval": "1day"}

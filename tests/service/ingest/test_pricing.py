@@ -105,7 +105,11 @@ prices:
         pytest.param({"request_weight": 3, "prompt_tokens": 3000, "completion_tokens": 0}, "0.003", id="at the bound"),
         pytest.param({"request_weight": 3, "prompt_tokens": 3001, "completion_tokens": 0}, "0.006002", id="above it"),
         pytest.param({"prompt_tokens": 3000, "completion_tokens": 0}, "0.006", id="one long request"),
-        pytest.param({"model": "painter", "prompt_tokens": 0, "completion_tokens": 0, "images": 8, "request_weight": 5}, "0.325", id="by unit, and by request"),
+        pytest.param(
+            {"model": "painter", "prompt_tokens": 0, "completion_tokens": 0, "images": 8, "request_weight": 5},
+            "0.325",
+            id="by unit, and by request",
+        ),
     ],
 )
 def test_a_sum_is_priced_by_its_average_request(fields: dict[str, Any], total: str) -> None:

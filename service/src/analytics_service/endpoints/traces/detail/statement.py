@@ -11,7 +11,16 @@ from analytics_service.endpoints.traces.detail.parameters import DetailParameter
 from analytics_service.endpoints.traces.fields import column, selected_fields
 from analytics_service.rollups.query import RAW_COMPLETENESS
 
-_NEEDED: Final = ("ts", "span_id", "parent_span_id", "model", "status_code", "duration_us", "is_request", "request_weight")
+_NEEDED: Final = (
+    "ts",
+    "span_id",
+    "parent_span_id",
+    "model",
+    "status_code",
+    "duration_us",
+    "is_request",
+    "request_weight",
+)
 ADDED: Final = (
     *("prompt_tokens", "completion_tokens", "total_tokens"),
     *("prompt_cost_usd", "completion_cost_usd", "total_cost_usd"),
