@@ -78,7 +78,10 @@ def test_a_row_that_cannot_be_used_is_named_by_its_number(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"PAR1 and nothing more", "cannot be read as Parquet"), (b"PAR1", "cannot be read as Parquet")],
+    [
+        (b"PAR1 and nothing more", "is a Parquet file that cannot be read"),
+        (b"PAR1", "is a Parquet file that cannot be read"),
+    ],
 )
 def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     path = tmp_path / "a.parquet"

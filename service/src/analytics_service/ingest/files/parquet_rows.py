@@ -88,4 +88,4 @@ def _opened(file: Input) -> Iterator[Any]:
         with parquet.ParquetFile(file.name, buffer_size=_BUFFER, pre_buffer=False) as opened:
             yield opened
     except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{file.name}: cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"{file.name}: is a Parquet file that cannot be read: {str(error).splitlines()[0]}") from error

@@ -111,7 +111,7 @@ def _value(typed: Any) -> Any:
     """The value of a typed one: whole numbers as they come, others exact."""
     if not isinstance(typed, dict) or not typed:
         return None
-    ((kind, value),) = list(typed.items())[:1]
+    kind, value = next(iter(typed.items()))
     if kind == "arrayValue":
         return [_value(each) for each in _list(value, "values")]
     if kind == "kvlistValue":
