@@ -1,11 +1,14 @@
 """Spans of the OpenTelemetry Collector's file exporter become rows, by whose conventions they are written."""
 
 import json
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analytics_service.__main__ import run
 from analytics_service.ingest.fields import known_field
@@ -248,6 +251,36 @@ def test_what_a_span_does_not_have_is_absent() -> None:
 def test_what_is_no_span_is_refused(broken: Any) -> None:
     with pytest.raises(ValueError, match=r"is no list|no JSON object"):
         list(records(broken))
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=3)
+    | st.decimals(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every member and element of a document, as what it is in and its name or number there."""
+    inside = (
+        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    )
+    return [(value, name) for name, _ in inside] + [pair for _, each in inside for pair in places(each)]
+
+
+@given(st.data(), JSON)
+def test_whatever_stands_somewhere_in_a_document_is_read_or_refused(data: st.DataObject, anything: Any) -> None:
+    given_ = {**GENAI, **CACHED, "langfuse__observation__usage_details": '{"input": 1}', "tag__tags": ["a"]}
+    events = [{"name": "exception", "attributes": attributes(exception__message="broken")}]
+    document = exported(a_span(given=given_, events=events, status={"code": 2, "message": "m"}), schema=SCHEMA_140)
+    holder, name = data.draw(st.sampled_from(places(document)))
+    holder[name] = anything
+    with suppress(ValueError):
+        rows(document)
 
 
 def test_the_tables_name_fields_and_conventions_that_there_are() -> None:

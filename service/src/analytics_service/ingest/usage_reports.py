@@ -18,7 +18,7 @@ _ANTHROPIC_DIMENSIONS: Final = (
     *("api_key_id", "workspace_id", "model", "service_tier", "context_window", "inference_geo"),
     *("account_id", "service_account_id"),
 )
-_MAX_PROMPTS: Final[Mapping[str | None, int]] = MappingProxyType({"200k-1M": 1_000_000})
+_MAX_PROMPTS: Final[Mapping[str, int]] = MappingProxyType({"200k-1M": 1_000_000})
 """Tokens that one request can have read, by the window that it was in."""
 _SHORT_PROMPT: Final = 200_000
 """The same of all other windows, and of a report that is not grouped by them."""
@@ -47,7 +47,7 @@ def anthropic(bucket: Any) -> Iterator[dict[str, Any]]:
     the report does not say how many there were.
     """
     for result in _results(bucket):
-        longest = _MAX_PROMPTS.get(result.get("context_window"), _SHORT_PROMPT)
+        longest = _MAX_PROMPTS.get(str(result.get("context_window")), _SHORT_PROMPT)
         yield {
             **result,
             "starting_at": bucket.get("starting_at"),

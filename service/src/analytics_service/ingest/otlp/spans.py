@@ -27,7 +27,7 @@ def records(resource_spans: Any) -> Iterator[dict[str, Any]]:
     """The spans of an element of `resourceSpans`; ValueError where it is none."""
     resource = _attributes(_object(resource_spans, "resourceSpans").get("resource") or {})
     for scope_spans in _list(resource_spans, "scopeSpans"):
-        scope = scope_spans.get("scope") or {}
+        scope = _object(scope_spans.get("scope") or {}, "scope")
         usage = usage_of(str(scope.get("name", "")), str(scope_spans.get("schemaUrl", "")))
         for span in _list(scope_spans, "spans"):
             yield _record(span, resource, usage)
@@ -75,7 +75,7 @@ def _given(values: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _status(span: Mapping[str, Any]) -> dict[str, Any]:
-    status = span.get("status") or {}
+    status = _object(span.get("status") or {}, "status")
     found = {"status": _named(status.get("code", 0), _STATUSES, "STATUS_CODE_")}
     return found if not status.get("message") else {**found, "error": status["message"]}
 
@@ -84,7 +84,7 @@ def _named(value: Any, names: tuple[str, ...], prefix: str) -> str:
     """The name of an enumeration's value, which JSON has as its number or its name."""
     if isinstance(value, str) and not value.isdecimal():
         return value.removeprefix(prefix)
-    number = int(value)
+    number = int(value) if isinstance(value, int | str) else 0
     return names[number] if 0 <= number < len(names) else names[0]
 
 
