@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "costs.md").read_text()
 def test_every_emitter_has_its_line() -> None:
     for name, each in CONVENTIONS.items():
         assert f"| `{name}` | {each.cache} | {each.reasoning} | {each.audio} | {each.source} |\n" in PAGE
-    assert len(re.findall(r"^\| `[a-z]+` \|.*\|.*\|.*\|.*\|$", PAGE, re.MULTILINE)) == len(CONVENTIONS)
+    assert len(re.findall(r"^\| `[a-z][a-z0-9.-]+` \|.*\|.*\|.*\|.*\|$", PAGE, re.MULTILINE)) == len(CONVENTIONS)
 
 
 def test_every_status_and_reason_has_its_line() -> None:

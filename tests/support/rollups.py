@@ -32,7 +32,9 @@ def _statements(table: Table) -> tuple[str, str]:
     stored = f"{table.sql} AS r JOIN rollup_dimension AS d USING (org_id, dim)"
     if family == "totals":
         sums = "request_count, coalesce(total_tokens_sum, 0), duration_us_min, duration_us_max"
-        raw = "sum(request_weight)::bigint, coalesce(sum(total_tokens), 0), min(duration_us), max(duration_us)"
+        single = "FILTER (WHERE request_weight = 1)"
+        extremes = f"min(duration_us) {single}, max(duration_us) {single}"
+        raw = f"sum(request_weight)::bigint, coalesce(sum(total_tokens), 0), {extremes}"
         return (
             f"SELECT org_id, bucket, {_DIMENSIONS}, {sums} FROM {stored}",
             f"SELECT t.org_id, {bucket}, {dims}, {raw} FROM {_RAW} GROUP BY t.org_id, 2, {dims}",
@@ -41,7 +43,7 @@ def _statements(table: Table) -> tuple[str, str]:
         return (
             f"SELECT org_id, bucket, {_DIMENSIONS}, (SELECT sum(n) FROM unnest(counts) AS n) FROM {stored}",
             f"""SELECT t.org_id, {bucket}, {dims}, count(duration_us) + count(ttft_us) FROM {_RAW}
-            GROUP BY t.org_id, 2, {dims} HAVING count(duration_us) + count(ttft_us) > 0""",
+            AND request_weight = 1 GROUP BY t.org_id, 2, {dims} HAVING count(duration_us) + count(ttft_us) > 0""",
         )
     if family == "users":
         return (

@@ -131,7 +131,7 @@ _COLUMNS = (
     ),
     *("status_code", "is_request", "prompt_tokens", "completion_tokens", "total_tokens", "prompt_cost_usd"),
     *("completion_cost_usd", "total_cost_usd", "duration_us", "ttft_us", "user_id", "session_id", "team_id", "tags"),
-    *("attributes", "input_text", "output_text", "price_status", "is_nested"),
+    *("attributes", "input_text", "output_text", "price_status", "is_nested", "request_weight"),
 )
 
 
@@ -176,6 +176,7 @@ async def insert(database_url: str, rows: Iterable[Mapping[str, Any]]) -> None:
 _EMPTY = {
     **dict.fromkeys(("operation_type", "project_id", "provider", "model", "environment", "price_status"), ""),
     "is_request": True,
+    "request_weight": 1,
 }
 
 

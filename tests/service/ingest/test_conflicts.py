@@ -93,6 +93,14 @@ def test_what_a_conflict_does_is_an_option(
     assert ask("SELECT prompt_tokens, ttft_us / 1000 FROM traces WHERE span_id = 's'") == tokens
 
 
+def test_a_weight_of_one_is_no_other_content(import_: Import, ask: Callable[[str], str]) -> None:
+    import_([a_row("s"), a_row("sum", request_count=5)])
+    again = import_([a_row("s", request_count=1), a_row("sum", request_count=5)])
+    assert [again[name] for name in ("already_there", "conflicts")] == [2, 0]
+    assert import_([a_row("s", request_count=7)])["changed"] == 1
+    assert ask("SELECT string_agg(request_weight::text, ' ' ORDER BY span_id) FROM traces") == "7 5"
+
+
 def test_stop_changes_nothing_and_says_why(import_: Import, ask: Callable[[str], str]) -> None:
     import_([a_row("s", prompt_tokens=100)])
     result = import_([a_row("new"), a_row("s", prompt_tokens=9)], "--on-conflict", "stop")

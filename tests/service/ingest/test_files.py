@@ -19,6 +19,7 @@ from analytics_service.errors import UsageError
 from analytics_service.ingest.files import names_of
 from analytics_service.ingest.files.input import Input, lines, open_input
 from analytics_service.ingest.files.json_rows import json_array
+from analytics_service.ingest.files.json_text import JsonText
 from analytics_service.ingest.mapping import columns
 from analytics_service.ingest.rows import BadRow
 
@@ -65,6 +66,31 @@ def test_an_element_that_is_no_object_is_a_bad_row_in_its_place() -> None:
     (first, second) = read(b'[\n1,\n{"model": "m"}]')
     assert (first[0], str(first[1])) == (2, "is not a JSON object")
     assert second == (3, {"model": "m"})
+
+
+def documents(content: bytes) -> list[tuple[int, Any]]:
+    stream: Any = io.BufferedReader(io.BytesIO(content))
+    file = Input(name="a.json", stream=stream, stored=stream, size=None, beginning=content)
+    return list(JsonText(file, "JSON").objects("data"))
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_elements_of_documents_are_those_of_their_array(indent: int | None) -> None:
+    """Whatever stands around it, and wherever a read ends: 2^18 is the length of the first."""
+    chance = random.Random(indent)
+    for length in (0, 1, 2**18 - 40, *range(2**18 - 14, 2**18), 700_000):
+        data = [{"n": number, "text": "x" * chance.choice([0, 10, 90_000])} for number in range(9)]
+        one = {"before": "x" * length, "number": 1234567, "data": data, "more": {"data": [1]}, "none": None}
+        content = (
+            json.dumps(one, indent=indent) + "\n" + json.dumps([{"data": []}, {"data": 7}, {}, one], indent=indent)
+        )
+        assert [value for _, value in documents(content.encode())] == [*data, *data], length
+
+
+@pytest.mark.parametrize("content", [b'{"data": [1', b'{"data": [1]', b'{"data" [1]}', b"{1}", b"7", b'[{"a": 1} {}]'])
+def test_what_is_no_document_is_said_with_its_line(content: bytes) -> None:
+    with pytest.raises(UsageError, match=r"a\.json:2: is no JSON from here on"):
+        documents(b"\n" + content)
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,21 @@ def test_quoted_cells_may_hold_lines_and_lines_are_still_counted(import_: Import
     assert (result["inserted"], result["first_bad"][0]["line"]) == (1, 4)
 
 
+def test_sums_of_many_requests_are_stored_with_their_weight(
+    import_: Import, ask: Callable[[str], str], write: Any
+) -> None:
+    rows = "2024-03-09,acme,gpt-4,100,5,20,\n2024-03-10,acme,gpt-4,10,5,,70\n2024-03-11,acme,gpt-4,10,5,2,70\n"
+    path = write("a.csv", f"{HEADER.strip()},request_count,duration_ms\n{rows}")
+    done = import_(path, "--on-error", "skip")
+    assert ask("SELECT request_weight, duration_us FROM traces ORDER BY ts") == "20|\n1|70000"
+    assert [bad["reason"] for bad in done["first_bad"]] == [
+        "duration_us: a row of 2 requests has none: give --ignore with its column"
+    ]
+    assert (done["code"], done["inserted"]) == (3, 2)
+    refused = import_(write("b.csv", "ts,organisation,request_count\n2024-03-09,acme,0\n"))
+    assert "request_count: '0' is not a number of requests" in refused["error"]
+
+
 def test_models_without_price_are_named(import_: Import, write: Any) -> None:
     result = import_(write("a.csv", HEADER + line(1) + line(2, model="own") * 2))
     expected = {"provider": "", "model": "own", "reason": "unknown model", "rows": 2, "tokens": 210}

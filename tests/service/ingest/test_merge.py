@@ -65,6 +65,7 @@ rows = st.builds(
     total_tokens=counts,
     cached_tokens=counts,
     images=counts,
+    request_weight=st.none() | st.just(5),
     total_cost_usd=st.none() | st.integers(0, 2).map(Decimal),
     tags=st.none() | st.lists(texts, max_size=3, unique=True),
     attributes=st.none()

@@ -63,6 +63,49 @@ LITELLM = [
         "custom_llm_provider": "openai",
     },
 ]
+LITELLM_PAYLOADS: list[dict[str, Any]] = [
+    {
+        "id": "chatcmpl-a1",
+        "trace_id": "t1",
+        "call_type": "acompletion",
+        "stream": True,
+        "response_cost": 0.0025,
+        "status": "success",
+        "custom_llm_provider": "openai",
+        "total_tokens": 1100,
+        "prompt_tokens": 1000,
+        "completion_tokens": 100,
+        "startTime": 1785542400.25,
+        "endTime": 1785542402.25,
+        "completionStartTime": 1785542400.75,
+        "response_time": 0.5,
+        "model_map_information": {"model_map_key": "gpt-4o", "model_map_value": None},
+        "model": "gpt-4o",
+        "model_id": "m1",
+        "metadata": {
+            "user_api_key_team_id": "blue",
+            "usage_object": {"prompt_tokens": 1000, "prompt_tokens_details": {"cached_tokens": 400}},
+        },
+        "cache_hit": None,
+        "request_tags": ["jobs"],
+        "end_user": "cust9",
+        "messages": [{"role": "user", "content": "hi"}],
+        "response": {"choices": []},
+    },
+    {
+        "id": "f1",
+        "trace_id": "t1",
+        "call_type": "acreate_file",
+        "response_cost": 0,
+        "status": "failure",
+        "startTime": 1785542403.0,
+        "endTime": 1785542404.0,
+        "model": "gpt-4o",
+        "model_map_information": {},
+        "metadata": {},
+        "error_str": "no such file",
+    },
+]
 LANGFUSE_CSV = (
     '"id","traceId","type","startTime","endTime","level","usageDetails","costDetails","model","latency","totalCost",'
     '"parentObservationId"\n'
@@ -150,6 +193,17 @@ COLUMNS = "trace_id, span_id, model, prompt_tokens, completion_tokens, cached_to
                 "c3|||1200||0|given|UNSET|0|",
             ],
             id="litellm",
+        ),
+        pytest.param(
+            "litellm",
+            "payloads.jsonl",
+            lines(LITELLM_PAYLOADS),
+            f"{COLUMNS}, team_id, user_id, total_cost_usd, is_request",
+            [
+                "t1|chatcmpl-a1|gpt-4o|1000|100|400|OK|2000000|500000|blue|cust9|0.0025|t",
+                "t1|f1|gpt-4o||||ERROR|1000000|||||f",
+            ],
+            id="litellm's payloads",
         ),
         pytest.param(
             "langfuse",

@@ -7,6 +7,7 @@ import pytest
 from analytics_service.ingest.fields import DEFAULTS
 from analytics_service.ingest.pricing import Prices, Reason, Unpriced
 from analytics_service.ingest.rows import BadRow
+from analytics_service.pricing.book import read
 from analytics_service.pricing.genai import VERSION
 
 AT = datetime(2023, 11, 16, tzinfo=UTC)
@@ -86,3 +87,32 @@ def test_an_alias_has_the_price_of_another_model() -> None:
 def test_a_price_beyond_what_can_be_stored_is_a_bad_row() -> None:
     with pytest.raises(BadRow, match="total_cost_usd"):
         priced(prompt_tokens=2**62)
+
+
+TIERED = """
+name: tiers
+prices:
+  - model: long
+    per_million: {input: 1, output: 10}
+    above: [{prompt_tokens: 1000, per_million: {input: 2, output: 20}}]
+  - {model: painter, per_unit: {images: 0.04}, per_request: 0.001}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fields", "total"),
+    [
+        pytest.param({"request_weight": 3, "prompt_tokens": 3000, "completion_tokens": 0}, "0.003", id="at the bound"),
+        pytest.param({"request_weight": 3, "prompt_tokens": 3001, "completion_tokens": 0}, "0.006002", id="above it"),
+        pytest.param({"prompt_tokens": 3000, "completion_tokens": 0}, "0.006", id="one long request"),
+        pytest.param(
+            {"model": "painter", "prompt_tokens": 0, "completion_tokens": 0, "images": 8, "request_weight": 5},
+            "0.325",
+            id="by unit, and by request",
+        ),
+    ],
+)
+def test_a_sum_is_priced_by_its_average_request(fields: dict[str, Any], total: str) -> None:
+    made = {**row(), "model": "long", **fields}
+    Prices(sources=(read(TIERED),)).add(made)
+    assert (made["total_cost_usd"], made["price_status"]) == (Decimal(total), "full")

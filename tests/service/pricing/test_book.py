@@ -182,3 +182,13 @@ def test_what_is_wrong_is_named_with_its_line(text: str, reasons: list[str]) -> 
     lines = str(caught.value).splitlines()
     assert len(lines) == len(reasons)
     assert all(reason in line for reason, line in zip(reasons, lines, strict=True)), lines
+
+
+def test_json_may_be_indented_by_tabs_and_keeps_its_lines() -> None:
+    prices = [{"model": "own", "per_million": {"input": 1e-1, "output": 2}}]
+    text = json.dumps({"name": "acme", "prices": prices}, indent="\t")
+    assert total("own", book=read(text)) == Decimal("2.1")
+    with pytest.raises(BadBook, match=r"^line 8: prices\.0\.per_million\.output: "):
+        read(text.replace("2", "-2"))
+    with pytest.raises(BadBook, match=r"^line 4: model is given twice$"):
+        read('{"name": "acme", "prices": [{\n\t"model": "own",\n\t"per_million": {"input": 1},\n\t"model": "own"}]}')

@@ -92,6 +92,14 @@ def test_what_the_list_cannot_price_has_no_price(provider: str, model: str, tier
     assert tiers is None or cost({"prompt_tokens": 10, "completion_tokens": 10}, tiers.at(10)) is None
 
 
+@pytest.mark.parametrize("model", ["azure/global/gpt-4o", "azure/global-standard/gpt-4o-2024-11-20", "global/gpt-4o"])
+def test_a_global_deployment_of_azure_costs_what_the_list_says(model: str) -> None:
+    prices = PriceList()
+    assert prices.tiers(Lookup("acme", "azure", model, "", AT)) == prices.tiers(
+        Lookup("acme", "azure", "gpt-4o", "", AT)
+    )
+
+
 def test_a_model_that_is_free_costs_nothing() -> None:
     tiers = PriceList().tiers(Lookup("acme", "openrouter", "meta-llama/llama-3.3-70b-instruct:free", "", AT))
     assert tiers is not None

@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = datetime(2024, 3, 9, tzinfo=UTC)
 COLUMNS = (
     *("org_id", "trace_id", "span_id", "ts", "project_id", "model", "status_code", "is_request"),
-    *("prompt_tokens", "total_cost_usd", "duration_us"),
+    *("prompt_tokens", "total_cost_usd", "duration_us", "request_weight"),
 )
 DETAILS = (Level.DAY_USER, Level.DAY_TEAM)
 """Without the least and the most of each measure."""
@@ -43,6 +43,7 @@ class Span:
     prompt_tokens: int | None = 1
     total_cost_usd: Decimal | None = None
     duration_us: int | None = None
+    request_weight: int = 1
 
     def values(self) -> tuple[object, ...]:
         return tuple(getattr(self, column) for column in COLUMNS)
@@ -80,11 +81,13 @@ def expected(spans: Iterable[Span], start: datetime, end: datetime, level: Stepp
 
 
 def _summed(spans: Sequence[Span], *, extremes: bool) -> tuple[object, ...]:
-    found: list[object] = [len(spans)]
+    found: list[object] = [sum(span.request_weight for span in spans)]
     for measure in MEASURES:
-        known = [value for span in spans if (value := getattr(span, measure)) is not None]
-        found += [sum(known[1:], known[0]) if known else None, len(known)]
-        found += [min(known, default=None), max(known, default=None)] if extremes else []
+        known = [span for span in spans if getattr(span, measure) is not None]
+        values = [getattr(span, measure) for span in known]
+        found += [sum(values[1:], values[0]) if known else None, sum(span.request_weight for span in known)]
+        single = [getattr(span, measure) for span in known if span.request_weight == 1]
+        found += [min(single, default=None), max(single, default=None)] if extremes else []
     return tuple(found)
 
 

@@ -53,6 +53,7 @@ FIELDS = st.fixed_dictionaries(
         "project_id": st.sampled_from(["", "p"]),
         "status_code": st.sampled_from(["OK", "ERROR", "UNSET"]),
         "is_request": st.booleans() | st.just(value=True),
+        "request_weight": st.sampled_from([1, 1, 1, 7]),
         "org_id": st.sampled_from(["acme", "acme", "other"]),
     }
 )

@@ -32,9 +32,9 @@ def _configure(parser: ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="CSV, JSON lines or a JSON array, plain, gzip or zstd; - is standard input",
+        help="CSV, JSON lines, a JSON array or Parquet; text also as gzip or zstd; - is standard input",
     )
-    parser.add_argument("--format", choices=("auto", "csv", "jsonl", "json"), default="auto")
+    parser.add_argument("--format", choices=("auto", "csv", "jsonl", "json", "parquet"), default="auto")
     for option, form, text in (
         ("--map", "COLUMN=field", "the field that a column of the file fills"),
         ("--set", "field=value", "a field's value for rows that have none"),
@@ -107,7 +107,7 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
 
 COMMAND = Command(
     name="import",
-    help="import requests from CSV or JSON into the database",
+    help="import requests from CSV, JSON or Parquet into the database",
     configure=_configure,
     run=_run,
 )

@@ -11,7 +11,7 @@ from typing import Final
 from analytics_service.errors import UsageError
 from analytics_service.ingest import strings, values
 from analytics_service.ingest.times import TimeUnit, time_in, timestamp
-from analytics_service.ingest.usage import TOOL_PROMPT, WRITTEN
+from analytics_service.ingest.usage import TOOL_PROMPT, WRITTEN, convention_name
 from analytics_service.ingest.values import Parse
 from analytics_service.pricing.columns import service_tier
 
@@ -19,8 +19,12 @@ END_TIME: Final = "end_time"
 FIRST_TOKEN_TIME: Final = "first_token_time"  # noqa: S105 - a time
 OFFSET: Final = "offset_us"
 """Of a time that is relative to --start, in microseconds."""
+WEIGHT: Final = "request_weight"
+"""How many requests the row is the sum of; one where it does not say."""
 SPEND: Final = "spend"
 """The cost by a system that writes zero for models of which it does not know the price."""
+USAGE_CONVENTION: Final = "usage_convention"
+"""The way in which the tokens of the row are counted, by its name in ingest/usage.py."""
 GATEWAY_CACHE_HIT: Final = "gateway_cache_hit"
 """The gateway had the answer already: it cost nothing."""
 
@@ -58,6 +62,7 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "status_code": (values.cached(values.status), ("status",)),
     "error_message": (strings.long_text(65_536), ("error",)),
     "is_request": (values.cached(values.boolean), ()),
+    WEIGHT: (values.cached(values.weight), ("request_count", "num_requests", "num_model_requests")),
     "input_text": (_LONG, ("input", "prompt")),
     "output_text": (_LONG, ("output", "completion")),
     "prompt_tokens": (_COUNT, ("input_tokens", "context_tokens", "prompt_token_count")),
@@ -106,6 +111,7 @@ _HELPERS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     OFFSET: (values.duration(Decimal(1)), ()),
     SPEND: (values.cost, ()),
     GATEWAY_CACHE_HIT: (values.optional_boolean, ()),
+    USAGE_CONVENTION: (values.cached(convention_name), ()),
     END_TIME: (timestamp, _ENDS),
 }
 """Fields that fill no column by themselves: rows.py makes others of them."""

@@ -121,6 +121,8 @@ def with_preset(how: Columns, name: str) -> Columns:
 def mapping(names: Iterable[str], how: Columns) -> dict[str, str]:
     """Which of the columns of a file fills which column of the table; those of objects by their paths."""
     filled = {}
+    if how.preset is not None and PRESETS[how.preset].elements is not None:
+        names = how.optional  # the records are inside of what the file names
     for name in (*names, *(path for path in how.mapped if "." in path)):
         with suppress(KeyError):
             if (field := how.of(name)) is not None:

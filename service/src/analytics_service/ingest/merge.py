@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
-from analytics_service.ingest.fields import COLUMNS, DEFAULTS
+from analytics_service.ingest.fields import COLUMNS, DEFAULTS, WEIGHT
 from analytics_service.ingest.rows import USAGE_UNCLEAR, SpanRow
 from analytics_service.ingest.strings import MAX_ATTRIBUTES, MAX_TAGS, dump_json, load_json
 from analytics_service.pricing.columns import PriceStatus
@@ -23,7 +23,7 @@ VERSION: Final = "updated_at"
 COSTS: Final = ("total_cost_usd", "prompt_cost_usd", "completion_cost_usd")
 _PRICE: Final = (*COSTS, "price_version", "price_status")
 _TOKENS: Final = ("prompt_tokens", "completion_tokens")
-_USAGE: Final = ("total_tokens", *_TOKENS, *PROMPT, *COMPLETION, *OTHER, USAGE_UNCLEAR)
+_USAGE: Final = ("total_tokens", *_TOKENS, *PROMPT, *COMPLETION, *OTHER, WEIGHT, USAGE_UNCLEAR)
 _OPERATION: Final = ("operation_type", "is_request")
 _GIVEN, _PARTIAL = PriceStatus.GIVEN.value, PriceStatus.PARTIAL.value
 _PRICED_BY: Final = ("ts", "provider", "model", "service_tier", "is_request", *_USAGE)

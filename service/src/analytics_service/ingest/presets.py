@@ -6,26 +6,12 @@ A preset is named by --preset, or known by columns that no other file has. What 
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preset:
-    marks: tuple[frozenset[str], ...]
-    """Columns that together no other file has."""
-    maps: Mapping[str, str]
-    """Column, or path of a member, to field; a file may have any of them."""
-    sets: Mapping[str, str] = field(default_factory=lambda: _NONE)
-    """Field to the value of rows that have none."""
-    usage: str | None = None
-    """The convention that its tokens follow."""
-    is_complete: bool = True
-    """Whether the columns that it does not map are left out, whatever their names; else those of fields fill them."""
-    source: str
+from analytics_service.ingest import otlp, usage_reports
+from analytics_service.ingest.preset import Elements, Preset
+from analytics_service.ingest.usage_objects import LANGFUSE_USAGE, LITELLM_USAGE
 
 
 def _marks(*sets: str) -> tuple[frozenset[str], ...]:
@@ -36,63 +22,40 @@ def _under(prefix: str, **fields: str) -> dict[str, str]:
     return {f"{prefix}.{name}": filled for name, filled in fields.items()}
 
 
-_LITELLM_USAGE: Final = {
-    "prompt_tokens_details.cached_tokens": "cached_tokens",
-    "cache_read_input_tokens": "cached_tokens",
-    "cache_creation_input_tokens": "cache_write_tokens",
-    "prompt_tokens_details.audio_tokens": "audio_input_tokens",
-    "prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens": "cache_write_5m_tokens",
-    "prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens": "cache_write_1h_tokens",
-    "completion_tokens_details.reasoning_tokens": "reasoning_tokens",
-    "completion_tokens_details.audio_tokens": "audio_output_tokens",
-    "server_tool_use.web_search_requests": "web_searches",
-    "service_tier": "service_tier",
-}
-_LANGFUSE_USAGE: Final = {
-    "input": "prompt_tokens",
-    "output": "completion_tokens",
-    "total": "total_tokens",
-    "input_cached_tokens": "cached_tokens",
-    "input_cache_read": "cached_tokens",
-    "cache_read_input_tokens": "cached_tokens",
-    "input_cache_creation": "cache_write_tokens",
-    "cache_creation_input_tokens": "cache_write_tokens",
-    "input_cache_creation_5m": "cache_write_5m_tokens",
-    "input_cache_creation_1h": "cache_write_1h_tokens",
-    "output_reasoning_tokens": "reasoning_tokens",
-    "output_reasoning": "reasoning_tokens",
-    "input_audio_tokens": "audio_input_tokens",
-    "output_audio_tokens": "audio_output_tokens",
-}
-
 PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
     {
         "litellm": Preset(
-            marks=(frozenset({"request_id", "call_type", "spend", "api_key"}),),
+            marks=_marks(
+                "request_id call_type spend api_key",
+                "id call_type response_cost model_map_information",
+            ),
             maps={
-                "request_id": "span_id",
+                **dict.fromkeys(("request_id", "id"), "span_id"),
+                "trace_id": "trace_id",
                 "startTime": "ts",
                 "endTime": "end_time",
                 "completionStartTime": "first_token_time",
                 "call_type": "operation_type",
                 "custom_llm_provider": "provider",
                 "model": "model",
-                "spend": "spend",
+                **dict.fromkeys(("spend", "response_cost"), "spend"),
                 "cache_hit": "gateway_cache_hit",
                 "prompt_tokens": "prompt_tokens",
                 "completion_tokens": "completion_tokens",
                 "total_tokens": "total_tokens",
                 "end_user": "user_id",
-                "team_id": "team_id",
+                **dict.fromkeys(("team_id", "metadata.user_api_key_team_id"), "team_id"),
                 "session_id": "session_id",
                 "request_tags": "tags",
                 "status": "status",
+                "error_str": "error",
                 "messages": "input",
                 "response": "output",
-                **{f"metadata.usage_object.{name}": filled for name, filled in _LITELLM_USAGE.items()},
+                **{f"metadata.usage_object.{name}": filled for name, filled in LITELLM_USAGE.items()},
             },
             usage="litellm",
-            source="litellm: schema.prisma, LiteLLM_SpendLogs, as /spend/logs returns them",
+            source="litellm: schema.prisma, LiteLLM_SpendLogs, as /spend/logs returns them; types/utils.py, "
+            "StandardLoggingPayload, as its loggers write it",
         ),
         "langfuse": Preset(
             marks=_marks(
@@ -120,8 +83,8 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
                 **dict.fromkeys(("userId", "user_id"), "user_id"),
                 **dict.fromkeys(("sessionId", "session_id"), "session_id"),
                 "tags": "tags",
-                **{f"usageDetails.{name}": filled for name, filled in _LANGFUSE_USAGE.items()},
-                **{f"usage_details.{name}": filled for name, filled in _LANGFUSE_USAGE.items()},
+                **{f"usageDetails.{name}": filled for name, filled in LANGFUSE_USAGE.items()},
+                **{f"usage_details.{name}": filled for name, filled in LANGFUSE_USAGE.items()},
                 **dict.fromkeys(("costDetails.total", "cost_details.total"), "spend"),
             },
             usage="langfuse",
@@ -180,6 +143,60 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
             },
             usage="openinference",
             source="phoenix: src/phoenix/trace/dsl/query.py",
+        ),
+        "openai-usage": Preset(
+            marks=_marks("data.results.num_model_requests"),
+            maps={
+                "bucket_id": "span_id",
+                "start_time": "ts_s",
+                "object": "operation_type",
+                "project_id": "project",
+                "user_id": "user_id",
+                "model": "model",
+                "service_tier": "service_tier",
+                "attributes": "attributes",
+                "num_model_requests": "request_count",
+                "input_tokens": "prompt_tokens",
+                "output_tokens": "completion_tokens",
+                "input_cached_tokens": "cached_tokens",
+                "input_audio_tokens": "audio_input_tokens",
+                "output_audio_tokens": "audio_output_tokens",
+                "images": "images",
+                "seconds": "audio_seconds",
+                "characters": "billed_units",
+            },
+            sets={"provider": "openai"},
+            elements=Elements(array="data", records=usage_reports.openai),
+            usage="openai-usage",
+            source="OpenAI, API reference: organization/usage",
+        ),
+        "anthropic-usage": Preset(
+            marks=_marks("data.results.uncached_input_tokens"),
+            maps={
+                "bucket_id": "span_id",
+                "starting_at": "ts",
+                "workspace_id": "project",
+                "model": "model",
+                "service_tier": "service_tier",
+                "attributes": "attributes",
+                "request_count": "request_count",
+                "uncached_input_tokens": "prompt_tokens",
+                "output_tokens": "completion_tokens",
+                "cache_read_input_tokens": "cached_tokens",
+                "cache_creation.ephemeral_5m_input_tokens": "cache_write_5m_tokens",
+                "cache_creation.ephemeral_1h_input_tokens": "cache_write_1h_tokens",
+                "server_tool_use.web_search_requests": "web_searches",
+            },
+            sets={"provider": "anthropic"},
+            elements=Elements(array="data", records=usage_reports.anthropic),
+            usage="anthropic",
+            source="Anthropic, Admin API: organizations/usage_report/messages",
+        ),
+        "otlp-json": Preset(
+            marks=_marks("resourceSpans"),
+            maps=otlp.FIELDS,
+            elements=Elements(array="resourceSpans", records=otlp.records),
+            source="opentelemetry-proto: trace/v1/trace.proto, as OTLP/JSON; ingest/otlp",
         ),
         "burstgpt": Preset(
             marks=(frozenset({"Request tokens", "Response tokens", "Log Type"}),),

@@ -107,6 +107,8 @@ class Prices:
             known = bool(service_tier) and any(source.knows(lookup) for source in self.sources)
             return Reason.UNKNOWN_TIER if known else Reason.UNKNOWN_MODEL
         prompt_tokens = row.get("prompt_tokens") or 0
+        if "request_weight" in row:  # the size of the average request, which a bound is below just if it is below
+            prompt_tokens = -(-prompt_tokens // row["request_weight"])  # the next whole number
         computed = cost(row, tiers.at(prompt_tokens))
         if computed is None:
             return Reason.NO_RATE if any(row.get(amount) for amount in _AMOUNTS) else Reason.NO_USAGE

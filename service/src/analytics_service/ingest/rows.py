@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from analytics_service.ingest.fields import END_TIME, FIRST_TOKEN_TIME, GATEWAY_CACHE_HIT, OFFSET, SPEND, Field
+from analytics_service.ingest.fields import (
+    END_TIME,
+    FIRST_TOKEN_TIME,
+    GATEWAY_CACHE_HIT,
+    OFFSET,
+    SPEND,
+    USAGE_CONVENTION,
+    WEIGHT,
+    Field,
+)
 from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.operations import is_request
 from analytics_service.ingest.strings import dump_json, load_json
@@ -16,7 +25,7 @@ from analytics_service.ingest.usage import CONVENTIONS, UnclearUsage, convention
 from analytics_service.ingest.values import COST_LIMIT, LARGEST
 from analytics_service.pricing.columns import PriceStatus
 
-_HELPERS: Final = frozenset({END_TIME, FIRST_TOKEN_TIME, SPEND, GATEWAY_CACHE_HIT})
+_HELPERS: Final = frozenset({END_TIME, FIRST_TOKEN_TIME, SPEND, GATEWAY_CACHE_HIT, USAGE_CONVENTION})
 
 USAGE_UNCLEAR: Final = "usage_unclear"
 """The attribute that says why counts of tokens contradict one another."""
@@ -63,6 +72,7 @@ def _complete(span: SpanRow, how: Columns) -> None:
             raise BadRow(f"{needed}: is missing")
     if not span.keys().isdisjoint(_HELPERS):
         _take_helpers(span)
+    _check_sum(span)
     if "is_request" not in span:
         has_model_or_tokens = bool(span["model"]) or "prompt_tokens" in span or "completion_tokens" in span
         span["is_request"] = is_request(span["operation_type"], has_model_or_tokens=has_model_or_tokens)
@@ -74,6 +84,13 @@ def _complete(span: SpanRow, how: Columns) -> None:
         span["total_cost_usd"] = span["prompt_cost_usd"] + span["completion_cost_usd"]
         if span["total_cost_usd"] >= COST_LIMIT:
             raise BadRow(f"total_cost_usd: the sum is not below {COST_LIMIT}")
+
+
+def _check_sum(span: SpanRow) -> None:
+    """A sum of many requests has no time of its own: whether it is their sum or their mean, nothing tells."""
+    for column in ("duration_us", "ttft_us") if span.get(WEIGHT, 1) > 1 else ():
+        if column in span:
+            raise BadRow(f"{column}: a row of {span[WEIGHT]} requests has none: give --ignore with its column")
 
 
 def _take_offset(span: SpanRow, microseconds: int, how: Columns) -> None:
@@ -95,6 +112,7 @@ def _take_helpers(span: SpanRow) -> None:
             if moment < span["ts"]:
                 raise BadRow(f"{name}: is before the time of the start")
             span.setdefault(column, (moment - span["ts"]) // timedelta(microseconds=1))
+    span.pop(USAGE_CONVENTION, None)
     spend, free = span.pop(SPEND, None), span.pop(GATEWAY_CACHE_HIT, False)
     if spend or (spend is not None and free):
         span.setdefault("total_cost_usd", spend)
@@ -103,8 +121,9 @@ def _take_helpers(span: SpanRow) -> None:
 def _normalize(span: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns) -> None:
     """Usage that contradicts itself is kept as it came, without a price, and says why in its attributes."""
     names = (field.name for field, value in fields if value is not None and value != "")
+    usage = how.usage or span.get(USAGE_CONVENTION)
     try:
-        normalize(span, CONVENTIONS[how.usage] if how.usage else convention(frozenset(names)))
+        normalize(span, CONVENTIONS[usage] if usage else convention(frozenset(names)))
     except UnclearUsage as error:
         span["price_status"] = PriceStatus.NONE.value
         known = load_json(span["attributes"]) if "attributes" in span else {}

@@ -9,7 +9,7 @@ import asyncpg
 
 from analytics_service.database.connect import Connection
 from analytics_service.ingest.conflicts import SAME_SPAN
-from analytics_service.ingest.fields import COLUMNS
+from analytics_service.ingest.fields import COLUMNS, WEIGHT
 from analytics_service.ingest.identity import LEGACY
 from analytics_service.ingest.merge import COSTS, KEY
 from analytics_service.ingest.rows import SpanRow
@@ -33,11 +33,12 @@ _NEAR: Final = f"""t.org_id = s.org_id AND t.trace_id = s.trace_id AND t.span_id
     AND t.ts >= s.ts - interval '{SAME_SPAN}' AND t.ts <= s.ts + interval '{SAME_SPAN}'
     AND t.ts >= $1::timestamptz - interval '{SAME_SPAN}' AND t.ts <= $2::timestamptz + interval '{SAME_SPAN}'"""
 _CALL: Final = "(t.is_request OR t.is_nested)"
-_COMPUTED: Final = frozenset({*COSTS, "price_version", "price_status", "is_request"})
+_COMPUTED: Final = frozenset({*COSTS, "price_version", "price_status", "is_request", WEIGHT})
 _SAME: Final = " AND ".join(
     [
         *(f"s.{name} IS NOT DISTINCT FROM t.{name}" for name in COLUMNS if name not in _COMPUTED),
         f"s.is_request = {_CALL}",
+        f"coalesce(s.{WEIGHT}, 1) = t.{WEIGHT}",
         *(f"(s.price_status <> 'given' OR s.{name} IS NOT DISTINCT FROM t.{name})" for name in COSTS),
     ]
 )
@@ -116,6 +117,8 @@ class Staged:
 def _row(record: asyncpg.Record) -> SpanRow:
     row = {name: record[name] for name in COLUMNS if record[name] is not None}
     row["is_request"] = record["is_nested"] or record["is_request"]  # which of the two is decided by its trace
+    if row.get(WEIGHT) == 1:
+        del row[WEIGHT]  # as in rows that do not say it
     if "attributes" in row:
         row["attributes"] = dump_json(load_json(row["attributes"]), sort_keys=True)
     return row

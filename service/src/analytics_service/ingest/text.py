@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
-from analytics_service.ingest.fields import COLUMNS
+from analytics_service.ingest.fields import COLUMNS, WEIGHT
 from analytics_service.ingest.identity import LEGACY
 from analytics_service.ingest.rows import SpanRow
 from analytics_service.ingest.traces import Extent, Trace, traces
@@ -30,6 +30,8 @@ class Text(NamedTuple):
 def encode(rows: Sequence[SpanRow], *, with_ids: bool = False) -> Text:
     """The rows, in their order; `with_ids` where some came with ids of their user's own."""
     known = set().union(*{tuple(row) for row in rows})
+    if WEIGHT in known:
+        rows = [{WEIGHT: 1, **row} for row in rows]  # which is not null, and few files have
     columns = tuple(name for name in (*COLUMNS, *LEGACY) if name in known)
     spans = {(row["org_id"], row["trace_id"], row["span_id"]) for row in rows} if with_ids else ()
     return Text(

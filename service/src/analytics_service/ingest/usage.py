@@ -116,6 +116,17 @@ CONVENTIONS: Final[Mapping[str, Convention]] = MappingProxyType(
             reasoning=Counted.INSIDE,
             source="semantic conventions 1.40 and later: gen_ai.usage.input_tokens",
         ),
+        "opentelemetry-before-1.40": Convention(
+            cache=Counted.TOTAL,
+            reasoning=Counted.INSIDE,
+            source="semantic conventions before 1.40, which have no rule",
+        ),
+        "openai-usage": Convention(
+            cache=Counted.INSIDE,
+            reasoning=Counted.INSIDE,
+            audio=Counted.BESIDE,
+            source="OpenAI, API reference of organization/usage: input_tokens are those of text",
+        ),
         "portkey": Convention(source="gateway: src/providers"),
     }
 )
@@ -139,6 +150,13 @@ def needs_normalizing(row: Mapping[str, Any]) -> bool:
         and "completion_tokens" in row
         and total != row.get("prompt_tokens", 0) + row["completion_tokens"]
     )
+
+
+def convention_name(value: Any) -> str:
+    """The name of a convention; ValueError lists all of them."""
+    if not isinstance(value, str) or value not in CONVENTIONS:
+        raise ValueError(f"{str(value)[:40]!r} is not one of {', '.join(CONVENTIONS)}")
+    return value
 
 
 @lru_cache(maxsize=1_000)

@@ -16,6 +16,7 @@ LARGEST: Final = 2**63 - 1
 COST_LIMIT: Final = Decimal(10**9)
 COST_PLACES: Final = 12
 _HALF_EVEN: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
+MAX_WEIGHT: Final = 10**12
 AMOUNT_LIMIT: Final = Decimal(10**12)
 AMOUNT_PLACES: Final = 6
 _SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-AMOUNT_PLACES)
@@ -58,6 +59,14 @@ def count(value: Any) -> int:
     if number != number.to_integral_value() or not 0 <= number <= LARGEST:
         raise ValueError(f"{str(value)[:40]!r} is not a whole number from 0 to {LARGEST}")
     return int(number)
+
+
+def weight(value: Any) -> int:
+    """A number of requests: whole, from 1 to 10^12."""
+    number = count(value)
+    if not 1 <= number <= MAX_WEIGHT:
+        raise ValueError(f"{str(value)[:40]!r} is not a number of requests from 1 to {MAX_WEIGHT}")
+    return number
 
 
 def amount(value: Any) -> Decimal:

@@ -73,10 +73,13 @@ _PREFIXES: Final = frozenset(
     }
 )
 """What stands before a slash and names a provider."""
+_AZURE: Final = "azure"
+_GLOBAL: Final = frozenset({"global", "global-standard"})
+"""Of Azure's deployments, in LiteLLM's names of models: those that cost what its list says."""
 _PATH: Final = re.compile(r"^(?:arn:[^/]*|(?:projects/.+/)?(?:publishers/[^/]+/)?models)/", re.IGNORECASE)
 """Around a model's name: an ARN of Bedrock, a resource of Google."""
 _REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|ap|au|jp|ca|sa|me|global)\.(?=.)")
-"""Of a cross-region profile of Bedrock. Azure's data zones (`eu/`) stay: they have prices of their own."""
+"""Of a cross-region profile of Bedrock. Azure's data zones (`eu/`, `us/`) stay: they cost more than its list says."""
 _VERSION: Final = re.compile(r"(?<=\w)(?:-v\d+:\d+(?::\w+)?|@(?:\d{8}|latest|default))$")
 """Of Bedrock and of Vertex."""
 _DATE: Final = re.compile(r"-(?:20\d{6}|20\d{2}-\d{2}-\d{2})$")
@@ -115,6 +118,8 @@ def _unwrapped(provider: str, model: str) -> Iterator[Reference]:
     while "/" in name:
         prefix, _, rest = name.partition("/")
         owner = PROVIDERS.get(prefix, prefix if prefix in _PREFIXES else None)
+        if provider == _AZURE and prefix in _GLOBAL:
+            owner = _AZURE
         if owner is None:
             return
         if owner and (not provider or provider == owner):

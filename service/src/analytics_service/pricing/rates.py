@@ -119,15 +119,16 @@ def cost(row: Mapping[str, Any], charged: Rates) -> Cost | None:
 
 def _cost(row: Mapping[str, Any], charged: Rates, prompt: int | None, completion: int | None) -> Cost | None:
     of = charged.of
+    request = charged.request * row.get("request_weight", 1)
     if not of and charged.request:
-        return Cost(None, None, rounded(charged.request), True)
+        return Cost(None, None, rounded(request), True)
     of_prompt, prompt_known = _side(row, of, prompt, Kind.INPUT, PROMPT)
     of_completion, completion_known = _side(row, of, completion, Kind.OUTPUT, COMPLETION)
     complete = prompt_known and completion_known
     if (prompt and Kind.INPUT in charged.open_sides) or (completion and Kind.OUTPUT in charged.open_sides):
         complete = False
     priced = of_prompt is not None or of_completion is not None
-    beside, exact = charged.request, charged.exact
+    beside, exact = request, charged.exact
     for column, kind in () if row.keys().isdisjoint(OTHER) else OTHER.items():
         if amount := row.get(column):
             if (rate := of.get(kind)) is not None:

@@ -1,5 +1,6 @@
 """YAML and JSON with exact numbers, and the line of each of their values. Pure."""
 
+import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -41,6 +42,16 @@ def load(text: str) -> tuple[Any, Mapping[Path, int]]:
     """
     if len(text.encode()) > MAX_BYTES:
         raise NotReadable(f"line 1: the file has more than {MAX_BYTES} bytes")
+    try:
+        value = json.loads(text, parse_float=Decimal, parse_constant=float)
+    except (ValueError, ArithmeticError, RecursionError):
+        return _load_yaml(text)
+    # in JSON a tab stands between values alone, where YAML reads none
+    _, lines = _load_yaml(text.replace("\t", " "))
+    return value, lines
+
+
+def _load_yaml(text: str) -> tuple[Any, Mapping[Path, int]]:
     try:
         for event in yaml.parse(text, Loader=_Loader):
             if isinstance(event, yaml.AliasEvent):

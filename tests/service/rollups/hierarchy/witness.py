@@ -164,18 +164,23 @@ def _values(spans: Sequence[Span], measure: str) -> list[Any]:
     return [value for value in map(attrgetter(measure), spans) if value is not None]
 
 
+def _single(spans: Sequence[Span]) -> list[Span]:
+    """Those that are no sums of many requests."""
+    return [span for span in spans if span.request_weight == 1]
+
+
 def _totals(spans: Sequence[Span]) -> tuple[Any, ...]:
     totals = _sums(spans)
     for measure in MEASURES:
-        values = _values(spans, measure)
+        values = _values(_single(spans), measure)
         totals |= {f"{measure}_min": min(values, default=None), f"{measure}_max": max(values, default=None)}
     return no_zero_usage((name, totals[name]) for name in TOTALS)
 
 
 def _histogram(spans: Sequence[Span]) -> dict[int, int]:
     """Rows by bin; the time to the first token in bins 4096 further up."""
-    durations = Counter(map(_bin, _values(spans, "duration_us")))
-    ttfts = Counter(_bin(value) + 4096 for value in _values(spans, "ttft_us"))
+    durations = Counter(map(_bin, _values(_single(spans), "duration_us")))
+    ttfts = Counter(_bin(value) + 4096 for value in _values(_single(spans), "ttft_us"))
     return dict(durations + ttfts)
 
 

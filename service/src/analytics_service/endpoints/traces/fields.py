@@ -31,6 +31,8 @@ class Trace(TypedDict, total=False):
     span_name: str
     service_name: str
     operation_type: str
+    request_weight: int
+    """How many requests the row is the sum of; left out where it is one."""
     provider: str
     model: str
     input_text: str
@@ -112,8 +114,12 @@ def trace(row: Row, fields: Sequence[str]) -> dict[str, Any]:
     return {
         name: _FORMATTERS[name](value) if name in _FORMATTERS else value
         for name, value in values
-        if value is not None and value != ""
+        if value is not None and value != _ABSENT.get(name, "")
     }
+
+
+_ABSENT: Final = MappingProxyType({"request_weight": 1})
+"""What counts as absent; elsewhere an empty text."""
 
 
 _FORMATTERS: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(

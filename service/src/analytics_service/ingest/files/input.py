@@ -24,8 +24,8 @@ _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _ZSTD_BYTES: Final = 2**14
 """That are unpacked at once: a few may hold very much."""
 _BOMS: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+PARQUET: Final = b"PAR1"
 _FOREIGN: Final = {
-    b"PAR1": "is a Parquet file: write it as CSV or JSON lines",
     b"PK\x03\x04": "is a ZIP archive, as Excel's workbooks are: unpack it, or save it as CSV",
     b"BZh": "is compressed by bzip2: unpack it, or compress it by gzip or zstd",
     b"\xfd7zXZ\x00": "is compressed by xz: unpack it, or compress it by gzip or zstd",

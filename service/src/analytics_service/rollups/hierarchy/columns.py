@@ -13,7 +13,7 @@ MEASURES: Final = (
     *("prompt_cost_usd", "completion_cost_usd", "total_cost_usd"),
     *("duration_us", "ttft_us"),
 )
-"""The columns with a sum, a count of the requests where they are known, a minimum and a maximum."""
+"""The columns with a sum, a count of the requests where they are known, a minimum and a maximum of single requests."""
 
 USAGE: Final = (
     *("cached_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens"),
@@ -54,9 +54,18 @@ def sums_of_raw(alias: str) -> str:
     return ", ".join(columns)
 
 
+def is_single(alias: str) -> str:
+    """SQL: whether a row of raw is one request: a sum of many has no place in histograms, minima and maxima."""
+    return f"{alias}.request_weight = 1"
+
+
 def totals_of_raw(alias: str) -> str:
     """The select list of TOTALS over rows of raw."""
-    extremes = [f"{part}({alias}.{measure}) AS {measure}_{part}" for measure in MEASURES for part in ("min", "max")]
+    extremes = [
+        f"{part}({alias}.{measure}) FILTER (WHERE {is_single(alias)}) AS {measure}_{part}"
+        for measure in MEASURES
+        for part in ("min", "max")
+    ]
     return ", ".join((sums_of_raw(alias), *extremes))
 
 

@@ -6,6 +6,7 @@ Arguments of `..._of_raw`: those of totals.from_raw; of the others: those of tot
 from typing import Final
 
 from analytics_service.rollups import sketches
+from analytics_service.rollups.hierarchy.columns import is_single
 from analytics_service.rollups.hierarchy.raw import DIMS, SEGMENTS, bucket_of, same_dimensions
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.hierarchy.totals import finer_rows
@@ -28,7 +29,7 @@ WITH {DIMS}, fresh AS MATERIALIZED (
     FROM {SEGMENTS}
     JOIN dims AS d ON {same_dimensions("d", "t")}
     CROSS JOIN LATERAL {bins} AS m (code)
-    WHERE t.is_request AND m.code IS NOT NULL
+    WHERE t.is_request AND {is_single("t")} AND m.code IS NOT NULL
     GROUP BY 1, 2, 3
   ) AS bins
   GROUP BY 1, 2

@@ -64,7 +64,7 @@ def requests(level: Level, *sketches: Table, boundaries: str | None = None) -> s
     """The common table expressions that end with `requests`, and with `name_of` each of `sketches`.
 
     A row of `requests` stands for `request_count` requests of its `bucket`; group by what you need. At Level.RAW a row
-    is one request, `bucket` is its moment, and the columns of raw alone are there too. A row of `latency` has `codes`
+    is a row of raw, `bucket` is its moment, and the columns of raw alone are there too. A row of `latency` has `codes`
     and `counts`; one of `users` has `codes`, or one `user_id` where it is Table.USER_1DAY:
     rollups/hierarchy/latency.py. `boundaries` is the argument with the starts of the answer's buckets: no row of a
     sketch crosses one.

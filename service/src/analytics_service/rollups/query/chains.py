@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from analytics_service.database.tenancy import RAW_HORIZON, in_organisation, in_projects
+from analytics_service.rollups.hierarchy.columns import is_single
 from analytics_service.rollups.hierarchy.raw import bucket_of
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.query import columns, gaps
@@ -71,7 +72,7 @@ class Chain:
             return columns.users_of_raw(rows)
         if self.table.value.startswith("totals"):
             return f"\n  SELECT {columns.totals_of_raw(bucket_of(self.table.step, 't.ts'))}\n  FROM {rows}\n"
-        return f"\n  SELECT {columns.latency_of_raw()}\n  FROM {rows}\n"
+        return f"\n  SELECT {columns.latency_of_raw()}\n  FROM {rows} AND {is_single('t')}\n"
 
 
 def lateral(segments: str, table: str, own: str, alias: str, moment: str = "bucket") -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from analytics_service.database.tenancy import predicate
 from analytics_service.rollups import sketches
-from analytics_service.rollups.hierarchy.columns import DIMENSIONS, MEASURES, TOTALS, USAGE, counts
+from analytics_service.rollups.hierarchy.columns import DIMENSIONS, MEASURES, TOTALS, USAGE, counts, is_single
 from analytics_service.rollups.hierarchy.latency import RANKS, TTFT_CODES
 from analytics_service.rollups.hierarchy.raw import bucket_of
 from analytics_service.rollups.hierarchy.tables import Table
@@ -32,13 +32,14 @@ def totals(bucket: str) -> str:
 
 
 def totals_of_raw(bucket: str) -> str:
-    extremes = (f"t.{measure} AS {measure}_{part}" for measure in MEASURES for part in ("min", "max"))
+    single = f"CASE WHEN {is_single('t')} THEN t.{{}} END"
+    extremes = (f"{single.format(measure)} AS {measure}_{part}" for measure in MEASURES for part in ("min", "max"))
     sums = ["t.request_weight AS request_count", *_sums_of_raw(), *extremes, *_counts_of_raw()]
     return f"{bucket} AS bucket, {_of('t')}, {', '.join(sums)}"
 
 
 def requests_of_raw() -> str:
-    """A row a request, at its own moment, with the columns that only raw has."""
+    """A row a request, or a sum of many, at its own moment, with the columns that only raw has."""
     return f"{totals_of_raw('t.ts')}, {', '.join(f't.{name}' for name in DETAILS)}"
 
 

@@ -9,6 +9,7 @@ from analytics_service.database import tenancy
 from analytics_service.database.query import Query
 from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
+from analytics_service.rollups.hierarchy.columns import is_single
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import COMPLETENESS, RAW_COMPLETENESS, requests
 from analytics_service.rollups.query.coverage import COVERAGE, PRICED_TOKENS
@@ -67,7 +68,9 @@ FROM wanted AS r GROUP BY GROUPING SETS ({", ".join(sets)})"""
 
 
 def _top_traces(params: SummaryParameters, arguments: Arguments) -> str:
-    """Reads the spans themselves, whatever level the rest is read from; the snapshot is the same."""
+    """Reads the spans themselves, whatever level the rest is read from; the snapshot is the same. Sums of many requests
+    are no trace.
+    """
     return f"""
 SELECT * FROM (
   SELECT 'trace' AS part, t.trace_id AS name, NULL::integer AS day, count(*)::numeric AS requests,
@@ -76,7 +79,7 @@ SELECT * FROM (
     count(*) FILTER (WHERE t.total_cost_usd IS NULL OR t.price_status = 'partial')::numeric AS unpriced,
     NULL::numeric AS unpriced_tokens, NULL::numeric AS priced_tokens, min(t.ts) AS ts
   FROM traces AS t
-  WHERE {tenancy.predicate_in_range("t")} AND t.is_request
+  WHERE {tenancy.predicate_in_range("t")} AND t.is_request AND {is_single("t")}
     AND {conditions(params, arguments, alias="t")}
   GROUP BY t.trace_id
   HAVING sum(t.total_cost_usd) IS NOT NULL

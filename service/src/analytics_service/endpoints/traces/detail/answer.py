@@ -69,10 +69,14 @@ def _totals(rows: Sequence[Row]) -> dict[str, Any]:
     added = {name: decimals.total(Decimal(row[name] or 0) for row in requests) for name in ADDED}
     return {
         "span_count": len(rows),
-        "request_count": len(requests),
-        "error_count": sum(row["status_code"] == Status.ERROR for row in rows),
+        "request_count": sum(row["request_weight"] for row in requests),
+        "error_count": sum(row["request_weight"] for row in rows if row["status_code"] == Status.ERROR),
         **added,
-        "unpriced_requests": sum(row["total_cost_usd"] is None or row["price_status"] == _PARTIAL for row in requests),
+        "unpriced_requests": sum(
+            row["request_weight"]
+            for row in requests
+            if row["total_cost_usd"] is None or row["price_status"] == _PARTIAL
+        ),
         "nested_calls": sum(row["is_nested"] for row in rows),
         "models": sorted({row["model"] for row in requests if row["model"]}),
     }

@@ -13,7 +13,7 @@ from analytics_service.rollups.query import RAW_COMPLETENESS
 
 _NEEDED: Final = (
     *("ts", "span_id", "parent_span_id", "model", "status_code", "duration_us"),
-    *("is_request", "is_nested", "price_status"),
+    *("is_request", "is_nested", "price_status", "request_weight"),
 )
 ADDED: Final = (
     *("prompt_tokens", "completion_tokens", "total_tokens"),

@@ -1,0 +1,130 @@
+"""Which field each attribute of a span fills, by whose convention it is. Pure.
+
+Of several attributes for one field the first counts. To understand another one, add it here and to nothing else.
+Totals of `gen_ai.usage` are left out: instrumentations add them up, so they show nothing of what is beside the tokens.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from analytics_service.ingest.usage_objects import LANGFUSE_USAGE
+
+ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "langfuse-python: langfuse/_client/attributes.py; Langfuse's page on OpenTelemetry": {
+            "langfuse.observation.type": "operation_type",
+            "langfuse.observation.model.name": "model",
+            **{f"langfuse.observation.usage_details.{name}": field for name, field in LANGFUSE_USAGE.items()},
+            "langfuse.observation.cost_details.total": "spend",
+            "langfuse.observation.completion_start_time": "first_token_time",
+            "langfuse.observation.input": "input",
+            "langfuse.observation.output": "output",
+            "langfuse.observation.level": "status",
+            "langfuse.observation.status_message": "error",
+            "langfuse.environment": "environment",
+            "langfuse.trace.tags": "tags",
+            "langfuse.user.id": "user_id",
+            "langfuse.session.id": "session_id",
+        },
+        "openinference: spec/semantic_conventions.md": {
+            "openinference.span.kind": "operation_type",
+            "llm.token_count.prompt": "prompt_tokens",
+            "llm.token_count.completion": "completion_tokens",
+            "llm.token_count.total": "total_tokens",
+            "llm.token_count.prompt_details.cache_read": "cached_tokens",
+            "llm.token_count.prompt_details.cache_write": "cache_write_tokens",
+            "llm.token_count.prompt_details.audio": "audio_input_tokens",
+            "llm.token_count.completion_details.reasoning": "reasoning_tokens",
+            "llm.token_count.completion_details.audio": "audio_output_tokens",
+            "llm.cost.total": "spend",
+            "input.value": "input",
+            "output.value": "output",
+            "tag.tags": "tags",
+        },
+        "semantic-conventions-genai: model/gen-ai/registry.yaml, model/openai": {
+            "gen_ai.operation.name": "operation_type",
+            "gen_ai.provider.name": "provider",
+            "gen_ai.response.model": "model",
+            "gen_ai.request.model": "model",
+            "gen_ai.usage.input_tokens": "prompt_tokens",
+            "gen_ai.usage.output_tokens": "completion_tokens",
+            "gen_ai.usage.cache_read.input_tokens": "cached_tokens",
+            "gen_ai.usage.cache_creation.input_tokens": "cache_write_tokens",
+            "gen_ai.usage.reasoning.output_tokens": "reasoning_tokens",
+            "gen_ai.usage.audio.input_tokens": "audio_input_tokens",
+            "gen_ai.usage.audio.output_tokens": "audio_output_tokens",
+            "gen_ai.response.time_to_first_chunk": "ttft_s",
+            "gen_ai.conversation.id": "session_id",
+            "gen_ai.input.messages": "input",
+            "gen_ai.output.messages": "output",
+            "openai.response.service_tier": "service_tier",
+            "openai.request.service_tier": "service_tier",
+        },
+        "semantic-conventions: CHANGELOG.md, what 1.27 to 1.37 renamed": {
+            "gen_ai.system": "provider",
+            "gen_ai.usage.prompt_tokens": "prompt_tokens",
+            "gen_ai.usage.completion_tokens": "completion_tokens",
+            "gen_ai.prompt": "input",
+            "gen_ai.completion": "output",
+            "gen_ai.openai.response.service_tier": "service_tier",
+            "gen_ai.openai.request.service_tier": "service_tier",
+        },
+        "openllmetry: opentelemetry-semantic-conventions-ai/opentelemetry/semconv_ai": {
+            "traceloop.span.kind": "operation_type",
+            "llm.request.type": "operation_type",
+            "gen_ai.usage.cache_read_input_tokens": "cached_tokens",
+            "gen_ai.usage.cache_creation_input_tokens": "cache_write_tokens",
+            "gen_ai.usage.reasoning_tokens": "reasoning_tokens",
+            "llm.usage.reasoning_tokens": "reasoning_tokens",
+            "traceloop.entity.input": "input",
+            "traceloop.entity.output": "output",
+            "traceloop.association.properties.user_id": "user_id",
+            "traceloop.association.properties.session_id": "session_id",
+            "gen_ai.user": "user_id",
+            "llm.user": "user_id",
+        },
+        "openlit: sdk/python/src/openlit/semcov": {
+            "gen_ai.usage.cost": "spend",
+            "gen_ai.usage.prompt_tokens_details.cached_tokens": "cached_tokens",
+            "gen_ai.usage.prompt_tokens_details.cache_creation_tokens": "cache_write_tokens",
+            "gen_ai.usage.completion_tokens_details.reasoning_tokens": "reasoning_tokens",
+            "gen_ai.usage.completion_tokens_details.audio_tokens": "audio_output_tokens",
+            "gen_ai.server.time_to_first_token": "ttft_s",
+            "gen_ai.user.id": "user_id",
+            "gen_ai.request.user": "user_id",
+            "gen_ai.environment": "environment",
+        },
+        "openinference: what other conventions say more exactly": {
+            "llm.provider": "provider",
+            "llm.system": "provider",
+            "llm.response.model_name": "model",
+            "llm.model_name": "model",
+            "llm.request.model_name": "model",
+            "embedding.model_name": "model",
+            "reranker.model_name": "model",
+        },
+        "semantic-conventions: model/user, session, enduser, deployment, service, exceptions": {
+            "user.id": "user_id",
+            "enduser.id": "user_id",
+            "session.id": "session_id",
+            "deployment.environment.name": "environment",
+            "deployment.environment": "environment",
+            "service.name": "service_name",
+            "exception.message": "error",
+        },
+    }
+)
+"""By source, attribute to field (ingest/fields.py)."""
+OBJECTS: Final = frozenset({"langfuse.observation.usage_details", "langfuse.observation.cost_details"})
+"""Attributes that are the text of an object: its members are attributes of their own, by their paths."""
+FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
+    {"langfuse.observation.usage_details.input": "langfuse", "llm.token_count.prompt": "openinference"}
+)
+"""The way to count of the attribute that gave the prompt's tokens; of all others the scope tells it."""
+RANKS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
+    {
+        attribute: (rank, field)
+        for rank, (attribute, field) in enumerate(pair for group in ATTRIBUTES.values() for pair in group.items())
+    }
+)

@@ -1,0 +1,38 @@
+"""The members of objects of usage, by the field that each fills: those that several ways in have. Pure."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+LITELLM_USAGE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "prompt_tokens_details.cached_tokens": "cached_tokens",
+        "cache_read_input_tokens": "cached_tokens",
+        "cache_creation_input_tokens": "cache_write_tokens",
+        "prompt_tokens_details.audio_tokens": "audio_input_tokens",
+        "prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens": "cache_write_5m_tokens",
+        "prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens": "cache_write_1h_tokens",
+        "completion_tokens_details.reasoning_tokens": "reasoning_tokens",
+        "completion_tokens_details.audio_tokens": "audio_output_tokens",
+        "server_tool_use.web_search_requests": "web_searches",
+        "service_tier": "service_tier",
+    }
+)
+LANGFUSE_USAGE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "input": "prompt_tokens",
+        "output": "completion_tokens",
+        "total": "total_tokens",
+        "input_cached_tokens": "cached_tokens",
+        "input_cache_read": "cached_tokens",
+        "cache_read_input_tokens": "cached_tokens",
+        "input_cache_creation": "cache_write_tokens",
+        "cache_creation_input_tokens": "cache_write_tokens",
+        "input_cache_creation_5m": "cache_write_5m_tokens",
+        "input_cache_creation_1h": "cache_write_1h_tokens",
+        "output_reasoning_tokens": "reasoning_tokens",
+        "output_reasoning": "reasoning_tokens",
+        "input_audio_tokens": "audio_input_tokens",
+        "output_audio_tokens": "audio_output_tokens",
+    }
+)

@@ -1,0 +1,292 @@
+"""Spans of the OpenTelemetry Collector's file exporter become rows, by whose conventions they are written."""
+
+import json
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics_service.__main__ import run
+from analytics_service.ingest.fields import known_field
+from analytics_service.ingest.mapping import columns, with_preset
+from analytics_service.ingest.otlp import FIELDS, records
+from analytics_service.ingest.otlp.attributes import ATTRIBUTES, FAMILIES, RANKS
+from analytics_service.ingest.otlp.scopes import FOLLOWS, SCOPES, UNTOLD, usage_of
+from analytics_service.ingest.rows import of_object, parsed, row
+from analytics_service.ingest.usage import CONVENTIONS
+from tests.support.postgres import Server
+
+START = 1785542400_250000000
+SCHEMA_140 = "https://opentelemetry.io/schemas/1.40.0"
+
+
+def typed(value: Any) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"boolValue": value}
+        case int():
+            return {"intValue": str(value)}
+        case float():
+            return {"doubleValue": value}
+        case list():
+            return {"arrayValue": {"values": [typed(each) for each in value]}}
+        case dict():
+            return {"kvlistValue": {"values": [{"key": name, "value": typed(each)} for name, each in value.items()]}}
+        case _:
+            return {"stringValue": value}
+
+
+def attributes(**values: Any) -> list[dict[str, Any]]:
+    return [{"key": name.replace("__", "."), "value": typed(value)} for name, value in values.items()]
+
+
+def a_span(number: int = 1, *, given: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    return {
+        "traceId": "5B8EFFF798038103D269B633813FC60C",
+        "spanId": f"EEE19B7EC3C1B{number:03}",
+        "parentSpanId": "",
+        "name": "chat gpt-4o",
+        "kind": 3,
+        "startTimeUnixNano": str(START + number),
+        "endTimeUnixNano": str(START + number + 2_000_000_000),
+        "attributes": attributes(**(given or {})),
+        "status": {},
+        **changes,
+    }
+
+
+def exported(*spans: dict[str, Any], scope: str = "my.app", schema: str = "", **resource: Any) -> dict[str, Any]:
+    return {
+        "resource": {"attributes": attributes(service__name="shop", **resource)},
+        "scopeSpans": [{"scope": {"name": scope, "version": "1"}, "schemaUrl": schema, "spans": list(spans)}],
+    }
+
+
+def rows(resource_spans: dict[str, Any]) -> list[dict[str, Any]]:
+    how = with_preset(columns([], ["organisation=acme"], []), "otlp-json")
+    made = []
+    for record in records(resource_spans):
+        fields = of_object(record, how)
+        made.append(row(parsed(fields), fields, how, None))
+    return made
+
+
+GENAI = {
+    "gen_ai__operation__name": "chat",
+    "gen_ai__provider__name": "openai",
+    "gen_ai__request__model": "gpt-4o",
+    "gen_ai__response__model": "gpt-4o-2024-08-06",
+    "gen_ai__usage__input_tokens": 1000,
+    "gen_ai__usage__output_tokens": 100,
+}
+CACHED = {"gen_ai__usage__cache_read__input_tokens": 400}
+
+
+@pytest.mark.postgres
+def test_a_file_of_the_collector_is_stored_and_priced(
+    database_url: str, postgres: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """600 of 1000 tokens at 2.50, 400 at 1.25 and 100 at 10 dollars a million are 0.003 dollars."""
+    lines = [
+        exported(
+            a_span(1, given={**GENAI, **CACHED}, parentSpanId="EEE19B7EC3C1B002", status={"code": 1}),
+            a_span(2, given={"gen_ai__operation__name": "invoke_agent", **CACHED}, name="agent", kind=1),
+            schema=SCHEMA_140,
+            deployment__environment__name="production",
+        ),
+        exported(a_span(3, name="GET /", kind=2, status={"code": "STATUS_CODE_ERROR", "message": "gone"})),
+    ]
+    path = tmp_path / "traces.json"
+    path.write_text("".join(json.dumps({"resourceSpans": [line]}) + "\n" for line in lines))
+    command = ["import", str(path), "--set", "organisation=acme", "--output", "json"]
+    for inserted in (3, 0):
+        assert run(command, {"DATABASE_URL": database_url}) == 0
+        done = json.loads(capsys.readouterr().out)
+        assert (done["presets"], done["inserted"]) == ({str(path): "otlp-json"}, inserted)
+    shown = "trace_id, span_id, parent_span_id, service_name, environment, model, is_request, prompt_tokens, "
+    shown += "cached_tokens, trim_scale(total_cost_usd), status_code, duration_us, error_message"
+    found = postgres.sql(f"SELECT {shown} FROM traces ORDER BY span_id", database=database_url.rsplit("/", 1)[1])
+    trace = "5b8efff798038103d269b633813fc60c|eee19b7ec3c1b"
+    assert found.split() == [
+        f"{trace}001|eee19b7ec3c1b002|shop|production|gpt-4o-2024-08-06|t|1000|400|0.003|OK|2000000|",
+        f"{trace}002||shop|production||f||400||UNSET|2000000|",
+        f"{trace}003||shop|||f||||ERROR|2000000|gone",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scope", "schema", "prompt_tokens"),
+    [
+        pytest.param("my.app", SCHEMA_140, 1000, id="since 1.40 they are inside"),
+        pytest.param("my.app", "https://opentelemetry.io/schemas/1.41.0", 1000, id="and later"),
+        pytest.param("my.app", "https://opentelemetry.io/schemas/1.39.0", None, id="before there was no rule"),
+        pytest.param("my.app", "", None, id="nor without a version"),
+        pytest.param("opentelemetry.instrumentation.anthropic", "", 1000, id="a scope that adds them up"),
+        pytest.param("opentelemetry.instrumentation.bedrock", "", 1400, id="a scope that does not"),
+        pytest.param("openlit.instrumentation.anthropic", SCHEMA_140, 1400, id="whatever version it says"),
+        pytest.param("openlit.instrumentation.openai", "", 1000, id="a scope of a provider that has them inside"),
+    ],
+)
+def test_scope_and_version_tell_how_tokens_of_caches_are_counted(
+    scope: str, schema: str, prompt_tokens: int | None
+) -> None:
+    (made,) = rows(exported(a_span(given={**GENAI, **CACHED}), scope=scope, schema=schema))
+    if prompt_tokens is None:
+        assert (made["price_status"], made["prompt_tokens"]) == ("none", 1000)
+        assert "usage_unclear" in made["attributes"]
+    else:
+        assert (made["price_status"], made["prompt_tokens"], made["cached_tokens"]) == ("", prompt_tokens, 400)
+
+
+def test_tokens_without_caches_are_clear_whatever_the_scope() -> None:
+    (made,) = rows(exported(a_span(given={**GENAI, "gen_ai__usage__cache_read__input_tokens": 0})))
+    assert (made["price_status"], made["prompt_tokens"], made["total_tokens"]) == ("", 1000, 1100)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(
+            {"gen_ai__system": "anthropic", "gen_ai__usage__prompt_tokens": 5, "gen_ai__usage__completion_tokens": 3},
+            {"provider": "anthropic", "prompt_tokens": 5, "completion_tokens": 3, "operation_type": "client"},
+            id="semantic conventions before 1.27",
+        ),
+        pytest.param(
+            {
+                "openinference__span__kind": "LLM",
+                "llm__provider": "azure",
+                "llm__model_name": "gpt-4o",
+                "llm__token_count__prompt": 5,
+                "llm__token_count__completion": 3,
+                "llm__token_count__total": 12,
+                "llm__token_count__prompt_details__cache_read": 4,
+                "llm__cost__total": 0.25,
+                "input__value": "hi",
+                "session__id": "s1",
+                "tag__tags": ["a", "b"],
+            },
+            {
+                "operation_type": "LLM",
+                "provider": "azure",
+                "model": "gpt-4o",
+                "input_text": "hi",
+                "prompt_tokens": 9,
+                "completion_tokens": 3,
+                "cached_tokens": 4,
+                "total_tokens": 12,
+                "total_cost_usd": Decimal("0.25"),
+                "session_id": "s1",
+                "tags": ["a", "b"],
+            },
+            id="openinference, whose total shows what is beside",
+        ),
+        pytest.param(
+            {
+                "langfuse__observation__type": "generation",
+                "langfuse__observation__model__name": "gpt-4o",
+                "langfuse__observation__usage_details": '{"input": 5, "output": 3, "input_cached_tokens": 4}',
+                "langfuse__observation__cost_details": '{"total": 0.5}',
+                "langfuse__observation__completion_start_time": '"2026-08-01T00:00:01.250Z"',
+                "langfuse__user__id": "ann",
+                "gen_ai__usage__input_tokens": 77,
+            },
+            {
+                "operation_type": "generation",
+                "model": "gpt-4o",
+                "prompt_tokens": 9,
+                "cached_tokens": 4,
+                "completion_tokens": 3,
+                "total_cost_usd": Decimal("0.5"),
+                "user_id": "ann",
+                "ttft_us": 1_000_000,
+            },
+            id="langfuse, whose own attributes come first",
+        ),
+        pytest.param(
+            {
+                "traceloop__span__kind": "task",
+                "llm__request__type": "chat",
+                "gen_ai__prompt__0__content": "hi",
+                "gen_ai__prompt__0__role": "user",
+                "traceloop__association__properties__user_id": "bob",
+            },
+            {
+                "operation_type": "task",
+                "is_request": False,
+                "input_text": '{"0.content":"hi","0.role":"user"}',
+                "user_id": "bob",
+            },
+            id="openllmetry",
+        ),
+        pytest.param(
+            {**GENAI, "gen_ai__usage__cost": 0.0, "gen_ai__server__time_to_first_token": 0.5},
+            {"ttft_us": 500_000, "total_cost_usd": None},
+            id="openlit, whose zero is no price",
+        ),
+        pytest.param(
+            {"gen_ai__input__messages": [{"role": "user"}], "gen_ai__conversation__id": "c1", "user__id": "ann"},
+            {"input_text": '[{"role":"user"}]', "session_id": "c1", "user_id": "ann", "is_request": False},
+            id="messages that are no text",
+        ),
+    ],
+)
+def test_attributes_fill_the_fields_of_their_convention(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    (made,) = rows(exported(a_span(given=given)))
+    assert {name: made.get(name) for name in expected} == expected
+
+
+def test_what_a_span_does_not_have_is_absent() -> None:
+    """Of one that has not ended there is no duration; an event has the reason of an exception."""
+    events = [{"name": "exception", "attributes": attributes(exception__message="broken")}]
+    (made,) = rows(exported(a_span(parentSpanId="0" * 16, endTimeUnixNano="0", events=events, status={"code": 2})))
+    assert not made.keys() & {"parent_span_id", "duration_us", "usage_convention", "prompt_tokens"}
+    assert (made["status_code"], made["error_message"], made["is_request"]) == ("ERROR", "broken", False)
+
+
+@pytest.mark.parametrize("broken", [7, {"scopeSpans": 7}, {"scopeSpans": [7]}, {"scopeSpans": [{"spans": [7]}]}])
+def test_what_is_no_span_is_refused(broken: Any) -> None:
+    with pytest.raises(ValueError, match=r"is no list|no JSON object"):
+        list(records(broken))
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=3)
+    | st.decimals(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every member and element of a document, as what it is in and its name or number there."""
+    inside = (
+        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    )
+    return [(value, name) for name, _ in inside] + [pair for _, each in inside for pair in places(each)]
+
+
+@given(st.data(), JSON)
+def test_whatever_stands_somewhere_in_a_document_is_read_or_refused(data: st.DataObject, anything: Any) -> None:
+    given_ = {**GENAI, **CACHED, "langfuse__observation__usage_details": '{"input": 1}', "tag__tags": ["a"]}
+    events = [{"name": "exception", "attributes": attributes(exception__message="broken")}]
+    document = exported(a_span(given=given_, events=events, status={"code": 2, "message": "m"}), schema=SCHEMA_140)
+    holder, name = data.draw(st.sampled_from(places(document)))
+    holder[name] = anything
+    with suppress(ValueError):
+        rows(document)
+
+
+def test_the_tables_name_fields_and_conventions_that_there_are() -> None:
+    assert all(known_field(field) for field in FIELDS.values())
+    assert len(RANKS) == sum(len(group) for group in ATTRIBUTES.values()), "an attribute is in one place"
+    assert {scope.usage for scope in SCOPES} | {FOLLOWS, UNTOLD} | set(FAMILIES.values()) <= CONVENTIONS.keys()
+    assert FAMILIES.keys() <= RANKS.keys()
+    assert all(usage_of(f"{scope.prefix}.v1", "") == scope.usage for scope in SCOPES)
+    assert usage_of("opentelemetry.instrumentation.openai_agents", "") == UNTOLD

@@ -1,0 +1,134 @@
+"""Parquet is read as any other file, by batches; without its library one line says what to install."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from analytics_service.__main__ import run
+from analytics_service.errors import UsageError
+from analytics_service.ingest.files import AUTO, names_of, records
+from analytics_service.ingest.files.input import open_input
+from analytics_service.ingest.mapping import columns
+from analytics_service.ingest.rows import BadRow, parsed
+from tests.support.postgres import Server
+
+HOW = columns(["usage.prompt_tokens=prompt_tokens"], ["organisation=acme"], ["*"])
+AT = datetime(2026, 8, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+
+
+def written(path: Path, rows: list[dict[str, Any]], schema: Any = None, **options: Any) -> Path:
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), path, **options)
+    return path
+
+
+def read(path: Path, how: Any = HOW) -> list[Any]:
+    with open_input(str(path)) as file:
+        return [
+            each.fields if isinstance(each.fields, BadRow) else parsed(each.fields) for each in records(file, AUTO, how)
+        ]
+
+
+def test_values_are_those_of_other_files(tmp_path: Path) -> None:
+    schema = pa.schema(
+        {
+            "ts": pa.timestamp("ns", tz="Europe/Berlin"),
+            "usage": pa.struct({"prompt_tokens": pa.int64()}),
+            "cost": pa.float64(),
+            "prompt_cost": pa.decimal128(20, 12),
+            "completion_tokens": pa.float64(),
+            "tags": pa.list_(pa.string()),
+            "input": pa.list_(pa.struct({"role": pa.string()})),
+            "name": pa.binary(),
+        }
+    )
+    full = {"ts": AT, "usage": {"prompt_tokens": 7}, "cost": 0.1, "prompt_cost": Decimal("0.000000000001")}
+    full |= {"completion_tokens": 5.0, "tags": ["a", "b"], "input": [{"role": "user"}], "name": b"chat"}
+    path = written(tmp_path / "a.parquet", [full, {"ts": AT, "cost": float("nan")}], schema)
+    assert read(path) == [
+        {
+            "ts": AT,
+            "prompt_tokens": 7,
+            "total_cost_usd": Decimal("0.1"),
+            "prompt_cost_usd": Decimal("0.000000000001"),
+            "completion_tokens": 5,
+            "tags": ["a", "b"],
+            "input_text": '[{"role":"user"}]',
+            "span_name": "chat",
+        },
+        {"ts": AT},
+    ]
+    with open_input(str(path)) as file:
+        assert names_of(file, AUTO) == list(full)
+
+
+def test_a_row_that_cannot_be_used_is_named_by_its_number(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", [{"ts": AT, "usage": "{"}])
+    with open_input(str(path)) as file:
+        (bad,) = records(file, AUTO, HOW)
+    assert bad.line == 1
+    assert str(bad.fields).startswith("usage: is not JSON")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"PAR1 and nothing more", "is a Parquet file that cannot be read"),
+        (b"PAR1", "is a Parquet file that cannot be read"),
+    ],
+)
+def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=why):
+        read(path)
+
+
+@pytest.fixture
+def without_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+
+@pytest.mark.usefixtures("without_pyarrow")
+def test_without_its_library_one_line_says_what_to_install(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", [{"ts": AT}])
+    with pytest.raises(UsageError, match=r"pip install 'analytics-service\[parquet\]'"):
+        read(path)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """Rows are handed on as they are read: of a file of many batches the first is there before the last is read."""
+    path = tmp_path / "a.parquet"
+    schema = pa.schema({"ts": pa.timestamp("us", tz="UTC"), "input": pa.string()})
+    with parquet.ParquetWriter(path, schema) as writer:
+        for number in range(40):
+            rows = [{"ts": AT, "input": f"{number}-{row}" * 100} for row in range(2_000)]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    before, most = pa.total_allocated_bytes(), 0
+    with open_input(str(path)) as file:
+        for number, _ in enumerate(records(file, AUTO, columns([], ["organisation=acme"], []))):
+            if number % 1_000 == 0:
+                most = max(most, pa.total_allocated_bytes() - before)
+    assert number == 79_999
+    assert most < 8 * 2**20, "of 60 MB"
+
+
+@pytest.mark.postgres
+def test_a_frame_of_spans_is_known_by_its_columns(
+    database_url: str, postgres: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"context.span_id": "a1", "context.trace_id": "t1", "span_kind": "LLM", "start_time": AT, "end_time": AT}
+    row |= {"attributes.llm.model_name": "gpt-4o", "attributes.llm.token_count.prompt": 1000.0}
+    row |= {"attributes.llm.token_count.completion": 100.0}
+    path = written(tmp_path / "spans.parquet", [row])
+    command = ["import", str(path), "--set", "organisation=acme", "provider=openai", "--output", "json"]
+    assert run(command, {"DATABASE_URL": database_url}) == 0
+    assert json.loads(capsys.readouterr().out)["presets"] == {str(path): "phoenix"}
+    sql = "SELECT trace_id, span_id, prompt_tokens, trim_scale(total_cost_usd) FROM traces"
+    assert postgres.sql(sql, database=database_url.rsplit("/", 1)[1]).strip() == "t1|a1|1000|0.0035"
