@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "policies": "analytics_service.commands.policies",
     "doctor": "analytics_service.commands.doctor",
     "import": "analytics_service.commands.import_",
+    "prices": "analytics_service.commands.prices",
     "token": "analytics_service.commands.token",
     "openapi": "analytics_service.commands.openapi",
     "try": "analytics_service.commands.try_",

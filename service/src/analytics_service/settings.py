@@ -138,6 +138,8 @@ class Settings(BaseModel):
     """Beside the one that leads, which refreshes rollups itself where there is no other."""
     allow_destructive: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", examples=["1e94eb61318f531b"])] | None = None
     """Hash of the destructive plan that is approved."""
+    price_books: Annotated[tuple[str, ...], BeforeValidator(_csv), Field(examples=["/etc/analytics/prices"])] = ()
+    """Files, or folders of files, with price books of one's own."""
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
 

@@ -15,7 +15,6 @@ from analytics_service import settings
 from analytics_service.commands.import_progress import Progress
 from analytics_service.commands.import_refresh import refresh
 from analytics_service.commands.import_summary import Summary, as_json, show
-from analytics_service.commands.price_books import price_sources
 from analytics_service.database.connect import Connection, database_url
 from analytics_service.database.failures import FAILURES, FailureReason, classify, command_error
 from analytics_service.database.writers import writer_session
@@ -23,6 +22,7 @@ from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.ingest.batches import OnError, Options, Tally
 from analytics_service.ingest.load import Source, imported_before, load, retention_horizon, sources
 from analytics_service.ingest.mapping import columns, pairs
+from analytics_service.ingest.price_books import file_books, price_sources
 from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.times import TimeUnit, timestamp
 from analytics_service.settings import Settings
@@ -48,9 +48,8 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     )
     files = sources(arguments.files, arguments.source)
     aliases = pairs("--price-as", arguments.price_as, "MODEL=model")
-    prices = Prices(sources=price_sources(arguments.prices), aliases=aliases)
-    tally = Tally(prices=prices)
-    asyncio.run(_import(loaded, files, options, tally, output=arguments.output))
+    tally = Tally(prices=Prices(aliases=aliases))
+    asyncio.run(_import(loaded, arguments, files, options, tally))
     return SOME_SKIPPED if tally.bad else 0
 
 
@@ -61,11 +60,15 @@ def _start(text: str | None) -> datetime | None:
         raise UsageError(f"--start: {error}") from error
 
 
-async def _import(loaded: Settings, files: Sequence[Source], options: Options, tally: Tally, *, output: str) -> None:
+async def _import(
+    loaded: Settings, arguments: Namespace, files: Sequence[Source], options: Options, tally: Tally
+) -> None:
     """Shows what was stored also when a bad row or the database stopped it."""
+    books = file_books(arguments.prices, loaded.price_books)
     url = database_url(loaded)
     async with writer_session(url, command="import") as connection:
         started = time.monotonic()
+        tally.prices.sources = await price_sources(connection, books)
         try:
             buckets, error = await _store(connection, files, options, tally, url=url)
         except asyncio.CancelledError:
@@ -81,7 +84,7 @@ async def _import(loaded: Settings, files: Sequence[Source], options: Options, t
         buckets=buckets,
         dry_run=options.dry_run,
     )
-    if output == "json":
+    if arguments.output == "json":
         sys.stdout.write(as_json(summary) + "\n")
     else:
         show(summary, Console())

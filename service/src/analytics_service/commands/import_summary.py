@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analytics_service.ingest.batches import Tally
+from analytics_service.pricing.precedence import versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def as_json(summary: Summary) -> str:
             "spans": tally.spans,
             "texts_repaired": tally.repaired,
             "costs_rounded": tally.rounded,
-            "price_versions": [source.version for source in tally.prices.sources],
+            "price_versions": versions(tally.prices.sources),
             "buckets_refreshed": summary.buckets,
             "seconds": round(summary.seconds, 3),
             "rows_per_second": summary.rate,
@@ -80,7 +81,7 @@ def show(summary: Summary, console: Console) -> None:
         ("inserted", f"{tally.inserted:,}", ""),
         ("already there", f"{tally.present:,}", ""),
         ("bad", f"{tally.bad:,}", ""),
-        ("priced", f"{tally.prices.priced:,}", f"by {', '.join(source.version for source in tally.prices.sources)}"),
+        ("priced", f"{tally.prices.priced:,}", f"by {', '.join(versions(tally.prices.sources))}"),
         ("without price", f"{unpriced:,}", _models(tally)),
         *((name, f"{number:,}", note) for name, number, note in _remarks(tally) if number),
         ("buckets refreshed", f"{summary.buckets:,}", "of minutes, hours and days"),

@@ -6,7 +6,7 @@ from analytics_service.database.connect import Connection
 
 _ROWS: Final = {
     "^(traces|rollup_.*)$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "^(schema_.*|imported_before)$": ("SELECT",),
+    "^(schema_.*|imported_before|price_book)$": ("SELECT",),
 }
 _STORE: Final = {
     **_ROWS,

@@ -16,7 +16,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -121,6 +121,11 @@ class Entry(_Model):
                 raise ValueError(why)
         return self
 
+    @property
+    def bounded_start(self) -> bool:
+        """Whether it begins at a moment of its own."""
+        return self.from_ > _EARLIEST
+
     def covers(self, lookup: Lookup) -> bool:
         """Whether it is for that organisation and moment."""
         return self.organisation in {None, lookup.organisation} and self.from_ <= lookup.moment < self.to
@@ -153,14 +158,41 @@ class _File(_Model):
 class PriceBook:
     """Its entry for a model, an organisation's own and the most exact name first."""
 
-    def __init__(self, file: _File, version: str) -> None:
-        self.version = version
+    def __init__(self, file: _File, digest: str) -> None:
+        self._file = file
+        self.digest = digest
+        """12 hex digits: of its content, however it is written."""
+        self.version = f"book {file.name} {digest}"
         dollars = {"USD": Decimal(1), **file.currencies}
         self._entries: dict[str, list[tuple[Entry, Tiers]]] = defaultdict(list)
         for entry in file.prices:
             self._entries[entry.model].append((entry, entry.tiers(dollars[entry.currency])))
         self._patterns = [name[:-1] for name in self._entries if name.endswith("*")]
         self._ranks: dict[tuple[str, str], list[tuple[Entry, Tiers]]] = {}
+
+    @property
+    def name(self) -> str:
+        return self._file.name
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return self._file.prices
+
+    @property
+    def currencies(self) -> Mapping[str, Decimal]:
+        """US dollars for one of each."""
+        return self._file.currencies
+
+    def of_organisations(self) -> "PriceBook":
+        """The entries that name an organisation."""
+        return self._part([entry for entry in self.entries if entry.organisation is not None])
+
+    def of_all(self) -> "PriceBook":
+        """The entries that name none."""
+        return self._part([entry for entry in self.entries if entry.organisation is None])
+
+    def _part(self, entries: Sequence[Entry]) -> "PriceBook":
+        return PriceBook(self._file.model_copy(update={"prices": tuple(entries)}), self.digest)
 
     def knows(self, lookup: Lookup) -> bool:
         return any(entry.covers(lookup) for entry, _ in self._ranked(lookup.provider, lookup.model))
@@ -207,7 +239,7 @@ def read(text: str) -> PriceBook:
     if reasons := list(_contradictions(file, lines)):
         raise BadBook("\n".join(reasons))
     digest = hashlib.sha256(file.model_dump_json(by_alias=True).encode()).hexdigest()
-    return PriceBook(file, f"book {file.name} {digest[:12]}")
+    return PriceBook(file, digest[:12])
 
 
 def _reason(path: Path, message: str, lines: Mapping[Path, int]) -> str:

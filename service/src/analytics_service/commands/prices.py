@@ -1,0 +1,74 @@
+"""prices: its actions and their arguments. They run in modules of their own, which are slow to import."""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Mapping
+from typing import Final
+
+from analytics_service.commands.command import Command
+
+_EPILOG = """Books of --prices are asked first, then those in the store in order of their names, then those of
+PRICE_BOOKS, then the list of the package genai-prices; of the books of one level, entries that name the organisation
+come first.
+Exit code 0: done. 1: the database failed. 2: a wrong argument, setting or book, and one line says where."""
+
+
+def _set(parser: ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a book in YAML or JSON; - is standard input")
+
+
+def _list(_: ArgumentParser) -> None:
+    pass
+
+
+def _show(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="of a book in the store, or of PRICE_BOOKS")
+    parser.add_argument(
+        "--version",
+        type=_version,
+        metavar="VERSION",
+        help="one that was in the store at any time, as price_version of a request names it",
+    )
+
+
+def _remove(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="of a book in the store; its versions stay readable")
+
+
+def _version(text: str) -> str:
+    """Also with what stands before it in the column price_version: `book NAME VERSION`."""
+    version = text.rsplit(maxsplit=1)[-1] if text.strip() else ""
+    if len(version) != 12 or set(version) - set("0123456789abcdef"):
+        raise ArgumentTypeError("is no version of a book: 12 hex digits, as `prices list` shows them")
+    return version
+
+
+def _books(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    from analytics_service.commands.prices_books import run
+
+    return run(arguments, environment)
+
+
+ACTIONS: Final = (
+    Command(name="set", help="put price books into the store", configure=_set, run=_books),
+    Command(name="list", help="list the price books in the order in which they are asked", configure=_list, run=_books),
+    Command(name="show", help="show a price book as it was set", configure=_show, run=_books),
+    Command(name="remove", help="take a price book out of use", configure=_remove, run=_books),
+)
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.epilog = _EPILOG
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for action in ACTIONS:
+        text = f"{action.help[:1].upper()}{action.help[1:]}."
+        chosen = actions.add_parser(action.name, help=action.help, description=text, epilog=_EPILOG)
+        action.configure(chosen)
+        chosen.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
+
+
+def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    (action,) = (each for each in ACTIONS if each.name == arguments.action)
+    return action.run(arguments, environment)
+
+
+COMMAND = Command(name="prices", help="keep price books of one's own in the store", configure=_configure, run=_run)
