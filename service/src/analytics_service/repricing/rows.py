@@ -8,7 +8,7 @@ usage is unclear stays as it is, without a price.
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -21,6 +21,9 @@ from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT
 from analytics_service.repricing.scope import Scope
 
 BATCH_ROWS: Final = 5_000
+
+
+StoredRow: TypeAlias = "Mapping[str, Any] | asyncpg.Record"
 
 
 class Price(NamedTuple):
@@ -53,7 +56,7 @@ def _columns(*names: str) -> str:
 
 
 FINGERPRINT: Final = f"hash_record_extended(ROW({_columns(*_MODEL, *_USAGE, *PRICE)}), 0)"
-"""SQL: of all that decides the price of row `t`, and of the price: whoever writes it knows that nobody changed the row."""
+"""SQL: of the price of row `t` and of all that decides it, so that a writer knows whether somebody changed the row."""
 _CANDIDATES: Final = f"""
 SELECT t.org_id, {_columns(*KEY, *_MODEL, *_USAGE, *PRICE)}, {FINGERPRINT} AS fingerprint,
   t.price_status = 'none' AND coalesce(t.attributes ? 'usage_unclear', false) AS unclear
@@ -75,11 +78,11 @@ async def candidates(
         yield batch
 
 
-def stored_price(row: Mapping[str, Any]) -> Price:
-    return Price(*(row[name] for name in PRICE))
+def stored_price(row: StoredRow) -> Price:
+    return Price._make(row[name] for name in PRICE)
 
 
-def changed_price(row: Mapping[str, Any], prices: Prices) -> Price | None:
+def changed_price(row: StoredRow, prices: Prices) -> Price | None:
     """The price of a stored row as an import would compute it; None where that changes neither cost nor status.
 
     The same cost by another version is no change: the row's own version goes on to prove it. None, too, where nothing
@@ -93,7 +96,7 @@ def changed_price(row: Mapping[str, Any], prices: Prices) -> Price | None:
         prices.add(span)
     except BadRow:
         return None
-    after = Price(*(span.get(name) for name in PRICE[:-1]), span["price_status"])
+    after = Price._make(span.get(name) for name in PRICE)
     before = stored_price(row)
     same = before[:3] == after[:3] and _status(before) == after.price_status
     return None if same else after
