@@ -45,14 +45,15 @@ class Progress:
         """A batch was written."""
         seconds = max(time.monotonic() - self._started, 0.001)
         stored = tally.inserted + tally.present
-        self._show(Path(file.name).name, f"{stored:,} rows, {stored / seconds:,.0f} rows/s", file.position(), file.size)
+        self.show(Path(file.name).name, f"{stored:,} rows, {stored / seconds:,.0f} rows/s", file.position(), file.size)
 
     def refreshed(self, level: str, done: int, total: int | None) -> None:
         """`done` of `total` entries of the log were refreshed; of coarser levels buckets, with no total."""
         detail = f"{done:,} buckets" if total is None else f"{done:,} of {total:,} changes"
-        self._show(f"refreshing rollups, {level}", detail, done, total)
+        self.show(f"refreshing rollups, {level}", detail, done, total)
 
-    def _show(self, what: str, detail: str, done: int, total: int | None) -> None:
+    def show(self, what: str, detail: str, done: int, total: int | None) -> None:
+        """Of something else: `done` of `total`, whose end is open where that is None."""
         self._bar.update(self._task, description=what, detail=detail, completed=done, total=total)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._printed_at >= _LINE_INTERVAL_SECONDS:

@@ -1,7 +1,7 @@
 """The plans in the store, and their states: planned, applying, applied, undoing, undone.
 
-One that is applying may be undone, too. At most one plan is applying or undoing, and the one that is has to be ended before another is begun: a process that is
-killed leaves its plan in that state, and whoever gives the same command goes on.
+One that is applying may be undone, too. At most one plan is applying or undoing, and it has to be ended before another
+is begun: a process that is killed leaves its plan in that state, and whoever gives the same command goes on.
 """
 
 import json
