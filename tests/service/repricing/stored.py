@@ -32,7 +32,7 @@ DEAR = book("dear", {"model": "m", "per_million": {"input": 2, "output": 4}})
 def a_request(number: int = 0, **fields: Any) -> dict[str, Any]:
     """Of model m, a quarter of an hour after the one before."""
     ts = T0 + number * HOUR / 4
-    made = {"organisation": "acme", "span_id": f"span-{number:04}", "ts": ts.isoformat(), "model": "m"}
+    made: dict[str, Any] = {"organisation": "acme", "span_id": f"span-{number:04}", "ts": ts.isoformat(), "model": "m"}
     made |= {"prompt_tokens": 1_000_000, "completion_tokens": 500_000, **fields}
     return {name: value for name, value in made.items() if value is not None}
 

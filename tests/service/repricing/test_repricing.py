@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -13,7 +14,7 @@ from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.repricing import apply, store
 from analytics_service.repricing.books import Books
 from analytics_service.repricing.journal import forget, retain_journal
-from analytics_service.repricing.plan import Group, WithoutRaw
+from analytics_service.repricing.plan import Change, Group, WithoutRaw
 from analytics_service.repricing.scope import Scope
 from analytics_service.repricing.store import HourState, PlanState
 from analytics_service.rollups.retention.raw import retain_raw
@@ -63,9 +64,10 @@ async def test_a_plan_says_what_would_change_by_organisation_model_and_month(con
     made = await planned(connection, both)
     assert sorted(made.changes) == [Group("acme", "m", "2024-03"), Group("other", "new", "2024-03")]
     acme, new = (made.changes[each] for each in sorted(made.changes))
-    assert (acme.rows, acme.from_usd, acme.to_usd, acme.unpriced_before) == (3, 6, 12, 0)
-    assert (new.rows, new.from_usd, new.to_usd, new.unpriced_before, new.unpriced_after) == (1, 0, 3, 1, 0)
-    assert (made.total.rows, made.total.to_usd, len(made.hours), made.read) == (4, 15, 2, 4)
+    assert acme == Change(rows=3, from_usd=Decimal(6), to_usd=Decimal(12))
+    assert new == Change(rows=1, to_usd=Decimal(3), unpriced_before=1)
+    assert (made.total.rows, made.total.to_usd) == (4, Decimal(15))
+    assert (len(made.hours), made.read) == (2, 4)
     assert await content(connection) == before
 
 
