@@ -16,7 +16,7 @@ from analytics_service.database.connect import Connection, Session
 from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.ingest.pricing import Prices
 from analytics_service.repricing.books import Books
-from analytics_service.repricing.rows import StoredRow, candidates, changed_price, stored_price
+from analytics_service.repricing.rows import Price, StoredRow, candidates, changed_price, stored_price
 from analytics_service.repricing.scope import EARLIEST, Scope
 from analytics_service.rollups.hierarchy.raw import bucket_of
 from analytics_service.rollups.hierarchy.steps import Step
@@ -69,6 +69,16 @@ class Change:
     unpriced_before: int = 0
     """Rows without a cost, or with one that is a lower bound."""
     unpriced_after: int = 0
+
+    def count(self, before: Price, after: Price) -> None:
+        """Adds a row."""
+        self.rows += 1
+        if before.total_cost_usd:
+            self.from_usd = decimals.total((self.from_usd, before.total_cost_usd))
+        if after.total_cost_usd:
+            self.to_usd = decimals.total((self.to_usd, after.total_cost_usd))
+        self.unpriced_before += before.is_unpriced
+        self.unpriced_after += after.is_unpriced
 
     def add(self, other: "Change") -> None:
         self.rows += other.rows
@@ -142,16 +152,9 @@ class _Sums:
         after = changed_price(row, prices)
         if after is None:
             return
-        before, organisation, ts = stored_price(row), row["org_id"], row["ts"]
-        self.changes.setdefault(Group(organisation, row["model"], f"{ts:%Y-%m}"), Change()).add(
-            Change(
-                rows=1,
-                from_usd=before.total_cost_usd or Decimal(0),
-                to_usd=after.total_cost_usd or Decimal(0),
-                unpriced_before=int(before.is_unpriced),
-                unpriced_after=int(after.is_unpriced),
-            )
-        )
+        organisation, ts = row["org_id"], row["ts"]
+        group = Group(organisation, row["model"], f"{ts.year}-{ts.month:02}")
+        self.changes.setdefault(group, Change()).count(stored_price(row), after)
         hour = Hour(organisation, ts.replace(minute=0, second=0, microsecond=0))
         self.hours[hour] = self.hours.get(hour, 0) + 1
 
