@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import yaml
+
 from analytics_service.ingest.pricing import Reason
 from analytics_service.ingest.usage import CONVENTIONS
 from analytics_service.pricing.book import read
@@ -22,6 +24,13 @@ def test_every_status_and_reason_has_its_line() -> None:
         assert re.search(rf"^\| `{re.escape(value)}` \| \S.* \|$", PAGE, re.MULTILINE), value
 
 
+def test_every_key_of_the_example_of_a_cluster_is_a_book() -> None:
+    example = (Path(__file__).parents[2] / "docs" / "examples" / "price-books.yaml").read_text()
+    config_map, resource = yaml.safe_load_all(example)
+    assert resource["spec"]["prices"]["configMapRef"]["name"] == config_map["metadata"]["name"]
+    assert [read(text).name for text in config_map["data"].values()] == ["acme"]
+
+
 def test_the_example_is_a_book() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    assert read(example).version.startswith("book acme ")
+    assert f"`{read(example).version}`" in PAGE

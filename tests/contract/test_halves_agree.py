@@ -13,11 +13,13 @@ import pytest
 import yaml
 
 from analytics_operator.api import fields
+from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import REFRESH_CONNECTIONS
 from analytics_operator.state import jobs as migrate_jobs
 from analytics_operator.state import migration
 from analytics_operator.state.image import Setting
 from analytics_operator.state.worker import WorkerReport
+from analytics_operator.status.prices import BOOKS_MISSING
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.database.failures import EXTERNAL_REASONS
@@ -26,6 +28,7 @@ from analytics_service.policies.desired import MIN_DAYS, Policy
 from analytics_service.settings import Settings
 from analytics_service.units import decimals
 from analytics_service.worker.jobs import jobs
+from analytics_service.worker.prices import PricesReason, ReadBooks
 from analytics_service.worker.report import Report
 from analytics_service.worker.service import working
 from tests.support.service import a_service
@@ -223,19 +226,36 @@ def test_the_operator_reads_what_the_worker_says(*, leads: bool) -> None:
     now = datetime.now(UTC)
     row = {"name": Policy.RAW.value, "wanted": "30 d", "found": "92 d", "state": "Pending", "message": "62 chunks"}
     policies = {"reason": "DestructiveChange", "message": "held", "plan": "0123456789abcdef", "table": [row]}
-    report = Report(tuple(job.name for job in jobs(Settings(), "")))
+    prices = {"reason": PricesReason.INVALID.value, "message": "PRICE_BOOKS: b.yaml: line 3: prices.0: has no price"}
+    report = Report(tuple(job.name for job in jobs(Settings(price_books=("b.yaml",)), "")))
     if leads:
         report.leads(since=now)
         report.succeeded("refresh", at=now, seconds=0.1, details={"buckets": 0})
         report.succeeded("policies", at=now, seconds=0.1, details={"policies": policies})
+        report.succeeded("prices", at=now, seconds=0.1, details={"prices": prices})
     found = WorkerReport.model_validate_json(decimals.dumps(report.as_dict()))
     assert (found.role, found.problem) == ("leader" if leads else "standby", "not connected yet")
     assert found.complete == leads
     if leads:
         assert found.policies is not None
         assert found.policies.model_dump(mode="json") == policies
+        assert found.prices is not None
+        assert found.prices.model_dump(mode="json") == prices
         assert found.fresh is not None
         assert (found.fresh.fresh, found.fresh.reason) == (True, "Fresh")
+
+
+def test_the_operator_knows_each_word_of_the_worker_about_price_books() -> None:
+    assert {reason.value for reason in PricesReason} == {Reason.LOADED.value, Reason.BOOK_INVALID.value, BOOKS_MISSING}
+
+
+async def test_the_worker_reads_the_folder_that_the_operator_mounts() -> None:
+    folder = environment(container(WORKER))["PRICE_BOOKS"]
+    assert [each["mountPath"] for each in container(WORKER)["volumeMounts"] if each["name"] == "prices"] == [folder]
+    (job,) = (each for each in jobs(settings.load({"PRICE_BOOKS": folder}), "") if each.name == "prices")
+    assert isinstance(job.run, ReadBooks)
+    assert job.run.paths == (folder,)
+    assert environment(container(DEPLOYMENT))["PRICE_BOOKS"] == folder
 
 
 def test_every_setting_that_the_operator_gives_to_those_who_know_it_is_one_of_the_service() -> None:

@@ -132,6 +132,7 @@ def without_nulls(value: Any, default: Any) -> Any:
             id="a certificate and a prefix of Redis",
         ),
         pytest.param({"redis": REDIS | {"keyPrefix": ""}}, id="an empty prefix"),
+        pytest.param({"prices": {"configMapRef": {"name": "acme.price-books"}}}, id="price books"),
     ],
 )
 def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> None:
@@ -224,6 +225,8 @@ def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> No
         ),
         pytest.param({"redis": REDIS | {"keyPrefix": "a b"}}, "should match", id="a space in a prefix"),
         pytest.param({"redis": REDIS | {"keyPrefix": "a" * 65}}, "may not be more than 64", id="a long prefix"),
+        pytest.param({"prices": {}}, "configMapRef: Required value", id="price books of no ConfigMap"),
+        pytest.param({"prices": {"configMapRef": {"name": "Books"}}}, "should match", id="no name of a ConfigMap"),
     ],
 )
 def test_the_api_server_refuses(actor: ClusterActor, spec: dict[str, Any], message: str) -> None:

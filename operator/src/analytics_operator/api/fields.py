@@ -61,6 +61,12 @@ class TlsSecretRef(Model):
     name: ObjectName = Field(description="of the Secret")
 
 
+class ConfigMapRef(Model):
+    """A ConfigMap in the namespace of the resource."""
+
+    name: ObjectName = Field(description="of the ConfigMap")
+
+
 class SecretKeyRef(Model):
     """A key of a Secret in the namespace of the resource."""
 

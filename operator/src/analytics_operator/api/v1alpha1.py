@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from analytics_operator.api.fields import (
+    ConfigMapRef,
     KeyPrefix,
     LogFormat,
     LogLevel,
@@ -213,6 +214,14 @@ class Worker(Model):
     resources: WorkerResources = WorkerResources()
 
 
+class Prices(Model):
+    """Price books of one's own, which come before the list of prices that the image brings."""
+
+    config_map_ref: ConfigMapRef = Field(
+        description="each key is a book in YAML or JSON; edits arrive within minutes, without a restart"
+    )
+
+
 class Autoscaling(Model):
     """A HorizontalPodAutoscaler rules the number of replicas, from the use of what the pods request."""
 
@@ -285,6 +294,7 @@ class Spec(Model):
     migrations: Migrations = Migrations()
     timescale: Timescale = Timescale()
     worker: Worker = Worker()
+    prices: Prices | None = Field(None, description="price books of one's own; absent: those in the store alone")
     suspend: bool = Field(default=False, description="nothing is written to the children while true; pods keep serving")
 
     @property

@@ -56,7 +56,7 @@ def pod_template(scope: Scope) -> Manifest:
             "labels": labels.common(scope.name, labels.Component.API),
             "annotations": {labels.SECRETS_HASH: scope.credentials.pods_digest},
         },
-        "spec": pod_spec(scope.resource, _container(scope), _files(scope))
+        "spec": pod_spec(scope.resource, _container(scope), _files(scope), books=scope.price_books)
         | {
             "terminationGracePeriodSeconds": TERMINATION_SECONDS,
             "topologySpreadConstraints": [

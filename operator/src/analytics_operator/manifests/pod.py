@@ -3,13 +3,19 @@
 from analytics_operator.api.fields import SecretKeyRef
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube.objects import Manifest
-from analytics_operator.manifests.certificates import SecretFile, mounts, volumes
+from analytics_operator.manifests import certificates, price_books
+from analytics_operator.manifests.certificates import SecretFile
 
 USER = 10001
 
 
-def pod_spec(resource: AnalyticsApi, container: Manifest, files: tuple[SecretFile, ...] = ()) -> Manifest:
-    """A pod of one container that admits nothing and is admitted everywhere; variables name the files."""
+def pod_spec(
+    resource: AnalyticsApi, container: Manifest, files: tuple[SecretFile, ...] = (), *, books: str | None = None
+) -> Manifest:
+    """A pod of one container that admits nothing and is admitted everywhere; variables name the files.
+
+    `books` is a ConfigMap of price books.
+    """
     pull_secrets = [{"name": name} for name in resource.spec.image.pull_secrets]
     return {
         "serviceAccountName": resource.metadata.name,
@@ -22,8 +28,12 @@ def pod_spec(resource: AnalyticsApi, container: Manifest, files: tuple[SecretFil
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_image(resource) | container | _named(container, files) | _hardened(files)],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}, *volumes(files)],
+        "containers": [_image(resource) | container | _named(container, files, books) | _hardened(files, books)],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+            *certificates.volumes(files),
+            *price_books.volumes(books),
+        ],
         **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
     }
 
@@ -38,17 +48,18 @@ def _image(resource: AnalyticsApi) -> Manifest:
     return {"image": image.reference, **policy}
 
 
-def _named(container: Manifest, files: tuple[SecretFile, ...]) -> Manifest:
-    return {"env": [*container["env"], *(file.env for file in files)]}
+def _named(container: Manifest, files: tuple[SecretFile, ...], books: str | None) -> Manifest:
+    return {"env": [*container["env"], *(file.env for file in files), *price_books.env(books)]}
 
 
-def _hardened(files: tuple[SecretFile, ...]) -> Manifest:
+def _hardened(files: tuple[SecretFile, ...], books: str | None) -> Manifest:
+    tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - the only writable path
     return {
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *mounts(files)],  # noqa: S108 - the only writable path
+        "volumeMounts": [tmp, *certificates.mounts(files), *price_books.mounts(books)],
         "terminationMessagePolicy": "FallbackToLogsOnError",  # for people, by `kubectl describe`
     }

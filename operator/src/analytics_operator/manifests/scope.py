@@ -43,6 +43,12 @@ class Scope:
         """Of the worker that works, beside its own."""
         return refresh_connections(self.resource, known=self.knows(Setting.REFRESH_CONNECTIONS))
 
+    @property
+    def price_books(self) -> str | None:
+        """The ConfigMap whose books the pods read; None where the image to release does not know the setting."""
+        prices = self.resource.spec.prices
+        return prices.config_map_ref.name if prices and self.knows(Setting.PRICE_BOOKS) else None
+
     def known(self, files: Iterable[SecretFile]) -> tuple[SecretFile, ...]:
         """Those whose variable the image to release knows."""
         return tuple(file for file in files if self.knows(file.setting))

@@ -44,7 +44,9 @@ def _pod_template(scope: Scope) -> Manifest:
             "labels": labels.common(scope.name, labels.Component.WORKER),
             "annotations": {labels.SECRETS_HASH: scope.credentials.database_digest},
         },
-        "spec": pod_spec(scope.resource, _container(scope), scope.known(of_database(scope.resource)))
+        "spec": pod_spec(
+            scope.resource, _container(scope), scope.known(of_database(scope.resource)), books=scope.price_books
+        )
         | {"terminationGracePeriodSeconds": 30, "topologySpreadConstraints": [spread]},
     }
 

@@ -19,6 +19,7 @@ class Setting(StrEnum):
     REDIS_CA = "REDIS_CA_FILE"
     REDIS_PREFIX = "REDIS_PREFIX"
     REFRESH_CONNECTIONS = "WORKER_REFRESH_CONNECTIONS"
+    PRICE_BOOKS = "PRICE_BOOKS"
 
 
 def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
@@ -34,3 +35,10 @@ def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
         yield Setting.REDIS_PREFIX, "redis.keyPrefix"
     if resource.spec.worker.refresh_connections not in {None, REFRESH_CONNECTIONS}:
         yield Setting.REFRESH_CONNECTIONS, "worker.refreshConnections"
+    if resource.spec.prices:
+        yield Setting.PRICE_BOOKS, "prices.configMapRef"
+
+
+def price_books_folder(config_map: str) -> str:
+    """Where pods find the books of a ConfigMap: with its name, so that a pod's settings tell whose books it reads."""
+    return f"/etc/analytics/prices/{config_map}"

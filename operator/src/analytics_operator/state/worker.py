@@ -39,6 +39,13 @@ class FreshnessReport(_Part):
     message: str
 
 
+class PricesReport(_Part):
+    """Of the books of PRICE_BOOKS; the message names their versions, or what is wrong by file, line and field."""
+
+    reason: _Word
+    message: str
+
+
 class WorkerReport(_Part):
     """The answer to GET /status; the names of its fields are the service's."""
 
@@ -46,6 +53,8 @@ class WorkerReport(_Part):
     problem: str | None = None
     policies: PolicyReport | None = None
     fresh: FreshnessReport | None = None
+    prices: PricesReport | None = None
+    """None where PRICE_BOOKS is not set, or the worker has only begun."""
 
     @property
     def complete(self) -> bool:
@@ -55,11 +64,12 @@ class WorkerReport(_Part):
     @property
     def comparison_key(self) -> tuple[object, ...]:
         """Equal while nothing moved but words and figures within them."""
-        policies, fresh = self.policies, self.fresh
+        policies, fresh, prices = self.policies, self.fresh, self.prices
         rows = tuple((row.name, row.wanted, row.found, row.state) for row in policies.table) if policies else ()
         return (
             policies and (policies.reason, policies.plan, rows),
             fresh and (fresh.fresh, fresh.reason),
+            prices and (prices.reason, prices.message),  # its words are those of a file, which move with it alone
         )
 
 

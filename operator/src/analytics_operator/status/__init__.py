@@ -11,6 +11,7 @@ from analytics_operator.status.crd import CRD_OUTDATED
 from analytics_operator.status.deployment import AVAILABLE, PROGRESSING
 from analytics_operator.status.image import IMAGE_OUTDATED
 from analytics_operator.status.migration import MIGRATED
+from analytics_operator.status.prices import PRICES_LOADED
 from analytics_operator.status.scaling import SCALING_ACTIVE
 from analytics_operator.status.secrets import SECRETS_READY
 from analytics_operator.status.summary import READY, RECONCILING, STALLED
@@ -25,6 +26,7 @@ CONDITIONS: tuple[StatusCondition, ...] = (
     CONNECTION_BUDGET,
     POLICIES_APPLIED,
     DATA_FRESH,
+    PRICES_LOADED,
     SCALING_ACTIVE,
     CRD_OUTDATED,
     IMAGE_OUTDATED,

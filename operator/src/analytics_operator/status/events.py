@@ -67,6 +67,14 @@ EVENTS: tuple[EventRow, ...] = (
     EventRow(
         Type.DATA_FRESH, False, Level.WARNING, "DataNotFresh", except_reasons=_NO_REPORT, first=False, with_reason=True
     ),
+    EventRow(
+        Type.PRICES_LOADED,
+        False,
+        Level.WARNING,
+        "PricesNotLoaded",
+        only_reasons=frozenset({Reason.BOOK_INVALID, Reason.CONFIG_MAP_MISSING}),
+        with_reason=True,
+    ),
     EventRow(Type.CONNECTION_BUDGET, False, Level.WARNING, "ConnectionBudgetExceeded"),
     EventRow(Type.IMAGE_OUTDATED, True, Level.WARNING, "ImageOutdated"),
     EventRow(Type.READY, True, Level.NORMAL, "Ready", moved=True),

@@ -21,7 +21,7 @@ def policies_applied(observed: Observed) -> Verdict:
         return before
     report = observed.worker.report
     if report is None or report.policies is None:
-        return _unavailable(observed)
+        return unavailable(observed)
     if outdated := _outdated(observed):
         text = "the worker keeps the policies of an earlier spec, until its pods are replaced"
         return Verdict(False, outdated, text)
@@ -33,7 +33,7 @@ def data_fresh(observed: Observed) -> Verdict:
         return before
     report = observed.worker.report
     if report is None or report.fresh is None:
-        return _unavailable(observed)
+        return unavailable(observed)
     return Verdict(report.fresh.fresh, report.fresh.reason, report.fresh.message)
 
 
@@ -69,7 +69,7 @@ def _before_the_first_report(observed: Observed, kind: Type) -> Verdict | None:
     return Verdict(found["status"] == "True", found["reason"], found["message"])
 
 
-def _unavailable(observed: Observed) -> Verdict:
+def unavailable(observed: Observed) -> Verdict:
     """The problem of its pods where no worker answers: it is nearer to the cause than the silence."""
     if observed.worker.report is not None:
         return Verdict(False, Reason.WORKER_UNAVAILABLE, "the worker has begun, and has not looked yet")

@@ -13,7 +13,7 @@ One id is enough to know a row again (--map request_id=span_id). A row without i
 content, and which of the equal rows of its file it is: importing a file again adds nothing, an export that overlaps
 another adds what is new, and rows of one file that look alike all count.
 Times that name no zone are UTC; digits after the microsecond are cut off. Rows without a cost are priced by the books
-of --prices, and by the package genai-prices.
+of --prices, those in the store, those of PRICE_BOOKS, and by the package genai-prices.
 Rows are committed in batches: when a bad row stops the import, the batches before the one that
 it is in stay, and running the corrected file again adds the rest.
 
@@ -64,7 +64,7 @@ def _configure(parser: ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="BOOK",
-        help="files of prices of one's own, which come before those of genai-prices",
+        help="files of prices of one's own, which come before all others",
     )
     parser.add_argument(
         "--price-as",

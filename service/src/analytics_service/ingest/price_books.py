@@ -53,12 +53,18 @@ async def price_sources(connection: Connection, files: FileBooks) -> tuple[Price
 
 def configured_books(paths: Sequence[str]) -> tuple[BookFile, ...]:
     """Those of PRICE_BOOKS: files, and the files of folders in order of their names; UsageError as `file_books`."""
-    files = [read_file(file, source="PRICE_BOOKS") for path in paths for file in _files(path)]
+    files = [read_file(file, source="PRICE_BOOKS") for file in book_paths(paths)]
     by_name: dict[str, BookFile] = {}
     for each in files:
         if (other := by_name.setdefault(each.book.name, each)) is not each:
             raise UsageError(f"PRICE_BOOKS: {other.path} and {each.path} both have the name {each.book.name}")
     return tuple(files)
+
+
+def book_paths(paths: Sequence[str]) -> Iterator[str]:
+    """The files, and those of folders in order of their names."""
+    for path in paths:
+        yield from _files(path)
 
 
 def _files(path: str) -> Iterator[str]:
@@ -67,7 +73,11 @@ def _files(path: str) -> Iterator[str]:
     if not folder.is_dir():
         yield path
         return
-    yield from (str(each) for each in sorted(folder.iterdir()) if each.is_file() and not each.name.startswith("."))
+    try:
+        files = [each for each in folder.iterdir() if each.is_file() and not each.name.startswith(".")]
+    except OSError as error:
+        raise UsageError(f"PRICE_BOOKS: {path}: cannot be read: {error.strerror}") from error
+    yield from map(str, sorted(files))
 
 
 def read_file(path: str, *, source: str) -> BookFile:

@@ -11,6 +11,7 @@ from analytics_service.policies.observe import database_time
 from analytics_service.settings import Settings
 from analytics_service.worker.legacy import Legacy
 from analytics_service.worker.policies import reconcile_policies
+from analytics_service.worker.prices import ReadBooks
 from analytics_service.worker.refresh import Refresh
 from analytics_service.worker.retention import Retention
 from analytics_service.worker.sessions import Sessions
@@ -41,8 +42,15 @@ def jobs(settings: Settings, url: str) -> tuple[Job, ...]:
     return (
         Job(name="policies", every=timedelta(minutes=1), run=reconcile_policies(settings)),
         Job(name="partitions", every=timedelta(hours=1), run=make_partitions),
+        *_prices(settings),
         Job(name="refresh", every=timedelta(seconds=2), run=Refresh(sessions)),
         Job(name="legacy", every=timedelta(minutes=1), run=Legacy()),
         Job(name="retention", every=timedelta(minutes=1), run=Retention()),
         Job(name="snapshots", every=timedelta(minutes=1), run=SnapshotWatch()),
     )
+
+
+def _prices(settings: Settings) -> tuple[Job, ...]:
+    """None where PRICE_BOOKS is not set."""
+    every = timedelta(seconds=15)  # as often as the operator asks
+    return (Job(name="prices", every=every, run=ReadBooks(settings.price_books)),) if settings.price_books else ()

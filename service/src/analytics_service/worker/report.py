@@ -25,6 +25,7 @@ class Report:
         """Why this process can neither lead nor stand by; None when it can."""
         self.jobs = {name: JobState() for name in jobs}
         self._policies: dict[str, Any] | None = None
+        self._prices: dict[str, Any] | None = None
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         job = ("job",)
@@ -106,6 +107,7 @@ class Report:
         """Forgets the states of jobs: another leader may have run them since this process last led."""
         self._leading_since = since
         self._policies = None
+        self._prices = None
         self.jobs = {name: JobState() for name in self.jobs}
 
     def leads_no_more(self) -> None:
@@ -114,6 +116,7 @@ class Report:
 
     def succeeded(self, job: str, *, at: datetime, seconds: float, details: dict[str, Any]) -> None:
         self._policies = details.pop("policies", self._policies)
+        self._prices = details.pop("prices", self._prices)
         self.jobs[job] = JobState(succeeded_at=at, seconds=round(seconds, 3), details=details)
         self._seconds.labels(job).observe(seconds)
         self._success.labels(job).set(at.timestamp())
@@ -155,5 +158,6 @@ class Report:
             "edition": self.edition,
             "jobs": {name: state.as_dict() for name, state in self.jobs.items()},
             "policies": self._policies if self.leading else None,
+            "prices": self._prices if self.leading else None,
             "fresh": None if fresh is None else asdict(fresh),
         }
