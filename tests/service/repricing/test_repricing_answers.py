@@ -1,12 +1,13 @@
 """While a plan changes prices, answers about money whose range it touches say so, and no others."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
 from analytics_service.repricing import apply
+from analytics_service.rollups.repricing import of_text
 from tests.service.repricing.stored import CHEAP, DEAR, HOUR, T0, a_request, imported, planned, undone
 from tests.support.eventually import eventually
 from tests.support.service import Client, a_service, a_token
@@ -14,8 +15,27 @@ from tests.support.service import Client, a_service, a_token
 pytestmark = pytest.mark.postgres
 
 DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COSTS = "/api/v1/costs/summary"
 PATHS = (COSTS, "/api/v1/metrics?metrics=total_cost", "/api/v1/prices/coverage")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "hours"),
+    [
+        pytest.param(0, 24, (2, 3), id="all"),
+        pytest.param(5, 6, (1, 1), id="one hour"),
+        pytest.param(5.5, 7.5, (2, 2), id="hours that the range cuts"),
+        pytest.param(9, 10, (0, 1), id="one that is not done"),
+        pytest.param(8, 9, None, id="between them"),
+        pytest.param(10, 24, None, id="behind them"),
+    ],
+)
+def test_a_range_has_the_hours_that_it_touches(first: float, last: float, hours: tuple[int, int] | None) -> None:
+    plan = of_text('{"plan": "a", "hours": [5, 7, 9], "done": [1, 1, 0]}')
+    assert plan is not None
+    within = plan.within(EPOCH + first * HOUR, EPOCH + last * HOUR)
+    assert (within and within[1:]) == hours
 
 
 async def answer(client: Client, path: str = COSTS, **asked: Any) -> tuple[dict[str, Any] | None, Any]:

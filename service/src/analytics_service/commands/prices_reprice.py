@@ -52,7 +52,11 @@ async def _plan(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
     aliases = pairs("--price-as", arguments.price_as, "MODEL=model")
     scope = _scope(arguments)
     async with _session(loaded) as connection:
-        in_store = tuple(each.text for each in await stored_texts(connection) if each.read())
+        await store.require_idle(connection)
+        stored = await stored_texts(connection)
+        for each in stored:
+            each.read()  # a book that this release refuses is named before anything is priced
+        in_store = tuple(each.text for each in stored)
         books = Books(levels=(given, in_store, configured), aliases=aliases)
         with Progress(Console(stderr=True)) as progress:
             made = await plan.make(

@@ -63,10 +63,10 @@ _MARK: Final = (
     "UPDATE reprice_unit SET state = $4, rows = coalesce($5, rows) WHERE plan = $1 AND org_id = $2 AND hour = $3"
 )
 _HAS_RAW: Final = f"SELECT $1::timestamptz >= {RAW_HORIZON}"
-# A compressed chunk is opened where rows of it are changed, which has a limit that an hour may exceed.
-_NO_LIMIT: Final = """
-SELECT set_config(name, '0', true) FROM pg_settings
-WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'
+# TimescaleDB finds the compressed batches of an hour by the values of a statement, and has a limit to their rows.
+_OF_TRANSACTION: Final = """
+SELECT set_config(name, CASE name WHEN 'plan_cache_mode' THEN 'force_custom_plan' ELSE '0' END, true) FROM pg_settings
+WHERE name IN ('plan_cache_mode', 'timescaledb.max_tuples_decompressed_per_dml_transaction')
 """
 
 
@@ -155,7 +155,7 @@ async def _in_transaction(connection: Session, hour: Hour, work: Work) -> Done:
     for _attempt in range(_MAX_ATTEMPTS):
         try:
             async with connection.transaction(isolation="read_committed"):
-                await connection.execute(_NO_LIMIT)
+                await connection.execute(_OF_TRANSACTION)
                 return await work(hour)
         except (_ChangedError, asyncpg.DeadlockDetectedError):
             continue

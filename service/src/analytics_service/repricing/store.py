@@ -69,10 +69,15 @@ GROUP BY p.hash ORDER BY p.number
 """
 
 
-async def save(connection: Session, plan: Plan) -> None:
-    """Keeps it until it is applied, or for a week; UsageError while another one changes rows."""
+async def require_idle(connection: Connection) -> None:
+    """UsageError while a plan changes rows."""
     if (active := await connection.fetchrow(_ACTIVE)) is not None:
         raise UsageError(_not_done(active["hash"], PlanState(active["state"])))
+
+
+async def save(connection: Session, plan: Plan) -> None:
+    """Keeps it until it is applied, or for a week; UsageError while another one changes rows."""
+    await require_idle(connection)
     async with connection.transaction():
         await connection.execute(_DELETE_OLD)
         status = await connection.execute(
