@@ -55,7 +55,7 @@ def _columns(*names: str) -> str:
     return ", ".join(f"t.{name}" for name in names)
 
 
-FINGERPRINT: Final = f"hash_record_extended(ROW({_columns(*_MODEL, *_USAGE, *PRICE)}), 0)"
+FINGERPRINT: Final = f"hash_record_extended(ROW({_columns('is_request', *_MODEL, *_USAGE, *PRICE)}), 0)"
 """SQL: of the price of row `t` and of all that decides it, so that a writer knows whether somebody changed the row."""
 _CANDIDATES: Final = f"""
 SELECT t.org_id, {_columns(*KEY, *_MODEL, *_USAGE, *PRICE)}, {FINGERPRINT} AS fingerprint,
