@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from analytics_service.cache.single_flight import SingleFlight
+from analytics_service.rollups.repricing import Repricing
 from analytics_service.rollups.versions import DayVersions
 from analytics_service.units.freshness import FRESHNESS
 
@@ -37,6 +38,12 @@ class VersionCache:
         """Returns when the cached version expires, by the clock."""
         found = self._known.get(organisation)
         return found[0] + FRESHNESS.version_seconds if found else float("-inf")
+
+    def repricing(self, organisation: str, start: datetime, end: datetime) -> Repricing | None:
+        """Returns the plan that changed prices in the range as of the newest version that `version` gave, or later."""
+        found = self._known.get(organisation)
+        active = found[1].repricing if found else None
+        return active.within(start, end) if active is not None else None
 
     def lsn(self, organisation: str) -> int | None:
         """Returns the LSN of the newest version that `version` gave, or a later one."""

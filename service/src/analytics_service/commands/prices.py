@@ -42,6 +42,45 @@ def _version(text: str) -> str:
     return version
 
 
+def _plan(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--organisation", nargs="+", action="extend", default=[], metavar="NAME", help="rows of these alone"
+    )
+    parser.add_argument("--model", nargs="+", action="extend", default=[], metavar="NAME", help="rows of these alone")
+    parser.add_argument("--from", dest="start", metavar="TIME", help="rows from then on; a day is its midnight in UTC")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="rows before then")
+    parser.add_argument(
+        "--only-unpriced", action="store_true", help="rows alone without a cost, or with one that is a lower bound"
+    )
+    parser.add_argument(
+        "--prices", nargs="+", action="extend", default=[], metavar="BOOK", help="files of prices, which come first"
+    )
+    parser.add_argument(
+        "--price-as",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="MODEL=model",
+        help="the model whose price a model has, as a deployment of Azure",
+    )
+
+
+def _of_plan(parser: ArgumentParser) -> None:
+    parser.add_argument("hash", type=_hash, metavar="HASH", help="of the plan")
+
+
+def _hash(text: str) -> str:
+    if len(text) != 16 or set(text) - set("0123456789abcdef"):
+        raise ArgumentTypeError("is no hash of a plan: 16 hex digits, as `prices plan` shows it")
+    return text
+
+
+def _reprice(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    from analytics_service.commands.prices_reprice import run
+
+    return run(arguments, environment)
+
+
 def _books(arguments: Namespace, environment: Mapping[str, str]) -> int:
     from analytics_service.commands.prices_books import run
 
@@ -53,6 +92,11 @@ ACTIONS: Final = (
     Command(name="list", help="list the price books in the order in which they are asked", configure=_list, run=_books),
     Command(name="show", help="show a price book as it was set", configure=_show, run=_books),
     Command(name="remove", help="take a price book out of use", configure=_remove, run=_books),
+    Command(name="plan", help="show what the prices of now would change of stored rows", configure=_plan, run=_reprice),
+    Command(name="apply", help="change stored rows as a plan has it", configure=_of_plan, run=_reprice),
+    Command(name="undo", help="give rows back the prices that a plan has changed", configure=_of_plan, run=_reprice),
+    Command(name="forget", help="drop a plan and what it takes to undo it", configure=_of_plan, run=_reprice),
+    Command(name="plans", help="list the plans, and how far each is", configure=_list, run=_reprice),
 )
 
 
@@ -71,4 +115,9 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     return action.run(arguments, environment)
 
 
-COMMAND = Command(name="prices", help="keep price books of one's own in the store", configure=_configure, run=_run)
+COMMAND = Command(
+    name="prices",
+    help="keep price books of one's own in the store, and price stored rows again",
+    configure=_configure,
+    run=_run,
+)

@@ -11,6 +11,7 @@ _ROWS: Final = {
 _STORE: Final = {
     **_ROWS,
     "^schema_meta$": ("UPDATE",),
+    "^reprice_.*$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "^policy$": ("SELECT", "INSERT", "UPDATE"),
     "^reclassify_.*$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "^dropped_partition$": ("SELECT", "INSERT", "DELETE"),

@@ -11,6 +11,7 @@ from analytics_service.contract.endpoint import MAX_ANSWER_BYTES, MAX_PAGE_BYTES
 from analytics_service.contract.parameters import Keyset
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.rollups.incomplete import Incomplete, IncompleteReason
+from analytics_service.rollups.repricing import Repricing
 from analytics_service.units import decimals, json_parts
 from analytics_service.units.times import LATEST, Range
 
@@ -66,6 +67,11 @@ def coverage(answer: Answer) -> dict[str, object]:
     if answer.coverage is None:
         return {}
     return {"coverage": {**asdict(answer.coverage), "lower_bound": answer.coverage.lower_bound}}
+
+
+def repricing(answer: Answer, active: Repricing | None) -> dict[str, object]:
+    """`repricing` of an answer about costs, while a plan changes prices of its range."""
+    return {} if answer.coverage is None or active is None else {"repricing": active._asdict()}
 
 
 def _pagination(page: Page, shown: int, found: int, sign: Callable[[Keyset], str]) -> dict[str, Any]:

@@ -216,7 +216,12 @@ _META: Final = _object(
             **_object({**dict.fromkeys(("unpriced_requests", "unpriced_tokens"), _INTEGER), "lower_bound": _BOOLEAN}),
             "description": "Of answers about costs: requests without a cost, or with a lower bound of one, and all "
             "their tokens; where there are any, costs are lower bounds",
-        }
+        },
+        "repricing": {
+            **_object({"plan": _TEXT, "done": _INTEGER, "of": _INTEGER}),
+            "description": "Of answers about costs, while a plan changes prices of their range: its hash, and how many "
+            "of its hours in the range have their new price. Each hour has the old or the new one",
+        },
     },
 )
 _BYTE_LIMIT: Final = {

@@ -18,6 +18,7 @@ from analytics_service.contract.principal import Principal
 from analytics_service.http import envelope
 from analytics_service.http.context import RequestContext
 from analytics_service.http.services import Services
+from analytics_service.rollups.repricing import Repricing
 
 _BULK_ROWS: Final = 1_000
 
@@ -72,10 +73,11 @@ async def _fresh(services: Services, context: RequestContext, question: Question
     with context.timed("version"):
         version = await services.versions.version(organisation, *span)
     fresh_until = services.versions.known_until(organisation)
+    repricing = services.versions.repricing(organisation, *span)
     with context.timed("answer"):
         found = await services.answers.get_or(
             question.key(version),
-            partial(_compute, services, context, question),
+            partial(_compute, services, context, question, repricing),
             seconds=question.seconds,
             coding=question.coding,
         )
@@ -83,7 +85,9 @@ async def _fresh(services: Services, context: RequestContext, question: Question
     return found
 
 
-async def _compute(services: Services, context: RequestContext, question: Question[P]) -> bytes:
+async def _compute(
+    services: Services, context: RequestContext, question: Question[P], repricing: Repricing | None
+) -> bytes:
     """Computes the finished body, which depends on nothing that the cache key lacks."""
     endpoint, principal, params = question.endpoint, question.principal, question.params
     started = time.perf_counter()
@@ -107,6 +111,7 @@ async def _compute(services: Services, context: RequestContext, question: Questi
             "watermark": answer.watermark,
             **envelope.completeness(answer, params.range, now),
             **envelope.coverage(answer),
+            **envelope.repricing(answer, repricing),
         },
     )
 

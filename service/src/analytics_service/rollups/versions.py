@@ -13,6 +13,7 @@ from analytics_service.database.query import Query
 from analytics_service.database.tenancy import in_organisation
 from analytics_service.rollups.hierarchy.raw import bucket_of
 from analytics_service.rollups.hierarchy.steps import Step
+from analytics_service.rollups.repricing import ACTIVE, ActivePlan, of_text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
@@ -30,7 +31,8 @@ A clone, a standby and a server that went back in time were started at another m
 server forgets transactions when one of its processes is killed, and goes on: it forgets its statistics then, too.
 """
 _SQL = f"""
-SELECT array_agg(day ORDER BY day) AS days, array_agg(version ORDER BY day) AS versions, {_DATABASE} AS database
+SELECT array_agg(day ORDER BY day) AS days, array_agg(version ORDER BY day) AS versions, {_DATABASE} AS database,
+  {ACTIVE} AS repricing
 FROM (
   SELECT (extract(epoch FROM day) / 86400)::integer AS day, sum(version)::bigint AS version
   FROM (
@@ -62,6 +64,8 @@ class DayVersions:
     versions: Sequence[int]
     database: str
     """Identifies the database that counts them, and the state that it has counted from."""
+    repricing: ActivePlan | None = None
+    """That changes their prices just now."""
     lsn: int | None = None
     """In the primary's log: a replica that has replayed it up to there has every row that these versions stand for."""
 
@@ -70,15 +74,28 @@ class DayVersions:
 
         Every statement on traces appends to the log of its days, and whoever takes entries out of it adds their number
         to the version of the day in the same transaction: so the sum of both grows with writes, and with nothing else
-        but retention. An answer that is cached outlives every refresh.
+        but retention. An answer that is cached outlives every refresh. While a plan changes prices in the range, it
+        also has the plan and how far that is, which the answer says.
         """
         first = bisect_left(self.days, (start - _EPOCH) // _DAY)
         last = bisect_left(self.days, -((_EPOCH - end) // _DAY))
-        return f"{self.database}/{self.versions[last] - self.versions[first]}"
+        version = f"{self.database}/{self.versions[last] - self.versions[first]}"
+        repricing = self.repricing.within(start, end) if self.repricing is not None else None
+        return version if repricing is None else "/".join((version, *map(str, repricing)))
 
 
 def of_row(
-    days: Iterable[int] | None, versions: Iterable[int] | None, database: str, lsn: int | None = None
+    days: Iterable[int] | None,
+    versions: Iterable[int] | None,
+    database: str,
+    repricing: str | None = None,
+    lsn: int | None = None,
 ) -> DayVersions:
     """The versions from the row that `query` returns; an organisation without rows has no days."""
-    return DayVersions(array("q", days or ()), array("q", accumulate(versions or (), initial=0)), database, lsn)
+    return DayVersions(
+        array("q", days or ()),
+        array("q", accumulate(versions or (), initial=0)),
+        database,
+        of_text(repricing),
+        lsn,
+    )

@@ -1,0 +1,172 @@
+"""prices plan, apply, undo, forget and plans: what other prices change of rows that are stored."""
+
+import asyncio
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Console
+
+from analytics_service import settings
+from analytics_service.commands import prices_tables
+from analytics_service.commands.import_progress import Progress
+from analytics_service.commands.import_refresh import refresh
+from analytics_service.database.connect import Session, database_url
+from analytics_service.database.price_books import stored_texts
+from analytics_service.database.writers import writer_session
+from analytics_service.errors import UsageError
+from analytics_service.ingest.mapping import pairs
+from analytics_service.ingest.price_books import configured_books, read_file
+from analytics_service.ingest.times import timestamp
+from analytics_service.repricing import apply, plan, store
+from analytics_service.repricing.apply import Step
+from analytics_service.repricing.books import Books
+from analytics_service.repricing.journal import forget
+from analytics_service.repricing.scope import EARLIEST, LATEST, Scope
+from analytics_service.repricing.store import HourState
+from analytics_service.settings import Settings
+
+_HOURS_PER_REFRESH: Final = 24
+"""Until the rollups are refreshed, answers read what was changed from raw."""
+
+
+def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    loaded = settings.load(environment, require=("database_url",))
+    act, show = _ACTIONS[arguments.action]
+    result = asyncio.run(act(arguments, loaded))
+    if arguments.output == "json":
+        sys.stdout.write(json.dumps(result, default=str) + "\n")
+    else:
+        show(result, Console())
+    return 0
+
+
+async def _plan(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
+    given = tuple(read_file(path, source="--prices").text for path in arguments.prices)
+    configured = tuple(each.text for each in configured_books(loaded.price_books))
+    aliases = pairs("--price-as", arguments.price_as, "MODEL=model")
+    scope = _scope(arguments)
+    async with _session(loaded) as connection:
+        await store.require_idle(connection)
+        stored = await stored_texts(connection)
+        for each in stored:
+            each.read()  # a book that this release refuses is named before anything is priced
+        in_store = tuple(each.text for each in stored)
+        books = Books(levels=(given, in_store, configured), aliases=aliases)
+        with Progress(Console(stderr=True)) as progress:
+            made = await plan.make(
+                connection,
+                scope,
+                books,
+                lambda done, total, rows: progress.show("pricing", f"{rows:,} rows", done, total),
+            )
+        if made.hours:
+            await store.save(connection, made)
+    return {
+        "plan": made.hash if made.hours else None,
+        "scope": scope.as_dict(),
+        "price_versions": list(books.versions),
+        "read": made.read,
+        "changes": made.groups(),
+        "total": plan.as_dict(made.total),
+        "hours": len(made.hours),
+        "requests_without_raw": made.without_raw.requests,
+        "raw_from": made.without_raw.before,
+    }
+
+
+def _scope(arguments: Namespace) -> Scope:
+    scope = Scope(
+        organisations=tuple(arguments.organisation),
+        models=tuple(arguments.model),
+        start=_moment("--from", arguments.start, EARLIEST),
+        end=_moment("--to", arguments.end, LATEST),
+        only_unpriced=arguments.only_unpriced,
+    )
+    if scope.start >= scope.end:
+        raise UsageError("--to: is not after --from")
+    return scope
+
+
+def _moment(option: str, text: str | None, default: datetime) -> datetime:
+    try:
+        return default if text is None else timestamp(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+async def _apply(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
+    return await _carry_out(arguments, loaded, "pricing")
+
+
+async def _undo(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
+    return await _carry_out(arguments, loaded, "undoing")
+
+
+async def _carry_out(arguments: Namespace, loaded: Settings, what: str) -> dict[str, Any]:
+    """The numbers of this run, and those of the plan over all of its runs."""
+    started = time.monotonic()
+    rows = left = buckets = 0
+    async with _session(loaded) as connection:
+        with Progress(Console(stderr=True)) as progress:
+            steps = (apply.apply if arguments.action == "apply" else apply.undo)(connection, arguments.hash)
+            async for step in _resumable(steps, arguments):
+                rows += step.done.rows
+                left += step.done.left
+                progress.show(what, f"{step.hour.organisation}, {rows:,} rows", step.number, step.total)
+                if step.number % _HOURS_PER_REFRESH == 0:
+                    buckets += await refresh(connection, progress.refreshed)
+            buckets += await refresh(connection, progress.refreshed)
+        stored, counts = await store.load(connection, arguments.hash), await store.counts(connection, arguments.hash)
+    return {
+        "plan": stored.hash,
+        "state": stored.state.value,
+        "rows": rows,
+        "left": left,
+        "hours": {state.value: counts[state][0] for state in HourState},
+        "buckets_refreshed": buckets,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+async def _resumable(steps: AsyncGenerator[Step, None], arguments: Namespace) -> AsyncGenerator[Step, None]:
+    """Says how to go on where it is interrupted."""
+    number = total = 0
+    try:
+        async for step in steps:
+            number, total = step.number, step.total
+            yield step
+    except asyncio.CancelledError:
+        again = f"`prices {arguments.action} {arguments.hash}` goes on"
+        sys.stderr.write(f"interrupted: {number:,} of {total:,} hours are done and stay so; {again}\n")
+        raise
+
+
+async def _forget(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
+    async with _session(loaded) as connection:
+        await forget(connection, arguments.hash)
+    return {"plan": arguments.hash}
+
+
+async def _plans(_: Namespace, loaded: Settings) -> dict[str, Any]:
+    async with _session(loaded) as connection:
+        return {"plans": await store.plans(connection)}
+
+
+def _session(loaded: Settings) -> AbstractAsyncContextManager[Session]:
+    return writer_session(database_url(loaded), command="prices")
+
+
+_ACTIONS: Final = {
+    "plan": (_plan, prices_tables.show_plan),
+    "apply": (_apply, prices_tables.show_run),
+    "undo": (_undo, prices_tables.show_run),
+    "forget": (_forget, prices_tables.show_forgotten),
+    "plans": (_plans, prices_tables.show_plans),
+}
+"""By name of the action: what it does, and how people see its result."""
