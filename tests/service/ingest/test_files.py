@@ -29,7 +29,12 @@ def read(content: bytes) -> list[tuple[int, Any]]:
     stream: Any = io.BufferedReader(io.BytesIO(content))
     file = Input(name="a.json", stream=stream, stored=stream, size=None, beginning=content)
     return [
-        (line, fields if isinstance(fields, BadRow) else {field.column: value for field, value in fields})
+        (
+            line,
+            fields
+            if isinstance(fields, BadRow)
+            else {field.column: value for field, value in zip(*fields, strict=True)},
+        )
         for line, fields in json_array(file, HOW)
     ]
 
