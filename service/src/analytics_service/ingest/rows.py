@@ -13,7 +13,15 @@ from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.operations import is_request
 from analytics_service.ingest.strings import dump_json, load_json
 from analytics_service.ingest.times import LATEST
-from analytics_service.ingest.usage import CONVENTIONS, TELLING, UnclearUsage, convention, needs_normalizing, normalize
+from analytics_service.ingest.usage import (
+    CONVENTIONS,
+    TELLING,
+    Convention,
+    UnclearUsage,
+    convention,
+    needs_normalizing,
+    normalize,
+)
 from analytics_service.ingest.values import COST_LIMIT, LARGEST, Parse
 from analytics_service.pricing.columns import PriceStatus
 
@@ -137,21 +145,22 @@ def _take_helpers(span: SpanRow) -> None:
 def _normalize(span: SpanRow, fields: Fields, how: Columns) -> None:
     """Usage that contradicts itself is kept as it came, without a price, and says why in its attributes."""
     try:
-        normalize(span, CONVENTIONS[how.usage] if how.usage else convention(_telling(fields)))
+        normalize(span, CONVENTIONS[how.usage] if how.usage else _convention(fields))
     except UnclearUsage as error:
         span["price_status"] = PriceStatus.NONE.value
         known = load_json(span["attributes"]) if "attributes" in span else {}
         span["attributes"] = dump_json({**known, "usage_unclear": str(error)})
 
 
-def _telling(fields: Fields) -> frozenset[str]:
-    """The names of fields with a value that may tell how the emitter counts."""
-    positions = _telling_positions(fields.of)
-    return frozenset([fields.of[position].name for position in positions if fields.values[position] not in _ABSENT])
+def _convention(fields: Fields) -> Convention:
+    """The one that the fields with a value tell."""
+    names = [fields.of[each].name for each in _telling(fields.of) if fields.values[each] not in _ABSENT]
+    return convention(frozenset(names))
 
 
 @lru_cache(maxsize=1_000)
-def _telling_positions(of: tuple[Field, ...]) -> tuple[int, ...]:
+def _telling(of: tuple[Field, ...]) -> tuple[int, ...]:
+    """The positions of the fields whose names may tell how the emitter counts."""
     return tuple(position for position, field in enumerate(of) if field.name in TELLING)
 
 

@@ -164,13 +164,21 @@ def normalize(row: dict[str, Any], how: Convention) -> None:
     completion, total = row.get("completion_tokens"), row.get("total_tokens")
     if WRITTEN in row:
         _split_written(parts, row.pop(WRITTEN))
-    if how.audio is Counted.INSIDE and parts.get("audio_input_tokens") and parts.get("cached_tokens"):
+    cache = sum([parts[name] for name in _CACHE if name in parts])
+    audio = parts.get("audio_input_tokens", 0), parts.get("audio_output_tokens", 0)
+    reasoning = parts.get("reasoning_tokens", 0)
+    if how.audio is Counted.INSIDE and audio[0] and parts.get("cached_tokens"):
         raise UnclearUsage("cached_tokens and audio_input_tokens: nothing tells how many are both")
-    beside_prompt, beside_completion = _beside(parts, how, _rest(prompt, completion, tools, total))
+    ways = _ways(how, cache > 0, audio != (0, 0), reasoning > 0)
+    rest = _rest(prompt, completion, tools, total)
+    if ways.all_inside and not rest:
+        beside_prompt, beside_completion = 0, 0
+    else:
+        beside_prompt, beside_completion = _beside(ways, cache, audio, reasoning, rest)
     all_in = None if prompt is None else prompt + tools + beside_prompt
     all_out = None if completion is None else completion + beside_completion
-    _check("prompt_tokens", all_in, parts, PROMPT)
-    _check("completion_tokens", all_out, parts, COMPLETION)
+    _check("prompt_tokens", all_in, cache + audio[0], parts, PROMPT)
+    _check("completion_tokens", all_out, audio[1] + reasoning, parts, COMPLETION)
     row.update(parts)
     if all_in is not None:
         row["prompt_tokens"] = all_in
@@ -194,16 +202,15 @@ def _rest(prompt: int | None, completion: int | None, tools: int, total: int | N
     return None if total is None or prompt is None or completion is None else total - prompt - completion - tools
 
 
-def _beside(parts: Mapping[str, int], how: Convention, rest: int | None) -> tuple[int, int]:
+def _beside(ways: "_Ways", cache: int, audio: tuple[int, int], reasoning: int, rest: int | None) -> tuple[int, int]:
     """How many tokens are counted beside the prompt's, and beside the completion's."""
-    cache = sum([parts[name] for name in _CACHE if name in parts])
-    audio = parts.get("audio_input_tokens", 0), parts.get("audio_output_tokens", 0)
-    reasoning = parts.get("reasoning_tokens", 0)
 
-    def tokens(of: _Beside) -> tuple[int, int]:
-        return of.cache * cache + of.audio * audio[0], of.audio * audio[1] + of.reasoning * reasoning
+    def tokens(beside: _Beside) -> tuple[int, int]:
+        return (
+            beside.cache * cache + beside.audio * audio[0],
+            beside.audio * audio[1] + beside.reasoning * reasoning,
+        )
 
-    ways = _ways(how, cache > 0, audio != (0, 0), reasoning > 0)
     first = tokens(ways.options[0])
     if ways.fixed or (rest == 0 and first == (0, 0)):
         return first
@@ -231,6 +238,8 @@ class _Ways(NamedTuple):
     fixed: bool
     """No total decides."""
     needs_total: bool
+    all_inside: bool
+    """Unless a total shows that there is more."""
 
 
 @lru_cache(maxsize=1_000)
@@ -239,16 +248,19 @@ def _ways(how: Convention, *given: bool) -> _Ways:
     counted = how.cache, how.audio, how.reasoning
     of_given = [each for each, is_given in zip(counted, given, strict=True) if is_given]
     options = [_OPTIONS[each] if is_given else (Counted.INSIDE,) for each, is_given in zip(counted, given, strict=True)]
+    beside = tuple(_Beside(*[each is Counted.BESIDE for each in option]) for option in itertools.product(*options))
+    needs_total = Counted.TOTAL in of_given
     return _Ways(
-        options=tuple(_Beside(*[each is Counted.BESIDE for each in option]) for option in itertools.product(*options)),
+        options=beside,
         fixed=_FIXED.issuperset(of_given or counted),
-        needs_total=Counted.TOTAL in of_given,
+        needs_total=needs_total,
+        all_inside=not any(beside[0]) and not needs_total,
     )
 
 
-def _check(name: str, tokens: int | None, parts: Mapping[str, int], kinds: Mapping[str, Kind]) -> None:
+def _check(name: str, tokens: int | None, inside: int, parts: Mapping[str, int], kinds: Mapping[str, Kind]) -> None:
     if tokens is not None and tokens > LARGEST:
         raise UnclearUsage(f"{name}: the sum is more than {LARGEST}")
-    if sum([parts[part] for part in kinds if part in parts]) > (tokens or 0):
+    if inside > (tokens or 0):
         shown = ", ".join(f"{part} ({parts[part]})" for part in kinds if parts.get(part))
         raise UnclearUsage(f"{shown}: more than {name} ({'not known' if tokens is None else tokens})")
