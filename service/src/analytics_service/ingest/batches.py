@@ -24,8 +24,8 @@ _MAX_REPORTED = 20
 _MAX_SAMPLE: Final = 10
 _MAX_BATCH_CHARACTERS = 16 * 2**20
 """Of long texts in a batch: memory stays bounded when every row has megabytes."""
-_CHUNK: Final = 1_000
-"""Records that are parsed together."""
+_CHUNK: Final = 500
+"""Records that are parsed together: few enough to stay in the processor's cache."""
 _CHUNK_BYTES: Final = 2**20
 """Of the file that are read for them, unless one record has more."""
 _TEXTS: Final = ("input_text", "output_text", "error_message", "attributes")
@@ -167,6 +167,8 @@ class _Reader:
         self._options = options
         self._tally = tally
         self._occurrences = Occurrences()
+        self._origin = Origin(name, 0)
+        """Of records whose position does not matter."""
         self._ordinal = 0
         """Of the last record."""
         self._unmet = {field.column: column for column, field in options.columns.mapped.items()}
@@ -192,11 +194,12 @@ class _Reader:
             raise given
         span = row(given, record.fields, options.columns, options.horizon)
         if "trace_id" not in span or "span_id" not in span:
-            origin, with_legacy = Origin(self._name, self._ordinal), span["org_id"] in options.imported_before
+            with_legacy = span["org_id"] in options.imported_before
+            origin = Origin(self._name, self._ordinal) if with_legacy else self._origin
             identify(span, given, origin, self._occurrences, with_legacy=with_legacy)
         if not span["is_request"]:
             tally.spans += 1
-        if not span.keys().isdisjoint(COSTS) and any(type(span.get(name)) is Rounded for name in COSTS):
+        if Rounded in map(type, map(span.get, COSTS)):
             tally.rounded += 1  # before it is priced: what is computed is rounded too
         tally.prices.add(span)
         if options.dry_run and len(tally.sample) < _MAX_SAMPLE:

@@ -40,14 +40,10 @@ class Occurrences:
     def number(self, digest: bytes) -> int:
         """Of this row among its equals, from 1."""
         counts = self._counts
-        if digest in counts:
-            counts.move_to_end(digest)
-            counts[digest] += 1
-            return counts[digest]
-        counts[digest] = 1
+        counts[digest] = number = counts.pop(digest, 0) + 1  # the last one again
         if len(counts) > self._limit:
             counts.popitem(last=False)
-        return 1
+        return number
 
 
 def identify(

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from itertools import repeat
-from operator import is_
+from operator import is_, itemgetter
 from typing import Any, Final, NamedTuple
 
 from analytics_service.ingest.fields import COLUMNS
@@ -23,6 +23,8 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "
 _IN_ARRAY: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _NUMBERS: Final = frozenset({int, bool, Decimal, Rounded})
 _NONE: Final = type(None)
+_CHUNK: Final = 250
+"""Rows whose columns are made together: few enough to stay in the processor's cache."""
 
 
 class Text(NamedTuple):
@@ -38,17 +40,24 @@ def encode(rows: Sequence[SpanRow]) -> Text:
     """The rows, in their order."""
     known = set().union(*rows)
     columns = tuple(name for name in (*COLUMNS, *LEGACY) if name in known)
-    cells = [_cells([row.get(name) for row in rows]) for name in columns]
-    lines = map("\t".join, zip(*cells, strict=True))
     return Text(
         rows=len(rows),
         days=frozenset({row["ts"].date() for row in rows}),
         columns=columns,
-        data="\n".join([*lines, ""]).encode(),
+        data=b"".join([_lines(rows[first : first + _CHUNK], columns) for first in range(0, len(rows), _CHUNK)]),
     )
 
 
-def _cells(values: list[Any]) -> list[str]:
+def _lines(rows: Sequence[SpanRow], columns: Sequence[str]) -> bytes:
+    if all(len(row) == len(columns) for row in rows):  # so each has all of them
+        values = zip(*map(itemgetter(*columns), rows), strict=True)
+    else:
+        values = zip(*[[row.get(name) for name in columns] for row in rows], strict=True)
+    lines = map("\t".join, zip(*map(_cells, values), strict=True))
+    return "\n".join([*lines, ""]).encode()
+
+
+def _cells(values: Sequence[Any]) -> list[str]:
     """The cells of a column."""
     if len(values) > 1 and all(map(is_, values, repeat(values[0]))):  # as a default, which every row has
         return _cells(values[:1]) * len(values)
@@ -60,7 +69,7 @@ def _cells(values: list[Any]) -> list[str]:
         return list(map(str, values))
     if datetime in types:
         return list(map(_moment, values))
-    texts = list(map(_array, values)) if list in types else values
+    texts = list(map(_array, values)) if list in types else list(values)
     joined = "".join(texts)
     return [text.translate(_ESCAPES) for text in texts] if any(map(joined.__contains__, _ESCAPED)) else texts
 
@@ -69,13 +78,12 @@ def _moment(value: datetime) -> str:
     """As `str(value)`, which takes three times as long."""
     passed = value - EARLIEST
     second = passed.seconds
-    return f"{_minute(passed.days, second // 60)}{second % 60:02}.{passed.microseconds:06}+00"
+    return f"{_minute(passed.days * 1440 + second // 60)}{second % 60:02}.{passed.microseconds:06}+00"
 
 
 @lru_cache(maxsize=10_000)
-def _minute(day: int, minute: int) -> str:
-    moment = EARLIEST + timedelta(days=day, minutes=minute)
-    return f"{moment:%Y-%m-%d %H:%M:}"
+def _minute(number: int) -> str:
+    return f"{EARLIEST + timedelta(minutes=number):%Y-%m-%d %H:%M:}"
 
 
 def _array(values: Sequence[str]) -> str:
