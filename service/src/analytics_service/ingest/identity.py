@@ -85,7 +85,7 @@ def _spelled(value: object) -> str:
     """One text for equal values, whatever they were written like."""
     if type(value) is Decimal:
         return str(value.normalize())
-    if type(value) is datetime:  # its own text takes three times as long
+    if type(value) is datetime:  # its own text takes twice as long
         return str((value - EARLIEST) // _MICROSECOND)
     return str(value)
 

@@ -1,4 +1,4 @@
-"""Rows as COPY's text format: a quarter of what the driver's own encoding of Python's objects costs. Pure.
+"""Rows as COPY's text format: a third of what the driver's own encoding of Python's objects costs. Pure.
 
 Column by column: what the values of a column have in common is decided once.
 """
@@ -75,7 +75,7 @@ def _cells(values: Sequence[Any]) -> list[str]:
 
 
 def _moment(value: datetime) -> str:
-    """As `str(value)`, which takes three times as long."""
+    """As `str(value)`, without asking for an offset that is always zero, which takes long."""
     passed = value - EARLIEST
     second = passed.seconds
     return f"{_minute(passed.days * 1440 + second // 60)}{second % 60:02}.{passed.microseconds:06}+00"

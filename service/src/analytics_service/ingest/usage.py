@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +21,7 @@ WRITTEN: Final = "cache_write_tokens"
 TOOL_PROMPT: Final = "tool_prompt_tokens"
 """Tokens of the results of tools, which Gemini counts beside the prompt: a field of files, and no column."""
 _PARTS: Final = frozenset({*PROMPT, *COMPLETION, WRITTEN, TOOL_PROMPT})
+_RARE: Final = _PARTS - {"cached_tokens", "reasoning_tokens"}
 _COLUMNS: Final = (*PROMPT, *COMPLETION)
 _CACHE: Final = ("cached_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
 
@@ -61,6 +62,11 @@ class Convention:
     """Sets of names of fields that only this emitter uses together."""
     source: str
     """Where it says so, or where its code does it."""
+
+    @cached_property
+    def is_inside(self) -> bool:
+        """Tokens of caches and reasoning are inside, unless a total shows that there is more."""
+        return {self.cache, self.reasoning} <= {Counted.INSIDE, Counted.TOTAL_OR_INSIDE}
 
 
 def _together(first: str, *others: str) -> tuple[frozenset[str], ...]:
@@ -159,6 +165,9 @@ def normalize(row: dict[str, Any], how: Convention) -> None:
 
     A row whose usage is unclear is not changed, but for WRITTEN and TOOL_PROMPT, which are no columns.
     """
+    if how.is_inside and _is_normal(row):
+        row["total_tokens"] = row["prompt_tokens"] + row["completion_tokens"]
+        return
     parts = {name: row[name] for name in _COLUMNS if name in row}
     prompt, tools = row.get("prompt_tokens"), row.pop(TOOL_PROMPT, 0)
     completion, total = row.get("completion_tokens"), row.get("total_tokens")
@@ -186,6 +195,19 @@ def normalize(row: dict[str, Any], how: Convention) -> None:
         row["completion_tokens"] = all_out
     if all_in is not None and all_out is not None:
         row["total_tokens"] = all_in + all_out
+
+
+def _is_normal(row: Mapping[str, Any]) -> bool:
+    """Whether usage whose parts are inside is in the normal form already, but for its total, as most is."""
+    prompt, completion = row.get("prompt_tokens"), row.get("completion_tokens")
+    return (
+        prompt is not None
+        and completion is not None
+        and row.get("cached_tokens", 0) <= prompt
+        and row.get("reasoning_tokens", 0) <= completion
+        and row.get("total_tokens") in {None, prompt + completion}
+        and row.keys().isdisjoint(_RARE)
+    )
 
 
 def _split_written(parts: dict[str, int], written: int) -> None:
