@@ -17,7 +17,8 @@ import zstandard
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest.files import names_of
-from analytics_service.ingest.files.input import Input, lines, open_input
+from analytics_service.ingest.files.csv_rows import csv_rows
+from analytics_service.ingest.files.input import MAX_LINE_BYTES, Input, lines, open_input
 from analytics_service.ingest.files.json_rows import json_array
 from analytics_service.ingest.files.json_text import JsonText
 from analytics_service.ingest.mapping import columns
@@ -30,7 +31,12 @@ def read(content: bytes) -> list[tuple[int, Any]]:
     stream: Any = io.BufferedReader(io.BytesIO(content))
     file = Input(name="a.json", stream=stream, stored=stream, size=None, beginning=content)
     return [
-        (line, fields if isinstance(fields, BadRow) else {field.column: value for field, value in fields})
+        (
+            line,
+            fields
+            if isinstance(fields, BadRow)
+            else {field.column: value for field, value in zip(*fields, strict=True)},
+        )
         for line, fields in json_array(file, HOW)
     ]
 
@@ -136,3 +142,11 @@ def test_the_beginning_of_a_pipe_is_whole(tmp_path: Path) -> None:
         assert names_of(file, "auto") == ["TIMESTAMP", "ContextTokens", "GeneratedTokens"]
         assert len(list(lines(file))) == 2
     writing.join()
+
+
+def test_a_line_that_is_too_long_is_named_before_all_of_it_is_read() -> None:
+    stream: Any = io.BufferedReader(io.BytesIO(b"ts\n2024-03-09\n" + b"x" * 2 * MAX_LINE_BYTES))
+    file = Input(name="a.csv", stream=stream, stored=stream, size=None, beginning=b"ts")
+    with pytest.raises(UsageError, match=r"a\.csv:3: the line is longer than"):
+        list(csv_rows(file, HOW))
+    assert stream.read(1) == b"x"

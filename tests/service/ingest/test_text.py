@@ -81,3 +81,20 @@ def test_a_row_is_one_line_with_a_cell_for_each_column(texts: list[list[str]]) -
     for line in lines:
         assert "\r" not in line
         assert line.count("\t") == len(text.columns) - 1
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001 - of a zone
+def test_a_time_is_the_same_moment_as_text(moment: datetime) -> None:
+    text = encode([a_row(0, ts=moment), a_row(1, model="m")])
+    cell = text.data.decode().split("\t")[text.columns.index("ts")]
+    assert datetime.fromisoformat(cell) == moment
+
+
+def test_each_row_keeps_its_own_values_and_what_it_does_not_have_is_null() -> None:
+    rows = [a_row(number, **({"user_id": f"u{number}"} if number % 3 else {})) for number in range(600)]
+    text = encode(rows)
+    cells = [line.split("\t") for line in text.data.decode().splitlines()]
+    user, trace = text.columns.index("user_id"), text.columns.index("trace_id")
+    assert [(each[trace], each[user]) for each in cells] == [
+        (f"t{number}", f"u{number}" if number % 3 else "\\N") for number in range(600)
+    ]

@@ -1,6 +1,7 @@
 """The rows of a file in batches of bounded size, and the count of what was read, good and bad."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +16,7 @@ from analytics_service.ingest.identity import Occurrences, Origin, identify
 from analytics_service.ingest.mapping import Columns, mapping, with_preset
 from analytics_service.ingest.presets import recognize
 from analytics_service.ingest.pricing import COSTS, Prices
-from analytics_service.ingest.rows import BadRow, SpanRow, parsed, row
+from analytics_service.ingest.rows import BadRow, Fields, SpanRow, parsed, parsed_together, row
 from analytics_service.ingest.strings import Repaired
 from analytics_service.ingest.values import Rounded
 
@@ -24,6 +25,10 @@ _MAX_REPORTED = 20
 _MAX_SAMPLE: Final = 10
 _MAX_BATCH_CHARACTERS = 16 * 2**20
 """Of long texts in a batch: memory stays bounded when every row has megabytes."""
+_CHUNK: Final = 500
+"""Records that are parsed together: few enough to stay in the processor's cache."""
+_CHUNK_BYTES: Final = 2**20
+"""Of the file that are read for them, unless one record has more."""
 _TEXTS: Final = ("input_text", "output_text", "error_message", "attributes")
 
 
@@ -104,9 +109,9 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
     reader = _Reader(name, options, tally)
     batch: list[SpanRow] = []
     characters = 0
-    for record in records(file, options.file_format, options.columns):
+    for record, given in _parsed(file, options):
         try:
-            span = reader.span(record)
+            span = reader.span(record, given)
         except BadRow as error:
             _note(BadRecord(file=file.name, line=record.line, reason=str(error)), options, tally)
             continue
@@ -122,6 +127,52 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
         yield Batch(batch, reader.with_ids)
 
 
+def _parsed(file: Input, options: Options) -> Iterator[tuple[Record, SpanRow | BadRow]]:
+    """The records with what each gives, or why it cannot be used. Those with the same fields are parsed together."""
+    for chunk in _chunks(file, options):
+        given: list[SpanRow | BadRow] = [BadRow()] * len(chunk)
+        alike = defaultdict(list)
+        for position, record in enumerate(chunk):
+            if isinstance(record.fields, BadRow):
+                given[position] = record.fields
+            else:
+                alike[id(record.fields.of)].append((position, record.fields))
+        for numbered in alike.values():
+            for (position, _), each in zip(numbered, _given([fields for _, fields in numbered]), strict=True):
+                given[position] = each
+        yield from zip(chunk, given, strict=True)
+
+
+def _given(alike: Sequence[Fields]) -> Sequence[SpanRow | BadRow]:
+    try:
+        return parsed_together(alike[0].of, [fields.values for fields in alike])
+    except ValueError:  # of one of them: each by itself tells which, and why
+        return [_given_alone(fields) for fields in alike]
+
+
+def _given_alone(fields: Fields) -> SpanRow | BadRow:
+    try:
+        return parsed(fields)
+    except BadRow as error:
+        return error
+
+
+def _chunks(file: Input, options: Options) -> Iterator[list[Record]]:
+    """Where a file cannot be read any further, what was read before is the last chunk."""
+    chunk: list[Record] = []
+    limit = _CHUNK_BYTES
+    try:
+        for record in records(file, options.file_format, options.columns):
+            chunk.append(record)
+            if len(chunk) == _CHUNK or file.consumed() > limit:
+                yield chunk
+                chunk, limit = [], file.consumed() + _CHUNK_BYTES
+    except UsageError:
+        yield chunk
+        raise
+    yield chunk
+
+
 class _Reader:
     """Makes the rows of a file."""
 
@@ -130,6 +181,8 @@ class _Reader:
         self._options = options
         self._tally = tally
         self._occurrences = Occurrences()
+        self._origin = Origin(name, 0)
+        """Of records whose position does not matter."""
         self._ordinal = 0
         """Of the last record."""
         self._unmet = {field.column: column for column, field in options.columns.mapped.items()}
@@ -143,7 +196,7 @@ class _Reader:
             missing = ", ".join(self._unmet.values())
             raise UsageError(f"{file}: none of the first {self._ordinal} records has {missing}, which --map names")
 
-    def span(self, record: Record) -> SpanRow:
+    def span(self, record: Record, given: SpanRow | BadRow) -> SpanRow:
         """The row with its ids and its price; BadRow where there is none."""
         options, tally = self._options, self._tally
         tally.read += 1
@@ -151,18 +204,20 @@ class _Reader:
         if isinstance(record.fields, BadRow):
             raise record.fields
         if self._unmet:
-            for each, _ in record.fields:
+            for each in record.fields.of:
                 self._unmet.pop(each.column, None)
-        given = parsed(record.fields)
+        if isinstance(given, BadRow):
+            raise given
         span = row(given, record.fields, options.columns, options.horizon)
         if not self.with_ids:
             self.with_ids = "trace_id" in span or "span_id" in span
         if "trace_id" not in span or "span_id" not in span:
-            origin, with_legacy = Origin(self._name, self._ordinal), span["org_id"] in options.imported_before
+            with_legacy = span["org_id"] in options.imported_before
+            origin = Origin(self._name, self._ordinal) if with_legacy else self._origin
             identify(span, given, origin, self._occurrences, with_legacy=with_legacy)
         if not span["is_request"]:
             tally.spans += 1
-        if not span.keys().isdisjoint(COSTS) and any(type(span.get(name)) is Rounded for name in COSTS):
+        if Rounded in map(type, map(span.get, COSTS)):
             tally.rounded += 1  # before it is priced: what is computed is rounded too
         tally.prices.add(span)
         if options.dry_run and len(tally.sample) < _MAX_SAMPLE:

@@ -29,7 +29,7 @@ GATEWAY_CACHE_HIT: Final = "gateway_cache_hit"
 """The gateway had the answer already: it cost nothing."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Field:
     """A name in a file, the column it fills, and how its value is read."""
 

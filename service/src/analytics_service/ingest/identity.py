@@ -8,13 +8,17 @@ file all count. One id of the user's own is enough: the other one follows from i
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from analytics_service.ingest.times import EARLIEST
+
 MAX_DIGESTS: Final = 2**18
 """Of rows of a file that are remembered. Equal rows have the same time, and files are nearly in the order of time:
 those that are farther apart are one row that was exported twice."""
+_MICROSECOND: Final = timedelta(microseconds=1)
 LEGACY: Final = ("legacy_trace_id", "legacy_span_id")
 """Keys of the ids that releases before 0.4 gave a row: no columns, and only for organisations with rows of them."""
 
@@ -36,14 +40,10 @@ class Occurrences:
     def number(self, digest: bytes) -> int:
         """Of this row among its equals, from 1."""
         counts = self._counts
-        if digest in counts:
-            counts.move_to_end(digest)
-            counts[digest] += 1
-            return counts[digest]
-        counts[digest] = 1
+        counts[digest] = number = counts.pop(digest, 0) + 1  # the last one again
         if len(counts) > self._limit:
             counts.popitem(last=False)
-        return 1
+        return number
 
 
 def identify(
@@ -72,19 +72,32 @@ def identify(
 
 
 def _digest(organisation: str, given: Mapping[str, Any]) -> bytes:
-    names = _in_order(tuple(given))
-    values = [str(value.normalize() if type(value) is Decimal else value) for value in map(given.__getitem__, names)]
+    names, spelled = _in_order(tuple(given))
+    values = [
+        value if type(value) is str else str(value) if type(value) is int else _spelled(value)
+        for value in map(given.__getitem__, names)
+    ]
     # no value has a NUL: two lists of values never make the same text
-    return _hashed("\0".join((organisation, *names, *values)).encode("utf-8", "surrogatepass"))
+    return _hashed("\0".join((organisation, *spelled, *values)).encode("utf-8", "surrogatepass"))
+
+
+def _spelled(value: object) -> str:
+    """One text for equal values, whatever they were written like."""
+    if type(value) is Decimal:
+        return str(value.normalize())
+    if type(value) is datetime:  # its own text takes twice as long
+        return str((value - EARLIEST) // _MICROSECOND)
+    return str(value)
 
 
 @lru_cache(maxsize=1_000)
-def _in_order(given: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in given if name != "org_id"))
+def _in_order(given: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    names = tuple(sorted(name for name in given if name != "org_id"))
+    return names, ("\0".join(names),) if names else ()
 
 
 def _hashed(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()[:24]
+    return hashlib.blake2b(content, digest_size=24).digest()
 
 
 def _legacy_ids(origin: Origin) -> tuple[str, str]:

@@ -1,12 +1,14 @@
 """The mapping of a file's columns to fields: by --map, --set and --ignore, else by the names in its header. Pure."""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest import fields
@@ -15,6 +17,16 @@ from analytics_service.ingest.presets import PRESETS
 from analytics_service.ingest.times import TimeUnit, time_in, timestamp
 
 ALL = "*"
+
+
+class Layout(NamedTuple):
+    """Which values of a record fill fields."""
+
+    of: tuple[Field, ...]
+    take: Callable[[Sequence[Any]], Sequence[Any]]
+    """The values of these fields, of those of all columns."""
+    several: bool
+    """Two of them fill one column of the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +66,34 @@ class Columns:
         return field if field is None or self.time_unit is None else _in_unit(field, self.time_unit)
 
     @cached_property
+    def layout(self) -> Callable[[tuple[str, ...]], Layout]:
+        """The layout of records with these columns, found once for all of them; KeyError as `of`."""
+        return lru_cache(maxsize=1_000)(self._layout)
+
+    def _layout(self, names: tuple[str, ...]) -> Layout:
+        filling = [(position, field) for position, name in enumerate(names) if (field := self.of(name)) is not None]
+        return layout(filling)
+
+    @cached_property
     def nested(self) -> frozenset[str]:
         """The objects of which --map or --ignore names a member, by their paths."""
         names = [name for name in (*self.mapped, *self.ignored, *self.optional) if "." in name]
         return frozenset(
             ".".join(parts[:length]) for parts in (name.split(".") for name in names) for length in range(1, len(parts))
         )
+
+
+def layout(filling: Sequence[tuple[int, Field]]) -> Layout:
+    """Of these positions and fields."""
+    of = tuple(field for _, field in filling)
+    if len(filling) > 1:
+        take: Callable[[Sequence[Any]], Sequence[Any]] = itemgetter(*(position for position, _ in filling))
+    else:  # of one position itemgetter makes no tuple
+
+        def take(values: Sequence[Any]) -> Sequence[Any]:
+            return tuple(values[position] for position, _ in filling)
+
+    return Layout(of, take, len({field.column for field in of}) < len(of))
 
 
 @cache

@@ -6,6 +6,7 @@ A request that came with its cost keeps it. `price_status` says of every request
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -14,7 +15,7 @@ from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.ingest.values import COST_LIMIT
 from analytics_service.pricing.columns import PriceStatus
 from analytics_service.pricing.genai import PriceList
-from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT, cost
+from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT, Tiers, cost
 from analytics_service.pricing.sources import Lookup, PriceSource
 
 _AMOUNTS: Final = ("prompt_tokens", "completion_tokens", *PROMPT, *COMPLETION, *OTHER)
@@ -53,6 +54,10 @@ class Prices:
     unpriced: Counter[Unpriced] = field(default_factory=Counter)
     """Requests, also those with a price for a part of what they used."""
     unpriced_tokens: Counter[Unpriced] = field(default_factory=Counter)
+    _constant: dict[tuple[str, str, str, str], tuple[str, Tiers] | None] = field(default_factory=dict)
+    """Prices that are the same at every moment, by organisation, provider, model and tier."""
+    _changing: set[tuple[str, str, str, str]] = field(default_factory=set)
+    """What has other prices at other moments."""
 
     def add(self, row: SpanRow) -> None:
         """Fills in the costs of a request that has none of its own, and its `price_status`."""
@@ -98,14 +103,13 @@ class Prices:
         if not model:
             return Reason.NO_MODEL
         provider, service_tier = row["provider"], row.get("service_tier", "")
-        lookup = Lookup(row["org_id"], provider, self.aliases.get(model, model), service_tier, row["ts"])
-        for source in self.sources:
-            tiers = source.tiers(lookup)
-            if tiers is not None:
-                break
-        else:
+        key = (row["org_id"], provider, model, service_tier)
+        price = self._constant[key] if key in self._constant else self._price(row["ts"], *key)
+        if price is None:
+            lookup = self._lookup(row["ts"], *key)
             known = bool(service_tier) and any(source.knows(lookup) for source in self.sources)
             return Reason.UNKNOWN_TIER if known else Reason.UNKNOWN_MODEL
+        version, tiers = price
         prompt_tokens = row.get("prompt_tokens") or 0
         if "request_weight" in row:  # the size of the average request, which a bound is below just if it is below
             prompt_tokens = -(-prompt_tokens // row["request_weight"])  # the next whole number
@@ -117,12 +121,28 @@ class Prices:
         _set(row, "prompt_cost_usd", computed.prompt)
         _set(row, "completion_cost_usd", computed.completion)
         row["total_cost_usd"] = computed.total
-        row["price_version"] = source.version
+        row["price_version"] = version
         if computed.complete:
             row["price_status"] = _FULL
             return None
         row["price_status"] = _PARTIAL
         return Reason.NO_RATE if "prompt_tokens" in row and "completion_tokens" in row else Reason.USAGE_IN_PART
+
+    def _price(self, moment: datetime, *key: *tuple[str, str, str, str]) -> tuple[str, Tiers] | None:
+        """The version of the first source that has a price, and the price; None where none has."""
+        lookup = self._lookup(moment, *key)
+        price = next(
+            ((source.version, tiers) for source in self.sources if (tiers := source.tiers(lookup)) is not None), None
+        )
+        if key not in self._changing:
+            if all(source.is_constant(lookup) for source in self.sources):
+                self._constant[key] = price
+            else:
+                self._changing.add(key)
+        return price
+
+    def _lookup(self, moment: datetime, organisation: str, provider: str, model: str, service_tier: str) -> Lookup:
+        return Lookup(organisation, provider, self.aliases.get(model, model), service_tier, moment)
 
 
 def _set(row: SpanRow, column: str, value: Decimal | None) -> None:

@@ -5,7 +5,8 @@ A row that passes here is never refused by the table: COPY would refuse the whol
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from analytics_service.ingest.fields import (
     END_TIME,
@@ -21,8 +22,16 @@ from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.operations import is_request
 from analytics_service.ingest.strings import dump_json, load_json
 from analytics_service.ingest.times import LATEST
-from analytics_service.ingest.usage import CONVENTIONS, UnclearUsage, convention, needs_normalizing, normalize
-from analytics_service.ingest.values import COST_LIMIT, LARGEST
+from analytics_service.ingest.usage import (
+    CONVENTIONS,
+    TELLING,
+    Convention,
+    UnclearUsage,
+    convention,
+    needs_normalizing,
+    normalize,
+)
+from analytics_service.ingest.values import COST_LIMIT, LARGEST, Parse
 from analytics_service.pricing.columns import PriceStatus
 
 _HELPERS: Final = frozenset({END_TIME, FIRST_TOKEN_TIME, SPEND, GATEWAY_CACHE_HIT, USAGE_CONVENTION})
@@ -34,14 +43,26 @@ SpanRow = dict[str, Any]
 """By column of the table; absent columns are NULL."""
 
 
+_ABSENT: Final = (None, "")
+_TEXTS: Final = frozenset({str, type(None)})
+
+
 class BadRow(ValueError):
     """Why a record cannot be stored: `field: reason`."""
 
 
-def parsed(fields: Iterable[tuple[Field, Any]]) -> SpanRow:
+class Fields(NamedTuple):
+    """What a record has."""
+
+    of: tuple[Field, ...]
+    """The same tuple for records that have the same fields."""
+    values: Sequence[Any]
+
+
+def parsed(fields: Fields) -> SpanRow:
     """What a record gives; empty values count as absent. BadRow with the field and the reason."""
     given: SpanRow = {}
-    for field, value in fields:
+    for field, value in zip(*fields, strict=True):
         if value is None or value == "":
             continue
         try:
@@ -51,7 +72,31 @@ def parsed(fields: Iterable[tuple[Field, Any]]) -> SpanRow:
     return given
 
 
-def row(given: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns, horizon: datetime | None) -> SpanRow:
+def parsed_together(of: Sequence[Field], records: Sequence[Sequence[Any]]) -> list[SpanRow]:
+    """What `parsed` makes of each of these records, column by column; ValueError where it would refuse any of them."""
+    columns = [_column(field.parse, values) for field, values in zip(of, zip(*records, strict=True), strict=True)]
+    names = [field.column for field in of]
+    if any(None in column for column in columns):
+        return [
+            {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            for values in zip(*columns, strict=True)
+        ]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _column(parse: Parse, values: Sequence[Any]) -> list[object]:
+    """The parsed values of a column, None for those that are absent; texts that come again are parsed once."""
+    if _TEXTS.issuperset(map(type, values)):
+        texts = set(values)
+        if 2 * len(texts) < len(values):
+            known = {text: parse(text) for text in texts if text}
+            return list(map(known.get, values))
+        if texts.isdisjoint(_ABSENT):
+            return list(map(parse, values))
+    return [None if value is None or value == "" else parse(value) for value in values]
+
+
+def row(given: SpanRow, fields: Fields, how: Columns, horizon: datetime | None) -> SpanRow:
     """The row of a record of which `given` was parsed, with the ids that it came with."""
     span: SpanRow = {**how.base, **given}
     if needs_normalizing(span):
@@ -118,36 +163,64 @@ def _take_helpers(span: SpanRow) -> None:
         span.setdefault("total_cost_usd", spend)
 
 
-def _normalize(span: SpanRow, fields: Sequence[tuple[Field, Any]], how: Columns) -> None:
+def _normalize(span: SpanRow, fields: Fields, how: Columns) -> None:
     """Usage that contradicts itself is kept as it came, without a price, and says why in its attributes."""
-    names = (field.name for field, value in fields if value is not None and value != "")
     usage = how.usage or span.get(USAGE_CONVENTION)
     try:
-        normalize(span, CONVENTIONS[usage] if usage else convention(frozenset(names)))
+        normalize(span, CONVENTIONS[usage] if usage else _convention(fields))
     except UnclearUsage as error:
         span["price_status"] = PriceStatus.NONE.value
         known = load_json(span["attributes"]) if "attributes" in span else {}
         span["attributes"] = dump_json({**known, USAGE_UNCLEAR: str(error)})
 
 
-def of_object(value: Any, how: Columns) -> list[tuple[Field, Any]]:
+def _convention(fields: Fields) -> Convention:
+    """The one that the fields with a value tell."""
+    names = [fields.of[each].name for each in _telling(fields.of) if fields.values[each] not in _ABSENT]
+    return convention(frozenset(names))
+
+
+@lru_cache(maxsize=1_000)
+def _telling(of: tuple[Field, ...]) -> tuple[int, ...]:
+    """The positions of the fields whose names may tell how the emitter counts."""
+    return tuple(position for position, field in enumerate(of) if field.name in TELLING)
+
+
+def of_object(value: Any, how: Columns) -> Fields:
     """The fields of a JSON object; BadRow when it has a key that nothing explains."""
     if not isinstance(value, dict):
         raise BadRow("is not a JSON object")
-    fields: dict[str, tuple[Field, Any]] = {}
-    for key, each in members(value, how) if how.nested else value.items():
-        try:
-            field = how.of(key)
-        except KeyError:
-            raise BadRow(f"{key[:60]}: is unknown: give --map {key[:60]}=FIELD or --ignore {key[:60]}") from None
-        if field is None:
-            continue
-        if field.column in fields and each is not None and how.preset is None:
-            raise BadRow(f"{key[:60]}: {field.column} is given twice")
-        _, known = fields.get(field.column, (field, None))
+    names, values = unzipped(members(value, how)) if how.nested else (tuple(value), tuple(value.values()))
+    try:
+        layout = how.layout(names)
+    except KeyError as error:
+        name = str(error.args[0])[:60]
+        raise BadRow(f"{name}: is unknown: give --map {name}=FIELD or --ignore {name}") from None
+    if layout.several:
+        return _one_for_each(Fields(layout.of, layout.take(values)), layout.take(names), how)
+    return Fields(layout.of, layout.take(values))
+
+
+def unzipped(pairs: Iterable[tuple[str, Any]]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    listed = list(pairs)
+    return tuple([name for name, _ in listed]), tuple([value for _, value in listed])
+
+
+def _one_for_each(fields: Fields, names: Sequence[str], how: Columns) -> Fields:
+    """Of several fields for one column the first that has a value; BadRow where there is no preset that says so."""
+    first: dict[str, tuple[Field, Any]] = {}
+    for field, value, name in zip(*fields, names, strict=True):
+        if field.column in first and value is not None and how.preset is None:
+            raise BadRow(f"{name[:60]}: {field.column} is given twice")
+        _, known = first.get(field.column, (field, None))
         if known is None or known == "":
-            fields[field.column] = (field, each)
-    return list(fields.values())
+            first[field.column] = (field, value)
+    return Fields(_same(tuple(field for field, _ in first.values())), [value for _, value in first.values()])
+
+
+@lru_cache(maxsize=1_000)
+def _same(of: tuple[Field, ...]) -> tuple[Field, ...]:
+    return of
 
 
 def members(value: dict[str, Any], how: Columns, path: str = "") -> Iterator[tuple[str, Any]]:

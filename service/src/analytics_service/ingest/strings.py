@@ -131,7 +131,7 @@ def _double(value: object) -> float:
 def load_json(line: str) -> Any:
     """The JSON value of a text: numbers with a point are exact, and NaN is refused."""
     try:
-        return json.loads(line, parse_float=Decimal, parse_constant=no_constant)
+        return _JSON.decode(line)
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"is not JSON: {error}") from None
 
@@ -139,3 +139,6 @@ def load_json(line: str) -> Any:
 def no_constant(name: str) -> None:
     """Refuses NaN and infinities, which JSON does not have."""
     raise ValueError(f"holds {name}, which is no JSON number")
+
+
+_JSON: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=no_constant)

@@ -50,7 +50,7 @@ def timestamp(value: Any) -> datetime:
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{value[:40]!r} is not a timestamp, as 2023-11-16T18:17:03.97996Z") from None
-    if not EARLIEST <= moment < LATEST:
+    if not EARLIEST.year <= moment.year < LATEST.year:
         raise ValueError(f"{value[:40]!r} is not between 1970 and 2200")
     return moment
 

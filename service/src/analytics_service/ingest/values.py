@@ -55,6 +55,8 @@ def count(value: Any) -> int:
     """A whole number from 0 to 2^63 - 1."""
     if isinstance(value, str) and len(value) < 19 and value.isascii() and value.isdigit():
         return int(value)
+    if type(value) is int and 0 <= value <= LARGEST:
+        return value
     number = decimal(value)
     if number != number.to_integral_value() or not 0 <= number <= LARGEST:
         raise ValueError(f"{str(value)[:40]!r} is not a whole number from 0 to {LARGEST}")
@@ -86,6 +88,8 @@ def duration(microseconds: Decimal) -> Parse:
     def parse(value: Any) -> int:
         if factor and isinstance(value, str) and len(value) < 13 and value.isascii() and value.isdigit():
             return int(value) * factor
+        if factor and type(value) is int and 0 <= value < 10**12:
+            return value * factor
         number = decimal(value)
         if not 0 <= number <= LARGEST:
             raise ValueError(f"{str(value)[:40]!r} is not a duration")

@@ -202,6 +202,10 @@ class PriceBook:
         tier = lookup.service_tier
         return next((tiers for entry, tiers in ranked if entry.service_tier == tier and entry.covers(lookup)), None)
 
+    def is_constant(self, lookup: Lookup) -> bool:
+        ranked = self._ranked(lookup.provider, lookup.model)
+        return all((entry.from_, entry.to) == (_EARLIEST, _LATEST) for entry, _ in ranked)
+
     def _ranked(self, provider: str, model: str) -> list[tuple[Entry, Tiers]]:
         """The entries of a model, found once: an organisation's own first, exact names before long patterns, entries
         that name the provider before others.

@@ -63,8 +63,6 @@ class PriceList:
     def __init__(self) -> None:
         self._models: dict[tuple[str, str], tuple[Provider, ModelInfo] | None] = {}
         self._tiers: dict[tuple[int, bool, str, tuple[int, ...]], tuple[ModelPrice, Tiers | None]] = {}
-        self._constant: dict[tuple[str, str], Tiers | None] = {}
-        """Of standard tiers whose price never changed."""
 
     @property
     def version(self) -> str:
@@ -75,8 +73,6 @@ class PriceList:
 
     def tiers(self, lookup: Lookup) -> Tiers | None:
         _, provider, model, service_tier, moment = lookup
-        if not service_tier and (provider, model) in self._constant:
-            return self._constant[provider, model]
         known = self._model(provider, model)
         if known is None:
             return None
@@ -92,9 +88,14 @@ class PriceList:
         cached = self._tiers.get(key)
         if cached is None:  # the price is part of the value, so that no other ever has its id
             self._tiers[key] = cached = (standard, _tiers(standard, variants, free=free))
-        if not service_tier and isinstance(info.prices, ModelPrice):
-            self._constant[provider, model] = cached[1]
         return cached[1]
+
+    def is_constant(self, lookup: Lookup) -> bool:
+        known = self._model(lookup.provider, lookup.model)
+        if known is None:
+            return True
+        variants = known[1].price_variants or () if lookup.service_tier else ()
+        return isinstance(known[1].prices, ModelPrice) and all(each.constraint is None for each in variants)
 
     def _model(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
         key = (provider, model)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -74,6 +75,27 @@ class Rates:
     per_token: tuple[Decimal, Decimal] | None = None
     """Of prompt and completion, where nothing else is charged for a request without other kinds of usage."""
 
+    @cached_property
+    def prompt(self) -> "Side":
+        return self._side(Kind.INPUT, PROMPT)
+
+    @cached_property
+    def completion(self) -> "Side":
+        return self._side(Kind.OUTPUT, COMPLETION)
+
+    def _side(self, kind: Kind, parts: Mapping[str, Kind]) -> "Side":
+        by_column = tuple((column, self.of.get(part)) for column, part in parts.items())
+        return Side(self.of.get(kind), by_column, kind in self.open_sides)
+
+
+class Side(NamedTuple):
+    """The rates of the tokens that went in, or of those that came out; None where they have no price."""
+
+    rate: Decimal | None
+    parts: tuple[tuple[str, Decimal | None], ...]
+    """By column of `traces`."""
+    is_open: bool
+
 
 @dataclass(frozen=True)
 class Tiers:
@@ -122,11 +144,9 @@ def _cost(row: Mapping[str, Any], charged: Rates, prompt: int | None, completion
     request = charged.request * row.get("request_weight", 1)
     if not of and charged.request:
         return Cost(None, None, rounded(request), True)
-    of_prompt, prompt_known = _side(row, of, prompt, Kind.INPUT, PROMPT)
-    of_completion, completion_known = _side(row, of, completion, Kind.OUTPUT, COMPLETION)
+    of_prompt, prompt_known = _side(row, charged.prompt, prompt)
+    of_completion, completion_known = _side(row, charged.completion, completion)
     complete = prompt_known and completion_known
-    if (prompt and Kind.INPUT in charged.open_sides) or (completion and Kind.OUTPUT in charged.open_sides):
-        complete = False
     priced = of_prompt is not None or of_completion is not None
     beside, exact = request, charged.exact
     for column, kind in () if row.keys().isdisjoint(OTHER) else OTHER.items():
@@ -144,27 +164,23 @@ def _cost(row: Mapping[str, Any], charged: Rates, prompt: int | None, completion
     return Cost(_rounded(of_prompt), _rounded(of_completion), rounded(total), complete)
 
 
-def _side(
-    row: Mapping[str, Any], of: Mapping[Kind, Decimal], tokens: int | None, kind: Kind, parts: Mapping[str, Kind]
-) -> tuple[Decimal | None, bool]:
+def _side(row: Mapping[str, Any], charged: Side, tokens: int | None) -> tuple[Decimal | None, bool]:
     """What the tokens of one side cost, None where none has a price; and whether all of them have one."""
     if tokens is None:
-        return None, kind not in of
-    rate = of.get(kind)
-    if row.keys().isdisjoint(parts):
-        return (rate * tokens, True) if rate is not None else (None, not tokens)
-    total, known = None, True
-    for part, amount in [(each, row.get(column) or 0) for column, each in parts.items()]:
-        if not amount:
-            continue
-        tokens -= amount
-        if (own := of.get(part)) is None:
-            known = False
-        else:
-            total = own * amount if total is None else total + own * amount
-    if rate is None:
+        return None, charged.rate is None
+    total, known = None, not (tokens and charged.is_open)
+    for column, rate in charged.parts:
+        amount = row.get(column)
+        if amount:
+            tokens -= amount
+            if rate is None:
+                known = False
+            else:
+                total = rate * amount if total is None else total + rate * amount
+    if charged.rate is None:
         return total, known and not tokens
-    return rate * tokens + (total or _ZERO), known
+    own = charged.rate * tokens
+    return own if total is None else own + total, known
 
 
 def rounded(cost: Decimal) -> Decimal:

@@ -29,3 +29,7 @@ class PriceSource(Protocol):
     def tiers(self, lookup: Lookup) -> Tiers | None:
         """What the model charged at that moment; None where the source has no price for it, or none of that tier."""
         ...
+
+    def is_constant(self, lookup: Lookup) -> bool:
+        """Whether `tiers` is the same at every moment."""
+        ...

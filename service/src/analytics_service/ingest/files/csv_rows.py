@@ -1,16 +1,18 @@
 """CSV, with commas, semicolons, tabs or pipes between its cells."""
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest.fields import Field
-from analytics_service.ingest.files.input import MAX_LINE_BYTES, Input, lines
-from analytics_service.ingest.files.records import Fields, Record
-from analytics_service.ingest.mapping import Columns, of_header
-from analytics_service.ingest.rows import BadRow, members
+from analytics_service.ingest.files.input import MAX_LINE_BYTES, Input, blocks
+from analytics_service.ingest.files.records import Record
+from analytics_service.ingest.mapping import Columns, layout, of_header
+from analytics_service.ingest.rows import BadRow, Fields, members, unzipped
 
 _DELIMITERS: Final = ",;\t|"
 
@@ -25,7 +27,7 @@ def csv_rows(file: Input, how: Columns) -> Iterator[Record]:
         header = next(reader, None)
         if not header:
             raise UsageError(f"{file.name}: is empty: a CSV file begins with the names of its columns")
-        columns = of_header(header, how, file.name)
+        filling = layout(of_header(header, how, file.name))
         nested = [(position, name) for position, name in enumerate(header) if name in how.nested - how.mapped.keys()]
         line = reader.line_num
         for cells in reader:
@@ -33,13 +35,11 @@ def csv_rows(file: Input, how: Columns) -> Iterator[Record]:
             if not cells:
                 continue
             if len(cells) == len(header):
-                fields = [(field, cells[position]) for position, field in columns]
-                yield Record(
-                    line=first_line, fields=fields if not nested else _with_members(fields, cells, nested, how)
-                )
+                fields = Fields(filling.of, filling.take(cells))
+                yield Record(first_line, _with_members(fields, cells, nested, how) if nested else fields)
             else:
                 why = f"has {len(cells)} cells, and the header has {len(header)}"
-                yield Record(line=first_line, fields=BadRow(why))
+                yield Record(first_line, BadRow(why))
     except csv.Error as error:
         raise UsageError(f"{file.name}:{reader.line_num}: is no CSV from here on: {error}") from error
 
@@ -57,23 +57,29 @@ def header_names(line: str) -> list[str]:
 
 
 def _with_members(
-    fields: list[tuple[Field, Any]], cells: Sequence[str], nested: Sequence[tuple[int, str]], how: Columns
+    fields: Fields, cells: Sequence[str], nested: Sequence[tuple[int, str]], how: Columns
 ) -> Fields | BadRow:
     """With the fields that members of objects fill; a cell that is no object has none."""
     try:
         objects = {name: cells[position] for position, name in nested if cells[position].startswith("{")}
-        given = [(how.of(name), value) for name, value in members(objects, how) if name not in objects]
+        names, values = unzipped(each for each in members(objects, how) if each[0] not in objects)
+        inner = how.layout(names)
     except KeyError as error:
         name = str(error.args[0])[:60]
         return BadRow(f"{name}: is unknown: give --map {name}=FIELD or --ignore {name}")
     except BadRow as error:
         return error
-    return [*fields, *((field, value) for field, value in given if field is not None)]
+    return Fields(_together(fields.of, inner.of), [*fields.values, *inner.take(values)])
+
+
+@lru_cache(maxsize=1_000)
+def _together(cells: tuple[Field, ...], members: tuple[Field, ...]) -> tuple[Field, ...]:
+    return cells + members
 
 
 def _texts(file: Input) -> Iterator[str]:
     """Lines as text. Bytes that are no UTF-8 become surrogates, which a text that may be long is stored without."""
-    for number, line in enumerate(lines(file), start=1):
-        if len(line) > MAX_LINE_BYTES:
-            raise UsageError(f"{file.name}:{number}: the line is longer than {MAX_LINE_BYTES} bytes")
-        yield line.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape")
+    return chain.from_iterable(
+        io.StringIO(block.decode("utf-8" if number else "utf-8-sig", errors="surrogateescape"), newline="\n")
+        for number, block in enumerate(blocks(file))
+    )

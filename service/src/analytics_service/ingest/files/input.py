@@ -51,6 +51,11 @@ class Input:
         """Bytes of the stored file that were read."""
         return self.stored.tell() if self.size is not None else 0
 
+    def consumed(self) -> int:
+        """Bytes of the stream that were read."""
+        raw = self.stream.raw
+        return raw.consumed if isinstance(raw, _Parts) else 0
+
 
 @contextmanager
 def open_input(path: str) -> Iterator[Input]:
@@ -119,6 +124,7 @@ class _Parts(io.RawIOBase):
     def __init__(self, parts: Iterable[bytes]) -> None:
         self._parts = iter(parts)
         self._left = memoryview(b"")
+        self.consumed = 0
 
     @override
     def readable(self) -> bool:
@@ -133,6 +139,7 @@ class _Parts(io.RawIOBase):
             self._left = memoryview(part)
         count = min(len(buffer), len(self._left))
         buffer[:count], self._left = self._left[:count], self._left[count:]
+        self.consumed += count
         return count
 
 
@@ -152,6 +159,24 @@ def lines(file: Input) -> Iterator[bytes]:
             yield line
             while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
                 line = file.stream.readline(MAX_LINE_BYTES + 1)
+
+
+def blocks(file: Input) -> Iterator[bytes]:
+    """Lines, many at once; UsageError where one is longer than MAX_LINE_BYTES."""
+    number, begun = 1, [b""]
+    with readable(file.name):
+        for part in _parts(file.stream):
+            ended, newline, rest = part.rpartition(b"\n")
+            if newline:
+                block = b"".join((*begun, ended, newline))
+                number += block.count(b"\n")
+                yield block
+                begun = [rest]
+            else:
+                begun.append(part)
+            if sum(map(len, begun)) > MAX_LINE_BYTES:
+                raise UsageError(f"{file.name}:{number}: the line is longer than {MAX_LINE_BYTES} bytes")
+    yield b"".join(begun)
 
 
 def source_name(path: str) -> str:

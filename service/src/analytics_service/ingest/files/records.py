@@ -1,12 +1,8 @@
 """What the readers of every format make of a file."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from analytics_service.ingest.fields import Field
-from analytics_service.ingest.rows import BadRow
-
-Fields: TypeAlias = Sequence[tuple[Field, Any]]
+from analytics_service.ingest.rows import BadRow, Fields
 
 
 class Record(NamedTuple):
