@@ -1,12 +1,16 @@
 """Compressed chunks, which only the community edition makes: late rows, changes and deletes still reach the rollups."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from analytics_service.__main__ import run
 from analytics_service.database import edition
 from analytics_service.database.edition import Edition
 from analytics_service.rollups.levels import Level
@@ -74,3 +78,52 @@ async def assert_answers(connection: Any, ledger: list[Span]) -> None:
     await refresh(connection)
     for level in SUMMED:
         assert await answered(connection, level, *EVERYTHING) == expected(ledger, *EVERYTHING, level), level
+
+
+PRICED = "SELECT trace_id, total_cost_usd, price_version, price_status, is_request FROM traces ORDER BY trace_id"
+BOOK = "name: own\nprices: [{model: m*, per_million: {input: 1, output: 1}}]\n"
+
+
+async def test_compressed_rows_are_priced_again_and_back(
+    connection: Any, edition_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = await connection.fetch(PRICED)
+    (tmp_path / "book.yaml").write_text(BOOK)
+    plan = await called(edition_url, capsys, "prices", "plan", "--prices", str(tmp_path / "book.yaml"))
+    applied = await called(edition_url, capsys, "prices", "apply", plan["plan"])
+    assert applied["rows"] == await connection.fetchval(
+        "SELECT count(*) FROM traces WHERE price_version LIKE 'book own%'"
+    )
+    assert applied["rows"] > 500
+    undone = await called(edition_url, capsys, "prices", "undo", plan["plan"])
+    assert (undone["rows"], undone["left"]) == (applied["rows"], 0)
+    assert await connection.fetch(PRICED) == before
+
+
+async def test_compressed_rows_are_merged_and_nested(
+    connection: Any, edition_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A known span that comes with more, at another time, and the caller of another one."""
+    span = await connection.fetchrow("SELECT * FROM traces WHERE trace_id = 't7'")
+    key = {"organisation": span["org_id"], "trace_id": "t7", "model": span["model"], "operation": "chat"}
+    again = {**key, "span_id": span["span_id"], "ts": (span["ts"] - timedelta(minutes=3)).isoformat(), "user": "u7"}
+    inner = {
+        **key,
+        "span_id": "inner",
+        "parent_span_id": span["span_id"],
+        "ts": span["ts"].isoformat(),
+        "prompt_tokens": 5,
+    }
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (again, inner)))
+    result = await called(edition_url, capsys, "import", str(tmp_path / "rows.jsonl"))
+    assert [result[name] for name in ("inserted", "changed", "nested_model_calls")] == [1, 1, 1]
+    rows = await connection.fetch("SELECT user_id, ts, is_request FROM traces WHERE trace_id = 't7' ORDER BY ts")
+    assert [tuple(row) for row in rows] == [("u7", span["ts"] - timedelta(minutes=3), False), (None, span["ts"], True)]
+
+
+async def called(url: str, capsys: pytest.CaptureFixture[str], *command: str) -> dict[str, Any]:
+    code = await asyncio.to_thread(run, [*command, "--output", "json"], {"DATABASE_URL": url})
+    output = capsys.readouterr()
+    assert code == 0, output.err
+    answer: dict[str, Any] = json.loads(output.out)
+    return answer
