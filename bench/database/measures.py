@@ -18,7 +18,7 @@ from analytics_service.endpoints.metrics.series import statement
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 from analytics_service.endpoints.metrics.series.selection import RollupSelection
 from analytics_service.ingest.batches import Options, Tally, batches
-from analytics_service.ingest.fields import COLUMNS
+from analytics_service.ingest.fields import COLUMNS, WEIGHT
 from analytics_service.ingest.files.input import open_input
 from analytics_service.ingest.load import load, sources
 from analytics_service.ingest.mapping import columns
@@ -28,6 +28,7 @@ from analytics_service.rollups.levels import Level
 from bench.database.rows import DAYS, END, ORGANISATION, START
 from tests.support.rollups import refresh
 
+_COLUMNS = tuple(name for name in COLUMNS if name != WEIGHT)  # which has a default, and no row of the file has it
 _BY_DAY = (("from", START.isoformat()), ("to", END.isoformat()), ("interval", "1day"))
 DASHBOARD = (("metrics", "request_count,total_cost,total_tokens,duration"), ("group_by", "model"), *_BY_DAY)
 PERCENTILES = (("metrics", "duration"), ("aggregation", "p95"), *_BY_DAY)
@@ -72,7 +73,7 @@ async def imported(connection: Any, path: Path, *, rounds: int) -> Imported:
         tally = Tally()
         with open_input(str(path)) as file:
             read = batches(file, "bench", options, tally)
-            parsed = [[tuple(map(row.get, COLUMNS)) for row in batch.rows] for batch in read]
+            parsed = [[tuple(map(row.get, _COLUMNS)) for row in batch.rows] for batch in read]
         for measure, rates in ((_copy, copied), (_load, ours)):
             await connection.execute("TRUNCATE traces, rollup_dirty, rollup_log")
             started = time.perf_counter()
@@ -86,7 +87,7 @@ async def imported(connection: Any, path: Path, *, rounds: int) -> Imported:
 
 async def _copy(connection: Any, _path: Path, _options: Options, parsed: list[list[Any]]) -> int:
     for batch in parsed:
-        await connection.copy_records_to_table("traces", records=batch, columns=COLUMNS)
+        await connection.copy_records_to_table("traces", records=batch, columns=_COLUMNS)
     return sum(map(len, parsed))
 
 

@@ -1,7 +1,7 @@
-"""The type of a subcommand."""
+"""The type of a subcommand, and what subcommands with actions have in common."""
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -13,3 +13,36 @@ class Command:
     help: str
     configure: Callable[[ArgumentParser], None]
     run: Callable[[Namespace, Mapping[str, str]], int]
+
+
+def with_actions(name: str, text: str, actions: Sequence[Command], epilog: str) -> Command:
+    """A subcommand that is one of several actions; each of them has --output."""
+
+    def configure(parser: ArgumentParser) -> None:
+        parser.epilog = epilog
+        choices = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+        for action in actions:
+            description = f"{action.help[:1].upper()}{action.help[1:]}."
+            chosen = choices.add_parser(action.name, help=action.help, description=description, epilog=epilog)
+            action.configure(chosen)
+            chosen.add_argument(
+                "--output", choices=("table", "json"), default="table", help="for people, or for programs"
+            )
+
+    def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
+        (action,) = (each for each in actions if each.name == arguments.action)
+        return action.run(arguments, environment)
+
+    return Command(name=name, help=text, configure=configure, run=run)
+
+
+def of_plan(parser: ArgumentParser) -> None:
+    """The hash of a plan, as 16 hex digits."""
+    parser.add_argument("hash", type=plan_hash, metavar="HASH", help="of the plan")
+
+
+def plan_hash(text: str) -> str:
+    """Of an argument; ArgumentTypeError where it is none."""
+    if len(text) != 16 or set(text) - set("0123456789abcdef"):
+        raise ArgumentTypeError("is no hash of a plan: 16 hex digits, as the action plan shows it")
+    return text

@@ -2,17 +2,17 @@
 
 import asyncio
 import json
-import re
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from analytics_service import settings
-from analytics_service.commands.command import Command
+from analytics_service.commands.command import Command, plan_hash, with_actions
 from analytics_service.database.connect import database_url
 from analytics_service.database.writers import writer_session
 from analytics_service.errors import DatabaseError, UsageError
@@ -33,22 +33,14 @@ _COLOURS = {
 }
 
 
-def _configure(parser: ArgumentParser) -> None:
-    parser.epilog = _EPILOG
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, text in (("plan", "show the changes and the rows that they lose"), ("apply", "apply the changes")):
-        action = actions.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.", epilog=_EPILOG)
-        action.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
-        if name == "apply":
-            action.add_argument(
-                "--allow-destructive", type=_hash, metavar="HASH", help="of the plan whose losses are approved"
-            )
+def _plan(_: ArgumentParser) -> None:
+    """Without arguments of its own."""
 
 
-def _hash(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{16}", text):
-        raise ArgumentTypeError("is no hash of a plan: 16 hex digits, as `policies plan` shows it")
-    return text
+def _apply(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-destructive", type=plan_hash, metavar="HASH", help="of the plan whose losses are approved"
+    )
 
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
@@ -87,9 +79,10 @@ def _show(outcome: Outcome) -> None:
         console.print(f"to allow the losses: policies apply --allow-destructive {outcome.plan}", soft_wrap=True)
 
 
-COMMAND = Command(
-    name="policies",
-    help="show or apply the desired retention, compression and chunk interval",
-    configure=_configure,
-    run=_run,
+ACTIONS: Final = (
+    Command(name="plan", help="show the changes and the rows that they lose", configure=_plan, run=_run),
+    Command(name="apply", help="apply the changes", configure=_apply, run=_run),
+)
+COMMAND = with_actions(
+    "policies", "show or apply the desired retention, compression and chunk interval", ACTIONS, _EPILOG
 )

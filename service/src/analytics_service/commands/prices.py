@@ -4,7 +4,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from typing import Final
 
-from analytics_service.commands.command import Command
+from analytics_service.commands.command import Command, of_plan, with_actions
 
 _EPILOG = """Books of --prices are asked first, then those in the store in order of their names, then those of
 PRICE_BOOKS, then the list of the package genai-prices; of the books of one level, entries that name the organisation
@@ -65,16 +65,6 @@ def _plan(parser: ArgumentParser) -> None:
     )
 
 
-def _of_plan(parser: ArgumentParser) -> None:
-    parser.add_argument("hash", type=_hash, metavar="HASH", help="of the plan")
-
-
-def _hash(text: str) -> str:
-    if len(text) != 16 or set(text) - set("0123456789abcdef"):
-        raise ArgumentTypeError("is no hash of a plan: 16 hex digits, as `prices plan` shows it")
-    return text
-
-
 def _reprice(arguments: Namespace, environment: Mapping[str, str]) -> int:
     from analytics_service.commands.prices_reprice import run
 
@@ -93,31 +83,13 @@ ACTIONS: Final = (
     Command(name="show", help="show a price book as it was set", configure=_show, run=_books),
     Command(name="remove", help="take a price book out of use", configure=_remove, run=_books),
     Command(name="plan", help="show what the prices of now would change of stored rows", configure=_plan, run=_reprice),
-    Command(name="apply", help="change stored rows as a plan has it", configure=_of_plan, run=_reprice),
-    Command(name="undo", help="give rows back the prices that a plan has changed", configure=_of_plan, run=_reprice),
-    Command(name="forget", help="drop a plan and what it takes to undo it", configure=_of_plan, run=_reprice),
+    Command(name="apply", help="change stored rows as a plan has it", configure=of_plan, run=_reprice),
+    Command(name="undo", help="give rows back the prices that a plan has changed", configure=of_plan, run=_reprice),
+    Command(name="forget", help="drop a plan and what it takes to undo it", configure=of_plan, run=_reprice),
     Command(name="plans", help="list the plans, and how far each is", configure=_list, run=_reprice),
 )
 
 
-def _configure(parser: ArgumentParser) -> None:
-    parser.epilog = _EPILOG
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for action in ACTIONS:
-        text = f"{action.help[:1].upper()}{action.help[1:]}."
-        chosen = actions.add_parser(action.name, help=action.help, description=text, epilog=_EPILOG)
-        action.configure(chosen)
-        chosen.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
-
-
-def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
-    (action,) = (each for each in ACTIONS if each.name == arguments.action)
-    return action.run(arguments, environment)
-
-
-COMMAND = Command(
-    name="prices",
-    help="keep price books of one's own in the store, and price stored rows again",
-    configure=_configure,
-    run=_run,
+COMMAND = with_actions(
+    "prices", "keep price books of one's own in the store, and price stored rows again", ACTIONS, _EPILOG
 )
