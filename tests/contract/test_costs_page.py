@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
+from analytics_service.ingest.conventions import CONVENTIONS
 from analytics_service.ingest.pricing import Reason
-from analytics_service.ingest.usage import CONVENTIONS
 from analytics_service.pricing.book import read
 from analytics_service.pricing.columns import PriceStatus
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from analytics_service.__main__ import run
+from analytics_service.ingest.conventions import CONVENTIONS
 from analytics_service.ingest.fields import known_field
 from analytics_service.ingest.presets import PRESETS, recognize
-from analytics_service.ingest.usage import CONVENTIONS
 from tests.support.postgres import Server
 
 LITELLM = [

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.ingest.usage import CONVENTIONS, UnclearUsage, convention, needs_normalizing, normalize
+from analytics_service.ingest.conventions import CONVENTIONS, convention
+from analytics_service.ingest.usage import UnclearUsage, needs_normalizing, normalize
 from analytics_service.pricing.rates import COMPLETION, PROMPT
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from analytics_service.commands.command import Command
 from analytics_service.ingest.conflicts import OnConflict
+from analytics_service.ingest.conventions import CONVENTIONS
 from analytics_service.ingest.presets import PRESETS
 from analytics_service.ingest.times import TimeUnit
-from analytics_service.ingest.usage import CONVENTIONS
 
 _EPILOG = """\
 One id is enough to know a row again (--map request_id=span_id). A row without ids is known by its organisation, its

@@ -10,8 +10,9 @@ from typing import Final
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest import strings, values
+from analytics_service.ingest.conventions import convention_name
 from analytics_service.ingest.times import TimeUnit, time_in, timestamp
-from analytics_service.ingest.usage import TOOL_PROMPT, WRITTEN, convention_name
+from analytics_service.ingest.usage import TOOL_PROMPT, WRITTEN
 from analytics_service.ingest.values import Parse
 from analytics_service.pricing.columns import service_tier
 
@@ -24,7 +25,7 @@ WEIGHT: Final = "request_weight"
 SPEND: Final = "spend"
 """The cost by a system that writes zero for models of which it does not know the price."""
 USAGE_CONVENTION: Final = "usage_convention"
-"""The way in which the tokens of the row are counted, by its name in ingest/usage.py."""
+"""The way in which the tokens of the row are counted, by its name in ingest/conventions.py."""
 GATEWAY_CACHE_HIT: Final = "gateway_cache_hit"
 """The gateway had the answer already: it cost nothing."""
 

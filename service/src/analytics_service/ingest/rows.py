@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from analytics_service.ingest.conventions import CONVENTIONS, TELLING, Convention, convention
 from analytics_service.ingest.fields import (
     END_TIME,
     FIRST_TOKEN_TIME,
@@ -22,15 +23,7 @@ from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.operations import is_request
 from analytics_service.ingest.strings import dump_json, load_json
 from analytics_service.ingest.times import LATEST
-from analytics_service.ingest.usage import (
-    CONVENTIONS,
-    TELLING,
-    Convention,
-    UnclearUsage,
-    convention,
-    needs_normalizing,
-    normalize,
-)
+from analytics_service.ingest.usage import UnclearUsage, needs_normalizing, normalize
 from analytics_service.ingest.values import COST_LIMIT, LARGEST, Parse
 from analytics_service.pricing.columns import PriceStatus
 

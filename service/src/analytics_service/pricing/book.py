@@ -17,148 +17,28 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 from operator import itemgetter
-from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from analytics_service.pricing.columns import service_tier
-from analytics_service.pricing.model_names import PROVIDERS, references
-from analytics_service.pricing.rates import Kind, Rates, Tiers, rates
+from analytics_service.pricing.book_entries import MAX_NAME, BookFile, Entry
+from analytics_service.pricing.model_names import references
+from analytics_service.pricing.rates import Tiers
 from analytics_service.pricing.sources import Lookup
 from analytics_service.pricing.yaml_lines import NotReadable, Path, line_of, load
-
-_MILLION: Final = 1_000_000
-_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
-_FALL_BACK: Final = {
-    Kind.CACHE_READ: Kind.INPUT,
-    Kind.CACHE_WRITE_5M: Kind.INPUT,
-    Kind.CACHE_WRITE_1H: Kind.CACHE_WRITE_5M,
-    Kind.AUDIO_INPUT: Kind.INPUT,
-    Kind.REASONING: Kind.OUTPUT,
-    Kind.AUDIO_OUTPUT: Kind.OUTPUT,
-}
-"""What a kind is charged as where an entry has no price of its own for it."""
-
-TokenKind = Literal[
-    "input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "output", "reasoning", "audio_output"
-]
-UnitKind = Literal["images", "web_searches", "units"]
 
 
 class BadBook(ValueError):
     """Every reason, `line N: field: why`."""
 
 
-def _moment(value: Any) -> Any:
-    """A day is its midnight, and what names no zone is UTC."""
-    if not isinstance(value, str):
-        return value
-    try:
-        moment = datetime.fromisoformat(value) if len(value) > 10 else datetime.combine(date.fromisoformat(value), _T0)
-    except ValueError:
-        raise ValueError("is neither a day nor a time, as 2026-01-31 or 2026-01-31T12:00:00Z") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-_T0: Final = _EARLIEST.timetz()
-_Moment = Annotated[datetime, BeforeValidator(_moment)]
-_Price = Annotated[Decimal, Field(ge=0, lt=10**9, max_digits=40)]
-MAX_NAME: Final = 256
-_Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(lambda name: name.strip().lower())]
-
-
-_Tier = Annotated[str, AfterValidator(service_tier)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Above(_Model):
-    """What all tokens of a request cost whose prompt is longer."""
-
-    prompt_tokens: Annotated[int, Field(gt=0)]
-    per_million: Mapping[TokenKind, _Price]
-
-
-class Entry(_Model):
-    model: _Name
-    """Of any case; a `*` at its end stands for whatever follows."""
-    provider: Annotated[_Name, AfterValidator(lambda name: PROVIDERS.get(name, name))] | None = None
-    """Any where it is absent; so is the next one."""
-    organisation: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    service_tier: _Tier = ""
-    from_: Annotated[_Moment, Field(alias="from")] = _EARLIEST
-    to: _Moment = _LATEST
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    per_million: Mapping[TokenKind, _Price] = Field(default_factory=dict)
-    per_unit: Mapping[UnitKind, _Price] = Field(default_factory=dict)
-    per_second: _Price | None = None
-    """Of audio."""
-    per_request: _Price = Decimal(0)
-    above: tuple[Above, ...] = ()
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        for failed, why in (
-            (
-                not (self.per_million or self.per_unit or self.per_second is not None or self.per_request),
-                "has no price: give per_million, per_unit, per_second or per_request",
-            ),
-            (self.from_ >= self.to, "to is not after from"),
-            (
-                any(one.prompt_tokens >= other.prompt_tokens for one, other in pairwise(self.above)),
-                "above: must ascend",
-            ),
-            ("*" in self.model[:-1], "model has a * before its end"),
-        ):
-            if failed:
-                raise ValueError(why)
-        return self
-
-    @property
-    def bounded_start(self) -> bool:
-        """Whether it begins at a moment of its own."""
-        return self.from_ > _EARLIEST
-
-    def covers(self, lookup: Lookup) -> bool:
-        """Whether it is for that organisation and moment."""
-        return self.organisation in {None, lookup.organisation} and self.from_ <= lookup.moment < self.to
-
-    def rates(self, per_million: Mapping[TokenKind, Decimal], dollars: Decimal) -> Rates:
-        of = {Kind(kind): price / _MILLION for kind, price in per_million.items()}
-        for kind, parent in _FALL_BACK.items():
-            if kind not in of and parent in of:
-                of[kind] = of[parent]
-        of |= {Kind(kind): price for kind, price in self.per_unit.items()}
-        if self.per_second is not None:
-            of[Kind.AUDIO_SECONDS] = self.per_second
-        return rates({kind: price * dollars for kind, price in of.items()}, self.per_request * dollars)
-
-    def tiers(self, dollars: Decimal) -> Tiers:
-        bounds = tuple(each.prompt_tokens for each in self.above)
-        prices = (self.per_million, *({**self.per_million, **each.per_million} for each in self.above))
-        return Tiers(bounds, tuple(self.rates(each, dollars) for each in prices))
-
-
-class _File(_Model):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    currencies: Mapping[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Annotated[Decimal, Field(gt=0)]] = Field(
-        default_factory=dict
-    )
-    """US dollars for one of each."""
-    prices: Annotated[tuple[Entry, ...], Field(max_length=10_000)]
-
-
 class PriceBook:
     """Its entry for a model, an organisation's own and the most exact name first."""
 
-    def __init__(self, file: _File, digest: str) -> None:
+    def __init__(self, file: BookFile, digest: str) -> None:
         self._file = file
         self.digest = digest
         """12 hex digits: of its content, however it is written."""
@@ -204,7 +84,7 @@ class PriceBook:
 
     def is_constant(self, lookup: Lookup) -> bool:
         ranked = self._ranked(lookup.provider, lookup.model)
-        return all((entry.from_, entry.to) == (_EARLIEST, _LATEST) for entry, _ in ranked)
+        return all(entry.is_constant for entry, _ in ranked)
 
     def _ranked(self, provider: str, model: str) -> list[tuple[Entry, Tiers]]:
         """The entries of a model, found once: an organisation's own first, exact names before long patterns, entries
@@ -237,7 +117,7 @@ def read(text: str) -> PriceBook:
     except NotReadable as error:
         raise BadBook(str(error)) from None
     try:
-        file = _File.model_validate(value)
+        file = BookFile.model_validate(value)
     except ValidationError as error:
         raise BadBook("\n".join(_reason(each["loc"], each["msg"], lines) for each in error.errors())) from None
     if reasons := list(_contradictions(file, lines)):
@@ -251,7 +131,7 @@ def _reason(path: Path, message: str, lines: Mapping[Path, int]) -> str:
     return f"line {line_of(path, lines)}: {field or 'the file'}: {message.removeprefix('Value error, ')}"
 
 
-def _contradictions(file: _File, lines: Mapping[Path, int]) -> Iterator[str]:
+def _contradictions(file: BookFile, lines: Mapping[Path, int]) -> Iterator[str]:
     by_key: dict[tuple[str | None, ...], list[tuple[datetime, datetime, int]]] = defaultdict(list)
     if "USD" in file.currencies:
         yield _reason(("currencies", "USD"), "is what the others are measured in", lines)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from analytics_service.pricing.book import Entry, PriceBook
+from analytics_service.pricing.book import PriceBook
+from analytics_service.pricing.book_entries import Entry
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ class Scope(NamedTuple):
     prefix: str
     """Of its name."""
     usage: str
-    """By the name of a convention (ingest/usage.py)."""
+    """By the name of a convention (ingest/conventions.py)."""
     source: str
 
 
@@ -41,7 +41,7 @@ SCOPES: Final = (
 
 
 def usage_of(scope: str, schema_url: str) -> str:
-    """The name of the convention (ingest/usage.py) that the tokens of a scope's spans follow."""
+    """The name of the convention (ingest/conventions.py) that the tokens of a scope's spans follow."""
     for each in SCOPES:
         if scope == each.prefix or scope.startswith(f"{each.prefix}."):
             return each.usage
