@@ -74,6 +74,9 @@ def test_calls_within_calls_are_decided_again(database_url: str, requests: Any, 
     assert ask(SUMS) == f"1203|12030|{Decimal('1.203')}"
     refused = requests("apply", plan["plan"])
     assert (refused["code"], "is undone" in refused["error"]) == (2, True)
+    again = requests("plan", "--organisation", "acme")["plan"]
+    assert again != plan["plan"], "the hash of a plan that was begun never comes back"
+    assert requests("apply", again)["rows"] == 600
 
 
 def test_what_releases_before_mistook_is_a_span(database_url: str, requests: Any, ask: Callable[[str], str]) -> None:

@@ -36,6 +36,7 @@ HAVING bool_or(t.is_request OR t.is_nested)
   AND (bool_or(t.parent_span_id IS NOT NULL) OR bool_or(t.is_request AND t.price_status = ''))
 """
 """Traces with calls that may be nested, or of releases before 0.4."""
+_BEGUN: Final = "SELECT count(*) FROM reclassify_plan WHERE state <> 'planned'"
 _HASH_DIGITS: Final = 16
 
 
@@ -64,6 +65,8 @@ class Plan:
     changes: Mapping[Group, Sums]
     traces: Mapping[Trace, Extent]
     """Those with rows that change."""
+    after: int
+    """How many plans were begun before this one was made."""
 
     def groups(self) -> list[dict[str, Any]]:
         return [
@@ -73,8 +76,8 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        """Of what it changes."""
-        content = [self.groups(), sorted(self.traces)]
+        """Differs whenever the result differs, and never repeats after a plan was begun."""
+        content = [self.groups(), sorted(self.traces), self.after]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:_HASH_DIGITS]
 
 
@@ -96,11 +99,12 @@ class _Read:
 async def make(connection: Session, organisations: Sequence[str], report: Callable[[int, int, int], None]) -> Plan:
     """Changes nothing. `report` gets the days that are done, of how many, and the traces that would change."""
     read = _Read()
+    after = await connection.fetchval(_BEGUN)
     days = await connection.fetch(_DAYS, list(organisations))
     for done, (organisation, day) in enumerate(days, start=1):
         await _read(connection, organisation, day, read)
         report(done, len(days), len(read.traces))
-    return Plan(changes=read.changes, traces=read.traces)
+    return Plan(changes=read.changes, traces=read.traces, after=after)
 
 
 async def _read(connection: Session, organisation: str, day: datetime, read: _Read) -> None:
