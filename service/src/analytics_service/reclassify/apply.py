@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from enum import StrEnum
 from typing import Final
 
+from analytics_service.database import session_lock
 from analytics_service.database.connect import Connection, Session
 from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.errors import UsageError
@@ -73,7 +74,7 @@ async def save(connection: Connection, plan: Plan) -> None:
 async def apply(connection: Session, digest: str) -> AsyncGenerator[tuple[int, int, int], None]:
     """Decides for the traces that are left; yields how many are done, of how many, and the number of changed rows.
 
-    UsageError where there is no such plan, or where it was undone.
+    UsageError where there is no such plan, or where it was undone; DatabaseError where another process has the lock.
     """
     await _begin(connection, digest, State.APPLYING, State.PLANNED, State.APPLIED)
     total, done, rows = await connection.fetchval(_LEFT, digest), 0, 0
@@ -112,6 +113,7 @@ async def undo(connection: Session, digest: str) -> AsyncGenerator[tuple[int, in
 
 
 async def _begin(connection: Connection, digest: str, state: State, *before: State) -> None:
+    await session_lock.lock(connection, "analytics.reclassify", "plans of requests are being applied or undone")
     async with connection.transaction():
         stored = await connection.fetchval(_STATE, digest)
         if stored is None:

@@ -17,7 +17,6 @@ from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.ingest.pricing import Prices
 from analytics_service.repricing import store
-from analytics_service.repricing.lock import lock
 from analytics_service.repricing.plan import Hour
 from analytics_service.repricing.rows import FINGERPRINT, KEY, PRICE, Price, candidates, changed_price
 from analytics_service.repricing.store import HourState, PlanState, StoredPlan
@@ -106,7 +105,7 @@ async def apply(
     UsageError where the plan may not be applied, DatabaseError where another process has the lock. The first hour
     changes `settle_seconds` after the plan has begun: no answer of before is given then that does not name the plan.
     """
-    await lock(connection)
+    await store.lock(connection)
     plan = await store.load(connection, digest)
     if plan.state in {PlanState.UNDOING, PlanState.UNDONE}:
         raise UsageError(f"plan {digest} was undone, or is being undone: plan again")
@@ -128,7 +127,7 @@ async def undo(
     connection: Session, digest: str, *, settle_seconds: float = FRESHNESS.max_age_seconds
 ) -> AsyncGenerator[Step, None]:
     """Gives the rows of every hour that was applied their price of before, the last hour first; errors as `apply`."""
-    await lock(connection)
+    await store.lock(connection)
     plan = await store.load(connection, digest)
     if plan.state is PlanState.PLANNED:
         raise UsageError(f"plan {digest} was never applied")

@@ -6,8 +6,7 @@ from typing import Final
 from analytics_service.database.connect import Connection, Session
 from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.errors import UsageError
-from analytics_service.repricing.lock import lock
-from analytics_service.repricing.store import PlanState, load
+from analytics_service.repricing.store import PlanState, load, lock
 
 JOURNAL: Final = "reprice_journal"
 _FORGET: Final = ("DELETE FROM reprice_journal WHERE plan = $1", "DELETE FROM reprice_plan WHERE hash = $1")

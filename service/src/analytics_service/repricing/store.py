@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from analytics_service.database import session_lock
 from analytics_service.database.connect import Connection, Session
 from analytics_service.errors import UsageError
 from analytics_service.repricing.books import Books
@@ -67,6 +68,11 @@ SELECT p.hash, p.state, p.planned_at, p.ended_at, count(u.plan) AS hours,
 FROM reprice_plan AS p LEFT JOIN reprice_unit AS u ON u.plan = p.hash
 GROUP BY p.hash ORDER BY p.number
 """
+
+
+async def lock(connection: Connection) -> None:
+    """One process at a time changes prices of stored rows; DatabaseError names who does."""
+    await session_lock.lock(connection, "analytics.reprice", "prices of stored rows are being changed")
 
 
 async def require_idle(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""One process at a time changes prices of stored rows."""
+"""Locks of sessions: one process at a time does what a lock is for, and the next one is told who does it."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from analytics_service.database.activity import Activity
 from analytics_service.database.connect import Connection
 from analytics_service.errors import DatabaseError
 
-_KEY: Final = "hashtextextended('analytics.reprice', 0)"
+_KEY: Final = "hashtextextended($1, 0)"
 _TRY: Final = f"SELECT pg_try_advisory_lock({_KEY})"
 _HOLDER: Final = f"""
 SELECT a.pid, a.usename, a.application_name, a.state,
@@ -17,14 +17,14 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.datname = c
 """
 
 
-async def lock(connection: Connection) -> None:
-    """Takes the lock for as long as the session lasts; DatabaseError names who has it."""
-    if await connection.fetchval(_TRY):
+async def lock(connection: Connection, name: str, purpose: str) -> None:
+    """Takes the lock for as long as the session lasts; DatabaseError names who has it, and what for."""
+    if await connection.fetchval(_TRY, name):
         return
-    row = await connection.fetchrow(_HOLDER)
+    row = await connection.fetchrow(_HOLDER, name)
     holder = "another session"
     if row is not None:
         holder = Activity(
             user=row["usename"], application=row["application_name"], state=row["state"], seconds=row["seconds"]
         ).describe(f"process {row['pid']}")
-    raise DatabaseError(f"prices of stored rows are being changed by {holder}: wait until it is done")
+    raise DatabaseError(f"{purpose} by {holder}: wait until it is done")
