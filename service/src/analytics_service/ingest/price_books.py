@@ -83,8 +83,7 @@ def _files(path: str) -> Iterator[str]:
 def read_file(path: str, *, source: str) -> BookFile:
     """`source` is the argument or setting that named it; UsageError with line and field where it is no book."""
     try:
-        with sys.stdin.buffer if path == STDIN else Path(path).open("rb") as file:
-            text = file.read().decode()
+        text = (sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()).decode()
         return BookFile(path=path, book=read(text), text=text)
     except OSError as error:
         raise UsageError(f"{source}: {path}: cannot be read: {error.strerror}") from error
