@@ -27,9 +27,10 @@ from analytics_service.repricing import apply, plan, store
 from analytics_service.repricing.apply import Step
 from analytics_service.repricing.books import Books
 from analytics_service.repricing.journal import forget
-from analytics_service.repricing.scope import EARLIEST, LATEST, Scope
+from analytics_service.repricing.scope import Scope
 from analytics_service.repricing.store import HourState
 from analytics_service.settings import Settings
+from analytics_service.units.times import EARLIEST, LATEST
 
 _HOURS_PER_REFRESH: Final = 24
 """Until the rollups are refreshed, answers read what was changed from raw."""

@@ -18,13 +18,9 @@ class BookChanges:
     changed: tuple[Entry, ...] = ()
     """As they are now: other prices, another end, or another rate of their currency."""
 
-    @property
-    def number(self) -> int:
-        return len(self.added) + len(self.removed) + len(self.changed)
 
-
-def changes(before: PriceBook | None, after: PriceBook | None) -> BookChanges:
-    """From one version to the next; None where there is none."""
+def changes(before: PriceBook | None, after: PriceBook) -> BookChanges:
+    """From one version to the next; None where it is the first."""
     old, new = _by_key(before), _by_key(after)
     return BookChanges(
         added=tuple(entry for key, (entry, _) in new.items() if key not in old),

@@ -17,7 +17,7 @@ from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.ingest.pricing import Prices
 from analytics_service.repricing.books import Books
 from analytics_service.repricing.rows import Price, StoredRow, candidates, changed_price, stored_price
-from analytics_service.repricing.scope import EARLIEST, Scope
+from analytics_service.repricing.scope import Scope
 from analytics_service.rollups.hierarchy.raw import bucket_of
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import Table
@@ -143,17 +143,18 @@ def as_dict(change: Change) -> dict[str, Any]:
 
 @dataclass
 class _Sums:
+    prices: Prices
     read: int = 0
     changes: dict[Group, Change] = field(default_factory=dict)
     hours: dict[Hour, int] = field(default_factory=dict)
 
-    def add(self, row: StoredRow, prices: Prices) -> None:
+    def add(self, row: StoredRow) -> None:
         self.read += 1
-        after = changed_price(row, prices)
+        after = changed_price(row, self.prices)
         if after is None:
             return
         organisation, ts = row["org_id"], row["ts"]
-        group = Group(organisation, row["model"], f"{ts.year}-{ts.month:02}")
+        group = Group(organisation, row["model"], f"{ts:%Y-%m}")
         self.changes.setdefault(group, Change()).count(stored_price(row), after)
         hour = Hour(organisation, ts.replace(minute=0, second=0, microsecond=0))
         self.hours[hour] = self.hours.get(hour, 0) + 1
@@ -161,11 +162,11 @@ class _Sums:
 
 async def make(connection: Session, scope: Scope, books: Books, report: Callable[[int, int, int], None]) -> Plan:
     """Changes nothing. `report` gets the number of days that are done, of how many, and of the rows that were read."""
-    prices, sums = books.prices(), _Sums()
+    sums = _Sums(prices=books.prices())
     after = await connection.fetchval(_LAST_BEGUN)
     days = await connection.fetch(_DAYS, list(scope.organisations), scope.start, scope.end)
     for done, (organisation, day) in enumerate(days, start=1):
-        await _read(connection, scope, organisation, day, prices, sums)
+        await _read(connection, scope, organisation, day, sums)
         report(done, len(days), sums.read)
     return Plan(
         scope=scope,
@@ -178,16 +179,14 @@ async def make(connection: Session, scope: Scope, books: Books, report: Callable
     )
 
 
-async def _read(  # noqa: PLR0913, PLR0917 - all of them are the caller's
-    connection: Session, scope: Scope, organisation: str, day: datetime, prices: Prices, sums: _Sums
-) -> None:
+async def _read(connection: Session, scope: Scope, organisation: str, day: datetime, sums: _Sums) -> None:
     async with connection.transaction(readonly=True):
         async for batch in candidates(connection, scope, organisation, day, day + _DAY):
             for row in batch:
-                sums.add(row, prices)
+                sums.add(row)
 
 
 async def _without_raw(connection: Connection, scope: Scope) -> WithoutRaw:
-    first = max(scope.start, EARLIEST)
-    row = await connection.fetchrow(_WITHOUT_RAW, list(scope.organisations), first, scope.end, list(scope.models))
+    arguments = (list(scope.organisations), scope.start, scope.end, list(scope.models))
+    row = await connection.fetchrow(_WITHOUT_RAW, *arguments)
     return WithoutRaw(requests=row["requests"], before=row["before"]) if row else WithoutRaw(requests=0, before=None)

@@ -22,7 +22,6 @@ from analytics_service.repricing.scope import Scope
 
 BATCH_ROWS: Final = 5_000
 
-
 StoredRow: TypeAlias = "Mapping[str, Any] | asyncpg.Record"
 
 

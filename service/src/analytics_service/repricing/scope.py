@@ -1,12 +1,10 @@
 """Which rows a plan is about, as it was asked for. Pure."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, Self
+from datetime import datetime
+from typing import Any, Self
 
-EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-"""No row is older than the one, or as young as the other."""
+from analytics_service.units.times import EARLIEST, LATEST
 
 
 @dataclass(frozen=True, kw_only=True)
