@@ -44,13 +44,13 @@ def _version(text: str) -> str:
 
 def _plan(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--organisation", nargs="+", action="extend", default=[], metavar="NAME", help="rows of these alone"
+        "--organisation", nargs="+", action="extend", default=[], metavar="NAME", help="only these organisations"
     )
-    parser.add_argument("--model", nargs="+", action="extend", default=[], metavar="NAME", help="rows of these alone")
-    parser.add_argument("--from", dest="start", metavar="TIME", help="rows from then on; a day is its midnight in UTC")
-    parser.add_argument("--to", dest="end", metavar="TIME", help="rows before then")
+    parser.add_argument("--model", nargs="+", action="extend", default=[], metavar="NAME", help="only these models")
+    parser.add_argument("--from", dest="start", metavar="TIME", help="only from then on; a day is its midnight in UTC")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="only before then")
     parser.add_argument(
-        "--only-unpriced", action="store_true", help="rows alone without a cost, or with one that is a lower bound"
+        "--only-unpriced", action="store_true", help="only requests without a cost, or whose cost is a lower bound"
     )
     parser.add_argument(
         "--prices", nargs="+", action="extend", default=[], metavar="BOOK", help="files of prices, which come first"
@@ -82,10 +82,14 @@ ACTIONS: Final = (
     Command(name="list", help="list the price books in the order in which they are asked", configure=_list, run=_books),
     Command(name="show", help="show a price book as it was set", configure=_show, run=_books),
     Command(name="remove", help="take a price book out of use", configure=_remove, run=_books),
-    Command(name="plan", help="show what the prices of now would change of stored rows", configure=_plan, run=_reprice),
-    Command(name="apply", help="change stored rows as a plan has it", configure=of_plan, run=_reprice),
-    Command(name="undo", help="give rows back the prices that a plan has changed", configure=of_plan, run=_reprice),
-    Command(name="forget", help="drop a plan and what it takes to undo it", configure=of_plan, run=_reprice),
+    Command(
+        name="plan", help="show how the current prices would change stored requests", configure=_plan, run=_reprice
+    ),
+    Command(name="apply", help="give stored requests the prices of a plan", configure=of_plan, run=_reprice),
+    Command(name="undo", help="give requests back the prices that a plan changed", configure=of_plan, run=_reprice),
+    Command(
+        name="forget", help="drop a plan and its journal: it cannot be undone any more", configure=of_plan, run=_reprice
+    ),
     Command(name="plans", help="list the plans, and how far each is", configure=_list, run=_reprice),
 )
 

@@ -6,15 +6,14 @@ from typing import Final
 
 from analytics_service.commands.command import Command, of_plan, with_actions
 
-_EPILOG = """Of calls of models within one another, as an SDK's within a framework's within a gateway's, one is a
-request; rows that releases before 0.4 stored as requests may be spans of agents and tools. What is imported now is
-decided when it arrives.
+_EPILOG = """Nested model calls (an SDK's inside a framework's inside a gateway's) count as one request, and spans of
+agents and tools as none. Imports decide this as rows arrive; these actions decide it for rows that were stored before.
 Exit code 0: done. 1: the database failed. 2: a wrong argument or setting."""
 
 
 def _plan(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--organisation", nargs="+", action="extend", default=[], metavar="NAME", help="rows of these alone"
+        "--organisation", nargs="+", action="extend", default=[], metavar="NAME", help="only these organisations"
     )
 
 
@@ -25,9 +24,11 @@ def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
 
 
 ACTIONS: Final = (
-    Command(name="plan", help="show which stored rows would count otherwise", configure=_plan, run=_run),
-    Command(name="apply", help="have them count so", configure=of_plan, run=_run),
-    Command(name="undo", help="have them count as before", configure=of_plan, run=_run),
+    Command(
+        name="plan", help="show which stored rows would start or stop counting as requests", configure=_plan, run=_run
+    ),
+    Command(name="apply", help="apply a plan to the stored rows", configure=of_plan, run=_run),
+    Command(name="undo", help="undo a plan: its rows count as before", configure=of_plan, run=_run),
 )
 
 
