@@ -74,7 +74,7 @@ def test_a_plan_is_shown_applied_listed_undone_and_forgotten(
     assert made["price_versions"][0].startswith("book dear")
     code, output, _ = call("plan", "--prices", dear)
     assert code == 0
-    assert f"to apply it: prices apply {made['plan']}" in output
+    assert f"to apply it: analytics-service prices apply {made['plan']}" in output
     done = read(call("apply", made["plan"], "--output", "json"))
     assert (done["state"], done["rows"], done["hours"]["applied"]) == ("applied", 6, 2)
     assert done["buckets_refreshed"] > 0

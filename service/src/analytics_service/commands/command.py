@@ -1,8 +1,11 @@
 """The type of a subcommand, and what subcommands with actions have in common."""
 
+import json
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +49,11 @@ def plan_hash(text: str) -> str:
     if len(text) != 16 or set(text) - set("0123456789abcdef"):
         raise ArgumentTypeError("is no hash of a plan: 16 hex digits, as the action plan shows it")
     return text
+
+
+def print_result(result: dict[str, Any], output: str, show: Callable[[dict[str, Any]], None]) -> None:
+    """As JSON in one line for programs, or as `show` prints it for people."""
+    if output == "json":
+        sys.stdout.write(json.dumps(result, default=str) + "\n")
+    else:
+        show(result)

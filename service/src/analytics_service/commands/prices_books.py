@@ -1,7 +1,6 @@
 """prices set, list, show and remove: the price books in the store, and those of PRICE_BOOKS beside them."""
 
 import asyncio
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analytics_service import settings
+from analytics_service.commands.command import print_result
 from analytics_service.database.connect import Session, database_url
 from analytics_service.database.price_books import StoredBook, remove, store, stored_texts, stored_version
 from analytics_service.database.writers import writer_session
@@ -31,10 +31,7 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
     act, show = _ACTIONS[arguments.action]
     result = asyncio.run(act(arguments, loaded))
-    if arguments.output == "json":
-        sys.stdout.write(json.dumps(result, default=str) + "\n")
-    else:
-        show(result)
+    print_result(result, arguments.output, show)
     return 0
 
 

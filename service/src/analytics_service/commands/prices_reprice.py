@@ -1,7 +1,6 @@
 """prices plan, apply, undo, forget and plans: what other prices change of rows that are stored."""
 
 import asyncio
-import json
 import sys
 import time
 from argparse import Namespace
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from analytics_service import settings
 from analytics_service.commands import prices_tables
+from analytics_service.commands.command import print_result
 from analytics_service.commands.import_progress import Progress
 from analytics_service.commands.import_refresh import refresh
 from analytics_service.database.connect import Session, database_url
@@ -40,10 +40,7 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
     act, show = _ACTIONS[arguments.action]
     result = asyncio.run(act(arguments, loaded))
-    if arguments.output == "json":
-        sys.stdout.write(json.dumps(result, default=str) + "\n")
-    else:
-        show(result, Console())
+    print_result(result, arguments.output, show)
     return 0
 
 
@@ -101,22 +98,14 @@ def _moment(option: str, text: str | None, default: datetime) -> datetime:
         raise UsageError(f"{option}: {error}") from error
 
 
-async def _apply(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
-    return await _carry_out(arguments, loaded, "pricing")
-
-
-async def _undo(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
-    return await _carry_out(arguments, loaded, "undoing")
-
-
-async def _carry_out(arguments: Namespace, loaded: Settings, what: str) -> dict[str, Any]:
+async def _carry_out(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
     """The numbers of this run, and those of the plan over all of its runs."""
+    run_plan, what = (apply.apply, "pricing") if arguments.action == "apply" else (apply.undo, "undoing")
     started = time.monotonic()
     rows = left = buckets = 0
     async with _session(loaded) as connection:
         with Progress(Console(stderr=True)) as progress:
-            steps = (apply.apply if arguments.action == "apply" else apply.undo)(connection, arguments.hash)
-            async for step in _resumable(steps, arguments):
+            async for step in _resumable(run_plan(connection, arguments.hash), arguments):
                 rows += step.done.rows
                 left += step.done.left
                 progress.show(what, f"{step.hour.organisation}, {rows:,} rows", step.number, step.total)
@@ -165,8 +154,8 @@ def _session(loaded: Settings) -> AbstractAsyncContextManager[Session]:
 
 _ACTIONS: Final = {
     "plan": (_plan, prices_tables.show_plan),
-    "apply": (_apply, prices_tables.show_run),
-    "undo": (_undo, prices_tables.show_run),
+    "apply": (_carry_out, prices_tables.show_run),
+    "undo": (_carry_out, prices_tables.show_run),
     "forget": (_forget, prices_tables.show_forgotten),
     "plans": (_plans, prices_tables.show_plans),
 }

@@ -9,9 +9,10 @@ from rich.table import Table
 _NUMBERS = ("rows", "from (USD)", "to (USD)", "difference", "unpriced", "then")
 
 
-def show_plan(result: dict[str, Any], console: Console) -> None:
+def show_plan(result: dict[str, Any]) -> None:
+    console = Console()
     if result["plan"] is None:
-        console.print(f"nothing would change: {result['read']:,} rows have the prices of now", highlight=False)
+        console.print(f"nothing would change: {result['read']:,} requests have current prices", highlight=False)
     else:
         table = Table("organisation", "model", "month", box=None, pad_edge=False)
         for name in _NUMBERS:
@@ -28,7 +29,7 @@ def show_plan(result: dict[str, Any], console: Console) -> None:
             "only their rollups are left",
         )
     if result["plan"] is not None:
-        _print(console, f"to apply it: prices apply {result['plan']}")
+        _print(console, f"to apply it: analytics-service prices apply {result['plan']}")
 
 
 def _numbers(change: dict[str, Any]) -> tuple[str, ...]:
@@ -37,7 +38,7 @@ def _numbers(change: dict[str, Any]) -> tuple[str, ...]:
     return rows, change["from_usd"], change["to_usd"], change["difference_usd"], before, after
 
 
-def show_run(result: dict[str, Any], console: Console) -> None:
+def show_run(result: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     hours = result["hours"]
     for name, value, note in (
@@ -52,21 +53,21 @@ def show_run(result: dict[str, Any], console: Console) -> None:
     ):
         if value != "0":
             table.add_row(name, value, note)
-    console.print(table)
+    Console().print(table)
 
 
-def show_forgotten(result: dict[str, Any], console: Console) -> None:
-    _print(console, f"plan {result['plan']} is gone: what it changed stays")
+def show_forgotten(result: dict[str, Any]) -> None:
+    _print(Console(), f"plan {result['plan']} is gone: what it changed stays")
 
 
-def show_plans(result: dict[str, Any], console: Console) -> None:
+def show_plans(result: dict[str, Any]) -> None:
     table = Table("plan", "state", "made", box=None, pad_edge=False)
     for name in ("rows", "hours", "applied", "without raw"):
         table.add_column(name, justify="right")
     for each in result["plans"]:
         counts = (f"{each[name]:,}" for name in ("rows", "hours", "hours_applied", "hours_expired"))
         table.add_row(each["hash"], each["state"], f"{each['planned_at']:%Y-%m-%d %H:%M}", *counts)
-    console.print(table)
+    Console().print(table)
 
 
 def _print(console: Console, text: str) -> None:

@@ -1,7 +1,6 @@
 """requests plan, apply and undo: runs them, and shows their progress and result."""
 
 import asyncio
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analytics_service import settings
+from analytics_service.commands.command import print_result
 from analytics_service.commands.import_progress import Progress
 from analytics_service.commands.import_refresh import refresh
 from analytics_service.database.connect import Session, database_url
@@ -23,10 +23,7 @@ from analytics_service.settings import Settings
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
     result = asyncio.run(_act(arguments, loaded))
-    if arguments.output == "json":
-        sys.stdout.write(json.dumps(result) + "\n")
-    else:
-        _show(result, Console())
+    print_result(result, arguments.output, _show)
     return 0
 
 
@@ -61,12 +58,13 @@ async def _carry_out(arguments: Namespace, connection: Session, progress: Progre
     return {"plan": arguments.hash, "rows": rows, "buckets_refreshed": await refresh(connection, progress.refreshed)}
 
 
-def _show(result: dict[str, Any], console: Console) -> None:
+def _show(result: dict[str, Any]) -> None:
+    console = Console()
     if "changes" not in result:
         console.print(f"{result['rows']:,} rows changed, {result['buckets_refreshed']:,} buckets refreshed")
         return
     if result["plan"] is None:
-        console.print("every row counts as the rules of now have it")
+        console.print("nothing would change: every row counts by the current rules")
         return
     table = Table("organisation", "month", box=None, pad_edge=False)
     names = ("nested", "spans", "requests", "total_tokens", "total_cost_usd")

@@ -16,18 +16,11 @@ from analytics_service.database.connect import Session
 from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.ingest.stored import Change, decide
 from analytics_service.ingest.traces import Extent, Trace
-from analytics_service.rollups.hierarchy.raw import bucket_of
-from analytics_service.rollups.hierarchy.steps import Step
+from analytics_service.rollups.versions import WRITTEN_DAYS
 from analytics_service.units import decimals
 
 BATCH_TRACES: Final = 500
-_DAYS: Final = f"""
-SELECT org_id, day FROM (
-  SELECT org_id, day FROM rollup_version
-  UNION SELECT org_id, {bucket_of(Step.DAY.width, "minute")} FROM rollup_log
-) AS written
-WHERE (cardinality($1::text[]) = 0 OR org_id = ANY($1::text[])) AND day >= {RAW_HORIZON} ORDER BY org_id, day
-"""
+_DAYS: Final = f"{WRITTEN_DAYS} ORDER BY org_id, day"
 _CANDIDATES: Final = f"""
 SELECT t.org_id, t.trace_id, min(t.ts) AS first, max(t.ts) AS last, count(*) AS rows FROM traces AS t
 WHERE t.org_id = $1 AND t.ts >= $2 AND t.ts < $3 AND t.ts >= {RAW_HORIZON}

@@ -18,22 +18,12 @@ from analytics_service.ingest.pricing import Prices
 from analytics_service.repricing.books import Books
 from analytics_service.repricing.rows import Price, StoredRow, candidates, changed_price, stored_price
 from analytics_service.repricing.scope import Scope
-from analytics_service.rollups.hierarchy.raw import bucket_of
-from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import Table
+from analytics_service.rollups.versions import WRITTEN_DAYS
 from analytics_service.units import decimals
 
 _DAY: Final = timedelta(days=1)
-_DAYS: Final = f"""
-SELECT org_id, day FROM (
-  SELECT org_id, day FROM rollup_version
-  UNION SELECT org_id, {bucket_of(Step.DAY.width, "minute")} FROM rollup_log
-) AS written
-WHERE (cardinality($1::text[]) = 0 OR org_id = ANY($1::text[]))
-  AND day > $2::timestamptz - interval '1 day' AND day < $3 AND day >= {RAW_HORIZON}
-ORDER BY org_id, day
-"""
-"""Every day of which a row was ever written."""
+_DAYS: Final = f"{WRITTEN_DAYS} AND day > $2::timestamptz - interval '1 day' AND day < $3 ORDER BY org_id, day"
 _WITHOUT_RAW: Final = f"""
 SELECT coalesce(sum(r.request_count), 0)::bigint AS requests, max(r.bucket) + interval '1 day' AS before
 FROM {Table.TOTALS_1DAY.sql} AS r JOIN rollup_dimension AS d USING (org_id, dim)

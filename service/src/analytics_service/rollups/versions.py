@@ -10,7 +10,7 @@ from typing import Final
 
 from analytics_service.database.lsn import WRITE_LSN
 from analytics_service.database.query import Query
-from analytics_service.database.tenancy import in_organisation
+from analytics_service.database.tenancy import RAW_HORIZON, in_organisation
 from analytics_service.rollups.hierarchy.raw import bucket_of
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.repricing import ACTIVE, ActivePlan, of_text
@@ -30,6 +30,14 @@ Two databases of a server differ in the first number, and a table that was made 
 A clone, a standby and a server that went back in time were started at another moment. Without synchronous_commit a
 server forgets transactions when one of its processes is killed, and goes on: it forgets its statistics then, too.
 """
+WRITTEN_DAYS: Final = f"""
+SELECT org_id, day FROM (
+  SELECT org_id, day FROM rollup_version
+  UNION SELECT org_id, {bucket_of(Step.DAY.width, "minute")} FROM rollup_log
+) AS written
+WHERE (cardinality($1::text[]) = 0 OR org_id = ANY($1::text[])) AND day >= {RAW_HORIZON}
+"""
+"""SQL: the days of organisations that may have rows of raw; $1 are their names, of which none stands for all."""
 _SQL = f"""
 SELECT array_agg(day ORDER BY day) AS days, array_agg(version ORDER BY day) AS versions, {_DATABASE} AS database,
   {ACTIVE} AS repricing
