@@ -14,9 +14,12 @@ def show_plan(result: dict[str, Any]) -> None:
     if result["plan"] is None:
         console.print(f"nothing would change: {result['read']:,} requests have current prices", highlight=False)
     else:
-        table = Table("organisation", "model", "month", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for name in ("organisation", "model"):
+            table.add_column(name, overflow="fold")  # names that are cut off cannot be told apart
+        table.add_column("month", no_wrap=True)
         for name in _NUMBERS:
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         for each in result["changes"]:
             table.add_row(escape(each["organisation"]), escape(each["model"]), each["month"], *_numbers(each))
         table.add_row("total", "", "", *_numbers(result["total"]))
