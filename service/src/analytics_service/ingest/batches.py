@@ -9,13 +9,14 @@ from typing import Final, NamedTuple
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest.conflicts import OnConflict
+from analytics_service.ingest.fields import COSTS
 from analytics_service.ingest.files import AUTO, names_of, records
 from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.identity import Occurrences, Origin, identify
 from analytics_service.ingest.mapping import Columns, mapping, with_preset
 from analytics_service.ingest.presets import recognize
-from analytics_service.ingest.pricing import COSTS, Prices
+from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.rows import BadRow, Fields, SpanRow, parsed, parsed_together, row
 from analytics_service.ingest.strings import Repaired
 from analytics_service.ingest.values import Rounded

@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from analytics_service.errors import UsageError
-from analytics_service.ingest.merge import COSTS, merged, needs_price
+from analytics_service.ingest.fields import COSTS, PRICE
+from analytics_service.ingest.merge import merged, needs_price
 from analytics_service.ingest.rows import SpanRow
 
 SAME_SPAN: Final = timedelta(days=1)
 """So far from where it was a span is known again; the time of a row is a part of its key."""
 Price: TypeAlias = Callable[[SpanRow], None]
-_COMPUTED: Final = frozenset({*COSTS, "price_version", "price_status"})
 
 
 class OnConflict(StrEnum):
@@ -86,7 +86,7 @@ def _one(known: SpanRow, row: SpanRow, on_conflict: OnConflict, price: Price) ->
 def _content(row: SpanRow) -> SpanRow:
     """What was given of a row: a computed cost follows from it, and from the prices of a day."""
     if "price_version" in row or row.keys().isdisjoint(COSTS):
-        return {name: value for name, value in row.items() if name not in _COMPUTED}
+        return {name: value for name, value in row.items() if name not in PRICE}
     return {name: value for name, value in row.items() if name != "price_status"}
 
 

@@ -15,6 +15,7 @@ from analytics_service.ingest.times import TimeUnit, time_in, timestamp
 from analytics_service.ingest.usage import TOOL_PROMPT, WRITTEN
 from analytics_service.ingest.values import Parse
 from analytics_service.pricing.columns import service_tier
+from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT
 
 END_TIME: Final = "end_time"
 FIRST_TOKEN_TIME: Final = "first_token_time"  # noqa: S105 - a time
@@ -120,6 +121,11 @@ _DURATIONS: Final = {"ns": Decimal("0.001"), "us": Decimal(1), "ms": Decimal(100
 
 COLUMNS: Final = (*_COLUMNS, "price_status")
 """The columns of `traces`, in the order in which rows are written."""
+USAGE: Final = ("total_tokens", "prompt_tokens", "completion_tokens", *PROMPT, *COMPLETION, *OTHER, WEIGHT)
+"""What a row used, and for how many requests."""
+COSTS: Final = ("total_cost_usd", "prompt_cost_usd", "completion_cost_usd")
+PRICE: Final = (*COSTS, "price_version", "price_status")
+"""What pricing fills."""
 DEFAULTS: Final[Mapping[str, object]] = {
     "project_id": "",
     "operation_type": "",

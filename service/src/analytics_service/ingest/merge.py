@@ -9,21 +9,18 @@ from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
-from analytics_service.ingest.fields import COLUMNS, DEFAULTS, WEIGHT
+from analytics_service.ingest.fields import COLUMNS, COSTS, DEFAULTS, PRICE, USAGE
 from analytics_service.ingest.rows import USAGE_UNCLEAR, SpanRow
 from analytics_service.ingest.strings import MAX_ATTRIBUTES, MAX_TAGS, dump_json, load_json
 from analytics_service.pricing.columns import PriceStatus
-from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT
 
 Rule: TypeAlias = Callable[[Any, Any], Any]
 """Of two values that differ, of which none is absent."""
 
 KEY: Final = ("org_id", "trace_id", "span_id")
 VERSION: Final = "updated_at"
-COSTS: Final = ("total_cost_usd", "prompt_cost_usd", "completion_cost_usd")
-_PRICE: Final = (*COSTS, "price_version", "price_status")
 _TOKENS: Final = ("prompt_tokens", "completion_tokens")
-_USAGE: Final = ("total_tokens", *_TOKENS, *PROMPT, *COMPLETION, *OTHER, WEIGHT, USAGE_UNCLEAR)
+_USAGE: Final = (*USAGE, USAGE_UNCLEAR)
 _OPERATION: Final = ("operation_type", "is_request")
 _GIVEN, _PARTIAL = PriceStatus.GIVEN.value, PriceStatus.PARTIAL.value
 _PRICED_BY: Final = ("ts", "provider", "model", "service_tier", "is_request", *_USAGE)
@@ -60,7 +57,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "attributes": _members,
 }
 """By column; the others take the greater value, of text by its characters. What is absent loses to all else."""
-_GROUPED: Final = frozenset({*KEY, VERSION, *_OPERATION, *_USAGE, *_PRICE})
+_GROUPED: Final = frozenset({*KEY, VERSION, *_OPERATION, *_USAGE, *PRICE})
 _ALONE: Final = tuple(name for name in COLUMNS if name not in _GROUPED)
 
 
@@ -130,5 +127,5 @@ def _take_price(row: SpanRow, both: tuple[SpanRow, SpanRow]) -> None:
         if not each.keys().isdisjoint(("price_status", "price_version")) and all(
             each.get(name) == row.get(name) for name in _PRICED_BY
         ):
-            _take(row, _PRICE, each)
+            _take(row, PRICE, each)
             return

@@ -11,15 +11,11 @@ from typing import Final
 
 from analytics_service.ingest import otlp, usage_reports
 from analytics_service.ingest.preset import Elements, Preset
-from analytics_service.ingest.usage_objects import LANGFUSE_USAGE, LITELLM_USAGE
+from analytics_service.ingest.usage_objects import LANGFUSE_USAGE, LITELLM_USAGE, OPENINFERENCE_USAGE, under
 
 
 def _marks(*sets: str) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(each.split()) for each in sets)
-
-
-def _under(prefix: str, **fields: str) -> dict[str, str]:
-    return {f"{prefix}.{name}": filled for name, filled in fields.items()}
 
 
 PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
@@ -51,7 +47,7 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
                 "error_str": "error",
                 "messages": "input",
                 "response": "output",
-                **{f"metadata.usage_object.{name}": filled for name, filled in LITELLM_USAGE.items()},
+                **under("metadata.usage_object", LITELLM_USAGE),
             },
             usage="litellm",
             source="litellm: schema.prisma, LiteLLM_SpendLogs, as /spend/logs returns them; types/utils.py, "
@@ -83,8 +79,8 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
                 **dict.fromkeys(("userId", "user_id"), "user_id"),
                 **dict.fromkeys(("sessionId", "session_id"), "session_id"),
                 "tags": "tags",
-                **{f"usageDetails.{name}": filled for name, filled in LANGFUSE_USAGE.items()},
-                **{f"usage_details.{name}": filled for name, filled in LANGFUSE_USAGE.items()},
+                **under("usageDetails", LANGFUSE_USAGE),
+                **under("usage_details", LANGFUSE_USAGE),
                 **dict.fromkeys(("costDetails.total", "cost_details.total"), "spend"),
             },
             usage="langfuse",
@@ -127,15 +123,9 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
                 "end_time": "end_time",
                 "status_code": "status",
                 "status_message": "error",
-                **_under("attributes.llm", provider="provider", model_name="model"),
-                "attributes.llm.token_count.prompt": "prompt_tokens",
-                "attributes.llm.token_count.completion": "completion_tokens",
-                "attributes.llm.token_count.total": "total_tokens",
-                "attributes.llm.token_count.prompt_details.cache_read": "cached_tokens",
-                "attributes.llm.token_count.prompt_details.cache_write": "cache_write_tokens",
-                "attributes.llm.token_count.prompt_details.audio": "audio_input_tokens",
-                "attributes.llm.token_count.completion_details.reasoning": "reasoning_tokens",
-                "attributes.llm.token_count.completion_details.audio": "audio_output_tokens",
+                "attributes.llm.provider": "provider",
+                "attributes.llm.model_name": "model",
+                **under("attributes.llm.token_count", OPENINFERENCE_USAGE),
                 "attributes.input.value": "input",
                 "attributes.output.value": "output",
                 "attributes.session.id": "session_id",

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from analytics_service.ingest.fields import COSTS
 from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.ingest.values import COST_LIMIT
 from analytics_service.pricing.columns import PriceStatus
@@ -21,7 +22,6 @@ from analytics_service.pricing.sources import Lookup, PriceSource
 _AMOUNTS: Final = ("prompt_tokens", "completion_tokens", *PROMPT, *COMPLETION, *OTHER)
 _GIVEN, _FULL, _PARTIAL, _NONE = (each.value for each in PriceStatus)
 """As plain text: a member of an enumeration costs a microsecond to encode, a tenth of all that is done to a row."""
-COSTS: Final = frozenset({"prompt_cost_usd", "completion_cost_usd", "total_cost_usd"})
 
 
 class Reason(StrEnum):

@@ -9,9 +9,9 @@ import asyncpg
 
 from analytics_service.database.connect import Connection
 from analytics_service.ingest.conflicts import SAME_SPAN
-from analytics_service.ingest.fields import COLUMNS, WEIGHT
+from analytics_service.ingest.fields import COLUMNS, COSTS, PRICE, WEIGHT
 from analytics_service.ingest.identity import LEGACY
-from analytics_service.ingest.merge import COSTS, KEY
+from analytics_service.ingest.merge import KEY
 from analytics_service.ingest.rows import SpanRow
 from analytics_service.ingest.strings import dump_json, load_json
 
@@ -33,10 +33,10 @@ _NEAR: Final = f"""t.org_id = s.org_id AND t.trace_id = s.trace_id AND t.span_id
     AND t.ts >= s.ts - interval '{SAME_SPAN}' AND t.ts <= s.ts + interval '{SAME_SPAN}'
     AND t.ts >= $1::timestamptz - interval '{SAME_SPAN}' AND t.ts <= $2::timestamptz + interval '{SAME_SPAN}'"""
 _CALL: Final = "(t.is_request OR t.is_nested)"
-_COMPUTED: Final = frozenset({*COSTS, "price_version", "price_status", "is_request", WEIGHT})
+_COMPARED_BELOW: Final = frozenset({*PRICE, "is_request", WEIGHT})
 _SAME: Final = " AND ".join(
     [
-        *(f"s.{name} IS NOT DISTINCT FROM t.{name}" for name in COLUMNS if name not in _COMPUTED),
+        *(f"s.{name} IS NOT DISTINCT FROM t.{name}" for name in COLUMNS if name not in _COMPARED_BELOW),
         f"s.is_request = {_CALL}",
         f"coalesce(s.{WEIGHT}, 1) = t.{WEIGHT}",
         *(f"(s.price_status <> 'given' OR s.{name} IS NOT DISTINCT FROM t.{name})" for name in COSTS),

@@ -18,6 +18,18 @@ LITELLM_USAGE: Final[Mapping[str, str]] = MappingProxyType(
         "service_tier": "service_tier",
     }
 )
+OPENINFERENCE_USAGE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "prompt": "prompt_tokens",
+        "completion": "completion_tokens",
+        "total": "total_tokens",
+        "prompt_details.cache_read": "cached_tokens",
+        "prompt_details.cache_write": "cache_write_tokens",
+        "prompt_details.audio": "audio_input_tokens",
+        "completion_details.reasoning": "reasoning_tokens",
+        "completion_details.audio": "audio_output_tokens",
+    }
+)
 LANGFUSE_USAGE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "input": "prompt_tokens",
@@ -36,3 +48,8 @@ LANGFUSE_USAGE: Final[Mapping[str, str]] = MappingProxyType(
         "output_audio_tokens": "audio_output_tokens",
     }
 )
+
+
+def under(prefix: str, members: Mapping[str, str]) -> dict[str, str]:
+    """The members by their paths from an object that has them in a member of this name."""
+    return {f"{prefix}.{name}": field for name, field in members.items()}

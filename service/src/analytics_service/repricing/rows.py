@@ -14,10 +14,11 @@ import asyncpg
 
 from analytics_service.database.connect import Connection
 from analytics_service.database.tenancy import RAW_HORIZON, in_organisation
+from analytics_service.ingest.fields import USAGE
 from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.pricing.columns import PriceStatus
-from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT
+from analytics_service.pricing.rates import COMPLETION, PROMPT
 from analytics_service.repricing.scope import Scope
 
 BATCH_ROWS: Final = 5_000
@@ -43,7 +44,6 @@ class Price(NamedTuple):
 PRICE: Final = Price._fields
 KEY: Final = ("ts", "trace_id", "span_id")
 """Of a row, beside its organisation."""
-_USAGE: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *PROMPT, *COMPLETION, *OTHER, "request_weight")
 _MODEL: Final = ("provider", "model", "service_tier")
 _SIDES: Final = (("prompt_tokens", tuple(PROMPT)), ("completion_tokens", tuple(COMPLETION)))
 _COMPUTED: Final = "(t.price_version LIKE 'genai-prices %' OR t.price_version LIKE 'book %')"
@@ -54,10 +54,10 @@ def _columns(*names: str) -> str:
     return ", ".join(f"t.{name}" for name in names)
 
 
-FINGERPRINT: Final = f"hash_record_extended(ROW({_columns('is_request', *_MODEL, *_USAGE, *PRICE)}), 0)"
+FINGERPRINT: Final = f"hash_record_extended(ROW({_columns('is_request', *_MODEL, *USAGE, *PRICE)}), 0)"
 """SQL: of the price of row `t` and of all that decides it, so that a writer knows whether somebody changed the row."""
 _CANDIDATES: Final = f"""
-SELECT t.org_id, {_columns(*KEY, *_MODEL, *_USAGE, *PRICE)}, {FINGERPRINT} AS fingerprint,
+SELECT t.org_id, {_columns(*KEY, *_MODEL, *USAGE, *PRICE)}, {FINGERPRINT} AS fingerprint,
   t.price_status = 'none' AND coalesce(t.attributes ? 'usage_unclear', false) AS unclear
 FROM traces AS t
 WHERE {in_organisation("t")} AND t.ts >= $2 AND t.ts < $3 AND t.ts >= {RAW_HORIZON}
@@ -87,7 +87,7 @@ def changed_price(row: StoredRow, prices: Prices) -> Price | None:
     The same cost by another version is no change: the row's own version goes on to prove it. None, too, where nothing
     can be computed: the usage is unclear, or the price more than can be stored.
     """
-    span: SpanRow = {name: row[name] for name in (*_MODEL, *_USAGE) if row[name] is not None}
+    span: SpanRow = {name: row[name] for name in (*_MODEL, *USAGE) if row[name] is not None}
     if row["unclear"] or _contradicts_itself(span):
         return None
     span |= {"org_id": row["org_id"], "ts": row["ts"], "is_request": True, "price_status": ""}

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from analytics_service.ingest.usage_objects import LANGFUSE_USAGE
+from analytics_service.ingest.usage_objects import LANGFUSE_USAGE, OPENINFERENCE_USAGE, under
 
 ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "langfuse-python: langfuse/_client/attributes.py; Langfuse's page on OpenTelemetry": {
             "langfuse.observation.type": "operation_type",
             "langfuse.observation.model.name": "model",
-            **{f"langfuse.observation.usage_details.{name}": field for name, field in LANGFUSE_USAGE.items()},
+            **under("langfuse.observation.usage_details", LANGFUSE_USAGE),
             "langfuse.observation.cost_details.total": "spend",
             "langfuse.observation.completion_start_time": "first_token_time",
             "langfuse.observation.input": "input",
@@ -29,14 +29,7 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "openinference: spec/semantic_conventions.md": {
             "openinference.span.kind": "operation_type",
-            "llm.token_count.prompt": "prompt_tokens",
-            "llm.token_count.completion": "completion_tokens",
-            "llm.token_count.total": "total_tokens",
-            "llm.token_count.prompt_details.cache_read": "cached_tokens",
-            "llm.token_count.prompt_details.cache_write": "cache_write_tokens",
-            "llm.token_count.prompt_details.audio": "audio_input_tokens",
-            "llm.token_count.completion_details.reasoning": "reasoning_tokens",
-            "llm.token_count.completion_details.audio": "audio_output_tokens",
+            **under("llm.token_count", OPENINFERENCE_USAGE),
             "llm.cost.total": "spend",
             "input.value": "input",
             "output.value": "output",
