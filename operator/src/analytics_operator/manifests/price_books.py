@@ -18,14 +18,12 @@ def volumes(config_map: str | None) -> list[Manifest]:
 
 
 def mounts(config_map: str | None) -> list[Manifest]:
-    return (
-        [{"name": _VOLUME, "mountPath": price_books_folder(config_map), "readOnly": True}]
-        if config_map is not None
-        else []
-    )
+    if config_map is None:
+        return []
+    return [{"name": _VOLUME, "mountPath": price_books_folder(config_map), "readOnly": True}]
 
 
 def env(config_map: str | None) -> list[Manifest]:
-    return (
-        [{"name": Setting.PRICE_BOOKS.value, "value": price_books_folder(config_map)}] if config_map is not None else []
-    )
+    if config_map is None:
+        return []
+    return [{"name": Setting.PRICE_BOOKS.value, "value": price_books_folder(config_map)}]

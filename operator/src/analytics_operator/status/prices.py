@@ -10,6 +10,7 @@ from analytics_operator.status.worker import unavailable
 
 BOOKS_MISSING = "BooksMissing"
 """The worker's word for a folder without a book: it does not know of ConfigMaps."""
+_STATUS = {"True": True, "False": False}
 
 
 def _prices_loaded(facts: Facts) -> Verdict:
@@ -32,8 +33,6 @@ def _prices_loaded(facts: Facts) -> Verdict:
         return Verdict(False, Reason.CONFIG_MAP_MISSING, text)
     return Verdict(report.prices.reason == Reason.LOADED, report.prices.reason, report.prices.message)
 
-
-_STATUS = {"True": True, "False": False}
 
 PRICES_LOADED = StatusCondition(
     type=Type.PRICES_LOADED, derive=_prices_loaded, shown=lambda facts: facts.resource.spec.prices is not None

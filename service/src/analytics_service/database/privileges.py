@@ -16,7 +16,8 @@ _STORE: Final = {
     "^reclassify_.*$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "^dropped_partition$": ("SELECT", "INSERT", "DELETE"),
 }
-"""By a pattern of the tables' names. `import` writes rows; the worker and `policies` keep the store as well."""
+"""By a pattern of the tables' names. `import` writes rows; the worker, `policies`, `prices` and `requests` write
+other tables, too."""
 _MISSING: Final = """
 SELECT current_user AS name, string_agg(privilege || ' on ' || name, ', ' ORDER BY name, privilege) AS missing
 FROM (

@@ -1,7 +1,7 @@
 """Sessions of processes that write: the checks before the first write, and the errors that commands end with.
 
-`import` and `policies` use `writer_session`; the worker, which waits instead of failing, asks `writing_blocker` again
-and again; `doctor` reports each of the same checks as a line of its own.
+`import`, `policies`, `prices` and `requests` use `writer_session`; the worker, which waits instead of failing, asks
+`writing_blocker` again and again; `doctor` reports each of the same checks as a line of its own.
 """
 
 import contextlib
