@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from argparse import Namespace
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final
@@ -24,7 +24,6 @@ from analytics_service.ingest.mapping import pairs
 from analytics_service.ingest.price_books import configured_books, read_file
 from analytics_service.ingest.times import timestamp
 from analytics_service.repricing import apply, plan, store
-from analytics_service.repricing.apply import Step
 from analytics_service.repricing.books import Books
 from analytics_service.repricing.journal import forget
 from analytics_service.repricing.scope import Scope
@@ -102,16 +101,23 @@ async def _carry_out(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
     """The numbers of this run, and those of the plan over all of its runs."""
     run_plan, what = (apply.apply, "pricing") if arguments.action == "apply" else (apply.undo, "undoing")
     started = time.monotonic()
-    rows = left = buckets = 0
+    number = total = rows = left = buckets = 0
     async with _session(loaded) as connection:
-        with Progress(Console(stderr=True)) as progress:
-            async for step in _resumable(run_plan(connection, arguments.hash), arguments):
-                rows += step.done.rows
-                left += step.done.left
-                progress.show(what, f"{step.hour.organisation}, {rows:,} rows", step.number, step.total)
-                if step.number % _HOURS_PER_REFRESH == 0:
-                    buckets += await refresh(connection, progress.refreshed)
-            buckets += await refresh(connection, progress.refreshed)
+        try:
+            with Progress(Console(stderr=True)) as progress:
+                async for step in run_plan(connection, arguments.hash):
+                    number, total = step.number, step.total
+                    rows += step.done.rows
+                    left += step.done.left
+                    progress.show(what, f"{step.hour.organisation}, {rows:,} rows", number, total)
+                    if number % _HOURS_PER_REFRESH == 0:
+                        buckets += await refresh(connection, progress.refreshed)
+                buckets += await refresh(connection, progress.refreshed)
+        except asyncio.CancelledError:
+            done = f"{number:,} of {total:,} hours are done and stay so" if total else "no hour is done"
+            again = f"`prices {arguments.action} {arguments.hash}` goes on"
+            sys.stderr.write(f"interrupted: {done}; {again}\n")
+            raise
         stored, counts = await store.load(connection, arguments.hash), await store.counts(connection, arguments.hash)
     return {
         "plan": stored.hash,
@@ -122,19 +128,6 @@ async def _carry_out(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
         "buckets_refreshed": buckets,
         "seconds": round(time.monotonic() - started, 3),
     }
-
-
-async def _resumable(steps: AsyncGenerator[Step, None], arguments: Namespace) -> AsyncGenerator[Step, None]:
-    """Says how to go on where it is interrupted."""
-    number = total = 0
-    try:
-        async for step in steps:
-            number, total = step.number, step.total
-            yield step
-    except asyncio.CancelledError:
-        again = f"`prices {arguments.action} {arguments.hash}` goes on"
-        sys.stderr.write(f"interrupted: {number:,} of {total:,} hours are done and stay so; {again}\n")
-        raise
 
 
 async def _forget(arguments: Namespace, loaded: Settings) -> dict[str, Any]:

@@ -51,11 +51,12 @@ async def _carry_out(arguments: Namespace, connection: Session, progress: Progre
     try:
         async for done, total, rows in steps:
             progress.show("deciding", f"{rows:,} rows", done, total)
+        buckets = await refresh(connection, progress.refreshed)
     except asyncio.CancelledError:
         again = f"`requests {arguments.action} {arguments.hash}` goes on"
         sys.stderr.write(f"interrupted: {done:,} of {total:,} traces are done and stay so; {again}\n")
         raise
-    return {"plan": arguments.hash, "rows": rows, "buckets_refreshed": await refresh(connection, progress.refreshed)}
+    return {"plan": arguments.hash, "rows": rows, "buckets_refreshed": buckets}
 
 
 def _show(result: dict[str, Any]) -> None:
