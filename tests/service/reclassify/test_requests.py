@@ -98,6 +98,17 @@ def test_what_releases_before_mistook_is_a_span(database_url: str, requests: Any
     )
 
 
+def test_undoing_leaves_what_others_have_decided_since(
+    database_url: str, requests: Any, ask: Callable[[str], str]
+) -> None:
+    asyncio.run(insert(database_url, [row for trace in range(2) for row in nested_calls(trace)]))
+    plan = requests("plan")
+    requests("apply", plan["plan"])
+    ask("UPDATE traces SET is_nested = false, operation_type = 'agent' WHERE trace_id = 't0' AND span_id = 'outer'")
+    assert requests("undo", plan["plan"])["rows"] == 1
+    assert ask("SELECT trace_id FROM traces WHERE is_request AND span_id = 'outer'") == "t1"
+
+
 async def test_a_plan_that_was_stopped_goes_on(database_url: str, ask: Callable[[str], str]) -> None:
     rows = [row for trace in range(BATCH_TRACES + 1) for row in nested_calls(trace)]
     await insert(database_url, rows)

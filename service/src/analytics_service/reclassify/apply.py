@@ -32,8 +32,11 @@ DELETE FROM reclassify_trace WHERE (plan, org_id, trace_id) IN (
 ) RETURNING org_id, trace_id, first, last
 """
 _NOTE: Final = """
-INSERT INTO reclassify_journal (plan, org_id, trace_id, span_id, ts, is_request, is_nested)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[], $7::boolean[])
+INSERT INTO reclassify_journal
+  (plan, org_id, trace_id, span_id, ts, is_request, is_nested, new_is_request, new_is_nested)
+SELECT $1, * FROM unnest(
+  $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[], $7::boolean[], $8::boolean[], $9::boolean[]
+)
 """
 _JOURNAL: Final = "SELECT count(DISTINCT (org_id, trace_id)) FROM reclassify_journal WHERE plan = $1"
 _LAST: Final = """
@@ -46,7 +49,7 @@ WITH n AS MATERIALIZED (
 )
 UPDATE traces AS t SET is_request = n.is_request, is_nested = n.is_nested FROM n
 WHERE t.org_id = n.org_id AND t.trace_id = n.trace_id AND t.span_id = n.span_id AND t.ts = n.ts
-  AND t.ts >= {RAW_HORIZON}
+  AND t.is_request = n.new_is_request AND t.is_nested = n.new_is_nested AND t.ts >= {RAW_HORIZON}
 """
 
 
@@ -89,14 +92,16 @@ async def apply(connection: Session, digest: str) -> AsyncGenerator[tuple[int, i
             changes = await decide(connection, traces, by_operation=True)
             await mark(connection, changes)
             names = ("org_id", "trace_id", "span_id", "ts", "is_request", "is_nested")
-            await connection.execute(_NOTE, digest, *([change.row[name] for change in changes] for name in names))
+            before = [[change.row[name] for change in changes] for name in names]
+            after = [change.is_request for change in changes], [change.is_nested for change in changes]
+            await connection.execute(_NOTE, digest, *before, *after)
         done += len(traces)
         rows += len(changes)
         yield done, total, rows
 
 
 async def undo(connection: Session, digest: str) -> AsyncGenerator[tuple[int, int, int], None]:
-    """Makes the rows that were changed what they were; yields and errors as `apply`."""
+    """Makes the rows that were changed what they were, but for those that others changed since; else as `apply`."""
     await _begin(connection, digest, State.UNDOING, State.APPLYING, State.APPLIED, State.UNDONE)
     total, done, rows = await connection.fetchval(_JOURNAL, digest), 0, 0
     while True:

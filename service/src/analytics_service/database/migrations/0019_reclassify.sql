@@ -17,7 +17,7 @@ CREATE TABLE reclassify_trace (
     PRIMARY KEY (plan, org_id, trace_id)
 );
 
--- The rows that were changed, as they were.
+-- The rows that were changed, as they were and as they became.
 CREATE TABLE reclassify_journal (
     plan text NOT NULL REFERENCES reclassify_plan ON DELETE CASCADE,
     org_id text NOT NULL,
@@ -26,5 +26,7 @@ CREATE TABLE reclassify_journal (
     ts timestamptz NOT NULL,
     is_request boolean NOT NULL,
     is_nested boolean NOT NULL,
+    new_is_request boolean NOT NULL,
+    new_is_nested boolean NOT NULL,
     PRIMARY KEY (plan, org_id, trace_id, span_id, ts)
 );
