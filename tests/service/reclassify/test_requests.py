@@ -40,7 +40,7 @@ def ask(database_url: str, postgres: Server) -> Callable[[str], str]:
 
 
 def nested_calls(trace: int, **changes: Any) -> list[Row]:
-    """A call within a call, an hour apart and at another day in every trace, as a writer without a look at traces."""
+    """A call within a call, an hour apart, as a writer stores it that does not look at traces."""
     name = f"t{trace}"
     return [
         a_row(trace * 90, trace_id=name, span_id="outer", price_status="full", **changes),

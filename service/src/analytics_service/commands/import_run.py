@@ -12,9 +12,9 @@ from typing import Final
 from rich.console import Console
 
 from analytics_service import settings
-from analytics_service.commands.import_progress import Progress
-from analytics_service.commands.import_refresh import refresh
 from analytics_service.commands.import_summary import Summary, as_json, show
+from analytics_service.commands.progress import Progress
+from analytics_service.commands.refresh import refresh
 from analytics_service.database.connect import Connection, database_url
 from analytics_service.database.failures import FAILURES, FailureReason, classify, command_error
 from analytics_service.database.writers import writer_session

@@ -14,8 +14,8 @@ from rich.console import Console
 from analytics_service import settings
 from analytics_service.commands import prices_tables
 from analytics_service.commands.command import print_result
-from analytics_service.commands.import_progress import Progress
-from analytics_service.commands.import_refresh import refresh
+from analytics_service.commands.progress import Progress
+from analytics_service.commands.refresh import refresh
 from analytics_service.database.connect import Session, database_url
 from analytics_service.database.price_books import stored_texts
 from analytics_service.database.writers import writer_session

@@ -1,4 +1,4 @@
-"""Refreshes the rollups after an import, and reports how far it is."""
+"""Refreshes the rollups after rows have changed, and reports how far it is."""
 
 from datetime import timedelta
 from typing import Final, Protocol

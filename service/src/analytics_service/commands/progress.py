@@ -1,4 +1,4 @@
-"""Progress of an import: a bar on a terminal, a line every few seconds elsewhere; always on standard error."""
+"""Progress of a command: a bar on a terminal, a line every few seconds elsewhere; always on standard error."""
 
 import time
 from pathlib import Path
@@ -53,7 +53,7 @@ class Progress:
         self.show(f"refreshing rollups, {level}", detail, done, total)
 
     def show(self, what: str, detail: str, done: int, total: int | None) -> None:
-        """Of something else: `done` of `total`, whose end is open where that is None."""
+        """`done` of `total`, whose end is open where that is None."""
         self._bar.update(self._task, description=what, detail=detail, completed=done, total=total)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._printed_at >= _LINE_INTERVAL_SECONDS:
