@@ -123,6 +123,9 @@ def test_books_come_from_standard_input_as_kubectl_gives_it(prices: Prices, monk
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(ACME.encode())))
     assert prices("set", "-")[0] == 0
     assert prices("show", "acme")[1] == ACME
+    code, _, error = prices("set", "-")
+    assert (code, error.count("\n")) == (2, 1), "it was read to its end"
+    assert "-: line 1: the file: is no mapping" in error
 
 
 def test_one_bad_file_stores_no_book_and_is_named_with_line_and_field(prices: Prices, write: Write) -> None:

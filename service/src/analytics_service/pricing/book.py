@@ -23,6 +23,7 @@ from itertools import pairwise
 from operator import itemgetter
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from analytics_service.pricing.book_entries import MAX_NAME, BookFile, Entry
 from analytics_service.pricing.model_names import references
@@ -119,11 +120,15 @@ def read(text: str) -> PriceBook:
     try:
         file = BookFile.model_validate(value)
     except ValidationError as error:
-        raise BadBook("\n".join(_reason(each["loc"], each["msg"], lines) for each in error.errors())) from None
+        raise BadBook("\n".join(_reason(each["loc"], _message(each), lines) for each in error.errors())) from None
     if reasons := list(_contradictions(file, lines)):
         raise BadBook("\n".join(reasons))
     digest = hashlib.sha256(file.model_dump_json(by_alias=True).encode()).hexdigest()
     return PriceBook(file, digest[:12])
+
+
+def _message(error: ErrorDetails) -> str:
+    return "is no mapping of names to values" if error["type"] == "model_type" else error["msg"]
 
 
 def _reason(path: Path, message: str, lines: Mapping[Path, int]) -> str:
