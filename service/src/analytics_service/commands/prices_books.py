@@ -138,7 +138,7 @@ def _print_text(result: dict[str, Any]) -> None:
 
 
 def _print_removed(result: dict[str, Any]) -> None:
-    sys.stdout.write(f"{result['name']} {result['version']} is not asked any more\n")
+    sys.stdout.write(f"{result['name']} {result['version']} is no longer used by imports\n")
 
 
 def _table(*columns: str) -> Table:

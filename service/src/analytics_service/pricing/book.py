@@ -25,7 +25,7 @@ from operator import itemgetter
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from analytics_service.pricing.book_entries import MAX_NAME, BookFile, Entry
+from analytics_service.pricing.book_entries import MAX_NAME, BookContent, Entry
 from analytics_service.pricing.model_names import references
 from analytics_service.pricing.rates import Tiers
 from analytics_service.pricing.sources import Lookup
@@ -39,7 +39,7 @@ class BadBook(ValueError):
 class PriceBook:
     """Its entry for a model, an organisation's own and the most exact name first."""
 
-    def __init__(self, file: BookFile, digest: str) -> None:
+    def __init__(self, file: BookContent, digest: str) -> None:
         self._file = file
         self.digest = digest
         """12 hex digits: of its content, however it is written."""
@@ -118,7 +118,7 @@ def read(text: str) -> PriceBook:
     except NotReadable as error:
         raise BadBook(str(error)) from None
     try:
-        file = BookFile.model_validate(value)
+        file = BookContent.model_validate(value)
     except ValidationError as error:
         raise BadBook("\n".join(_reason(each["loc"], _message(each), lines) for each in error.errors())) from None
     if reasons := list(_contradictions(file, lines)):
@@ -136,7 +136,7 @@ def _reason(path: Path, message: str, lines: Mapping[Path, int]) -> str:
     return f"line {line_of(path, lines)}: {field or 'the file'}: {message.removeprefix('Value error, ')}"
 
 
-def _contradictions(file: BookFile, lines: Mapping[Path, int]) -> Iterator[str]:
+def _contradictions(file: BookContent, lines: Mapping[Path, int]) -> Iterator[str]:
     by_key: dict[tuple[str | None, ...], list[tuple[datetime, datetime, int]]] = defaultdict(list)
     if "USD" in file.currencies:
         yield _reason(("currencies", "USD"), "is what the others are measured in", lines)

@@ -129,7 +129,7 @@ class Entry(_Model):
         return Tiers(bounds, tuple(self.rates(each, dollars) for each in prices))
 
 
-class BookFile(_Model):
+class BookContent(_Model):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     currencies: Mapping[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Annotated[Decimal, Field(gt=0)]] = Field(
         default_factory=dict

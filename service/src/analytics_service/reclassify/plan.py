@@ -75,7 +75,7 @@ class Plan:
 
 
 @dataclass
-class _Read:
+class _Changes:
     changes: dict[Group, Sums] = field(default_factory=dict)
     traces: dict[Trace, Extent] = field(default_factory=dict)
 
@@ -91,7 +91,7 @@ class _Read:
 
 async def make(connection: Session, organisations: Sequence[str], report: Callable[[int, int, int], None]) -> Plan:
     """Changes nothing. `report` gets the days that are done, of how many, and the traces that would change."""
-    read = _Read()
+    read = _Changes()
     after = await connection.fetchval(_BEGUN)
     days = await connection.fetch(_DAYS, list(organisations))
     for done, (organisation, day) in enumerate(days, start=1):
@@ -100,7 +100,7 @@ async def make(connection: Session, organisations: Sequence[str], report: Callab
     return Plan(changes=read.changes, traces=read.traces, after=after)
 
 
-async def _read(connection: Session, organisation: str, day: datetime, read: _Read) -> None:
+async def _read(connection: Session, organisation: str, day: datetime, read: _Changes) -> None:
     async with connection.transaction(readonly=True):
         cursor = await connection.cursor(_CANDIDATES, organisation, day, day + timedelta(days=1))
         while batch := await cursor.fetch(BATCH_TRACES):
