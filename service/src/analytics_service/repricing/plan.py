@@ -109,7 +109,9 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        """Differs whenever rows, books, scope or result differ; a plan that was begun never has it again, unless forgotten."""
+        """Differs whenever rows, books, scope or result differ. Of a plan that was begun it never comes again, unless
+        that was forgotten.
+        """
         hours = [[hour.organisation, hour.start.isoformat(), rows] for hour, rows in sorted(self.hours.items())]
         content = [self.scope.as_dict(), self.books.as_dict(), self.groups(), hours, self.after]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_HASH_DIGITS]
