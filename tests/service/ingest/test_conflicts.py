@@ -11,12 +11,14 @@ from typing import Any
 
 import asyncpg
 import pytest
+from typing_extensions import override
 
 from analytics_service.__main__ import run
-from analytics_service.ingest.conflicts import OnConflict
+from analytics_service.ingest.conflicts import OnConflict, Resolved
 from analytics_service.ingest.copy import Writer
 from analytics_service.ingest.fields import COLUMNS, DEFAULTS
 from analytics_service.ingest.pricing import Prices
+from analytics_service.ingest.staging import Staged
 from analytics_service.ingest.text import encode
 from tests.support.eventually import eventually
 from tests.support.postgres import Server
@@ -232,6 +234,63 @@ async def test_writers_of_one_span_wait_for_one_another(database_url: str, ask: 
         for connection in (first, second, third):
             await connection.close()
     assert ask("SELECT count(*), sum(prompt_tokens) FROM traces WHERE span_id = 's1'") == "1|2"
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_files_that_overlap_in_opposite_order_do_not_stop_each_other(
+    database_url: str, ask: Callable[[str], str], seed: int
+) -> None:
+    """Rows without ids of their own: each import has rows that the other waits for."""
+    connections = [await asyncpg.connect(database_url) for _ in range(2)]
+    rows = [stored_row(number, seed) for number in range(3_000)]
+    try:
+        writers = [Writer(connection, OnConflict.MERGE, Prices().price) for connection in connections]
+        written = await asyncio.gather(
+            *(writer.write(encode(each)) for writer, each in zip(writers, (rows, rows[::-1]), strict=True))
+        )
+    finally:
+        for connection in connections:
+            await connection.close()
+    assert sum(each.inserted for each in written) == 3_000
+    assert ask("SELECT count(*) FROM traces") == "3000"
+
+
+async def test_what_others_change_meanwhile_is_merged_with_and_not_lost(
+    database_url: str, ask: Callable[[str], str]
+) -> None:
+    """Between the moment at which the stored row was read, and the one at which it is replaced."""
+    connection, other = [await asyncpg.connect(database_url) for _ in range(2)]
+    changed = 0
+
+    def price(row: Row) -> None:
+        row["price_status"] = "none"
+
+    class Interrupted(Writer):
+        @override
+        async def _resolved(self, staged: Staged) -> Resolved:
+            nonlocal changed
+            resolved = await super()._resolved(staged)
+            if not changed:
+                changed = int((await other.execute("UPDATE traces SET user_id = 'u9'")).split()[1])
+            return resolved
+
+    try:
+        writer = Interrupted(connection, OnConflict.MERGE, price)
+        await writer.write(encode([stored_row(1, 1)], with_ids=True))
+        written = await writer.write(encode([{**stored_row(1, 1), "session_id": "s9"}], with_ids=True))
+    finally:
+        await connection.close()
+        await other.close()
+    assert (written.changed, changed) == (1, 1)
+    assert ask("SELECT user_id, session_id FROM traces") == "u9|s9"
+
+
+def test_rows_that_are_about_to_end_are_left_alone(import_: Import, ask: Callable[[str], str]) -> None:
+    """Before the retention horizon rows may be there still, and cannot be changed any more."""
+    import_([a_row("old", minutes=-13 * 60, prompt_tokens=1), a_row("s", minutes=-13 * 60, prompt_tokens=1)])
+    ask("UPDATE rollup_floor SET floor = '2026-11-20T00:00:00Z', dropped_until = '2026-11-20T00:00:00Z'")
+    result = import_([a_row("s", prompt_tokens=5), a_row("inner", parent_span_id="old", prompt_tokens=5)])
+    assert [result[name] for name in ("inserted", "changed", "nested_model_calls", "code")] == [2, 0, 0, 0]
 
 
 async def _is_done_or_waits(task: asyncio.Task[Any], connection: asyncpg.Connection) -> bool:

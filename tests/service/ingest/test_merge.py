@@ -13,6 +13,7 @@ from analytics_service.errors import UsageError
 from analytics_service.ingest.conflicts import OnConflict, Resolved, resolve
 from analytics_service.ingest.fields import DEFAULTS
 from analytics_service.ingest.merge import merged, needs_price
+from analytics_service.ingest.rows import BadRow
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 Row = dict[str, Any]
@@ -24,7 +25,7 @@ def price(row: Row) -> None:
         row["price_status"] = "none"
         return
     row["total_cost_usd"] = Decimal(row.get("prompt_tokens", 0) + 2 * row.get("completion_tokens", 0)) / 1000
-    row["price_version"], row["price_status"] = "list 1", "full"
+    row["price_version"], row["price_status"] = "book list 1", "full"
 
 
 def a_row(**values: Any) -> Row:
@@ -144,6 +145,35 @@ def test_unclear_usage_stays_without_a_price() -> None:
     assert both(unclear, clear) == both(clear, unclear) == clear
 
 
+def test_a_given_cost_with_a_version_is_given() -> None:
+    """As an export of a store has it; and the one of one side, whose other side is not known."""
+    five, seven = (a_row(total_cost_usd=Decimal(cost), price_version="genai-prices 0.2.3") for cost in (5, 7))
+    assert both(five, seven) == both(seven, five) == seven
+    other_usage = {**five, "prompt_tokens": 10, "model": "gpt-4o"}
+    assert both(other_usage, seven)["total_cost_usd"] == 7
+    one_side = [
+        {**a_row(total_cost_usd=Decimal(cost)), "prompt_cost_usd": Decimal(cost), "price_status": "partial"}
+        for cost in (1, 2)
+    ]
+    resolved = Resolved()
+    resolve(one_side[:1], one_side[1:], OnConflict.MERGE, price, resolved)
+    assert (resolved.conflicts, resolved.added) == (1, [])
+
+
+def test_a_span_that_a_release_before_took_for_a_request_is_none() -> None:
+    mistaken = {**a_row(operation_type="agent"), "price_status": ""}
+    span = a_row(operation_type="agent", is_request=False)
+    assert both(mistaken, span)["is_request"] is both(span, mistaken)["is_request"] is False
+
+
+def test_a_price_that_is_too_high_names_the_span() -> None:
+    def refuse(_: Row) -> None:
+        raise BadRow("total_cost_usd: the price is not below 1E+9")
+
+    with pytest.raises(UsageError, match="span s of trace t of acme: total_cost_usd: the price is not below"):
+        resolve([a_row(prompt_tokens=9, user_id="u")], [a_row(model="gpt-4o")], OnConflict.MERGE, refuse, Resolved())
+
+
 def test_a_span_is_known_again_for_a_day() -> None:
     stored = a_row(prompt_tokens=1, model="gpt-4o")
     near, far = (a_row(prompt_tokens=2, model="gpt-4o", ts=NOON + timedelta(hours=hours)) for hours in (23, 49))
@@ -168,7 +198,7 @@ def test_a_conflict_stops_with_what_differs() -> None:
 
 def test_a_price_of_another_day_is_no_conflict() -> None:
     stored, again = a_row(prompt_tokens=2, model="gpt-4o"), a_row(prompt_tokens=2, model="gpt-4o")
-    stored |= {"total_cost_usd": Decimal(9), "price_version": "list 0"}
+    stored |= {"total_cost_usd": Decimal(9), "price_version": "book list 0"}
     resolved = Resolved()
     resolve([again], [stored], OnConflict.STOP, price, resolved)
     assert resolved == Resolved()

@@ -9,7 +9,8 @@ from typing import Final, TypeAlias
 from analytics_service.errors import UsageError
 from analytics_service.ingest.fields import COSTS, PRICE
 from analytics_service.ingest.merge import merged, needs_price
-from analytics_service.ingest.rows import SpanRow
+from analytics_service.ingest.rows import BadRow, SpanRow
+from analytics_service.pricing.columns import is_given
 
 SAME_SPAN: Final = timedelta(days=1)
 """So far from where it was a span is known again; the time of a row is a part of its key."""
@@ -79,13 +80,16 @@ def _one(known: SpanRow, row: SpanRow, on_conflict: OnConflict, price: Price) ->
         case OnConflict.MERGE:
             both = merged(known, row)
             if needs_price(both):
-                price(both)
+                try:
+                    price(both)
+                except BadRow as error:
+                    raise UsageError(f"{_name(row)}: {error}: give --on-conflict keep or replace") from error
             return both
 
 
 def _content(row: SpanRow) -> SpanRow:
     """What was given of a row: a computed cost follows from it, and from the prices of a day."""
-    if "price_version" in row or row.keys().isdisjoint(COSTS):
+    if row.keys().isdisjoint(COSTS) or not is_given(row):
         return {name: value for name, value in row.items() if name not in PRICE}
     return {name: value for name, value in row.items() if name != "price_status"}
 
@@ -93,7 +97,8 @@ def _content(row: SpanRow) -> SpanRow:
 def _difference(stored: SpanRow, row: SpanRow) -> str:
     old, new = _content(stored), _content(row)
     names = [name for name in (*old, *(new.keys() - old.keys())) if old.get(name) != new.get(name)]
-    return (
-        f"span {row['span_id']} of trace {row['trace_id']} of {row['org_id']}: is there with another "
-        f"{', '.join(names[:5])}: give --on-conflict merge, keep or replace"
-    )
+    return f"{_name(row)}: is there with another {', '.join(names[:5])}: give --on-conflict merge, keep or replace"
+
+
+def _name(row: SpanRow) -> str:
+    return f"span {row['span_id']} of trace {row['trace_id']} of {row['org_id']}"

@@ -5,10 +5,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from functools import partial
 from typing import Final
 
 import asyncpg
 
+from analytics_service.database.changes import transact
 from analytics_service.database.connect import Connection
 from analytics_service.ingest import staging
 from analytics_service.ingest.conflicts import OnConflict, Price, Resolved, resolve
@@ -20,6 +22,10 @@ from analytics_service.ingest.traces import Trace
 
 _ENSURE: Final = "SELECT ensure_partitions($1, $2)"
 _MAX_DAYS_PER_CALL: Final = 16  # of one hour each, these are 384 partitions: a call makes at most 400
+_NOT_ANALYZED: Final = """
+SELECT c.oid::regclass::text AS name FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'public.traces'::regclass AND c.reltuples < 0 AND pg_relation_size(c.oid) > 0
+"""
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -54,35 +60,37 @@ class Writer:
         UsageError with OnConflict.STOP, where a span is there with other content.
         """
         await self._ensure(text.days)
-        async with self._connection.transaction():
-            related = frozenset[Trace]()
-            if text.traces:
-                await lock(self._connection, text.traces)
-                related = await continued(self._connection, text.traces)
-            if related or text.is_repeated or not set(LEGACY).isdisjoint(text.columns):
-                written = await self._settle(text)
-            else:
-                written = await self._append(text)
-            connected = {
-                trace: extent
-                for trace, extent in text.traces.items()
-                if trace in related or (extent.rows > 1 and "parent_span_id" in text.columns)
-            }
-            return replace(written, nested=await mark_nested(self._connection, connected))
+        may_be_known = text.is_repeated or not set(LEGACY).isdisjoint(text.columns)
+        if text.traces or may_be_known:
+            await self._analyze()
+        try:
+            return await transact(self._connection, partial(self._write, text, may_be_known=may_be_known))
+        except asyncpg.UniqueViolationError:  # COPY cannot skip what is there already
+            await self._analyze()
+            return await transact(self._connection, partial(self._write, text, may_be_known=True))
+
+    async def _write(self, text: Text, *, may_be_known: bool) -> Written:
+        related = frozenset[Trace]()
+        if text.traces:
+            await lock(self._connection, text.traces)
+            related = await continued(self._connection, text.traces)
+        if related or may_be_known:
+            written = await self._settle(text)
+        else:
+            await self._copy(text, "public", "traces")
+            written = Written(inserted=text.rows)
+        connected = {
+            trace: extent
+            for trace, extent in text.traces.items()
+            if trace in related or (extent.rows > 1 and "parent_span_id" in text.columns)
+        }
+        return replace(written, nested=await mark_nested(self._connection, connected))
 
     async def dry_run(self, text: Text) -> Written:
         """What `write` would do; nothing stays. Of rows with one id in two batches both count."""
         async with self._connection.transaction():  # which empties the staging table
             staged = await self._stage(text)
             return self._written(text, await staged.count_new(), await self._resolved(staged))
-
-    async def _append(self, text: Text) -> Written:
-        try:
-            async with self._connection.transaction():  # a savepoint: COPY cannot skip what is there already
-                await self._copy(text, "public", "traces")
-        except asyncpg.UniqueViolationError:
-            return await self._settle(text)
-        return Written(inserted=text.rows)
 
     async def _settle(self, text: Text) -> Written:
         staged = await self._stage(text)
@@ -122,6 +130,11 @@ class Writer:
         await self._connection.copy_to_table(
             table, schema_name=schema, source=data(), columns=text.columns, format="text"
         )
+
+    async def _analyze(self) -> None:
+        """What autovacuum has not come to yet: without statistics a span is looked up among all of its day."""
+        for row in await self._connection.fetch(_NOT_ANALYZED):
+            await self._connection.execute(f"ANALYZE {row['name']}")
 
     async def _ensure(self, days: AbstractSet[date]) -> None:
         for first, last in runs(days - self._ensured):

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from analytics_service.ingest.fields import COLUMNS, COSTS, DEFAULTS, PRICE, USAGE
 from analytics_service.ingest.rows import USAGE_UNCLEAR, SpanRow
 from analytics_service.ingest.strings import MAX_ATTRIBUTES, MAX_TAGS, dump_json, load_json
-from analytics_service.pricing.columns import PriceStatus
+from analytics_service.pricing.columns import PriceStatus, is_given
 
 Rule: TypeAlias = Callable[[Any, Any], Any]
 """Of two values that differ, of which none is absent."""
@@ -68,7 +68,9 @@ def merged(one: SpanRow, other: SpanRow) -> SpanRow:
         return dict(newer)
     both = _known(one), _known(other)
     row: SpanRow = {name: one[name] for name in (*KEY, VERSION) if name in one}
-    _take(row, _OPERATION, max(both, key=_operation))
+    operation = max(both, key=_operation)
+    _take(row, ("operation_type",), operation)
+    row["is_request"] = max([each for each in both if _is_decided(each)] or [operation], key=_operation)["is_request"]
     _take(row, _USAGE, max(both, key=_usage))
     for name in _ALONE:
         values = [each[name] for each in both if name in each]
@@ -102,6 +104,11 @@ def _take(row: SpanRow, names: tuple[str, ...], source: SpanRow) -> None:
     row.update({name: source[name] for name in names if name in source})
 
 
+def _is_decided(row: SpanRow) -> bool:
+    """Releases before 0.4, of which requests have no status, took every span for one."""
+    return "price_status" in row or not row["is_request"]
+
+
 def _operation(row: SpanRow) -> tuple[str, bool]:
     return row.get("operation_type", ""), row["is_request"]
 
@@ -113,13 +120,16 @@ def _usage(row: SpanRow) -> tuple[Any, ...]:
     return max(counts) >= 0, USAGE_UNCLEAR not in row, both_sides, *counts, row.get(USAGE_UNCLEAR, "")
 
 
+def _cost(row: SpanRow) -> tuple[Any, ...]:
+    is_partial = row.get("price_status") == _PARTIAL
+    return not is_partial, *(row.get(name, -1) for name in COSTS), row.get("price_version", "")
+
+
 def _take_price(row: SpanRow, both: tuple[SpanRow, SpanRow]) -> None:
     """The greater cost that was given, else the computed one of a row that it holds for."""
-    if given := [each for each in both if "price_version" not in each and not each.keys().isdisjoint(COSTS)]:
-        best = max(
-            given, key=lambda each: (each.get("price_status") != _PARTIAL, *(each.get(name, -1) for name in COSTS))
-        )
-        _take(row, COSTS, best)
+    if given := [each for each in both if not each.keys().isdisjoint(COSTS) and is_given(each)]:
+        best = max(given, key=_cost)
+        _take(row, (*COSTS, "price_version"), best)
         is_partial = best.get("price_status") == _PARTIAL
         row["price_status"] = _PARTIAL if is_partial else _GIVEN if row["is_request"] else ""
         return

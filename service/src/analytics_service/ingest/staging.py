@@ -7,13 +7,17 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
+from analytics_service.database.changes import FOR_COMPRESSED, RowsChangedError
 from analytics_service.database.connect import Connection
+from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.ingest.conflicts import SAME_SPAN
 from analytics_service.ingest.fields import COLUMNS, COSTS, PRICE, WEIGHT
 from analytics_service.ingest.identity import LEGACY
 from analytics_service.ingest.merge import KEY
 from analytics_service.ingest.rows import SpanRow
 from analytics_service.ingest.strings import dump_json, load_json
+from analytics_service.ingest.traces import by_hour
+from analytics_service.pricing.columns import COMPUTED
 
 SpanKey: TypeAlias = tuple[str, ...]
 """The values of KEY."""
@@ -31,15 +35,22 @@ _NOT_LEGACY: Final = """(s.legacy_trace_id IS NULL OR NOT EXISTS (
 ))"""
 _NEAR: Final = f"""t.org_id = s.org_id AND t.trace_id = s.trace_id AND t.span_id = s.span_id
     AND t.ts >= s.ts - interval '{SAME_SPAN}' AND t.ts <= s.ts + interval '{SAME_SPAN}'
-    AND t.ts >= $1::timestamptz - interval '{SAME_SPAN}' AND t.ts <= $2::timestamptz + interval '{SAME_SPAN}'"""
+    AND t.ts >= $1::timestamptz - interval '{SAME_SPAN}' AND t.ts <= $2::timestamptz + interval '{SAME_SPAN}'
+    AND t.ts >= {RAW_HORIZON}"""
+_FINGERPRINT: Final = "hash_record_extended(t, 0)"
+"""SQL: of all that row `t` is, so that a writer knows whether somebody has changed it."""
 _CALL: Final = "(t.is_request OR t.is_nested)"
 _COMPARED_BELOW: Final = frozenset({*PRICE, "is_request", WEIGHT})
+_GIVEN: Final = (
+    "((s.total_cost_usd IS NOT NULL OR s.prompt_cost_usd IS NOT NULL OR s.completion_cost_usd IS NOT NULL)"
+    f" AND (s.price_status = 'given' OR NOT coalesce({COMPUTED.format('s')}, false)))"
+)
 _SAME: Final = " AND ".join(
     [
         *(f"s.{name} IS NOT DISTINCT FROM t.{name}" for name in COLUMNS if name not in _COMPARED_BELOW),
         f"s.is_request = {_CALL}",
         f"coalesce(s.{WEIGHT}, 1) = t.{WEIGHT}",
-        *(f"(s.price_status <> 'given' OR s.{name} IS NOT DISTINCT FROM t.{name})" for name in COSTS),
+        *(f"(NOT {_GIVEN} OR s.{name} IS NOT DISTINCT FROM t.{name})" for name in COSTS),
     ]
 )
 _STAGED: Final = f"""(
@@ -63,15 +74,16 @@ ORDER BY s.line"""
 _STORED: Final = f"""
 SELECT t.* FROM unnest($3::text[], $4::text[], $5::text[]) AS k (org_id, trace_id, span_id)
 CROSS JOIN LATERAL (
-  SELECT * FROM traces AS t
+  SELECT t.*, {_FINGERPRINT} AS fingerprint FROM traces AS t
   WHERE t.org_id = k.org_id AND t.trace_id = k.trace_id AND t.span_id = k.span_id
     AND t.ts >= $1::timestamptz - interval '{SAME_SPAN}' AND t.ts <= $2::timestamptz + interval '{SAME_SPAN}'
+    AND t.ts >= {RAW_HORIZON}
 ) AS t ORDER BY t.ts"""
-_DELETE: Final = """
+_DELETE: Final = f"""
 DELETE FROM traces AS t
-USING unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS k (org_id, trace_id, span_id, ts)
-WHERE t.org_id = k.org_id AND t.trace_id = k.trace_id AND t.span_id = k.span_id AND t.ts = k.ts
-  AND t.ts >= $5 AND t.ts <= $6"""
+USING unnest($4::text[], $5::text[], $6::timestamptz[], $7::bigint[]) AS k (trace_id, span_id, ts, fingerprint)
+WHERE t.org_id = $1 AND t.ts >= $2 AND t.ts < $3
+  AND t.trace_id = k.trace_id AND t.span_id = k.span_id AND t.ts = k.ts AND {_FINGERPRINT} = k.fingerprint"""
 
 
 class Staged:
@@ -80,6 +92,8 @@ class Staged:
     def __init__(self, connection: Connection, first: datetime, last: datetime) -> None:
         self._connection = connection
         self._moments = (first, last)
+        self._fingerprints: dict[tuple[str, ...], int] = {}
+        """Of the rows that were read from the store."""
 
     async def count_new(self) -> int:
         """The rows of spans that are neither in the store nor twice in the batch."""
@@ -105,13 +119,23 @@ class Staged:
             for record in await self._connection.fetch(_STORED, *self._moments, *keys):
                 row = _row(record)
                 spans[tuple(row[name] for name in KEY)][1].append(row)
+                self._fingerprints[_key(row)] = record["fingerprint"]
         return spans
 
     async def delete(self, rows: Sequence[SpanRow]) -> None:
-        """Takes these rows out of the store."""
+        """Takes rows that `others` has read out of the store; RowsChangedError where somebody has changed one since."""
         if rows:
-            columns = [[row[name] for row in rows] for name in (*KEY, "ts")]
-            await self._connection.execute(_DELETE, *columns, min(columns[-1]), max(columns[-1]))
+            await self._connection.execute(FOR_COMPRESSED)
+        for (organisation, start, end), group in by_hour(rows, lambda row: row):
+            columns = [[row[name] for row in group] for name in ("trace_id", "span_id", "ts")]
+            fingerprints = [self._fingerprints[_key(row)] for row in group]
+            status = await self._connection.execute(_DELETE, organisation, start, end, *columns, fingerprints)
+            if status != f"DELETE {len(group)}":
+                raise RowsChangedError
+
+
+def _key(row: SpanRow) -> tuple[str, ...]:
+    return tuple(row[name] for name in (*KEY, "ts"))
 
 
 def _row(record: asyncpg.Record) -> SpanRow:

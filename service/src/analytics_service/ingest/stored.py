@@ -1,17 +1,19 @@
 """The traces of a batch in the store: one writer of each at a time, and which of their calls of models are nested."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Final, NamedTuple
 
 import asyncpg
 
+from analytics_service.database.changes import FOR_COMPRESSED
 from analytics_service.database.connect import Connection
+from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.ingest.conflicts import SAME_SPAN
 from analytics_service.ingest.nested import MAX_SPANS, Span, nested
 from analytics_service.ingest.operations import is_request
-from analytics_service.ingest.traces import Extent, Trace
+from analytics_service.ingest.traces import Extent, Trace, by_hour
 
+_PREFETCH: Final = 2_000
 _LOCKS: Final = 1024
 """Of all traces of a store, so that a batch never fills the server's table of locks."""
 _LOCK: Final = f"""
@@ -25,8 +27,8 @@ LOCK_STAGED: Final = _LOCK.format(traces="pg_temp.traces_staging")
 _LOCK_GIVEN: Final = _LOCK.format(traces="unnest($1::text[], $2::text[]) AS k (org_id, trace_id)")
 _EXTENTS: Final = """unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
   AS k (org_id, trace_id, first, last)"""
-_SPANS_OF_K: Final = """t.org_id = k.org_id AND t.trace_id = k.trace_id AND t.ts >= k.first AND t.ts <= k.last
-    AND t.ts >= $5 AND t.ts <= $6"""
+_SPANS_OF_K: Final = f"""t.org_id = k.org_id AND t.trace_id = k.trace_id AND t.ts >= k.first AND t.ts <= k.last
+    AND t.ts >= $5 AND t.ts <= $6 AND t.ts >= {RAW_HORIZON}"""
 """$5 and $6 are those of all traces, so that few partitions are looked at."""
 _CONTINUED: Final = f"""
 SELECT k.org_id, k.trace_id
@@ -40,10 +42,10 @@ FROM {_EXTENTS} CROSS JOIN LATERAL (SELECT * FROM traces AS t WHERE {_SPANS_OF_K
 ORDER BY t.org_id, t.trace_id, t.ts, t.span_id"""
 _MARK: Final = """
 UPDATE traces AS t SET is_request = k.is_request, is_nested = k.is_nested
-FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::boolean[], $6::boolean[])
-  AS k (org_id, trace_id, span_id, ts, is_request, is_nested)
-WHERE t.org_id = k.org_id AND t.trace_id = k.trace_id AND t.span_id = k.span_id AND t.ts = k.ts
-  AND t.ts >= $7 AND t.ts <= $8"""
+FROM unnest($4::text[], $5::text[], $6::timestamptz[], $7::boolean[], $8::boolean[])
+  AS k (trace_id, span_id, ts, is_request, is_nested)
+WHERE t.org_id = $1 AND t.ts >= $2 AND t.ts < $3
+  AND t.trace_id = k.trace_id AND t.span_id = k.span_id AND t.ts = k.ts"""
 
 
 class Change(NamedTuple):
@@ -76,21 +78,25 @@ async def mark_nested(connection: Connection, traces: Mapping[Trace, Extent]) ->
 
 
 async def decide(connection: Connection, traces: Mapping[Trace, Extent], *, by_operation: bool = False) -> list[Change]:
-    """The rows that count otherwise than they do. `by_operation` also decides for rows that a release before 0.4
-    stored whether their operation is a call of a model at all.
+    """The rows that count otherwise than they do; inside a transaction. `by_operation` also decides for rows that a
+    release before 0.4 stored whether their operation is a call of a model at all.
     """
     if not traces:
         return []
     changes: list[Change] = []
-    rows = await connection.fetch(_SPANS, *_extents(traces))
-    for _, group in groupby(rows, key=lambda row: (row["org_id"], row["trace_id"])):
-        spans = list(group)
-        if len(spans) <= MAX_SPANS:
+    spans: list[asyncpg.Record] = []
+    """Of one trace: memory does not grow with the others."""
+    async for row in connection.cursor(_SPANS, *_extents(traces), prefetch=_PREFETCH):
+        if spans and (row["org_id"], row["trace_id"]) != (spans[0]["org_id"], spans[0]["trace_id"]):
             changes += _changes(spans, by_operation=by_operation)
-    return changes
+            spans = []
+        spans.append(row)
+    return [*changes, *_changes(spans, by_operation=by_operation)]
 
 
 def _changes(rows: Sequence[asyncpg.Record], *, by_operation: bool) -> Iterator[Change]:
+    if len(rows) > MAX_SPANS:
+        return
     calls = [(row["is_request"] or row["is_nested"]) and not (by_operation and _was_mistaken(row)) for row in rows]
     inside = nested(
         [
@@ -115,10 +121,11 @@ def _was_mistaken(row: asyncpg.Record) -> bool:
 async def mark(connection: Connection, changes: Sequence[Change]) -> None:
     """Stores what was decided."""
     if changes:
-        moments = [change.row["ts"] for change in changes]
-        keys = [[change.row[name] for change in changes] for name in ("org_id", "trace_id", "span_id", "ts")]
-        marks = [[change.is_request for change in changes], [change.is_nested for change in changes]]
-        await connection.execute(_MARK, *keys, *marks, min(moments), max(moments))
+        await connection.execute(FOR_COMPRESSED)
+    for (organisation, start, end), group in by_hour(changes, lambda change: change.row):
+        keys = [[change.row[name] for change in group] for name in ("trace_id", "span_id", "ts")]
+        marks = [[change.is_request for change in group], [change.is_nested for change in group]]
+        await connection.execute(_MARK, organisation, start, end, *keys, *marks)
 
 
 def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:

@@ -1,10 +1,13 @@
 """The traces that a batch has rows of, where these have ids of their user's own. Pure."""
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeVar
 
 from analytics_service.ingest.rows import SpanRow
+
+T = TypeVar("T")
 
 
 class Trace(NamedTuple):
@@ -32,3 +35,15 @@ def traces(rows: Iterable[SpanRow]) -> dict[Trace, Extent]:
             else Extent(min(extent.first, ts), max(extent.last, ts), extent.rows + 1)
         )
     return extents
+
+
+def by_hour(rows: Iterable[T], of: Callable[[T], Any]) -> Iterable[tuple[tuple[str, datetime, datetime], list[T]]]:
+    """By organisation and hour, with its first moment and that of the next: what a statement changes at once, so that
+    its values tell which compressed batches that are.
+    """
+    groups: dict[tuple[str, datetime, datetime], list[T]] = {}
+    for each in rows:
+        row = of(each)
+        hour = row["ts"].replace(minute=0, second=0, microsecond=0)
+        groups.setdefault((row["org_id"], hour, hour + timedelta(hours=1)), []).append(each)
+    return sorted(groups.items(), key=itemgetter(0))

@@ -4,11 +4,13 @@ What a killed process has not committed the next one does: the traces that are l
 """
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from enum import StrEnum
-from typing import Final
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from analytics_service.database import session_lock
+from analytics_service.database.changes import FOR_COMPRESSED, transact
 from analytics_service.database.connect import Connection, Session
 from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.errors import UsageError
@@ -53,6 +55,15 @@ WHERE t.org_id = n.org_id AND t.trace_id = n.trace_id AND t.span_id = n.span_id 
 """
 
 
+class _Batch(NamedTuple):
+    traces: int
+    rows: int
+    """That were changed."""
+
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, _Batch]]
+
+
 class State(StrEnum):
     PLANNED = "planned"
     APPLYING = "applying"
@@ -63,13 +74,14 @@ class State(StrEnum):
 
 async def save(connection: Connection, plan: Plan) -> None:
     """Keeps it for a week, or until it is applied and its rows are gone."""
+    digest = plan.hash
     async with connection.transaction():
         for statement in _DELETE_OLD:
             await connection.execute(statement)
-        if await connection.execute(_INSERT, plan.hash, json.dumps(plan.groups())) == "INSERT 0 1":
+        if await connection.execute(_INSERT, digest, json.dumps(plan.groups())) == "INSERT 0 1":
             await connection.copy_records_to_table(
                 "reclassify_trace",
-                records=[(plan.hash, *trace, extent.first, extent.last) for trace, extent in plan.traces.items()],
+                records=[(digest, *trace, extent.first, extent.last) for trace, extent in plan.traces.items()],
                 columns=("plan", "org_id", "trace_id", "first", "last"),
             )
 
@@ -80,41 +92,52 @@ async def apply(connection: Session, digest: str) -> AsyncGenerator[tuple[int, i
     UsageError where there is no such plan, or where it was undone; DatabaseError where another process has the lock.
     """
     await _begin(connection, digest, State.APPLYING, State.PLANNED, State.APPLIED)
-    total, done, rows = await connection.fetchval(_LEFT, digest), 0, 0
-    while True:
-        async with connection.transaction():
-            batch = await connection.fetch(_NEXT, digest, BATCH_TRACES)
-            traces = {Trace(row["org_id"], row["trace_id"]): Extent(row["first"], row["last"], 0) for row in batch}
-            if not traces:
-                await connection.execute(_SET_STATE, digest, State.APPLIED.value)
-                return
-            await lock(connection, traces)
-            changes = await decide(connection, traces, by_operation=True)
-            await mark(connection, changes)
-            names = ("org_id", "trace_id", "span_id", "ts", "is_request", "is_nested")
-            before = [[change.row[name] for change in changes] for name in names]
-            after = [change.is_request for change in changes], [change.is_nested for change in changes]
-            await connection.execute(_NOTE, digest, *before, *after)
-        done += len(traces)
-        rows += len(changes)
-        yield done, total, rows
+    total = await connection.fetchval(_LEFT, digest)
+    async for step in _each(connection, partial(_apply, connection, digest), total):
+        yield step
 
 
 async def undo(connection: Session, digest: str) -> AsyncGenerator[tuple[int, int, int], None]:
     """Makes the rows that were changed what they were, but for those that others changed since; else as `apply`."""
     await _begin(connection, digest, State.UNDOING, State.APPLYING, State.APPLIED, State.UNDONE)
-    total, done, rows = await connection.fetchval(_JOURNAL, digest), 0, 0
-    while True:
-        async with connection.transaction():
-            traces = [Trace(*row) for row in await connection.fetch(_LAST, digest, BATCH_TRACES)]
-            if not traces:
-                await connection.execute(_SET_STATE, digest, State.UNDONE.value)
-                return
-            await lock(connection, traces)
-            status = await connection.execute(_RESTORE, digest, *([*column] for column in zip(*traces, strict=True)))
-        done += len(traces)
-        rows += int(status.rsplit(" ", 1)[1])
+    total = await connection.fetchval(_JOURNAL, digest)
+    async for step in _each(connection, partial(_undo, connection, digest), total):
+        yield step
+
+
+async def _each(connection: Session, work: Work, total: int) -> AsyncGenerator[tuple[int, int, int], None]:
+    done = rows = 0
+    while (batch := await transact(connection, work)).traces:
+        done += batch.traces
+        rows += batch.rows
         yield done, total, rows
+
+
+async def _apply(connection: Session, digest: str) -> _Batch:
+    batch = await connection.fetch(_NEXT, digest, BATCH_TRACES)
+    traces = {Trace(row["org_id"], row["trace_id"]): Extent(row["first"], row["last"], 0) for row in batch}
+    if not traces:
+        await connection.execute(_SET_STATE, digest, State.APPLIED.value)
+        return _Batch(0, 0)
+    await lock(connection, traces)
+    changes = await decide(connection, traces, by_operation=True)
+    await mark(connection, changes)
+    names = ("org_id", "trace_id", "span_id", "ts", "is_request", "is_nested")
+    before = [[change.row[name] for change in changes] for name in names]
+    after = [change.is_request for change in changes], [change.is_nested for change in changes]
+    await connection.execute(_NOTE, digest, *before, *after)
+    return _Batch(len(traces), len(changes))
+
+
+async def _undo(connection: Session, digest: str) -> _Batch:
+    traces = [Trace(*row) for row in await connection.fetch(_LAST, digest, BATCH_TRACES)]
+    if not traces:
+        await connection.execute(_SET_STATE, digest, State.UNDONE.value)
+        return _Batch(0, 0)
+    await lock(connection, traces)
+    await connection.execute(FOR_COMPRESSED)
+    status = await connection.execute(_RESTORE, digest, *([*column] for column in zip(*traces, strict=True)))
+    return _Batch(len(traces), int(status.rsplit(" ", 1)[1]))
 
 
 async def _begin(connection: Connection, digest: str, state: State, *before: State) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from analytics_service.database.changes import FOR_COMPRESSED, RowsChangedError
 from analytics_service.database.connect import Connection, Session
 from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.errors import DatabaseError, UsageError
@@ -62,15 +63,6 @@ _MARK: Final = (
     "UPDATE reprice_unit SET state = $4, rows = coalesce($5, rows) WHERE plan = $1 AND org_id = $2 AND hour = $3"
 )
 _HAS_RAW: Final = f"SELECT $1::timestamptz >= {RAW_HORIZON}"
-# TimescaleDB finds the compressed batches of an hour by the values of a statement, and has a limit to their rows.
-_OF_TRANSACTION: Final = """
-SELECT set_config(name, CASE name WHEN 'plan_cache_mode' THEN 'force_custom_plan' ELSE '0' END, true) FROM pg_settings
-WHERE name IN ('plan_cache_mode', 'timescaledb.max_tuples_decompressed_per_dml_transaction')
-"""
-
-
-class _ChangedError(Exception):
-    """Somebody else has changed a row since it was read."""
 
 
 class Done(NamedTuple):
@@ -154,9 +146,9 @@ async def _in_transaction(connection: Session, hour: Hour, work: Work) -> Done:
     for _attempt in range(_MAX_ATTEMPTS):
         try:
             async with connection.transaction(isolation="read_committed"):
-                await connection.execute(_OF_TRANSACTION)
+                await connection.execute(FOR_COMPRESSED)
                 return await work(hour)
-        except (_ChangedError, asyncpg.DeadlockDetectedError):
+        except (RowsChangedError, asyncpg.DeadlockDetectedError):
             continue
         except asyncpg.CheckViolationError as error:
             if error.constraint_name != "traces_not_before_floor":
@@ -186,7 +178,7 @@ async def _write(
     arrays += [[after[number] for _, after in changes] for number in range(len(PRICE))]
     status = await connection.execute(_UPDATE, plan.hash, hour.organisation, hour.start, hour.start + _HOUR, *arrays)
     if status != f"INSERT 0 {len(changes)}":
-        raise _ChangedError
+        raise RowsChangedError
 
 
 async def _undo(connection: Session, plan: StoredPlan, hour: Hour) -> Done:

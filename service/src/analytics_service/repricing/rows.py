@@ -17,7 +17,7 @@ from analytics_service.database.tenancy import RAW_HORIZON, in_organisation
 from analytics_service.ingest.fields import USAGE
 from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.rows import BadRow, SpanRow
-from analytics_service.pricing.columns import PriceStatus
+from analytics_service.pricing.columns import COMPUTED, PriceStatus
 from analytics_service.pricing.rates import COMPLETION, PROMPT
 from analytics_service.repricing.scope import Scope
 
@@ -46,7 +46,7 @@ KEY: Final = ("ts", "trace_id", "span_id")
 """Of a row, beside its organisation."""
 _MODEL: Final = ("provider", "model", "service_tier")
 _SIDES: Final = (("prompt_tokens", tuple(PROMPT)), ("completion_tokens", tuple(COMPLETION)))
-_COMPUTED: Final = "(t.price_version LIKE 'genai-prices %' OR t.price_version LIKE 'book %')"
+_COMPUTED: Final = COMPUTED.format("t")
 _ABSENT: Final = "(t.total_cost_usd IS NULL AND t.prompt_cost_usd IS NULL AND t.completion_cost_usd IS NULL)"
 
 

@@ -84,15 +84,16 @@ async def require_idle(connection: Connection) -> None:
 async def save(connection: Session, plan: Plan) -> None:
     """Keeps it until it is applied, or for a week; UsageError while another one changes rows."""
     await require_idle(connection)
+    digest = plan.hash
     async with connection.transaction():
         await connection.execute(_DELETE_OLD)
         status = await connection.execute(
             _INSERT,
-            plan.hash,
+            digest,
             *(json.dumps(each) for each in (plan.scope.as_dict(), plan.books.as_dict(), plan.groups())),
         )
         if status == "INSERT 0 1":
-            records = [(plan.hash, *hour, HourState.PLANNED.value, rows) for hour, rows in sorted(plan.hours.items())]
+            records = [(digest, *hour, HourState.PLANNED.value, rows) for hour, rows in sorted(plan.hours.items())]
             await connection.copy_records_to_table("reprice_unit", records=records, columns=_HOURS)
 
 

@@ -1,0 +1,41 @@
+"""Transactions that change rows which others may change at the same time, and rows that may be compressed."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import asyncpg
+
+from analytics_service.database.connect import Connection
+from analytics_service.errors import DatabaseError
+
+T = TypeVar("T")
+
+FOR_COMPRESSED: Final = """
+SELECT set_config(name, CASE name WHEN 'plan_cache_mode' THEN 'force_custom_plan' ELSE '0' END, true) FROM pg_settings
+WHERE name IN ('plan_cache_mode', 'timescaledb.max_tuples_decompressed_per_dml_transaction')
+"""
+"""At the beginning of a transaction: TimescaleDB finds the compressed batches of an hour by the values of a statement,
+and has a limit to their rows.
+"""
+_MAX_ATTEMPTS: Final = 10
+_MAX_PAUSE_SECONDS: Final = 2.0
+"""Before the next attempt, so that of two that wait for each other one gets through."""
+
+
+class RowsChangedError(Exception):
+    """Somebody else has changed a row since it was read."""
+
+
+async def transact(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
+    """Does all of the work or nothing, again from its beginning where others came between; DatabaseError where they
+    always do.
+    """
+    for attempt in range(_MAX_ATTEMPTS):
+        try:
+            async with connection.transaction():
+                return await work()
+        except (RowsChangedError, asyncpg.DeadlockDetectedError):
+            await asyncio.sleep(random.uniform(0, min(0.1 * 2**attempt, _MAX_PAUSE_SECONDS)))  # noqa: S311
+    raise DatabaseError("the rows of this batch are changed by others all the time: try again")
