@@ -1,6 +1,7 @@
 """Spans of the OpenTelemetry Collector's file exporter become rows, by whose conventions they are written."""
 
 import json
+import re
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -70,6 +71,8 @@ def rows(resource_spans: dict[str, Any]) -> list[dict[str, Any]]:
     how = with_preset(columns([], ["organisation=acme"], []), "otlp-json")
     made = []
     for record in records(resource_spans):
+        if isinstance(record, ValueError):
+            raise record
         fields = of_object(record, how)
         made.append(row(parsed(fields), fields, how, None))
     return made
@@ -249,8 +252,28 @@ def test_what_a_span_does_not_have_is_absent() -> None:
 
 @pytest.mark.parametrize("broken", [7, {"scopeSpans": 7}, {"scopeSpans": [7]}, {"scopeSpans": [{"spans": [7]}]}])
 def test_what_is_no_span_is_refused(broken: Any) -> None:
-    with pytest.raises(ValueError, match=r"is no list|no JSON object"):
-        list(records(broken))
+    (reason,) = records(broken)
+    assert isinstance(reason, ValueError)
+    assert re.search(r"is no list|no JSON object", str(reason))
+
+
+@pytest.mark.postgres
+def test_a_bad_span_is_left_out_alone(
+    database_url: str, postgres: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad: list[Any] = [a_span(2, startTimeUnixNano="x"), 7, a_span(3, events=[{"attributes": 7}])]
+    spans = [a_span(1, given=GENAI), *bad, a_span(4, given=GENAI)]
+    document = exported(*spans)
+    document["scopeSpans"] += [7, {"spans": 7}, {"spans": [a_span(5, given=GENAI)]}]
+    path = tmp_path / "spans.json"
+    path.write_text(json.dumps({"resourceSpans": [document]}))
+    command = ["import", str(path), "--set", "organisation=acme", "--on-error", "skip", "--output", "json"]
+    assert run(command, {"DATABASE_URL": database_url}) == 3
+    done = json.loads(capsys.readouterr().out)
+    assert (done["inserted"], done["bad"]) == (3, 5)
+    assert done["first_bad"][0]["reason"] == "resourceSpans: 'x' is not a time in nanoseconds"
+    ids = postgres.sql("SELECT right(span_id, 1) FROM traces ORDER BY ts", database=database_url.rsplit("/", 1)[1])
+    assert ids.split() == ["1", "4", "5"]
 
 
 JSON = st.recursive(

@@ -20,6 +20,7 @@ from analytics_service.ingest.rows import BadRow, parsed
 from tests.support.postgres import Server
 
 HOW = columns(["usage.prompt_tokens=prompt_tokens"], ["organisation=acme"], ["*"])
+PLAIN = columns([], ["organisation=acme"], [])
 AT = datetime(2026, 8, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
@@ -88,6 +89,81 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, content: bytes, why
     path.write_bytes(content)
     with pytest.raises(UsageError, match=why):
         read(path)
+
+
+NANOSECONDS = {"at": pa.timestamp("ns"), "took": pa.duration("ns"), "hour": pa.time64("ns")}
+NESTED = {
+    **NANOSECONDS,
+    "lists": pa.list_(pa.timestamp("ns")),
+    "large": pa.large_list(pa.timestamp("ns", tz="UTC")),
+    "fixed": pa.list_(pa.duration("ns"), 1),
+    "map": pa.map_(pa.string(), pa.timestamp("ns")),
+    "struct": pa.struct(NANOSECONDS),
+}
+
+
+def test_nanoseconds_are_cut_wherever_they_are(tmp_path: Path) -> None:
+    of = {"at": 1_500_001, "took": 2_500_001, "hour": 3_500_001}
+    nested = {**of, "lists": [1_500_001], "large": [1_500_001], "fixed": [2_500_001], "map": [("a", 1_500_001)]}
+    schema = pa.schema({"ts": pa.timestamp("ns"), "duration_us": pa.duration("ns"), "attributes": pa.struct(NESTED)})
+    given = {"ts": AT, "duration_us": 1_500_001, "attributes": {**nested, "struct": of}}
+    (row,) = read(written(tmp_path / "a.parquet", [given], schema), PLAIN)
+    assert (row["ts"], row["duration_us"]) == (AT, 1_500)
+    at = "1970-01-01T00:00:00.001500"
+    plain = {"at": at, "took": 2_500, "hour": "00:00:00.003500"}
+    assert json.loads(row["attributes"]) == {
+        **plain,
+        "lists": [at],
+        "large": [f"{at}+00:00"],
+        "fixed": [2_500],
+        "map": [["a", at]],
+        "struct": plain,
+    }
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        pa.array([2**62], pa.timestamp("us")),
+        pa.array([2**62], pa.duration("s")),
+        pa.array([1_001], pa.time64("ns")),
+        pa.array([{"at": 1_001}], pa.struct({"at": pa.timestamp("ns")})),
+        pa.array([2**62], pa.timestamp("us", tz="Nowhere/Else")),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_a_column_that_fills_nothing_is_not_read(tmp_path: Path, ignored: Any) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({"ts": pa.array([AT]), "other": ignored, "meta": ignored}), path)
+    assert read(path, columns([], ["organisation=acme"], ["other", "meta"])) == [{"ts": AT}]
+
+
+def test_a_time_that_python_does_not_have_is_one_bad_row(tmp_path: Path) -> None:
+    moment = int(AT.timestamp() * 10**6)
+    path, moments = tmp_path / "a.parquet", pa.array([moment, 2**62, moment], pa.timestamp("us", tz="UTC"))
+    parquet.write_table(pa.table({"ts": pa.array([AT] * 3), "end_time": moments}), path)
+    first, bad, last = read(path, PLAIN)
+    assert str(bad).startswith("end_time: has a value that cannot be read: ")
+    assert (first["ts"], last["ts"]) == (AT, AT)
+
+
+def test_a_zone_that_nobody_knows_does_not_change_the_moment(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({"ts": pa.array([AT]).cast(pa.timestamp("us", tz="Nowhere/Else"))}), path)
+    assert read(path, PLAIN) == [{"ts": AT}]
+
+
+@pytest.mark.postgres
+def test_characters_that_cannot_be_stored_are_replaced_in_maps_too(
+    database_url: str, postgres: Server, tmp_path: Path
+) -> None:
+    schema = pa.schema(
+        {"ts": pa.timestamp("us", tz="UTC"), "attributes": pa.struct({"m": pa.map_(pa.string(), pa.string())})}
+    )
+    path = written(tmp_path / "a.parquet", [{"ts": AT, "attributes": {"m": [("a\0", "b\0")]}}], schema)
+    assert run(["import", str(path), "--set", "organisation=acme"], {"DATABASE_URL": database_url}) == 0
+    stored = postgres.sql("SELECT attributes->'m' FROM traces", database=database_url.rsplit("/", 1)[1])
+    assert json.loads(stored) == [["a\ufffd", "b\ufffd"]]
 
 
 @pytest.fixture

@@ -171,6 +171,16 @@ def test_what_is_no_bucket_is_a_bad_row(page: Any, why: str) -> None:
     assert read(json.dumps(page).encode(), "openai-usage") == [why]
 
 
+@pytest.mark.parametrize(
+    ("preset", "results"),
+    [("openai-usage", [GPT_4O, 7, {"amount": 1}, GPT_4O]), ("anthropic-usage", [SONNET, 7, SONNET])],
+)
+def test_what_is_no_result_is_left_out_alone(preset: str, results: list[Any]) -> None:
+    bucket = {"start_time": DAY, "starting_at": "2026-08-01T00:00:00Z", "results": results}
+    read_ = read(json.dumps({"data": [bucket]}).encode(), preset)
+    assert [isinstance(row, dict) for row in read_] == [isinstance(each, dict) and len(each) > 1 for each in results]
+
+
 @pytest.mark.parametrize("length", [100, 400, 900])
 def test_a_page_is_known_by_its_beginning(length: int) -> None:
     content = json.dumps(openai_page((DAY, [GPT_4O] * 100))).encode()

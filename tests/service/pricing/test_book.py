@@ -129,7 +129,7 @@ def test_json_is_read_too() -> None:
 @pytest.mark.parametrize(
     ("text", "reasons"),
     [
-        pytest.param("", ["line 1: the file: Input should be"], id="empty"),
+        pytest.param("", ["line 1: the file: is no mapping"], id="empty"),
         pytest.param("name: [", ["line 1: "], id="no YAML"),
         pytest.param("name: a\nname: b\n", ["line 2: name is given twice"], id="twice"),
         pytest.param("name: &a x\nprices: *a\n", ["line 2: references (*a) are not read"], id="a reference"),
@@ -163,7 +163,48 @@ def test_json_is_read_too() -> None:
             id="no day",
         ),
         pytest.param("name: a\ncurrencies: {USD: 1.1}\nprices: [{model: m, per_request: 1}]\n", ["line 2: "], id="USD"),
-        pytest.param("name: a\nprices: [{model: m, per_request: 1:30.5}]\n", ["line 2: "], id="sexagesimal"),
+        *(
+            pytest.param(
+                f"name: a\nprices: \n- model: m\n  per_million: {{input: {number}}}\n",
+                [f"line 4: prices.0.per_million.input: {number} is not decimal"],
+                id=number,
+            )
+            for number in ("1:30", "1:30.5", "010", "-010", "0_1", "0x10", "0b10", "00.5")
+        ),
+        pytest.param(
+            "name: a\nprices:\n- {model: m, per_request: 1, above: [{prompt_tokens: yes, per_million: {input: 1}}]}\n",
+            ["line 3: prices.0.above.0.prompt_tokens: "],
+            id="a boolean for a bound",
+        ),
+        pytest.param("name: a\nprices:\n- {? [b] : 1}\n", ["line 3: a list or a mapping"], id="a list for a name"),
+        pytest.param("name: 0755\nprices: []\n", ["line 1: name: 0755 is not decimal"], id="a name"),
+        *(
+            pytest.param(
+                f"name: a\nprices:\n- {{model: m, per_request: 1, {field}: {value}}}\n",
+                [f"line 3: prices.0.{field}: is neither a day nor a time"],
+                id=f"{field} {value}",
+            )
+            for field, value in (
+                ("from", "2026"),
+                ("to", "20261231"),
+                ("from", "2026.5"),
+                ("to", "yes"),
+                ("to", "null"),
+            )
+        ),
+        *(
+            pytest.param(
+                f"name: a\ncurrencies: {{EUR: {rate}}}\nprices: [{{model: m, currency: EUR, per_request: 1}}]\n",
+                ["line 2: currencies.EUR: "],
+                id=f"a rate of {rate}",
+            )
+            for rate in ('"1e60"', '"1e999999"', "1.0e+9", '"1e-60"', "0", ".inf")
+        ),
+        pytest.param(
+            '{"name": "a", "prices": [{"model": "m", "per_request": 1, "from": 2026}]}',
+            ["line 1: prices.0.from: is neither a day nor a time"],
+            id="a number for a time in JSON",
+        ),
         pytest.param(
             "name: a\nprices:\n- {model: m, provider: aws, per_request: 1}\n"
             "- {model: m, provider: bedrock, per_request: 2}\n",
@@ -182,6 +223,21 @@ def test_what_is_wrong_is_named_with_its_line(text: str, reasons: list[str]) -> 
     lines = str(caught.value).splitlines()
     assert len(lines) == len(reasons)
     assert all(reason in line for reason, line in zip(reasons, lines, strict=True)), lines
+
+
+def test_the_largest_prices_and_rates_have_a_cost() -> None:
+    largest = Decimal(10**9 - 1)
+    prices = f"[{{model: m, currency: EUR, per_unit: {{images: {largest}}}}}]"
+    text = f"name: a\ncurrencies: {{EUR: {largest}}}\nprices: {prices}\n"
+    assert total("m", book=read(text), images=2**31 - 1) == largest**2 * (2**31 - 1)
+
+
+def test_numbers_are_what_they_look_like() -> None:
+    prices = "[{model: m, per_request: 0.5}, {model: n, per_request: 1_0}, {model: o, per_request: 0}]"
+    with pytest.raises(BadBook, match=r"prices\.2: has no price"):
+        read(f"name: a\nprices: {prices}\n")
+    book = read(f"name: a\nprices: {prices.replace('t: 0}', 't: +2}')}\n")
+    assert [entry.per_request for entry in book.entries] == [Decimal("0.5"), 10, 2]
 
 
 def test_json_may_be_indented_by_tabs_and_keeps_its_lines() -> None:

@@ -13,6 +13,7 @@ from analytics_service.database.writers import writer_session
 from analytics_service.ingest.nested import MAX_SPANS
 from analytics_service.reclassify.apply import apply, save
 from analytics_service.reclassify.plan import BATCH_TRACES, make
+from analytics_service.worker.retention import Retention
 from tests.support.postgres import Server
 from tests.support.service import a_row, insert
 
@@ -48,6 +49,49 @@ def nested_calls(trace: int, **changes: Any) -> list[Row]:
             trace * 90 + 3600, trace_id=name, span_id="inner", parent_span_id="outer", price_status="full", **changes
         ),
     ]
+
+
+def retained(url: str) -> None:
+    """A turn of the worker's retention."""
+
+    async def turn() -> None:
+        async with writer_session(url, command="worker") as connection:
+            await Retention()(connection)
+
+    asyncio.run(turn())
+
+
+def test_a_journal_ends_with_the_raw_rows_and_its_plan_with_it(
+    database_url: str, requests: Any, ask: Callable[[str], str]
+) -> None:
+    asyncio.run(insert(database_url, [*nested_calls(1), *nested_calls(2, org_id="globex")]))
+    plan = requests("plan")["plan"]
+    asyncio.run(insert(database_url, nested_calls(3)))
+    other = requests("plan")["plan"]
+    for each in (plan, other):
+        requests("apply", each)
+    retained(database_url)
+    assert ask("SELECT count(*) FROM reclassify_journal") == "3"
+    ask("UPDATE reclassify_plan SET planned_at = now() - interval '8 days'")
+    ask("UPDATE rollup_floor SET floor = '2024-04-01T00:00Z', dropped_until = '2024-04-01T00:00Z'")
+    retained(database_url)
+    assert ask("SELECT count(*) FROM reclassify_journal") == "0"
+    assert ask("SELECT count(*) FROM reclassify_plan") == "0"
+
+
+def test_a_plan_that_was_undone_ends_after_a_week(database_url: str, requests: Any, ask: Callable[[str], str]) -> None:
+    asyncio.run(insert(database_url, nested_calls(1)))
+    undone = requests("plan")["plan"]
+    requests("apply", undone)
+    requests("undo", undone)
+    asyncio.run(insert(database_url, nested_calls(2)))
+    applied = requests("plan")["plan"]
+    requests("apply", applied)
+    retained(database_url)
+    assert ask("SELECT count(*) FROM reclassify_plan") == "2"
+    ask("UPDATE reclassify_plan SET planned_at = now() - interval '8 days'")
+    retained(database_url)
+    assert ask("SELECT hash FROM reclassify_plan") == applied, "which can be undone"
 
 
 def test_calls_within_calls_are_decided_again(database_url: str, requests: Any, ask: Callable[[str], str]) -> None:

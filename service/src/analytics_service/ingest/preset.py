@@ -14,8 +14,8 @@ class Elements:
 
     array: str
     """The member of the document that has them, in one or more to an element."""
-    records: Callable[[Any], Iterator[dict[str, Any]]]
-    """Those of an element, by column; ValueError where it has none."""
+    records: Callable[[Any], Iterator[dict[str, Any] | ValueError]]
+    """Those of an element, by column, and in the place of one that cannot be used the reason; none is raised."""
 
 
 @dataclass(frozen=True, kw_only=True)

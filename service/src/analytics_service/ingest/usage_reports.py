@@ -24,14 +24,16 @@ _SHORT_PROMPT: Final = 200_000
 """The same of all other windows, and of a report that is not grouped by them."""
 
 
-def openai(bucket: Any) -> Iterator[dict[str, Any]]:
-    """The results of a bucket of organization/usage that have requests; ValueError where they do not count any."""
+def openai(bucket: Any) -> Iterator[dict[str, Any] | ValueError]:
+    """The results of a bucket of organization/usage that have requests, and the reason in the place of what is none."""
     for result in _results(bucket):
-        if "num_model_requests" not in result:
-            raise ValueError(
+        if isinstance(result, ValueError):
+            yield result
+        elif "num_model_requests" not in result:
+            yield ValueError(
                 f"{str(result.get('object'))[:60]!r} has no num_model_requests: import the usage of models"
             )
-        if result["num_model_requests"]:
+        elif result["num_model_requests"]:
             yield {
                 **result,
                 "start_time": bucket.get("start_time"),
@@ -42,11 +44,14 @@ def openai(bucket: Any) -> Iterator[dict[str, Any]]:
             }
 
 
-def anthropic(bucket: Any) -> Iterator[dict[str, Any]]:
+def anthropic(bucket: Any) -> Iterator[dict[str, Any] | ValueError]:
     """The results of a bucket of usage_report/messages, each with the fewest requests that can have read its tokens:
     the report does not say how many there were.
     """
     for result in _results(bucket):
+        if isinstance(result, ValueError):
+            yield result
+            continue
         longest = _MAX_PROMPTS.get(str(result.get("context_window")), _SHORT_PROMPT)
         yield {
             **result,
@@ -66,11 +71,12 @@ def _prompt_tokens(result: Mapping[str, Any]) -> int:
     return sum(count for count in counts if isinstance(count, int))
 
 
-def _results(bucket: Any) -> Iterator[dict[str, Any]]:
+def _results(bucket: Any) -> Iterator[dict[str, Any] | ValueError]:
     results = bucket.get("results") if isinstance(bucket, dict) else None
-    if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
-        raise ValueError("a bucket has no list of results")
-    yield from results
+    if not isinstance(results, list):
+        yield ValueError("a bucket has no list of results")
+        return
+    yield from (each if isinstance(each, dict) else ValueError("a result is no JSON object") for each in results)
 
 
 def _others(result: Mapping[str, Any], *names: str) -> dict[str, Any] | None:

@@ -33,12 +33,15 @@ UnitKind = Literal["images", "web_searches", "units"]
 
 
 def _moment(value: Any) -> Any:
-    """A day is its midnight, and what names no zone is UTC."""
-    if not isinstance(value, str):
-        return value
+    """A day is its midnight, and what names no zone is UTC; a number is neither, which seconds since 1970 would be."""
     try:
-        moment = datetime.fromisoformat(value) if len(value) > 10 else datetime.combine(date.fromisoformat(value), _T0)
-    except ValueError:
+        if isinstance(value, datetime):
+            moment = value
+        elif len(value) > 10:
+            moment = datetime.fromisoformat(value)
+        else:
+            moment = datetime.combine(date.fromisoformat(value), _T0)
+    except (TypeError, ValueError):
         raise ValueError("is neither a day nor a time, as 2026-01-31 or 2026-01-31T12:00:00Z") from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
@@ -46,6 +49,7 @@ def _moment(value: Any) -> Any:
 _T0: Final = _EARLIEST.timetz()
 _Moment = Annotated[datetime, BeforeValidator(_moment)]
 _Price = Annotated[Decimal, Field(ge=0, lt=10**9, max_digits=40)]
+_Rate = Annotated[Decimal, Field(gt=0, lt=10**9, max_digits=40)]
 MAX_NAME: Final = 256
 _Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(lambda name: name.strip().lower())]
 
@@ -60,7 +64,7 @@ class _Model(BaseModel):
 class Above(_Model):
     """What all tokens of a request cost whose prompt is longer."""
 
-    prompt_tokens: Annotated[int, Field(gt=0)]
+    prompt_tokens: Annotated[int, Field(gt=0, strict=True)]
     per_million: Mapping[TokenKind, _Price]
 
 
@@ -131,8 +135,6 @@ class Entry(_Model):
 
 class BookContent(_Model):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    currencies: Mapping[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Annotated[Decimal, Field(gt=0)]] = Field(
-        default_factory=dict
-    )
+    currencies: Mapping[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], _Rate] = Field(default_factory=dict)
     """US dollars for one of each."""
     prices: Annotated[tuple[Entry, ...], Field(max_length=10_000)]

@@ -1,6 +1,7 @@
 """YAML and JSON with exact numbers, and the line of each of their values. Pure."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -9,6 +10,9 @@ import yaml
 
 Path: TypeAlias = tuple[str | int, ...]
 MAX_BYTES: Final = 2**20
+_NUMBERS: Final = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
+_OTHER_BASE: Final = re.compile(r"[-+]?0[0-9a-z_]|.*:", re.IGNORECASE)
+"""Numbers that YAML 1.1 reads in bases 2, 8, 16 or 60, as 0b10, 010, 0x10 and 1:30."""
 
 
 class NotReadable(ValueError):
@@ -21,10 +25,9 @@ class _Loader(yaml.SafeLoader):
 
 def _decimal(loader: _Loader, node: yaml.ScalarNode) -> Decimal | float:
     value = loader.construct_yaml_float(node)
-    text = node.value.replace("_", "")
-    if ":" in text or value - value != 0:  # sexagesimal, .inf, .nan: refused by the fields
+    if value - value != 0:  # .inf, .nan: refused by the fields
         return float("nan")
-    return Decimal(text)
+    return Decimal(node.value.replace("_", ""))
 
 
 def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
@@ -38,7 +41,7 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
 def load(text: str) -> tuple[Any, Mapping[Path, int]]:
     """The value, and by path the line that each part of it begins on; NotReadable where it is neither YAML nor JSON.
 
-    Keys that are given twice, and references to other parts, are refused.
+    Keys that are given twice, references to other parts, and numbers that are not decimal are refused.
     """
     if len(text.encode()) > MAX_BYTES:
         raise NotReadable(f"line 1: the file has more than {MAX_BYTES} bytes")
@@ -58,20 +61,26 @@ def _load_yaml(text: str) -> tuple[Any, Mapping[Path, int]]:
                 line = event.start_mark.line + 1 if event.start_mark else 1
                 raise NotReadable(f"line {line}: references (*{event.anchor}) are not read")
         node = yaml.compose(text, Loader=_Loader)
+        lines = dict(_lines(node, ())) if node is not None else {}
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotReadable(f"line {mark.line + 1 if mark else 1}: {error.problem}") from None
     except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise error if isinstance(error, NotReadable) else NotReadable(f"line 1: {error}") from None
-    return value, dict(_lines(node, ())) if node is not None else {}
+    return value, lines
 
 
 def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
-    yield path, node.start_mark.line + 1
+    line = node.start_mark.line + 1
+    yield path, line
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise NotReadable(
+                    f"line {key.start_mark.line + 1}: a list or a mapping stands where a name is expected"
+                )
             if key.value in seen:
                 raise NotReadable(f"line {key.start_mark.line + 1}: {key.value} is given twice")
             seen.add(key.value)
@@ -79,6 +88,11 @@ def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             yield from _lines(item, (*path, number))
+    elif node.tag in _NUMBERS and _OTHER_BASE.match(node.value):
+        field = ".".join(map(str, path)) or "the file"
+        raise NotReadable(
+            f"line {line}: {field}: {node.value} is not decimal: write a number as 10 or 0.5, text in quotes"
+        )
 
 
 def line_of(path: Path, lines: Mapping[Path, int]) -> int:

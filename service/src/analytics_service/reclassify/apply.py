@@ -18,10 +18,7 @@ from analytics_service.ingest.stored import decide, lock, mark
 from analytics_service.ingest.traces import Extent, Trace
 from analytics_service.reclassify.plan import BATCH_TRACES, Plan
 
-_DELETE_OLD: Final = (
-    "DELETE FROM reclassify_plan WHERE state = 'planned' AND planned_at < now() - interval '7 days'",
-    f"DELETE FROM reclassify_journal WHERE ts < {RAW_HORIZON}",
-)
+_DELETE_OLD: Final = ("DELETE FROM reclassify_plan WHERE state = 'planned' AND planned_at < now() - interval '7 days'",)
 _INSERT: Final = """
 INSERT INTO reclassify_plan (hash, state, changes) VALUES ($1, 'planned', $2::jsonb) ON CONFLICT (hash) DO NOTHING
 """

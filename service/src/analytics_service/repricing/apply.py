@@ -95,7 +95,8 @@ async def apply(
     """Applies the hours that are left; nothing where the plan is applied already.
 
     UsageError where the plan may not be applied, DatabaseError where another process has the lock. The first hour
-    changes `settle_seconds` after the plan has begun: no answer of before is given then that does not name the plan.
+    changes `settle_seconds` after the plan has begun, also where the process that began it was stopped: no answer of
+    before is given then that does not name the plan.
     """
     await store.lock(connection)
     plan = await store.load(connection, digest)
@@ -108,8 +109,7 @@ async def apply(
     async def work(hour: Hour) -> Done:
         return await _apply(connection, plan, hour, prices)
 
-    if await store.begin(connection, plan, PlanState.APPLYING):
-        await asyncio.sleep(settle_seconds)
+    await asyncio.sleep(settle_seconds - await store.begin(connection, plan, PlanState.APPLYING))
     async for step in _each(connection, await store.hours(connection, digest, HourState.PLANNED), work):
         yield step
     await store.set_state(connection, digest, PlanState.APPLIED)
@@ -129,8 +129,7 @@ async def undo(
     async def work(hour: Hour) -> Done:
         return await _undo(connection, plan, hour)
 
-    if await store.begin(connection, plan, PlanState.UNDOING):
-        await asyncio.sleep(settle_seconds)
+    await asyncio.sleep(settle_seconds - await store.begin(connection, plan, PlanState.UNDOING))
     applied = await store.hours(connection, digest, HourState.APPLIED)
     async for step in _each(connection, applied[::-1], work):
         yield step

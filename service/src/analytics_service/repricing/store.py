@@ -53,9 +53,12 @@ _HOURS: Final = ("plan", "org_id", "hour", "state", "rows")
 _LOAD: Final = "SELECT hash, state, scope::text AS scope, books::text AS books FROM reprice_plan WHERE hash = $1"
 _ACTIVE: Final = "SELECT hash, state FROM reprice_plan WHERE state IN ('applying', 'undoing')"
 _SET_STATE: Final = """
-UPDATE reprice_plan SET state = $2, ended_at = CASE WHEN $2 IN ('applied', 'undone') THEN clock_timestamp() END
+UPDATE reprice_plan SET state = $2,
+    began_at = CASE WHEN $2 IN ('applying', 'undoing') THEN clock_timestamp() ELSE began_at END,
+    ended_at = CASE WHEN $2 IN ('applied', 'undone') THEN clock_timestamp() END
 WHERE hash = $1
 """
+_AGE: Final = "SELECT extract(epoch FROM clock_timestamp() - began_at)::float8 FROM reprice_plan WHERE hash = $1"
 _IN_STATE: Final = "SELECT org_id, hour FROM reprice_unit WHERE plan = $1 AND state = $2 ORDER BY org_id, hour"
 _COUNTS: Final = """
 SELECT state, count(*) AS hours, sum(rows)::bigint AS rows FROM reprice_unit WHERE plan = $1 GROUP BY 1
@@ -110,17 +113,23 @@ async def load(connection: Connection, digest: str) -> StoredPlan:
     )
 
 
-async def begin(connection: Connection, plan: StoredPlan, state: PlanState) -> bool:
-    """Whether it was begun now, and not by a process that was stopped; UsageError where another has to end first."""
-    if plan.state is state:
-        return False
+async def begin(connection: Connection, plan: StoredPlan, state: PlanState) -> float:
+    """The seconds since it was begun, now or by a process that was stopped; UsageError where another has to end
+    first.
+    """
+    if plan.state is not state:
+        await _begin(connection, plan, state)
+    age: float = await connection.fetchval(_AGE, plan.hash)
+    return max(age, 0.0)  # a standby that took over may have a clock that is behind
+
+
+async def _begin(connection: Connection, plan: StoredPlan, state: PlanState) -> None:
     if (active := await connection.fetchrow(_ACTIVE)) is not None and active["hash"] != plan.hash:
         raise UsageError(_not_done(active["hash"], PlanState(active["state"])))
     try:
         await set_state(connection, plan.hash, state)
     except asyncpg.UniqueViolationError:
         raise UsageError("another plan was begun just now: `prices plans` shows it") from None
-    return True
 
 
 def _not_done(digest: str, state: PlanState) -> str:

@@ -14,7 +14,8 @@ from analytics_service.database.connect import Connection
 from analytics_service.policies.desired import GOVERNED, LEGACY, Policy
 from analytics_service.policies.observe import database_time, observe
 from analytics_service.policies.plan import cutoff
-from analytics_service.repricing.journal import JOURNAL, retain_journal
+from analytics_service.reclassify import journal as reclassify
+from analytics_service.repricing import journal as repricing
 from analytics_service.rollups.retention.horizon import HORIZON
 from analytics_service.rollups.retention.raw import retain_raw
 from analytics_service.rollups.retention.rollups import Rollup, retain_rollup
@@ -69,8 +70,9 @@ async def _steps(connection: Connection) -> AsyncGenerator[RetentionStep, None]:
         if policy is Policy.RAW:
             async for step in retain_raw(connection, until):
                 yield step
-            async for rows in retain_journal(connection):
-                yield RetentionStep(kind=StepKind.DELETED, target=JOURNAL, rows=rows)
+            for journal in (repricing, reclassify):
+                async for rows in journal.retain_journal(connection):
+                    yield RetentionStep(kind=StepKind.DELETED, target=journal.JOURNAL, rows=rows)
             until = await connection.fetchval(HORIZON)  # parts are of use as long as their rows may change
         both: tuple[Rollup, ...] = (*rollups, *LEGACY.get(policy, ()))
         for rollup in both:

@@ -30,3 +30,5 @@ CREATE TABLE reclassify_journal (
     new_is_nested boolean NOT NULL,
     PRIMARY KEY (plan, org_id, trace_id, span_id, ts)
 );
+-- They end with the rows, the oldest first.
+CREATE INDEX reclassify_journal_ts ON reclassify_journal (ts);

@@ -8,6 +8,7 @@ CREATE TABLE reprice_plan (
     books jsonb NOT NULL, -- with their texts: whoever applies the plan prices by what it was made of
     changes jsonb NOT NULL, -- by organisation, model and month
     planned_at timestamptz NOT NULL DEFAULT now(),
+    began_at timestamptz, -- to be applied, or to be undone
     ended_at timestamptz
 );
 -- At most one changes rows at a time.

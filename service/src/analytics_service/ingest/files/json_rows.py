@@ -66,10 +66,11 @@ def json_documents(file: Input, how: Columns, elements: Elements) -> Iterator[Re
     an array; one element is held at a time.
     """
     for line, element in JsonText(file, "JSON").objects(elements.array):
-        try:
-            yield from [_record(line, value, how) for value in elements.records(element)]
-        except ValueError as error:
-            yield Record(line=line, fields=BadRow(f"{elements.array}: {error}"))
+        for value in elements.records(element):
+            if isinstance(value, ValueError):
+                yield Record(line=line, fields=BadRow(f"{elements.array}: {value}"))
+            else:
+                yield _record(line, value, how)
 
 
 def _record(line: int, value: Any, how: Columns) -> Record:

@@ -6,7 +6,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -30,26 +30,74 @@ def column_names(file: Input) -> list[str]:
 def parquet_rows(file: Input, how: Columns) -> Iterator[Record]:
     """The rows, with their number as line; UsageError where the columns cannot be used, or it is no whole file."""
     with _opened(file) as parquet:
-        of_header(list(parquet.schema_arrow.names), how, file.name)
-        schema = _in_microseconds(parquet.schema_arrow)
+        header = list(parquet.schema_arrow.names)
+        filling = {header[position] for position, _ in of_header(header, how, file.name)}
+        # what fills nothing is not read: it may be of any type, and most of the file
+        columns = sorted(filling | how.nested.intersection(header))
         number = 0
-        for batch in parquet.iter_batches(batch_size=_ROWS):
-            for row in batch.cast(schema, safe=False).to_pylist():
+        for batch in parquet.iter_batches(batch_size=_ROWS, columns=columns):
+            for row in _rows(batch.cast(_schema(batch.schema), safe=False)):
                 number += 1
                 yield _record(number, row, how)
 
 
-def _in_microseconds(schema: Any) -> Any:
-    """The same with times as Python and PostgreSQL have them, which do not know nanoseconds."""
+def _schema(schema: Any) -> Any:
     import pyarrow as pa
 
-    for number, column in enumerate(schema):
-        if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-            schema = schema.set(number, column.with_type(pa.timestamp("us", tz=column.type.tz)))
-    return schema
+    return pa.schema([_field(column) for column in schema])
 
 
-def _record(number: int, row: dict[str, Any], how: Columns) -> Record:
+def _field(field: Any) -> Any:
+    return field.with_type(_python_type(field.type))
+
+
+def _python_type(kind: Any) -> Any:
+    """The type with times as Python and PostgreSQL have them: without nanoseconds, and in a zone that there is."""
+    import pyarrow as pa
+
+    of = pa.types
+    unit = getattr(kind, "unit", None)
+    unit = "us" if unit == "ns" else unit
+    if of.is_timestamp(kind):
+        return pa.timestamp(unit, tz=None if kind.tz is None else "UTC")
+    if of.is_duration(kind):
+        return pa.duration(unit)
+    if of.is_time64(kind):
+        return pa.time64(unit)
+    if of.is_struct(kind):
+        return pa.struct([_field(kind.field(number)) for number in range(kind.num_fields)])
+    if of.is_map(kind):
+        return pa.map_(_field(kind.key_field), _field(kind.item_field))
+    if of.is_fixed_size_list(kind):
+        return pa.list_(_field(kind.value_field), kind.list_size)
+    if of.is_large_list(kind):
+        return pa.large_list(_field(kind.value_field))
+    if of.is_list(kind):
+        return pa.list_(_field(kind.value_field))
+    return _python_type(kind.value_type) if of.is_dictionary(kind) else kind
+
+
+def _rows(batch: Any) -> Iterator[dict[str, Any] | BadRow]:
+    """The rows of a batch, and in the place of one with a value that Python does not have the reason."""
+    try:
+        yield from batch.to_pylist()
+    except (ValueError, OverflowError):  # of some row: each value by itself tells which
+        yield from (_row(batch, number) for number in range(batch.num_rows))
+
+
+def _row(batch: Any, number: int) -> dict[str, Any] | BadRow:
+    row = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            row[name] = column[number].as_py()
+        except (ValueError, OverflowError) as error:
+            return BadRow(f"{name[:60]}: has a value that cannot be read: {error}")
+    return row
+
+
+def _record(number: int, row: dict[str, Any] | BadRow, how: Columns) -> Record:
+    if isinstance(row, BadRow):
+        return Record(line=number, fields=row)
     try:
         return Record(line=number, fields=of_object({name: _plain(value) for name, value in row.items()}, how))
     except BadRow as error:
@@ -61,13 +109,13 @@ def _plain(value: Any) -> Any:
     match value:
         case float():
             return None if math.isnan(value) else Decimal(repr(value))
-        case date():  # a moment is one too
+        case date() | time():  # a moment is a date too
             return value.isoformat()
         case timedelta():
             return value // timedelta(microseconds=1)
         case bytes():
             return value.decode(errors="surrogateescape")
-        case list():
+        case list() | tuple():  # pairs of a map are tuples
             return [_plain(each) for each in value]
         case dict():
             return {name: _plain(each) for name, each in value.items()}

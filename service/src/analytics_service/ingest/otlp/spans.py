@@ -23,14 +23,27 @@ _TEXTS: Final = MappingProxyType({"gen_ai.prompt.": "input", "gen_ai.completion.
 """Attributes that begin so are parts of one text: openllmetry, before its version 0.5 of the conventions."""
 
 
-def records(resource_spans: Any) -> Iterator[dict[str, Any]]:
-    """The spans of an element of `resourceSpans`; ValueError where it is none."""
-    resource = _attributes(_object(resource_spans, "resourceSpans").get("resource") or {})
-    for scope_spans in _list(resource_spans, "scopeSpans"):
-        scope = _object(scope_spans.get("scope") or {}, "scope")
-        usage = usage_of(str(scope.get("name", "")), str(scope_spans.get("schemaUrl", "")))
-        for span in _list(scope_spans, "spans"):
-            yield _record(span, resource, usage)
+def records(resource_spans: Any) -> Iterator[dict[str, Any] | ValueError]:
+    """The spans of an element of `resourceSpans`, and in the place of what is none the reason: the others are read."""
+    try:
+        resource = _attributes(_object(resource_spans, "resourceSpans").get("resource") or {})
+        scopes = _elements(resource_spans, "scopeSpans")
+    except ValueError as error:
+        yield error
+        return
+    for scope_spans in scopes:
+        try:
+            scope = _object(_object(scope_spans, "scopeSpans").get("scope") or {}, "scope")
+            usage = usage_of(str(scope.get("name", "")), str(scope_spans.get("schemaUrl", "")))
+            spans = _elements(scope_spans, "spans")
+        except ValueError as error:
+            yield error
+            continue
+        for span in spans:
+            try:
+                yield _record(_object(span, "spans"), resource, usage)
+            except ValueError as error:
+                yield error
 
 
 def _record(span: Mapping[str, Any], resource: Mapping[str, Any], usage: str) -> dict[str, Any]:
@@ -126,7 +139,11 @@ def _object(value: Any, name: str) -> Mapping[str, Any]:
 
 
 def _list(holder: Any, name: str) -> list[Mapping[str, Any]]:
+    return [_object(each, name) for each in _elements(holder, name)]
+
+
+def _elements(holder: Any, name: str) -> list[Any]:
     values = _object(holder, name).get(name) or []
     if not isinstance(values, list):
         raise ValueError(f"{name} is no list")  # noqa: TRY004 - as above
-    return [_object(each, name) for each in values]
+    return values
