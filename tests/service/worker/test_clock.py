@@ -13,7 +13,7 @@ MODULES = sorted(
         *TOP.glob("rollups/**/*.py"),
         *TOP.glob("policies/*.py"),
         *(TOP / "worker" / f"{name}.py" for name in ("jobs", "refresh", "legacy", "retention", "sessions")),
-        *(TOP / "commands" / f"import_{name}.py" for name in ("refresh", "run")),
+        *(TOP / "commands" / f"{name}.py" for name in ("refresh", "import_run")),
     ]
 )
 
