@@ -123,15 +123,18 @@ async def test_ctrl_c_says_how_to_go_on(database_url: str) -> None:
     try:
         async with blocker.transaction():
             await blocker.execute("SELECT FROM traces WHERE span_id = 'span-0005' FOR UPDATE")
+            ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "analytics_service", "prices", "apply", made.hash),
                 env=program_environment(DATABASE_URL=database_url),
                 stderr=asyncio.subprocess.PIPE,
             )
+            signal.signal(signal.SIGINT, ignored)
             done = "SELECT EXISTS (SELECT FROM reprice_unit WHERE state = 'applied')"
             await eventually(lambda: connection.fetchval(done), seconds=60)
             process.send_signal(signal.SIGINT)
-            _, error = await process.communicate()
+            async with asyncio.timeout(60):
+                _, error = await process.communicate()
         assert process.returncode == 130
         assert f"1 of 2 hours are done and stay so; `prices apply {made.hash}` goes on" in error.decode()
         costs = {row[4] for row in await prices(connection) if row[0] < T0.replace(hour=13)}
