@@ -4,12 +4,12 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
 import pytest
 
-from analytics_service.__main__ import run
 from tests.support.eventually import eventually
 from tests.support.postgres import PASSWORD
 from tests.support.process import Process, serving
@@ -22,16 +22,8 @@ KEPT = {f"RETENTION_{level}_DAYS": "keep" for level in ("RAW", "1MIN", "1HOUR", 
 
 
 @pytest.fixture
-def policies(database_url: str, capsys: pytest.CaptureFixture[str]) -> Policies:
-    """Runs the command; returns its exit code and both outputs."""
-
-    def call(*arguments: str, **environment: str) -> tuple[int, str, str]:
-        code = run(["policies", *arguments], {"DATABASE_URL": database_url, **environment})
-        output = capsys.readouterr()
-        assert PASSWORD not in output.out + output.err
-        return code, output.out, output.err
-
-    return call
+def policies(command: Policies) -> Policies:
+    return partial(command, "policies")
 
 
 def told(answer: tuple[int, str, str]) -> dict[str, Any]:

@@ -1,15 +1,18 @@
 """`prices set`, `list`, `show` and `remove`, and the books that `import` then prices by."""
 
 import asyncio
-import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analytics_service.__main__ import run
+from tests.support.environment import program_environment
 from tests.support.postgres import PASSWORD, Server
 from tests.support.service import execute
 
@@ -33,16 +36,8 @@ Write = Callable[[str, str], str]
 
 
 @pytest.fixture
-def prices(database_url: str, capsys: pytest.CaptureFixture[str]) -> Prices:
-    """Runs the command; returns its exit code and both outputs."""
-
-    def call(*arguments: str, **environment: str) -> tuple[int, str, str]:
-        code = run(["prices", *arguments], {"DATABASE_URL": database_url, **environment})
-        output = capsys.readouterr()
-        assert PASSWORD not in output.out + output.err
-        return code, output.out, output.err
-
-    return call
+def prices(command: Prices) -> Prices:
+    return partial(command, "prices")
 
 
 @pytest.fixture
@@ -119,13 +114,22 @@ def test_a_removed_book_prices_nothing_and_its_versions_stay(prices: Prices, wri
         assert "acme" in error
 
 
-def test_books_come_from_standard_input_as_kubectl_gives_it(prices: Prices, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(ACME.encode())))
-    assert prices("set", "-")[0] == 0
+def test_books_come_from_standard_input_as_kubectl_gives_it(prices: Prices, database_url: str) -> None:
+    def set_from(text: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "analytics_service", "prices", "set", "-"],
+            env=program_environment(DATABASE_URL=database_url),
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert set_from(ACME).returncode == 0
     assert prices("show", "acme")[1] == ACME
-    code, _, error = prices("set", "-")
-    assert (code, error.count("\n")) == (2, 1), "it was read to its end"
-    assert "-: line 1: the file: is no mapping" in error
+    empty = set_from("")
+    assert (empty.returncode, empty.stderr.count("\n")) == (2, 1)
+    assert "-: line 1: the file: is no mapping" in empty.stderr
 
 
 def test_one_bad_file_stores_no_book_and_is_named_with_line_and_field(prices: Prices, write: Write) -> None:
@@ -153,19 +157,19 @@ def test_books_of_the_setting_are_listed_after_those_of_the_store(prices: Prices
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         pytest.param("name: x\nprices:\n  - {model: a}\n", "b.yaml: line 3: prices.0: has no price", id="no price"),
         pytest.param(None, "none.yaml: cannot be read: No such file", id="no file"),
         pytest.param(a_book("a", "1"), "both have the name a", id="one name twice"),
     ],
 )
-def test_a_bad_book_of_the_setting_is_one_line(prices: Prices, write: Write, text: str | None, said: str) -> None:
+def test_a_bad_book_of_the_setting_is_one_line(prices: Prices, write: Write, text: str | None, message: str) -> None:
     books = [write("a.yaml", a_book("a", "1")), *([write("b.yaml", text)] if text else ["none.yaml"])]
     code, output, error = prices("list", PRICE_BOOKS=",".join(books))
     assert (code, output, error.count("\n")) == (2, "", 1)
     assert "PRICE_BOOKS: " in error
-    assert said in error
+    assert message in error
 
 
 def test_import_reads_the_books_of_the_setting_before_it_connects(

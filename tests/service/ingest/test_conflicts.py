@@ -21,7 +21,6 @@ from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.staging import Staged
 from analytics_service.ingest.text import encode
 from tests.support.eventually import eventually
-from tests.support.postgres import Server
 
 pytestmark = pytest.mark.postgres
 
@@ -45,7 +44,7 @@ def a_row(span: str, *, minutes: int = 0, trace: str = "t", **fields: Any) -> Ro
 
 @pytest.fixture
 def import_(database_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Import:
-    """Imports these rows; returns the summary with the exit code and what was said on standard error."""
+    """Imports these rows; returns the summary with the exit code and standard error."""
 
     def call(rows: list[Row], *arguments: str) -> dict[str, Any]:
         path = tmp_path / "rows.jsonl"
@@ -55,12 +54,6 @@ def import_(database_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Pat
         return {**json.loads(output.out or "{}"), "code": code, "error": output.err}
 
     return call
-
-
-@pytest.fixture
-def ask(database_url: str, postgres: Server) -> Callable[[str], str]:
-    name = database_url.rsplit("/", 1)[1]
-    return lambda sql: postgres.sql(sql, database=name).strip()
 
 
 def test_a_row_that_says_more_is_merged(import_: Import, ask: Callable[[str], str]) -> None:

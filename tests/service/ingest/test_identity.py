@@ -17,7 +17,6 @@ from analytics_service.ingest.identity import LEGACY, Occurrences, Origin, ident
 from analytics_service.ingest.strings import attributes
 from release.page import Release
 from tests.support.old_store import imported_by, migrated, migrated_by
-from tests.support.postgres import Server
 from tests.support.releases import UPGRADABLE
 
 HEADER = "request_id,timestamp,model,provider,prompt_tokens,completion_tokens\n"
@@ -41,12 +40,6 @@ def import_(database_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Pat
         return json.loads(capsys.readouterr().out)
 
     return call
-
-
-@pytest.fixture
-def ask(database_url: str, postgres: Server) -> Ask:
-    name = database_url.rsplit("/", 1)[1]
-    return lambda sql: postgres.sql(sql, database=name).strip()
 
 
 SUMS = "SELECT count(*), sum(total_cost_usd)::numeric(20, 6) FROM traces"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from analytics_service.__main__ import run
-from tests.support.postgres import PASSWORD, Server
+from tests.support.postgres import PASSWORD
 
 pytestmark = pytest.mark.postgres
 
@@ -51,12 +51,6 @@ def import_(database_url: str, capsys: pytest.CaptureFixture[str]) -> Import:
         return {**json.loads(output.out or "{}"), "code": code, "error": output.err}
 
     return call
-
-
-@pytest.fixture
-def ask(database_url: str, postgres: Server) -> Callable[[str], str]:
-    name = database_url.rsplit("/", 1)[1]
-    return lambda sql: postgres.sql(sql, database=name).strip()
 
 
 def test_the_real_requests_are_all_there_and_paid_to_the_last_digit(

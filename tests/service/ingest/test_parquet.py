@@ -1,6 +1,8 @@
 """Parquet is read as any other file, by batches; without its library one line says what to install."""
 
 import json
+import re
+import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,6 +13,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+import analytics_service
 from analytics_service.__main__ import run
 from analytics_service.errors import UsageError
 from analytics_service.ingest.files import AUTO, names_of, records
@@ -166,16 +169,43 @@ def test_characters_that_cannot_be_stored_are_replaced_in_maps_too(
     assert json.loads(stored) == [["a\ufffd", "b\ufffd"]]
 
 
+READ = """
+import sys
+from analytics_service.errors import UsageError
+from analytics_service.ingest.files import AUTO, records
+from analytics_service.ingest.files.input import open_input
+from analytics_service.ingest.mapping import columns
+try:
+    with open_input(sys.argv[1]) as file:
+        list(records(file, AUTO, columns([], ["organisation=acme"], [])))
+except UsageError as error:
+    sys.exit(str(error))
+"""
+
+
 @pytest.fixture
-def without_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+def site_without_pyarrow(tmp_path: Path) -> Path:
+    """A folder of all packages that are installed but that one."""
+    site = tmp_path / "site"
+    site.mkdir()
+    for each in Path(pa.__file__).parents[1].iterdir():
+        if not each.name.startswith("pyarrow"):
+            (site / each.name).symlink_to(each)
+    return site
 
 
-@pytest.mark.usefixtures("without_pyarrow")
-def test_without_its_library_one_line_says_what_to_install(tmp_path: Path) -> None:
+def test_without_its_library_one_line_says_what_to_install(tmp_path: Path, site_without_pyarrow: Path) -> None:
     path = written(tmp_path / "a.parquet", [{"ts": AT}])
-    with pytest.raises(UsageError, match=r"pip install 'analytics-service\[parquet\]'"):
-        read(path)
+    packages = f"{site_without_pyarrow}:{Path(analytics_service.__file__).parents[1]}"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", READ, str(path)],
+        env={"PYTHONPATH": packages},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.search(r"pip install 'analytics-service\[parquet\]'", done.stderr)
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

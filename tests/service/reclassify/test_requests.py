@@ -14,7 +14,6 @@ from analytics_service.ingest.nested import MAX_SPANS
 from analytics_service.reclassify.apply import apply, save
 from analytics_service.reclassify.plan import BATCH_TRACES, make
 from analytics_service.worker.retention import Retention
-from tests.support.postgres import Server
 from tests.support.service import a_row, insert
 
 pytestmark = pytest.mark.postgres
@@ -32,12 +31,6 @@ def requests(database_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[
         return {**json.loads(output.out or "{}"), "code": code, "error": output.err}
 
     return call
-
-
-@pytest.fixture
-def ask(database_url: str, postgres: Server) -> Callable[[str], str]:
-    name = database_url.rsplit("/", 1)[1]
-    return lambda sql: postgres.sql(sql, database=name).strip()
 
 
 def nested_calls(trace: int, **changes: Any) -> list[Row]:

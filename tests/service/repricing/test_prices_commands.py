@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from analytics_service.__main__ import run
 from tests.service.repricing.stored import CHEAP, DEAR, T0, a_request, imported, planned, prices
 from tests.support.environment import program_environment
 from tests.support.eventually import eventually
-from tests.support.postgres import PASSWORD
 
 pytestmark = pytest.mark.postgres
 
@@ -23,16 +23,8 @@ Prices = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(database_url: str, capsys: pytest.CaptureFixture[str]) -> Prices:
-    """Runs the command; returns its exit code and both outputs."""
-
-    def prices_command(*arguments: str, **environment: str) -> tuple[int, str, str]:
-        code = run(["prices", *arguments], {"DATABASE_URL": database_url, **environment})
-        output = capsys.readouterr()
-        assert PASSWORD not in output.out + output.err
-        return code, output.out, output.err
-
-    return prices_command
+def call(command: Prices) -> Prices:
+    return partial(command, "prices")
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ from typing import Any
 import asyncpg
 import pytest
 
+from analytics_service.database.plan_state import PlanState
 from analytics_service.errors import DatabaseError, UsageError
 from analytics_service.repricing import apply, store
 from analytics_service.repricing.books import Books
 from analytics_service.repricing.journal import forget, retain_journal
 from analytics_service.repricing.plan import Change, Group, WithoutRaw
 from analytics_service.repricing.scope import Scope
-from analytics_service.repricing.store import HourState, PlanState
+from analytics_service.repricing.store import HourState
 from analytics_service.rollups.retention.raw import retain_raw
 from analytics_service.worker.retention import Retention
 from tests.service.repricing.stored import (

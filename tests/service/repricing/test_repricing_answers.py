@@ -50,9 +50,9 @@ async def test_answers_name_a_plan_from_its_first_hour_to_its_end(database_url: 
     made = await planned(connection, DEAR)
     async with a_service(database_url) as client:
 
-        async def says(said: dict[str, Any] | None, cost: int) -> bool:
+        async def says(expected: dict[str, Any] | None, cost: int) -> bool:
             repricing, data = await answer(client)
-            return (repricing, data["overview"]["total_cost"]) == (said, cost)
+            return (repricing, data["overview"]["total_cost"]) == (expected, cost)
 
         assert await says(None, 4)
         steps = apply.apply(connection, made.hash, settle_seconds=0)

@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from analytics_service.database.plan_state import PlanState
 from analytics_service.repricing import apply, store
-from analytics_service.repricing.store import PlanState
 from tests.service.repricing.stored import CHEAP, DEAR, a_request, applied, content, imported, planned, undone
 from tests.support.eventually import eventually
 
@@ -110,9 +110,7 @@ async def test_whoever_goes_on_ends_where_an_undisturbed_run_does(
 
 
 @pytest.mark.parametrize("action", [apply.apply, apply.undo])
-async def test_whoever_goes_on_waits_for_answers_of_before(
-    connection: Any, monkeypatch: pytest.MonkeyPatch, action: Any
-) -> None:
+async def test_whoever_goes_on_waits_for_answers_of_before(connection: Any, action: Any) -> None:
     """What is left of the time since a process began that was killed while it waited, by the database's clock."""
     await imported(connection, ROWS, CHEAP)
     made = await planned(connection, DEAR)
@@ -125,11 +123,10 @@ async def test_whoever_goes_on_waits_for_answers_of_before(
         raise asyncio.CancelledError
 
     before = await content(connection)
-    monkeypatch.setattr(asyncio, "sleep", stopped)
     for ago in (0, 1800, 3600):
         await connection.execute("UPDATE reprice_plan SET began_at = began_at - $1::int * interval '1 second'", ago)
         with pytest.raises(asyncio.CancelledError):
-            await anext(action(connection, made.hash, settle_seconds=3600))
+            await anext(action(connection, made.hash, settle_seconds=3600, sleep=stopped))
         await connection.execute("SELECT pg_advisory_unlock_all()")
     assert [round(wait, -3) for wait in waits] == [4000, 2000, -2000]
     assert await content(connection) == before

@@ -1,11 +1,15 @@
 """The type of a subcommand, and what subcommands with actions have in common."""
 
+import asyncio
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+from analytics_service import settings
+from analytics_service.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +20,11 @@ class Command:
     help: str
     configure: Callable[[ArgumentParser], None]
     run: Callable[[Namespace, Mapping[str, str]], int]
+
+
+Result: TypeAlias = dict[str, Any]
+Action: TypeAlias = tuple[Callable[[Namespace, Settings], Coroutine[Any, Any, Result]], Callable[[Result], None]]
+"""What it does, and how people see its result."""
 
 
 def with_actions(name: str, text: str, actions: Sequence[Command], epilog: str) -> Command:
@@ -49,6 +58,14 @@ def plan_hash(text: str) -> str:
     if len(text) != 16 or set(text) - set("0123456789abcdef"):
         raise ArgumentTypeError("is no hash of a plan: 16 hex digits, as the action plan shows it")
     return text
+
+
+def run_action(arguments: Namespace, environment: Mapping[str, str], actions: Mapping[str, Action]) -> int:
+    """Does what `actions` has for the action's name with the database, and shows the result."""
+    loaded = settings.load(environment, require=("database_url",))
+    act, show = actions[arguments.action]
+    print_result(asyncio.run(act(arguments, loaded)), arguments.output, show)
+    return 0
 
 
 def print_result(result: dict[str, Any], output: str, show: Callable[[dict[str, Any]], None]) -> None:

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
 
 from analytics_service.commands.command import Command
+from analytics_service.commands.price_arguments import add_price_arguments
 from analytics_service.ingest.conflicts import OnConflict
 from analytics_service.ingest.conventions import CONVENTIONS
 from analytics_service.ingest.presets import PRESETS
@@ -60,22 +61,7 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--time-unit", choices=[*TimeUnit], help="of times that are numbers, where their size does not tell"
     )
-    parser.add_argument(
-        "--prices",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="BOOK",
-        help="files of prices of one's own, which come before all others",
-    )
-    parser.add_argument(
-        "--price-as",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="MODEL=model",
-        help="the model whose price a model has, as a deployment of Azure",
-    )
+    add_price_arguments(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="show the mapping, ten rows and the counts; store nothing"
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from analytics_service.commands.command import Command, of_plan, with_actions
+from analytics_service.commands.price_arguments import add_price_arguments
 
 _EPILOG = """Books of --prices are asked first, then those in the store in order of their names, then those of
 PRICE_BOOKS, then the list of the package genai-prices; of the books of one level, entries that name the organisation
@@ -52,17 +53,7 @@ def _plan(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--only-unpriced", action="store_true", help="only requests without a cost, or whose cost is a lower bound"
     )
-    parser.add_argument(
-        "--prices", nargs="+", action="extend", default=[], metavar="BOOK", help="files of prices, which come first"
-    )
-    parser.add_argument(
-        "--price-as",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="MODEL=model",
-        help="the model whose price a model has, as a deployment of Azure",
-    )
+    add_price_arguments(parser)
 
 
 def _reprice(arguments: Namespace, environment: Mapping[str, str]) -> int:

@@ -1,6 +1,5 @@
 """prices set, list, show and remove: the price books in the store, and those of PRICE_BOOKS beside them."""
 
-import asyncio
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -11,8 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analytics_service import settings
-from analytics_service.commands.command import print_result
+from analytics_service.commands.command import run_action
 from analytics_service.database.connect import Session, database_url
 from analytics_service.database.price_books import StoredBook, remove, store, stored_texts, stored_version
 from analytics_service.database.writers import writer_session
@@ -28,11 +26,7 @@ _SHOWN_ENTRIES: Final = 20
 
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
-    loaded = settings.load(environment, require=("database_url",))
-    act, show = _ACTIONS[arguments.action]
-    result = asyncio.run(act(arguments, loaded))
-    print_result(result, arguments.output, show)
-    return 0
+    return run_action(arguments, environment, _ACTIONS)
 
 
 async def _set(arguments: Namespace, loaded: Settings) -> dict[str, Any]:

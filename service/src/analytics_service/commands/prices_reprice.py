@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from analytics_service import settings
 from analytics_service.commands import prices_tables
-from analytics_service.commands.command import print_result
+from analytics_service.commands.command import run_action
 from analytics_service.commands.progress import Progress
 from analytics_service.commands.refresh import refresh
 from analytics_service.database.connect import Session, database_url
@@ -36,11 +35,7 @@ _HOURS_PER_REFRESH: Final = 24
 
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
-    loaded = settings.load(environment, require=("database_url",))
-    act, show = _ACTIONS[arguments.action]
-    result = asyncio.run(act(arguments, loaded))
-    print_result(result, arguments.output, show)
-    return 0
+    return run_action(arguments, environment, _ACTIONS)
 
 
 async def _plan(arguments: Namespace, loaded: Settings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def show_plan(result: dict[str, Any]) -> None:
     else:
         table = Table(box=None, pad_edge=False)
         for name in ("organisation", "model"):
-            table.add_column(name, overflow="fold")  # names that are cut off cannot be told apart
+            table.add_column(name, overflow="fold")  # names that are cut off look alike
         table.add_column("month", no_wrap=True)
         for name in _NUMBERS:
             table.add_column(name, justify="right", no_wrap=True)

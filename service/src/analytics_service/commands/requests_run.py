@@ -4,14 +4,13 @@ import asyncio
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analytics_service import settings
-from analytics_service.commands.command import print_result
+from analytics_service.commands.command import run_action
 from analytics_service.commands.progress import Progress
 from analytics_service.commands.refresh import refresh
 from analytics_service.database.connect import Session, database_url
@@ -21,10 +20,7 @@ from analytics_service.settings import Settings
 
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
-    loaded = settings.load(environment, require=("database_url",))
-    result = asyncio.run(_act(arguments, loaded))
-    print_result(result, arguments.output, _show)
-    return 0
+    return run_action(arguments, environment, _ACTIONS)
 
 
 async def _act(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
@@ -75,3 +71,6 @@ def _show(result: dict[str, Any]) -> None:
         table.add_row(escape(group["organisation"]), group["month"], *(str(group[name]) for name in names))
     console.print(table)
     console.print(f"of {result['traces']:,} traces; to apply it: analytics-service requests apply {result['plan']}")
+
+
+_ACTIONS: Final = dict.fromkeys(("plan", "apply", "undo"), (_act, _show))

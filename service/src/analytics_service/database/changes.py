@@ -28,14 +28,19 @@ class RowsChangedError(Exception):
     """Somebody else has changed a row since it was read."""
 
 
-async def transact(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
-    """Does all of the work or nothing, again from its beginning where others came between; DatabaseError where they
-    always do.
+async def transact(connection: Connection, work: Callable[[], Awaitable[T]], *, rows: str) -> T:
+    """Does all of the work or nothing, again from its beginning where others came between, or where the retention
+    horizon moved; DatabaseError, which names the rows, where they always do.
     """
     for attempt in range(_MAX_ATTEMPTS):
+        if attempt > 0:
+            await asyncio.sleep(random.uniform(0, min(0.05 * 2**attempt, _MAX_PAUSE_SECONDS)))  # noqa: S311
         try:
-            async with connection.transaction():
+            async with connection.transaction(isolation="read_committed"):
                 return await work()
         except (RowsChangedError, asyncpg.DeadlockDetectedError):
-            await asyncio.sleep(random.uniform(0, min(0.1 * 2**attempt, _MAX_PAUSE_SECONDS)))  # noqa: S311
-    raise DatabaseError("the rows of this batch are changed by others all the time: try again")
+            pass
+        except asyncpg.CheckViolationError as error:
+            if error.constraint_name != "traces_not_before_floor":
+                raise
+    raise DatabaseError(f"the rows of {rows} change all the time: try again, to go on there")

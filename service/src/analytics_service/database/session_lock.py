@@ -1,4 +1,4 @@
-"""Locks of sessions: one process at a time does what a lock is for, and the next one is told who does it."""
+"""Locks of sessions: one process at a time does what a lock is for, and the error of the next one names it."""
 
 from typing import Final
 

@@ -30,7 +30,7 @@ class OnConflict(StrEnum):
 
 @dataclass
 class Resolved:
-    """What has to be done to the store, and what is said of it."""
+    """What has to be done to the store, and the counts of a report."""
 
     removed: list[SpanRow] = field(default_factory=list)
     """Rows of the store that others of the same span replace."""

@@ -64,10 +64,12 @@ class Writer:
         if text.traces or may_be_known:
             await self._analyze()
         try:
-            return await transact(self._connection, partial(self._write, text, may_be_known=may_be_known))
+            return await transact(
+                self._connection, partial(self._write, text, may_be_known=may_be_known), rows="a batch"
+            )
         except asyncpg.UniqueViolationError:  # COPY cannot skip what is there already
             await self._analyze()
-            return await transact(self._connection, partial(self._write, text, may_be_known=True))
+            return await transact(self._connection, partial(self._write, text, may_be_known=True), rows="a batch")
 
     async def _write(self, text: Text, *, may_be_known: bool) -> Written:
         related = frozenset[Trace]()

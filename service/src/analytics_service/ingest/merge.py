@@ -21,7 +21,6 @@ KEY: Final = ("org_id", "trace_id", "span_id")
 VERSION: Final = "updated_at"
 _TOKENS: Final = ("prompt_tokens", "completion_tokens")
 _USAGE: Final = (*USAGE, USAGE_UNCLEAR)
-_OPERATION: Final = ("operation_type", "is_request")
 _GIVEN, _PARTIAL = PriceStatus.GIVEN.value, PriceStatus.PARTIAL.value
 _PRICED_BY: Final = ("ts", "provider", "model", "service_tier", "is_request", *_USAGE)
 """What a computed cost follows from."""
@@ -57,7 +56,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "attributes": _members,
 }
 """By column; the others take the greater value, of text by its characters. What is absent loses to all else."""
-_GROUPED: Final = frozenset({*KEY, VERSION, *_OPERATION, *_USAGE, *PRICE})
+_GROUPED: Final = frozenset({*KEY, VERSION, "operation_type", "is_request", *_USAGE, *PRICE})
 _ALONE: Final = tuple(name for name in COLUMNS if name not in _GROUPED)
 
 

@@ -49,10 +49,11 @@ def _callers(spans: Sequence[Span]) -> Mapping[int, int | None]:
             path[at] = None
             parent = spans[at].parent
             at = None if parent is None else positions.get(parent)
-        in_cycle = list(path)[list(path).index(at) :] if at in path else []
-        callers |= dict.fromkeys(in_cycle)
+        order = list(path)
+        if at in path:  # each other's ancestors
+            callers |= dict.fromkeys(order[order.index(at) :])
         above = at
-        for each in reversed(path):
+        for each in reversed(order):
             if each not in callers:
                 callers[each] = above if above is None or spans[above].is_call else callers[above]
                 above = each

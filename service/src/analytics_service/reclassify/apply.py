@@ -5,20 +5,20 @@ What a killed process has not committed the next one does: the traces that are l
 
 import json
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from enum import StrEnum
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from analytics_service.database import session_lock
 from analytics_service.database.changes import FOR_COMPRESSED, transact
 from analytics_service.database.connect import Connection, Session
+from analytics_service.database.plan_state import PlanState
 from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.errors import UsageError
 from analytics_service.ingest.stored import decide, lock, mark
 from analytics_service.ingest.traces import Extent, Trace
 from analytics_service.reclassify.plan import BATCH_TRACES, Plan
 
-_DELETE_OLD: Final = ("DELETE FROM reclassify_plan WHERE state = 'planned' AND planned_at < now() - interval '7 days'",)
+_DELETE_OLD: Final = "DELETE FROM reclassify_plan WHERE state = 'planned' AND planned_at < now() - interval '7 days'"
 _INSERT: Final = """
 INSERT INTO reclassify_plan (hash, state, changes) VALUES ($1, 'planned', $2::jsonb) ON CONFLICT (hash) DO NOTHING
 """
@@ -61,20 +61,11 @@ class _Batch(NamedTuple):
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, _Batch]]
 
 
-class State(StrEnum):
-    PLANNED = "planned"
-    APPLYING = "applying"
-    APPLIED = "applied"
-    UNDOING = "undoing"
-    UNDONE = "undone"
-
-
 async def save(connection: Connection, plan: Plan) -> None:
     """Keeps it for a week, or until it is applied and its rows are gone."""
     digest = plan.hash
     async with connection.transaction():
-        for statement in _DELETE_OLD:
-            await connection.execute(statement)
+        await connection.execute(_DELETE_OLD)
         if await connection.execute(_INSERT, digest, json.dumps(plan.groups())) == "INSERT 0 1":
             await connection.copy_records_to_table(
                 "reclassify_trace",
@@ -88,7 +79,7 @@ async def apply(connection: Session, digest: str) -> AsyncGenerator[tuple[int, i
 
     UsageError where there is no such plan, or where it was undone; DatabaseError where another process has the lock.
     """
-    await _begin(connection, digest, State.APPLYING, State.PLANNED, State.APPLIED)
+    await _begin(connection, digest, PlanState.APPLYING, PlanState.PLANNED, PlanState.APPLIED)
     total = await connection.fetchval(_LEFT, digest)
     async for step in _each(connection, partial(_apply, connection, digest), total):
         yield step
@@ -96,7 +87,7 @@ async def apply(connection: Session, digest: str) -> AsyncGenerator[tuple[int, i
 
 async def undo(connection: Session, digest: str) -> AsyncGenerator[tuple[int, int, int], None]:
     """Makes the rows that were changed what they were, but for those that others changed since; else as `apply`."""
-    await _begin(connection, digest, State.UNDOING, State.APPLYING, State.APPLIED, State.UNDONE)
+    await _begin(connection, digest, PlanState.UNDOING, PlanState.APPLYING, PlanState.APPLIED, PlanState.UNDONE)
     total = await connection.fetchval(_JOURNAL, digest)
     async for step in _each(connection, partial(_undo, connection, digest), total):
         yield step
@@ -104,7 +95,7 @@ async def undo(connection: Session, digest: str) -> AsyncGenerator[tuple[int, in
 
 async def _each(connection: Session, work: Work, total: int) -> AsyncGenerator[tuple[int, int, int], None]:
     done = rows = 0
-    while (batch := await transact(connection, work)).traces:
+    while (batch := await transact(connection, work, rows="a batch of traces")).traces:
         done += batch.traces
         rows += batch.rows
         yield done, total, rows
@@ -114,7 +105,7 @@ async def _apply(connection: Session, digest: str) -> _Batch:
     batch = await connection.fetch(_NEXT, digest, BATCH_TRACES)
     traces = {Trace(row["org_id"], row["trace_id"]): Extent(row["first"], row["last"], 0) for row in batch}
     if not traces:
-        await connection.execute(_SET_STATE, digest, State.APPLIED.value)
+        await connection.execute(_SET_STATE, digest, PlanState.APPLIED.value)
         return _Batch(0, 0)
     await lock(connection, traces)
     changes = await decide(connection, traces, by_operation=True)
@@ -129,7 +120,7 @@ async def _apply(connection: Session, digest: str) -> _Batch:
 async def _undo(connection: Session, digest: str) -> _Batch:
     traces = [Trace(*row) for row in await connection.fetch(_LAST, digest, BATCH_TRACES)]
     if not traces:
-        await connection.execute(_SET_STATE, digest, State.UNDONE.value)
+        await connection.execute(_SET_STATE, digest, PlanState.UNDONE.value)
         return _Batch(0, 0)
     await lock(connection, traces)
     await connection.execute(FOR_COMPRESSED)
@@ -137,7 +128,7 @@ async def _undo(connection: Session, digest: str) -> _Batch:
     return _Batch(len(traces), int(status.rsplit(" ", 1)[1]))
 
 
-async def _begin(connection: Connection, digest: str, state: State, *before: State) -> None:
+async def _begin(connection: Connection, digest: str, state: PlanState, *before: PlanState) -> None:
     await session_lock.lock(connection, "analytics.reclassify", "plans of requests are being applied or undone")
     async with connection.transaction():
         stored = await connection.fetchval(_STATE, digest)

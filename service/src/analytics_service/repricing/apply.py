@@ -12,19 +12,19 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from analytics_service.database.changes import FOR_COMPRESSED, RowsChangedError
+from analytics_service.database.changes import FOR_COMPRESSED, RowsChangedError, transact
 from analytics_service.database.connect import Connection, Session
+from analytics_service.database.plan_state import PlanState
 from analytics_service.database.tenancy import RAW_HORIZON
-from analytics_service.errors import DatabaseError, UsageError
+from analytics_service.errors import UsageError
 from analytics_service.ingest.pricing import Prices
 from analytics_service.repricing import store
 from analytics_service.repricing.plan import Hour
 from analytics_service.repricing.rows import FINGERPRINT, KEY, PRICE, Price, candidates, changed_price
-from analytics_service.repricing.store import HourState, PlanState, StoredPlan
+from analytics_service.repricing.store import HourState, StoredPlan
 from analytics_service.units.freshness import FRESHNESS
 
 _HOUR: Final = timedelta(hours=1)
-_MAX_ATTEMPTS: Final = 10
 _TYPES: Final = {"ts": "timestamptz", "trace_id": "text", "span_id": "text", "fingerprint": "bigint"}
 _PRICE_TYPES: Final = dict(zip(PRICE, ("numeric", "numeric", "numeric", "text", "text"), strict=True))
 _OLD, _NEW = ([f"{age}_{name}" for name in PRICE] for age in ("old", "new"))
@@ -76,6 +76,7 @@ class Done(NamedTuple):
 
 
 Work = Callable[[Hour], Coroutine[Any, Any, Done]]
+Sleep = Callable[[float], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,11 @@ class Step:
 
 
 async def apply(
-    connection: Session, digest: str, *, settle_seconds: float = FRESHNESS.max_age_seconds
+    connection: Session,
+    digest: str,
+    *,
+    settle_seconds: float = FRESHNESS.max_age_seconds,
+    sleep: Sleep = asyncio.sleep,
 ) -> AsyncGenerator[Step, None]:
     """Applies the hours that are left; nothing where the plan is applied already.
 
@@ -109,14 +114,18 @@ async def apply(
     async def work(hour: Hour) -> Done:
         return await _apply(connection, plan, hour, prices)
 
-    await asyncio.sleep(settle_seconds - await store.begin(connection, plan, PlanState.APPLYING))
+    await sleep(settle_seconds - await store.begin(connection, plan, PlanState.APPLYING))
     async for step in _each(connection, await store.hours(connection, digest, HourState.PLANNED), work):
         yield step
     await store.set_state(connection, digest, PlanState.APPLIED)
 
 
 async def undo(
-    connection: Session, digest: str, *, settle_seconds: float = FRESHNESS.max_age_seconds
+    connection: Session,
+    digest: str,
+    *,
+    settle_seconds: float = FRESHNESS.max_age_seconds,
+    sleep: Sleep = asyncio.sleep,
 ) -> AsyncGenerator[Step, None]:
     """Gives the rows of every hour that was applied their price of before, the last hour first; errors as `apply`."""
     await store.lock(connection)
@@ -129,7 +138,7 @@ async def undo(
     async def work(hour: Hour) -> Done:
         return await _undo(connection, plan, hour)
 
-    await asyncio.sleep(settle_seconds - await store.begin(connection, plan, PlanState.UNDOING))
+    await sleep(settle_seconds - await store.begin(connection, plan, PlanState.UNDOING))
     applied = await store.hours(connection, digest, HourState.APPLIED)
     async for step in _each(connection, applied[::-1], work):
         yield step
@@ -142,19 +151,11 @@ async def _each(connection: Session, hours: Sequence[Hour], work: Work) -> Async
 
 
 async def _in_transaction(connection: Session, hour: Hour, work: Work) -> Done:
-    for _attempt in range(_MAX_ATTEMPTS):
-        try:
-            async with connection.transaction(isolation="read_committed"):
-                await connection.execute(FOR_COMPRESSED)
-                return await work(hour)
-        except (RowsChangedError, asyncpg.DeadlockDetectedError):
-            continue
-        except asyncpg.CheckViolationError as error:
-            if error.constraint_name != "traces_not_before_floor":
-                raise  # else the retention horizon moved meanwhile, which the next attempt sees
-    raise DatabaseError(
-        f"the rows of {hour.organisation} at {hour.start:%Y-%m-%d %H:%M} change all the time: try again, to go on there"
-    )
+    async def work_on_hour() -> Done:
+        await connection.execute(FOR_COMPRESSED)
+        return await work(hour)
+
+    return await transact(connection, work_on_hour, rows=f"{hour.organisation} at {hour.start:%Y-%m-%d %H:%M}")
 
 
 async def _apply(connection: Session, plan: StoredPlan, hour: Hour, prices: Prices) -> Done:

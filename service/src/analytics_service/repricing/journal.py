@@ -4,9 +4,10 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from analytics_service.database.connect import Connection, Session
+from analytics_service.database.plan_state import PlanState
 from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.errors import UsageError
-from analytics_service.repricing.store import PlanState, load, lock
+from analytics_service.repricing.store import load, lock
 
 JOURNAL: Final = "reprice_journal"
 _FORGET: Final = ("DELETE FROM reprice_journal WHERE plan = $1", "DELETE FROM reprice_plan WHERE hash = $1")

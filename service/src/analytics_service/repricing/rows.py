@@ -92,7 +92,7 @@ def changed_price(row: StoredRow, prices: Prices) -> Price | None:
         return None
     span |= {"org_id": row["org_id"], "ts": row["ts"], "is_request": True, "price_status": ""}
     try:
-        prices.add(span)
+        prices.price(span)
     except BadRow:
         return None
     after = Price._make(span.get(name) for name in PRICE)

@@ -14,18 +14,11 @@ import asyncpg
 
 from analytics_service.database import session_lock
 from analytics_service.database.connect import Connection, Session
+from analytics_service.database.plan_state import PlanState
 from analytics_service.errors import UsageError
 from analytics_service.repricing.books import Books
 from analytics_service.repricing.plan import Hour, Plan
 from analytics_service.repricing.scope import Scope
-
-
-class PlanState(StrEnum):
-    PLANNED = "planned"
-    APPLYING = "applying"
-    APPLIED = "applied"
-    UNDOING = "undoing"
-    UNDONE = "undone"
 
 
 class HourState(StrEnum):
