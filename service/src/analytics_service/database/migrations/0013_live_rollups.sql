@@ -17,6 +17,16 @@ ALTER TABLE traces
     ADD COLUMN audio_seconds numeric,
     ADD COLUMN billed_units numeric;
 
+-- An entry of the log names the transaction whose rows it stands for: so they are added to their minutes
+-- (docs/decisions/0032-rows-are-added.md). A transaction's number alone comes back in a database that was restored from a
+-- dump; with the second it does not: 32 bits of seconds since 2020, then 32 bits of the number.
+CREATE FUNCTION current_transaction_id() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT ((date_part('epoch', now())::bigint - 1577836800) << 32) | (pg_current_xact_id()::text::bigint & 4294967295)
+$$;
+-- The transaction that inserted the row; NULL for rows of before. In two steps, so that no row is written again.
+ALTER TABLE traces ADD COLUMN transaction_id bigint;
+ALTER TABLE traces ALTER COLUMN transaction_id SET DEFAULT current_transaction_id();
+
 -- What the version owes to the log of before: pods of before see it grow with that log, and the keys of this release leave
 -- it out, so that they move with writes only.
 ALTER TABLE rollup_version ADD COLUMN legacy bigint NOT NULL DEFAULT 0;
@@ -27,7 +37,8 @@ CREATE TABLE rollup_log (
     org_id text NOT NULL,
     minute timestamptz NOT NULL,
     requests boolean NOT NULL,
-    logged_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    logged_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    transaction_id bigint -- whose rows were inserted; NULL stands for any change
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_threshold = -1,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX rollup_log_by_minute ON rollup_log (org_id, minute);
@@ -247,8 +258,8 @@ BEGIN
         RAISE EXCEPTION 'a row is older than %, where raw rows are no longer kept', lowest
             USING ERRCODE = 'check_violation', CONSTRAINT = 'traces_not_before_floor';
     END IF;
-    INSERT INTO rollup_log (org_id, minute, requests)
-    SELECT touched.org_id, touched.minute, touched.requests
+    INSERT INTO rollup_log (org_id, minute, requests, transaction_id)
+    SELECT touched.org_id, touched.minute, touched.requests, CASE WHEN TG_OP = 'INSERT' THEN current_transaction_id() END
     FROM unnest(organisations, minutes, of_requests) AS touched (org_id, minute, requests)
     WHERE touched.minute >= lowest;
     INSERT INTO rollup_dirty (level, org_id, bucket_start)

@@ -110,6 +110,7 @@ class _Days:
         await self.connection.execute(_SETTINGS)
         rows = await self._log(sorted(of_raw))
         copied = sorted(set(days) - of_raw)
+        await self._write(statements.FORGET_TRANSACTIONS, copied)
         for table in Table:
             await self._write(statements.delete(table), copied)
         for table in statements.LEVELS:

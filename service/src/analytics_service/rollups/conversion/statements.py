@@ -131,6 +131,12 @@ INSERT INTO rollup_log (org_id, minute, requests)
 SELECT DISTINCT $1, date_bin('1 minute', t.ts, {EPOCH}), true FROM {SEGMENTS} WHERE t.is_request"""
 """Has minutes be made of raw. Arguments: rollups/hierarchy/raw.py."""
 
+FORGET_TRANSACTIONS: Final = """
+UPDATE rollup_log AS l SET transaction_id = NULL FROM unnest($2::timestamptz[], $3::timestamptz[]) AS s (first, last)
+WHERE l.org_id = $1 AND l.minute >= s.first AND l.minute < s.last AND l.transaction_id IS NOT NULL"""
+"""The copied minutes may have the rows of those transactions: they are made of raw, and not added to. Arguments: $1
+organisation, $2 and $3 the starts and the ends of the segments."""
+
 _ON_DAY: Final = "r.org_id = $1 AND r.bucket >= day AND r.bucket < day + interval '24 hours'"
 MARK_UNPARTED: Final = f"""
 INSERT INTO rollup_unparted (org_id, day)

@@ -3,6 +3,9 @@
 Writers append to `rollup_log` in their own transactions, and touch nothing else. Whoever takes entries out of it makes
 their minutes equal to raw and the next coarser buckets stale in one transaction. So at every moment a bucket that
 differs from raw is named: by an entry in it, by its own row in `rollup_stale`, or by one of a finer bucket.
+
+An entry with a transaction stands for the rows that it inserted into the minute, which are added to the minute when
+the entry leaves the log: until then the minute has all others. An entry without one stands for any change.
 """
 
 from functools import cache
@@ -26,17 +29,19 @@ WITH due AS (
   HAVING max(logged_at) <= clock_timestamp() - $3::interval OR min(logged_at) <= clock_timestamp() - $4::interval
   ORDER BY minute LIMIT $5
 ), consumed AS (
-  DELETE FROM rollup_log AS l USING due WHERE l.org_id = $1 AND l.minute = due.minute RETURNING l.minute, l.requests
+  DELETE FROM rollup_log AS l USING due WHERE l.org_id = $1 AND l.minute = due.minute RETURNING l.*
 ), versions AS (
   INSERT INTO rollup_version AS v (org_id, day, version)
   SELECT $1, {bucket_of(Stage.DAY.width, "minute")}, count(*) FROM consumed GROUP BY 2
   ON CONFLICT (org_id, day) DO UPDATE SET version = v.version + excluded.version
 )
-SELECT minute, bool_or(requests) AS requests, count(*) AS entries FROM consumed GROUP BY minute ORDER BY minute
+SELECT minute, count(*) AS entries, bool_or(requests) AS requests,
+  array_agg(DISTINCT transaction_id) FILTER (WHERE requests) AS transactions
+FROM consumed GROUP BY minute ORDER BY minute
 """
 """Arguments: $1 organisation, $2 the moment before which minutes begin, $3 for how long nothing was logged for a
 minute, or $4 for how long something waits, $5 minutes at most. The version grows by what leaves the log: a key that is
-the sum of both moves with writes alone."""
+the sum of both moves with writes alone. `transactions` inserted requests; a NULL among them stands for any change."""
 
 
 MAX_REQUESTS: Final = 200_000

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from analytics_service.rollups.hierarchy.columns import DIMENSIONS, EPOCH
+from analytics_service.rollups.hierarchy.steps import Step
 
 DIMS: Final = f"dims AS MATERIALIZED (SELECT dim, {', '.join(DIMENSIONS)} FROM rollup_dimension WHERE org_id = $1)"
 """The combinations of the organisation; materialized, so that rows are joined by one hash table."""
@@ -27,3 +28,23 @@ def same_dimensions(one: str, other: str) -> str:
 
 def bucket_of(step: timedelta, moment: str) -> str:
     return f"date_bin(interval '{int(step.total_seconds())} seconds', {moment}, {EPOCH})"
+
+
+def inserted_by(entries: str) -> str:
+    """SQL: whether the row `t` was inserted by one of `entries`, a select of transactions and minutes.
+
+    IS TRUE keeps the planner from making a join of it, which might compare each row with each entry: so the entries are
+    hashed once.
+    """
+    minute = bucket_of(Step.MINUTE.width, "t.ts")
+    return f"((t.transaction_id, {minute}) IN ({entries})) IS TRUE"
+
+
+ADDED: Final = inserted_by("SELECT * FROM unnest($7::bigint[], $6::timestamptz[])")
+"""SQL: whether `t` is among the rows that transactions inserted into minutes; $6 are the minutes, $7 a transaction for
+each."""
+LOGGED: Final = inserted_by("""
+    SELECT l.transaction_id, l.minute FROM rollup_log AS l
+    WHERE l.org_id = $1 AND l.minute >= $4 AND l.minute < $5 AND l.transaction_id IS NOT NULL
+  """)
+"""SQL: whether an entry of the log names `t`, which is added when it leaves the log."""

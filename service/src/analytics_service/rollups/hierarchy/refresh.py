@@ -6,7 +6,7 @@ commits in between leaves an entry of its own, for the next refresh.
 """
 
 import itertools
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -46,6 +46,10 @@ _OF_RAW: Final = {
     **{table: totals.from_raw(table) for table in Table if table.value.startswith("totals")},
     **{table: latency.histograms_of_raw(table) for table in Table if table.value.startswith("latency")},
     Table.PART: details.refresh_parts(),
+}
+_ADD: Final = {
+    Table.TOTALS_1MIN: totals.add(Table.TOTALS_1MIN),
+    Table.LATENCY_1MIN: latency.add_histograms(Table.LATENCY_1MIN),
 }
 _DELETE: Final = {table: totals.delete(table) for table in _OF_FINER}
 
@@ -116,12 +120,20 @@ class Refresher:
             rows = await self._connection.fetch(
                 log.CONSUME, self._organisation, schedule.until, schedule.quiet, schedule.max_wait, _MAX_MINUTES
             )
-            kept = [row["minute"] for row in rows if row["requests"] and row["minute"] >= self._horizons["raw"]]
+            due = {
+                row["minute"]: row["transactions"]
+                for row in rows
+                if row["requests"] and row["minute"] >= self._horizons["raw"]
+            }
+            kept = list(due)
             await self._number([minute for minute in kept if minute < self._horizons[Table.TOTALS_1MIN]])
             changed: set[tuple[datetime, int | None]] = set()
-            for table in (Table.TOTALS_1MIN, Table.LATENCY_1MIN):
-                mine = [minute for minute in kept if minute >= self._horizons[table]]
-                changed |= {(row["bucket"], row["dim"]) for row in await self._from_raw(table, mine)}
+            for table in _ADD:
+                mine = {minute: ids for minute, ids in due.items() if minute >= self._horizons[table]}
+                rebuilt = [minute for minute, ids in mine.items() if None in ids]
+                added = {minute: ids for minute, ids in mine.items() if None not in ids}
+                written = [*await self._from_raw(table, rebuilt), *await self._add(table, added)]
+                changed |= {(row["bucket"], row["dim"]) for row in written}
                 changed |= {(minute, None) for minute in kept if minute < self._horizons[table]}
             changes = _Changes()
             for bucket, dim in changed:
@@ -191,6 +203,16 @@ class Refresher:
         bounds = (starts, ends, starts[0], ends[-1])
         rows = await self._connection.fetch(_OF_RAW[table], self._organisation, *bounds, list(buckets), *horizons)
         return list(rows)
+
+    async def _add(self, table: Table, minutes: Mapping[datetime, Sequence[int]]) -> list[Any]:
+        """Adds the rows that transactions inserted into minutes."""
+        if not minutes:
+            return []
+        starts, ends = segments(list(minutes), table.step)
+        pairs = [(minute, transaction) for minute, transactions in minutes.items() for transaction in transactions]
+        moments, transactions = zip(*pairs, strict=True)
+        bounds = (starts, ends, starts[0], ends[-1])
+        return list(await self._connection.fetch(_ADD[table], self._organisation, *bounds, moments, transactions))
 
     async def _number(self, minutes: Sequence[datetime]) -> None:
         """As totals of minutes do: so whoever makes anything of a row that has left the log finds its combination."""

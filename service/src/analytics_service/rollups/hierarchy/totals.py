@@ -4,7 +4,7 @@ Arguments from $1 to $5: rollups/hierarchy/raw.py. $6 are the buckets, $7 the co
 """
 
 from analytics_service.rollups.hierarchy.columns import DIMENSIONS, TOTALS, totals_of_finer, totals_of_raw
-from analytics_service.rollups.hierarchy.raw import SEGMENTS, bucket_of, same_dimensions
+from analytics_service.rollups.hierarchy.raw import ADDED, LOGGED, SEGMENTS, bucket_of, same_dimensions
 from analytics_service.rollups.hierarchy.tables import FINER, Table
 
 _COLUMNS = ", ".join(TOTALS)
@@ -12,18 +12,12 @@ _DIMENSIONS = ", ".join(DIMENSIONS)
 _WRITTEN = ", ".join(f"{name} = excluded.{name}" for name in TOTALS)
 
 
-def from_raw(table: Table) -> str:
-    """Makes buckets equal to raw, and returns bucket and dim of each row that changed; numbers new combinations.
-
-    Rows that stay are not written, so a late row makes one combination of the coarser buckets stale, not all of them.
-    """
-    name = table.sql
-    return f"""
-WITH totals AS MATERIALIZED (
+def _fresh(table: Table, rows: str) -> str:
+    """`fresh`: the totals of rows of raw; numbers their new combinations."""
+    return f"""totals AS MATERIALIZED (
   SELECT {bucket_of(table.step, "t.ts")} AS bucket, {", ".join(f"t.{each}" for each in DIMENSIONS)},
     {totals_of_raw("t")}
-  FROM {SEGMENTS}
-  WHERE t.is_request
+  FROM {rows}
   GROUP BY 1, {", ".join(str(place) for place in range(2, 2 + len(DIMENSIONS)))}
 ), created AS (
   INSERT INTO rollup_dimension (org_id, {_DIMENSIONS})
@@ -34,7 +28,36 @@ WITH totals AS MATERIALIZED (
   SELECT dim, {_DIMENSIONS} FROM rollup_dimension WHERE org_id = $1 UNION ALL TABLE created
 ), fresh AS MATERIALIZED (
   SELECT f.bucket, d.dim, {_COLUMNS} FROM totals AS f JOIN dims AS d ON {same_dimensions("d", "f")}
-), stored AS MATERIALIZED (
+)"""
+
+
+def add(table: Table) -> str:
+    """Adds rows to minutes, and returns bucket and dim of each row that changed; arguments: those of raw.py."""
+    return f"""
+WITH {_fresh(table, f"{SEGMENTS} WHERE t.is_request AND {ADDED}")}
+INSERT INTO {table.sql} AS r (org_id, bucket, dim, {_COLUMNS}) SELECT $1, bucket, dim, {_COLUMNS} FROM fresh
+ON CONFLICT (org_id, bucket, dim) DO UPDATE SET {", ".join(map(_grown, TOTALS))}
+RETURNING bucket, dim"""
+
+
+def _grown(name: str) -> str:
+    if name.endswith(("_min", "_max")):
+        return f"{name} = {'least' if name.endswith('_min') else 'greatest'}(r.{name}, excluded.{name})"
+    return f"{name} = coalesce(r.{name} + excluded.{name}, r.{name}, excluded.{name})"
+
+
+def from_raw(table: Table) -> str:
+    """Makes buckets equal to raw, and returns bucket and dim of each row that changed; numbers new combinations.
+
+    Rows that stay are not written, so a late row makes one combination of the coarser buckets stale, not all of them.
+    Minutes are left without the rows that will be added.
+    """
+    name = table.sql
+    rows = f"{SEGMENTS} WHERE t.is_request"
+    if table is Table.TOTALS_1MIN:
+        rows += f" AND NOT {LOGGED}"
+    return f"""
+WITH {_fresh(table, rows)}, stored AS MATERIALIZED (
   SELECT bucket, dim, {_COLUMNS} FROM {name} WHERE org_id = $1 AND bucket = ANY($6::timestamptz[])
 ), changed AS MATERIALIZED (
   TABLE fresh EXCEPT TABLE stored

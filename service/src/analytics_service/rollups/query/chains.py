@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from analytics_service.database.tenancy import RAW_HORIZON, in_organisation, in_projects
 from analytics_service.rollups.hierarchy.columns import is_single
-from analytics_service.rollups.hierarchy.raw import bucket_of
+from analytics_service.rollups.hierarchy.raw import bucket_of, inserted_by
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.query import columns, gaps
 
@@ -37,6 +37,10 @@ class Chain:
         for number, table in enumerate(self.tables):
             expressions += gaps.chain_gaps(self.name, self.tables, number, moments)
             sources.append(self._rows(table, number))
+            if gaps.is_added_to(table):
+                expressions.append(gaps.added(self.name, self.tables, number))
+                named = f"SELECT transaction_id, minute FROM {gaps.ENTRIES}"
+                sources.append(self._raw(f"{self.name}_added", inserted_by(named)))
         last = f"{self.name}_segments_{len(self.tables) - 1}"
         sources.append(self._raw(last))
         return [
@@ -66,8 +70,9 @@ class Chain:
             return columns.totals(bucket_of(self.table.step, "r.bucket"))
         return columns.sketch(table)
 
-    def _raw(self, segments: str) -> str:
-        rows = f"{lateral(segments, 'traces', RAW_HORIZON, 't', 'ts')} WHERE t.is_request AND {in_projects('t')}"
+    def _raw(self, segments: str, condition: str = "true") -> str:
+        traces = lateral(segments, "traces", RAW_HORIZON, "t", "ts")
+        rows = f"{traces} WHERE t.is_request AND {in_projects('t')} AND {condition}"
         if columns.is_of_users(self.table):
             return columns.users_of_raw(rows)
         if self.table.value.startswith("totals"):

@@ -1,7 +1,8 @@
 """What is stale, read once, and the gaps of a chain of rollups: buckets that a table cannot answer. Pure SQL text.
 
 A bucket is stale where the log has a minute of it, or `rollup_stale` has it or a finer one in it. Consecutive gaps
-become one *segment*, a range of time, which is one range of the finer table's index.
+become one *segment*, a range of time, which is one range of the finer table's index. A minute is no gap where all that
+the log has of it are transactions that inserted rows: those rows are read beside it.
 """
 
 from collections.abc import Iterable
@@ -14,8 +15,10 @@ from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import FINER, Stage, Table
 
 DAY: Final = Step.DAY.width
+ENTRIES: Final = "entries"
+"""The log's minutes of the range, and their transactions. Below raw's horizon there is no raw to differ from."""
 LOGGED: Final = "logged"
-"""The minutes of the range that differ from raw. Below raw's horizon nothing does: there is no raw to differ from."""
+"""The minutes that differ from raw, and whether all that is missing are rows of transactions (`added`)."""
 UNPARTED: Final = "unparted"
 """The days of the range whose parts are in raw alone: their rows were converted (rollups/conversion)."""
 
@@ -47,16 +50,24 @@ def stale(table: Table) -> str:
     return LOGGED if of is None else f"stale_{of.value}"
 
 
+def is_added_to(table: Table) -> bool:
+    """Whether rows are added to buckets of the table: those of the log's transactions, which it does not have yet."""
+    return stage(table) is None
+
+
 def staleness(tables: Iterable[Table]) -> list[str]:
     """The expressions that `stale` names, of all these tables; the log and `rollup_stale` are read once each."""
     stages = [each for each in Stage if each in {stage(table) for table in tables}]
     minute = bucket_of(Step.MINUTE.width, "$3::timestamptz")
     expressions = [
-        f"""{LOGGED} AS MATERIALIZED (
-  SELECT DISTINCT l.minute AS bucket FROM rollup_log AS l
+        f"""{ENTRIES} AS MATERIALIZED (
+  SELECT DISTINCT l.transaction_id, l.minute FROM rollup_log AS l
   WHERE {in_organisation("l")} AND l.requests
     AND l.minute >= {minute} AND l.minute < $4::timestamptz AND l.minute >= {RAW_HORIZON}
-)"""
+)""",
+        f"""{LOGGED} AS MATERIALIZED (
+  SELECT minute AS bucket, bool_and(transaction_id IS NOT NULL) AS added FROM {ENTRIES} GROUP BY 1
+)""",
     ]
     if stages:
         steps = ", ".join(f"'{step.value}'" for step in Stage if any(step in (s, *s.finer) for s in stages))
@@ -120,6 +131,7 @@ def chain_gaps(name: str, tables: tuple[Table, ...], number: int, moments: str) 
     if number:
         outside = f"TABLE {coarser}"
         asked = f"\n    AND EXISTS (SELECT FROM {coarser} AS s WHERE b.bucket >= s.first AND b.bucket < s.last)"
+    rebuilt = " AND NOT b.added" if is_added_to(table) else ""
     of_unparted = ""
     if table is Table.PART:
         parts = f"generate_series(u.day, u.day + {interval(DAY)} - {width}, {width})"
@@ -129,7 +141,7 @@ def chain_gaps(name: str, tables: tuple[Table, ...], number: int, moments: str) 
     return [
         f"""{name}_gaps_{number} AS (
   SELECT b.bucket FROM {stale(table)} AS b
-  WHERE b.bucket >= {own} AND b.bucket >= least({RAW_HORIZON}, {finer}){asked}
+  WHERE b.bucket >= {own} AND b.bucket >= least({RAW_HORIZON}, {finer}){asked}{rebuilt}
   UNION SELECT b.bucket FROM ({cut(table.step, moments)}) AS b
   WHERE b.bucket >= {own} AND b.bucket + {width} > $3::timestamptz AND b.bucket < $4::timestamptz{of_unparted}
 )""",
@@ -138,6 +150,19 @@ def chain_gaps(name: str, tables: tuple[Table, ...], number: int, moments: str) 
   SELECT g.first, least(g.last, {own}) FROM ({outside}) AS g WHERE g.first < least(g.last, {own})
 )""",
     ]
+
+
+def added(name: str, tables: tuple[Table, ...], number: int) -> str:
+    """`name`_added: the minutes that table n answers but for rows that will be added, as ranges of time."""
+    asked = (
+        f"AND EXISTS (SELECT FROM {name}_segments_{number - 1} AS s WHERE b.bucket >= s.first AND b.bucket < s.last)"
+    )
+    minutes = f"""(
+      SELECT b.bucket FROM {LOGGED} AS b
+      WHERE b.added AND b.bucket >= {horizon(tables[number])} {asked if number else ""}
+        AND NOT EXISTS (SELECT FROM {name}_gaps_{number} AS g WHERE g.bucket = b.bucket)
+    ) AS minutes"""
+    return f"{name}_added AS ({islands(minutes, tables[number].step)})"
 
 
 def lost(name: str, segments: str, tables: tuple[Table, ...]) -> str:
