@@ -34,10 +34,11 @@ def inserted_by(entries: str) -> str:
     """SQL: whether the row `t` was inserted by one of `entries`, a select of transactions and minutes.
 
     IS TRUE keeps the planner from making a join of it, which might compare each row with each entry: so the entries are
-    hashed once.
+    hashed once. Transactions are numbered in the order of time: most rows are older than the oldest entry.
     """
+    oldest = f"(SELECT min(e.transaction_id) FROM ({entries}) AS e (transaction_id, minute))"
     minute = bucket_of(Step.MINUTE.width, "t.ts")
-    return f"((t.transaction_id, {minute}) IN ({entries})) IS TRUE"
+    return f"(t.transaction_id >= {oldest} AND (t.transaction_id, {minute}) IN ({entries})) IS TRUE"
 
 
 ADDED: Final = inserted_by("SELECT * FROM unnest($7::bigint[], $6::timestamptz[])")
