@@ -27,6 +27,7 @@ KEPT = {
     Level.DAY_USER: USUAL.retention_1hour_days,
     Level.DAY_TEAM: USUAL.retention_1hour_days,
     Table.LATENCY_1MIN: USUAL.retention_1min_days,
+    Table.LATENCY_15MIN: USUAL.retention_1min_days,
     Table.LATENCY_1HOUR: USUAL.retention_1hour_days,
     Table.LATENCY_6HOUR: USUAL.retention_1hour_days,
     Table.LATENCY_1DAY: USUAL.retention_1hour_days,

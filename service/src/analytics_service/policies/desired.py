@@ -27,7 +27,7 @@ Values: TypeAlias = Mapping[Policy, int | None]
 GOVERNED: Final[Mapping[Policy, tuple[Table, ...]]] = MappingProxyType(
     {
         Policy.RAW: (Table.PART,),
-        Policy.MIN1: (Table.TOTALS_1MIN, Table.LATENCY_1MIN),
+        Policy.MIN1: (Table.TOTALS_1MIN, Table.LATENCY_1MIN, Table.LATENCY_15MIN),
         Policy.HOUR1: (
             *(Table.TOTALS_15MIN, Table.TOTALS_1HOUR, Table.LATENCY_1HOUR, Table.LATENCY_6HOUR, Table.LATENCY_1DAY),
             *(Table.USERS_1HOUR, Table.USERS_6HOUR, Table.USER_1DAY, Table.TEAM_1DAY, Table.TAG_1DAY),

@@ -29,6 +29,7 @@ STALE_BY: Mapping[str, tuple[str, ...]] = {
     "totals_1hour": ("15min", "1hour"),
     "totals_1day": ("15min", "1hour", "6hour", "1day"),
     "latency_1min": (),
+    "latency_15min": ("15min",),
     "latency_1hour": ("15min", "1hour"),
     "latency_6hour": ("15min", "1hour", "6hour"),
     "latency_1day": ("15min", "1hour", "6hour", "1day"),

@@ -45,6 +45,7 @@ WIDTHS = {
     "totals_1hour": HOURS,
     "totals_1day": DAYS,
     "latency_1min": MINUTES,
+    "latency_15min": 15 * MINUTES,
     "latency_1hour": HOURS,
     "latency_6hour": 6 * HOURS,
     "latency_1day": DAYS,

@@ -110,6 +110,7 @@ CREATE TABLE rollup_latency_1min (
     counts bigint[] NOT NULL,
     PRIMARY KEY (org_id, bucket, dim)
 );
+CREATE TABLE rollup_latency_15min (LIKE rollup_latency_1min INCLUDING ALL);
 CREATE TABLE rollup_latency_1hour (LIKE rollup_latency_1min INCLUDING ALL);
 CREATE TABLE rollup_latency_6hour (LIKE rollup_latency_1min INCLUDING ALL);
 CREATE TABLE rollup_latency_1day (LIKE rollup_latency_1min INCLUDING ALL);
@@ -198,7 +199,7 @@ CREATE TABLE rollup_horizon (
 );
 INSERT INTO rollup_horizon (name) VALUES
     ('totals_1min'), ('totals_15min'), ('totals_1hour'), ('totals_1day'),
-    ('latency_1min'), ('latency_1hour'), ('latency_6hour'), ('latency_1day'),
+    ('latency_1min'), ('latency_15min'), ('latency_1hour'), ('latency_6hour'), ('latency_1day'),
     ('users_1hour'), ('users_6hour'), ('part'), ('user_1day'), ('team_1day'), ('tag_1day');
 
 -- Days of an organisation that were converted from the rollups of before (rollups/conversion): those from `done_from` on.
@@ -220,7 +221,7 @@ CREATE TABLE rollup_unparted (
 -- The rollups of before have neither histograms of minutes nor sums of usage. A day that began is made of raw again.
 INSERT INTO rollup_horizon (name) VALUES ('usage');
 UPDATE rollup_horizon SET floor = date_bin('1 day', now(), '1970-01-01T00:00:00Z'::timestamptz)
-WHERE name IN ('latency_1min', 'usage') AND EXISTS (SELECT FROM rollup_conversion);
+WHERE name IN ('latency_1min', 'latency_15min', 'usage') AND EXISTS (SELECT FROM rollup_conversion);
 
 CREATE OR REPLACE FUNCTION append_dirty_buckets() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE

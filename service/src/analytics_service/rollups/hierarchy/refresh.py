@@ -33,6 +33,7 @@ _OF_FINER: Final = {
     Table.TOTALS_15MIN: totals.from_finer(Table.TOTALS_15MIN),
     Table.TOTALS_1HOUR: totals.from_finer(Table.TOTALS_1HOUR),
     Table.TOTALS_1DAY: totals.from_finer(Table.TOTALS_1DAY),
+    Table.LATENCY_15MIN: latency.histograms_of_finer(Table.LATENCY_15MIN),
     Table.LATENCY_1HOUR: latency.histograms_of_finer(Table.LATENCY_1HOUR),
     Table.LATENCY_6HOUR: latency.histograms_of_finer(Table.LATENCY_6HOUR),
     Table.LATENCY_1DAY: latency.histograms_of_finer(Table.LATENCY_1DAY),

@@ -15,6 +15,7 @@ class Table(StrEnum):
     TOTALS_1HOUR = "totals_1hour"
     TOTALS_1DAY = "totals_1day"
     LATENCY_1MIN = "latency_1min"
+    LATENCY_15MIN = "latency_15min"
     LATENCY_1HOUR = "latency_1hour"
     LATENCY_6HOUR = "latency_6hour"
     LATENCY_1DAY = "latency_1day"
@@ -41,7 +42,8 @@ FINER: Final = {
     Table.TOTALS_15MIN: Table.TOTALS_1MIN,
     Table.TOTALS_1HOUR: Table.TOTALS_15MIN,
     Table.TOTALS_1DAY: Table.TOTALS_1HOUR,
-    Table.LATENCY_1HOUR: Table.LATENCY_1MIN,
+    Table.LATENCY_15MIN: Table.LATENCY_1MIN,
+    Table.LATENCY_1HOUR: Table.LATENCY_15MIN,
     Table.LATENCY_6HOUR: Table.LATENCY_1HOUR,
     Table.LATENCY_1DAY: Table.LATENCY_6HOUR,
     Table.USERS_1HOUR: Table.PART,
@@ -81,7 +83,7 @@ class Stage(StrEnum):
 
 
 _STAGES: Final[dict[Stage, tuple[timedelta, tuple[Table, ...], tuple[Stage, ...]]]] = {
-    Stage.QUARTER: (Step.QUARTER.width, (Table.TOTALS_15MIN,), ()),
+    Stage.QUARTER: (Step.QUARTER.width, (Table.TOTALS_15MIN, Table.LATENCY_15MIN), ()),
     Stage.HOUR: (Step.HOUR.width, (Table.TOTALS_1HOUR, Table.LATENCY_1HOUR), (Stage.QUARTER,)),
     Stage.SIX_HOURS: (Step.SIX_HOURS.width, (Table.LATENCY_6HOUR,), (Stage.QUARTER, Stage.HOUR)),
     Stage.DAY: (

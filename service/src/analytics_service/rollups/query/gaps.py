@@ -61,7 +61,7 @@ def staleness(tables: Iterable[Table]) -> list[str]:
     minute = bucket_of(Step.MINUTE.width, "$3::timestamptz")
     expressions = [
         f"""{ENTRIES} AS MATERIALIZED (
-  SELECT DISTINCT l.transaction_id, l.minute FROM rollup_log AS l
+  SELECT l.transaction_id, l.minute FROM rollup_log AS l
   WHERE {in_organisation("l")} AND l.requests
     AND l.minute >= {minute} AND l.minute < $4::timestamptz AND l.minute >= {RAW_HORIZON}
 )""",

@@ -16,7 +16,7 @@ _DAYS_OF: Final = {Dimension.USER_ID: Level.DAY_USER, Dimension.TEAM_ID: Level.D
 """Rollups of the dimensions that no other rollup groups by."""
 DETAILS: Final = frozenset({*_DAYS_OF, Dimension.SESSION_ID})
 """Dimensions that totals do not group by."""
-_HISTOGRAMS: Final = (Table.LATENCY_6HOUR, Table.LATENCY_1HOUR, Table.LATENCY_1MIN)
+_HISTOGRAMS: Final = (Table.LATENCY_6HOUR, Table.LATENCY_1HOUR, Table.LATENCY_15MIN, Table.LATENCY_1MIN)
 _REGISTERS: Final = (Table.USERS_6HOUR, Table.USERS_1HOUR)
 
 
