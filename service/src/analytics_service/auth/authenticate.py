@@ -96,11 +96,11 @@ def read_credential(headers: Mapping[str, str]) -> tuple[Scheme, str]:
     return scheme, credential
 
 
-def permit(principal: Principal, permission: Permission) -> None:
-    """Returns when the principal has the permission; else RequestError with status 403."""
-    if permission not in principal.permissions:
+def permit(principal: Principal, permission: Permission | None) -> None:
+    """Returns when the principal has the permission, if one is needed; else RequestError with status 403."""
+    if permission is not None and permission not in principal.permissions:
         raise RequestError(
             Problem.INSUFFICIENT_PERMISSIONS,
-            f"this needs the permission {permission}; the role {principal.role} and the token bring "
+            f"this needs the permission {permission}; the role {principal.role} and the credential bring "
             f"{', '.join(sorted(principal.permissions)) or 'none'}",
         )

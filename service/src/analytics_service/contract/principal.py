@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+
+from analytics_service.contract.limit import Limit
 
 
 class Permission(StrEnum):
@@ -27,6 +30,8 @@ class Role(StrEnum):
     DEVELOPER = "developer"
     VIEWER = "viewer"
     BILLING = "billing"
+    SCOPED = "scoped"
+    """Brings nothing: the permissions that a credential names are all that it has."""
 
 
 _READS = frozenset(permission for permission in Permission if permission.endswith(":read"))
@@ -38,13 +43,22 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.DEVELOPER: _READS | _EXPORTS | {Permission.METRICS_QUERY, Permission.TRACES_WRITE},
         Role.VIEWER: _READS,
         Role.BILLING: frozenset({Permission.COSTS_READ, Permission.METRICS_READ}),
+        Role.SCOPED: frozenset(),
     }
 )
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeyIdentity:
+    """An API key as people know it."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Principal:
-    """Exists only for a verified token. `admin` is admin of its own organisation and of no other."""
+    """Exists only for a verified credential. `admin` is admin of its own organisation and of no other."""
 
     subject: str
     organisation: str
@@ -52,6 +66,12 @@ class Principal:
     """Empty: every project of the organisation."""
     role: Role
     permissions: frozenset[Permission]
+    limit: Limit | None = None
+    """None: that of the role."""
+    expires_at: datetime | None = None
+    """None: never."""
+    key: KeyIdentity | None = None
+    """The API key that was sent; None for a token."""
 
     @property
     def project_list(self) -> list[str] | None:

@@ -45,17 +45,28 @@ def page(document: Mapping[str, Any]) -> str:
 
 
 def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
-    rows = "".join(_parameter(each) for each in operation["parameters"])
+    rows = "".join(_parameter(each) for each in (*operation["parameters"], *_members(operation)))
     answers = "".join(
         f"<tr><td>{escape(status)}<td>{escape(each['description'])}" for status, each in operation["responses"].items()
     )
-    curl = f"curl -H 'Authorization: Bearer TOKEN' 'HOST{path}'"
+    curl = f"curl{'' if method == 'get' else f' -X {method.upper()}'} -H 'Authorization: Bearer TOKEN' 'HOST{path}'"
     return (
         f'<h2 id="{escape(operation["operationId"])}"><code>{method.upper()} {escape(path)}</code></h2>'
         f"<p>{escape(operation['summary'])}. {_coded(operation['description'])}</p><pre>{escape(curl)}</pre>"
         f"<table><tr><th>parameter<th>kind<th>meaning{rows}</table>"
         f"<table><tr><th>status<th>answer{answers}</table>"
     )
+
+
+def _members(operation: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The members of the body of a request, as parameters."""
+    if "requestBody" not in operation:
+        return
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    for name, each in schema["properties"].items():
+        required = name in schema.get("required", ())
+        described = each.get("description", "")
+        yield {"name": name, "in": "body", "required": required, "description": described, "schema": each}
 
 
 def _parameter(parameter: Mapping[str, Any]) -> str:

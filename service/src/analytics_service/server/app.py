@@ -94,6 +94,6 @@ def application(
     app.add_routes(Health(services, lambda: lifecycle.draining).routes())
     said = document(endpoints)
     app.add_routes([document_route(said), docs_route(said)])
-    routes = {Method.GET: web.get, Method.POST: web.post}
+    routes = {Method.GET: web.get, Method.POST: web.post, Method.DELETE: web.delete}
     app.add_routes([routes[each.method](each.path, handler(each, services)) for each in endpoints])
     return app
