@@ -5,7 +5,7 @@ what happens to a request that was admitted: a `Read` asks the store, and its an
 answered in a transaction of its own each time; a `Command` is one that changes something.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -76,6 +76,8 @@ class Result:
 
     data: object
     page: Page | None = None
+    log: Mapping[str, str] | None = None
+    """A line of the log, with its `event`, once it is committed: ids of ours, and no word of a client."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The authenticated caller: organisation, projects and permissions. Roles grant permissions by the table below."""
+"""The authenticated caller: organisation, projects, permissions. Roles bring permissions and rates, by tables below."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +46,18 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.SCOPED: frozenset(),
     }
 )
+
+
+LIMITS: Mapping[Role, Limit] = MappingProxyType(
+    {
+        Role.ADMIN: Limit(per_minute=100_000, burst=120_000),
+        Role.DEVELOPER: Limit(per_minute=10_000, burst=12_000),
+        Role.VIEWER: Limit(per_minute=1_000, burst=1_200),
+        Role.BILLING: Limit(per_minute=1_000, burst=1_200),
+        Role.SCOPED: Limit(per_minute=10_000, burst=12_000),
+    }
+)
+"""Of principals without a limit of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)

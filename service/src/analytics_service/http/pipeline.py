@@ -66,9 +66,10 @@ async def _limit(services: Services, context: RequestContext, principal: Princip
     context.headers.update(headers(admission, now))
     if not admission.admitted:
         services.metrics.limited.labels(principal.role).inc()
+        who = f"{principal.role} tokens" if principal.key is None else "this API key"
         raise RequestError(
             Problem.RATE_LIMIT_EXCEEDED,
-            f"{principal.role} tokens may make {admission.limit.per_minute} requests a minute; see Retry-After",
+            f"{who} may make {admission.limit.per_minute} requests a minute; see Retry-After",
         )
 
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 
+import structlog
 from aiohttp import hdrs, web
 
 from analytics_service import __version__
@@ -17,6 +18,8 @@ from analytics_service.http import envelope
 from analytics_service.http.admitted import Admitted
 from analytics_service.http.context import CONTEXT
 from analytics_service.http.services import Services
+
+_log = structlog.get_logger(__name__)
 
 
 async def respond(
@@ -35,6 +38,8 @@ async def respond(
                 transaction=_Lazy(lambda: stack.enter_async_context(begin())),
             )
             result = await endpoint.run(call)
+    if result.log is not None:
+        _log.info(**result.log)
     body = await envelope.body(
         result,
         sign=partial(services.cursors.sign, admitted.principal, endpoint.path, admitted.params),

@@ -4,26 +4,11 @@ Times are whole microseconds. `Admission` carries what the response headers say;
 `LUA`, and a test holds the two together.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from analytics_service.contract.limit import Limit
-from analytics_service.contract.principal import Role
 
 MICROSECONDS: Final = 1_000_000
-
-
-LIMITS: Mapping[Role, Limit] = MappingProxyType(
-    {
-        Role.ADMIN: Limit(per_minute=100_000, burst=120_000),
-        Role.DEVELOPER: Limit(per_minute=10_000, burst=12_000),
-        Role.VIEWER: Limit(per_minute=1_000, burst=1_200),
-        Role.BILLING: Limit(per_minute=1_000, burst=1_200),
-        Role.SCOPED: Limit(per_minute=10_000, burst=12_000),
-    }
-)
-"""Of principals without a limit of their own."""
 
 
 class Admission(NamedTuple):

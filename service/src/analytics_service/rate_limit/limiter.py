@@ -10,8 +10,8 @@ from hashlib import sha256
 from analytics_service.cache.redis import Redis, RedisUnavailable, Script
 from analytics_service.cache.single_flight import SingleFlight
 from analytics_service.contract.limit import Limit
-from analytics_service.contract.principal import Principal, Role
-from analytics_service.rate_limit.gcra import LIMITS, LUA, Admission, admission, admit
+from analytics_service.contract.principal import LIMITS, Principal, Role
+from analytics_service.rate_limit.gcra import LUA, Admission, admission, admit
 from analytics_service.rate_limit.leases import Key, Leases, max_lease
 
 
