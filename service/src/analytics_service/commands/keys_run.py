@@ -30,6 +30,8 @@ _SUBJECT: Final = "analytics-service keys"
 _OPTIONS: Final = {"expires_at": "--expires-in", "overlap_seconds": "--overlap", "rate_limit": "--per-minute"}
 """Of parameters that have another name than their option."""
 _PAGE: Final = 1000
+_PIPE_CHARACTERS: Final = 240
+"""Of a line that no terminal would wrap: ids and secrets stay whole."""
 
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
@@ -153,7 +155,7 @@ def _print_key(result: dict[str, Any]) -> None:
 
 
 def _print_keys(result: dict[str, Any]) -> None:
-    columns = ("id", "name", "secret", "status", "may", "projects", "a minute", "expires", "last used", "made by")
+    columns = ("id", "name", "secret", "status", "may", "projects", "a minute", "expires", "last used")
     table = Table(*columns, box=None, pad_edge=False)
     for key in result["keys"]:
         table.add_row(
@@ -166,9 +168,9 @@ def _print_keys(result: dict[str, Any]) -> None:
             str(key["rate_limit"]["per_minute"]),
             _minute(key["expires_at"]) or "never",
             _minute(key["last_used_at"]) or "never",
-            escape(key["created_by"]),
         )
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=_PIPE_CHARACTERS)).print(table)
 
 
 def _minute(time: datetime | None) -> str:

@@ -13,10 +13,10 @@ from analytics_service.database.query import Query
 from analytics_service.database.tenancy import in_organisation, within_projects
 
 _COLUMNS: Final = (
-    *("id", "org_id", "name", "prefix", "projects", "role", "scopes", "per_minute", "burst", "created_at"),
+    *("id", "organisation", "name", "prefix", "projects", "role", "scopes", "per_minute", "burst", "created_at"),
     *("created_by", "expires_at", "revoked_at", "revoked_by", "replaced_by", "last_used_at"),
 )
-_SELECTED: Final = ", ".join(f"k.{column}" for column in _COLUMNS)
+_SELECTED: Final = ", ".join("k.org_id AS organisation" if each == "organisation" else f"k.{each}" for each in _COLUMNS)
 _VISIBLE: Final = f"{in_organisation('k')} AND {within_projects('k')}"
 _INSERTED: Final = _COLUMNS[: _COLUMNS.index("expires_at") + 1]
 
@@ -26,7 +26,7 @@ class ApiKey:
     """A row. What a later release wrote into it may mean nothing to this one: role and scopes are its words."""
 
     id: str
-    org_id: str
+    organisation: str
     name: str
     prefix: str
     projects: Sequence[str]
@@ -58,10 +58,10 @@ def look_up(digests: Iterable[bytes]) -> Query:
 
 
 def insert(key: ApiKey, digest: bytes) -> Query:
-    columns = (*_INSERTED, "sha256")
-    places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+    columns = ", ".join(_INSERTED).replace("organisation", "org_id")
+    places = ", ".join(f"${number}" for number in range(1, len(_INSERTED) + 2))
     values = (getattr(key, column) for column in _INSERTED)
-    return Query(sql=f"INSERT INTO api_key ({', '.join(columns)}) VALUES ({places})", args=(*values, digest))
+    return Query(sql=f"INSERT INTO api_key ({columns}, sha256) VALUES ({places})", args=(*values, digest))
 
 
 def lock(organisation: str, projects: list[str] | None, id_: str) -> Query:

@@ -16,7 +16,7 @@ def principal(key: ApiKey) -> Principal:
     """The caller that sends the key."""
     return Principal(
         subject=key.id,
-        organisation=key.org_id,
+        organisation=key.organisation,
         projects=frozenset(key.projects),
         role=_role(key),
         permissions=permissions(key),

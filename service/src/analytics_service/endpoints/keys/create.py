@@ -62,7 +62,7 @@ async def run(call: Call[CreateParameters]) -> Result:
     rate = params.rate_limit
     key = ApiKey(
         id=secret.identifier(call.random_bytes(ID_BYTES)),
-        org_id=caller.organisation,
+        organisation=caller.organisation,
         name=params.name,
         prefix="",
         projects=list(projects),

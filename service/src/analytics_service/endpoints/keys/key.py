@@ -68,7 +68,7 @@ def described(key: ApiKey, now: datetime) -> Key:
         name=key.name,
         prefix=key.prefix,
         status=status(key, now),
-        organisation=key.org_id,
+        organisation=key.organisation,
         projects=list(key.projects),
         role=key.role,
         permissions=sorted(grants.permissions(key)),
