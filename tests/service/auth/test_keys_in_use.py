@@ -1,6 +1,7 @@
 """Keys over HTTP, as several processes see them, and while the database is away."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import pytest
 
 from analytics_service.database import api_keys
 from tests.support.eventually import eventually
-from tests.support.keys import ADMIN, ME, a_secret, create, created, listed, revoke, rotate, status_with
+from tests.support.keys import ADMIN, ME, a_secret, basic, bearing, create, created, listed, revoke, rotate, status_with
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD, Server
 from tests.support.process import Process, serving
@@ -89,7 +90,7 @@ async def test_while_the_database_is_away_known_keys_go_on_and_of_others_nothing
         async with a_service(url) as client:
             known, other = await created(client), await created(client)
             assert await status_with(client, known["secret"]) == 200
-            primary.control("stop", "-m", "immediate")
+            primary.control("stop", "-m", "fast")  # the keys that were just made are there again
             for text in (other["secret"], a_secret("of nobody")):
                 answer = await client.request("GET", ME, headers={"X-API-Key": text})
                 assert (answer.status, answer.json["error_code"]) == (503, "DATABASE_CONNECTION_FAILED")
@@ -220,3 +221,28 @@ async def test_a_key_is_found_by_the_index_on_its_hash(database_url: str) -> Non
     await connection.close()
     assert "api_key_sha256_key" in plan
     assert "Seq Scan" not in plan
+
+
+async def test_the_log_says_what_became_of_keys_and_never_a_secret(database_url: str) -> None:
+    async with serving(database_url, LOG_LEVEL="debug") as service:
+        await service.until("/health/ready", 200)
+        _, old = await asked(service, "POST", "/api/v1/keys", ADMIN, json={"name": "diary", "role": "admin"})
+        key = old["data"]
+        for headers in (bearing(key["secret"]), basic("pk", key["secret"]), {"X-API-Key": key["secret"]}):
+            assert (await asked(service, "GET", ME, headers))[0] == 200
+        for wrong in (key["secret"][:-1], a_secret("of nobody")):
+            assert (await asked(service, "GET", ME, bearing(wrong)))[0] == 401
+            assert (await asked(service, "GET", f"/{wrong}", ADMIN))[0] == 404
+        _, new = await asked(service, "POST", f"/api/v1/keys/{key['id']}/rotate", bearing(key["secret"]), json={})
+        await asked(service, "DELETE", f"/api/v1/keys/{key['id']}", ADMIN)
+        service.process.terminate()
+        _, output = await service.ended()
+    lines = [json.loads(line) for line in output.splitlines()]
+    logged = [(line["event"], line["key"], line.get("replaced_by")) for line in lines if "key" in line]
+    assert logged == [
+        ("an API key was created", key["id"], None),
+        ("an API key was rotated", key["id"], new["data"]["id"]),
+        ("an API key was revoked", key["id"], None),
+    ]
+    secrets = (key["secret"][:-1], new["data"]["secret"], a_secret("of nobody"), "diary", "ann")
+    assert not any(secret in output for secret in secrets)
