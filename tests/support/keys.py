@@ -8,6 +8,12 @@ from analytics_service.auth.api_keys import secret
 from tests.support.service import Client, Response, a_token
 
 ME = "/api/v1/auth/me"
+MANY = """
+INSERT INTO api_key
+    (id, org_id, name, prefix, sha256, projects, role, scopes, content, redact, created_at, created_by)
+SELECT n::text, 'acme', 'a', 'llmo_sk_', sha256(n::text::bytea), '{{}}', 'viewer', '{{}}', 'keep', '{{}}', now(), 'ann'
+FROM generate_series(1, {}) AS n"""
+"""SQL: so many keys of acme, whose secrets nobody has."""
 
 
 def a_secret(name: str = "a") -> str:

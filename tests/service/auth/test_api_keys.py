@@ -16,6 +16,7 @@ from analytics_service.auth.api_keys.verifier import ApiKeys
 from analytics_service.contract.principal import Permission, Role
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database.api_keys import ApiKey
+from analytics_service.database.content_policy import ContentMode, ContentPolicy
 from analytics_service.errors import DatabaseBusy, DatabaseUnavailable, QueryTimeout
 from tests.support.keys import a_secret
 
@@ -34,6 +35,9 @@ def a_key(name: str = "good", **changes: object) -> ApiKey:
         "scopes": ["traces:write", "of:tomorrow"],
         "per_minute": 60,
         "burst": 5,
+        "content": "keep",
+        "content_characters": None,
+        "redact": [],
         "created_at": START,
         "created_by": "ann",
         **changes,
@@ -99,6 +103,12 @@ async def test_a_key_says_who_sends_it_and_what_it_may() -> None:
     assert principal.key is not None
     assert (principal.key.id, principal.key.name) == ("key_good", "good")
     assert keys.used == {"key_good": START}
+
+
+async def test_a_content_policy_of_a_later_release_lets_nothing_pass() -> None:
+    for changes in ({"content": "summarise"}, {"redact": ["email", "mood"]}):
+        keys = Keys(Store(good=a_key(**changes)))
+        assert (await keys.keys.identify(GOOD)).principal.content == ContentPolicy(mode=ContentMode.DROP)
 
 
 async def test_a_role_of_a_later_release_grants_nothing() -> None:

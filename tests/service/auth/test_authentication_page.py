@@ -5,6 +5,7 @@ from pathlib import Path
 
 from analytics_service.auth.api_keys import secret, verifier
 from analytics_service.contract.principal import LIMITS, PERMISSIONS, Permission, Role
+from analytics_service.database.content_policy import Redaction
 
 PAGE = (Path(__file__).parents[3] / "docs" / "authentication.md").read_text()
 
@@ -40,3 +41,8 @@ def test_the_pattern_for_scanners_is_that_of_secrets() -> None:
     assert re.fullmatch(pattern, secret.encoded(bytes(32)))
     assert verifier.OUTAGE_SECONDS == 5 * 60
     assert verifier.MAX_AGE_SECONDS + verifier.RENEW_SECONDS < 5
+
+
+def test_every_redaction_is_named() -> None:
+    listed = re.findall(r"^\| `(\w+)` \| [^|]+ \|$", PAGE, flags=re.MULTILINE)
+    assert listed == [each.value for each in Redaction]

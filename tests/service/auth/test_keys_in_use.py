@@ -12,7 +12,20 @@ import pytest
 
 from analytics_service.database import api_keys
 from tests.support.eventually import eventually
-from tests.support.keys import ADMIN, ME, a_secret, basic, bearing, create, created, listed, revoke, rotate, status_with
+from tests.support.keys import (
+    ADMIN,
+    MANY,
+    ME,
+    a_secret,
+    basic,
+    bearing,
+    create,
+    created,
+    listed,
+    revoke,
+    rotate,
+    status_with,
+)
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import PASSWORD, Server
 from tests.support.process import Process, serving
@@ -210,11 +223,7 @@ async def test_a_command_that_waits_for_a_lock_ends_in_its_time(database_url: st
 
 async def test_a_key_is_found_by_the_index_on_its_hash(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
-    await connection.execute(
-        """INSERT INTO api_key (id, org_id, name, prefix, sha256, projects, role, scopes, created_at, created_by)
-        SELECT n::text, 'acme', 'a', 'llmo_sk_', sha256(n::text::bytea), '{}', 'viewer', '{}', now(), 'ann'
-        FROM generate_series(1, 20000) AS n"""
-    )
+    await connection.execute(MANY.format(20_000))
     await connection.execute("ANALYZE api_key")
     query = api_keys.look_up([bytes(32)])
     plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query.sql}", *query.args))

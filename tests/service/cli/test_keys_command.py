@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analytics_service.auth.api_keys import secret
-from tests.support.keys import ME, bearing, status_with
+from tests.support.keys import MANY, ME, bearing, status_with
 from tests.support.service import a_service
 
 pytestmark = pytest.mark.postgres
@@ -39,6 +39,23 @@ def test_a_key_that_is_made_here_is_one_that_the_service_accepts(keys: Keys, dat
     me = asyncio.run(caller())
     assert (me["organisation"], me["projects"], me["permissions"]) == ("acme", ["a", "b"], ["traces:write"])
     assert (me["rate_limit"], key["created_by"]) == ({"per_minute": 60, "burst": 5}, "analytics-service keys")
+
+
+def test_content_is_kept_cut_or_dropped_as_the_options_say(keys: Keys) -> None:
+    for options, content in (
+        ((), ("keep", None, [])),
+        (("--content", "keep", "--redact", "secret", "--redact", "email"), ("keep", None, ["email", "secret"])),
+        (("--content", "200"), ("truncate", 200, [])),
+        (("--content", "drop"), ("drop", None, [])),
+    ):
+        key = result(keys("create", "web", "--org", "acme", "--ingest", *options, "--output", "json"))
+        assert tuple(key["content"].values()) == content
+    for options, why in (
+        (("--content", "some"), "must be keep, drop, or"),
+        (("--content", "0"), "--content.characters"),
+    ):
+        code, _, error = keys("create", "web", "--org", "acme", "--ingest", *options)
+        assert (code, why in error) == (2, True), error
 
 
 def test_the_secret_alone_is_what_a_secret_is_made_of(keys: Keys) -> None:
@@ -121,10 +138,6 @@ def test_a_key_of_another_organisation_is_not_there(keys: Keys) -> None:
 
 
 def test_every_key_is_listed_however_many_there_are(keys: Keys, ask: Callable[[str], str]) -> None:
-    ask(
-        "INSERT INTO api_key (id, org_id, name, prefix, sha256, projects, role, scopes, created_at, created_by) "
-        "SELECT n::text, 'acme', 'a', 'llmo_sk_', sha256(n::text::bytea), '{}', 'viewer', '{}', now(), 'ann' "
-        "FROM generate_series(1, 2500) AS n"
-    )
+    ask(MANY.format(2500))
     listed = result(keys("list", "--org", "acme", "--output", "json"))["keys"]
     assert len({key["id"] for key in listed}) == 2500

@@ -155,6 +155,10 @@ async def test_a_credential_that_is_none_is_refused_in_words(client: Client, hea
         pytest.param({"rate_limit": {"per_minute": 0}}, "rate_limit.per_minute", id="no rate"),
         pytest.param({"rate_limit": {"per_minute": 1, "burst": 0}}, "rate_limit.burst", id="no burst"),
         pytest.param({"rate_limit": {"burst": 1}}, "rate_limit.per_minute", id="a burst alone"),
+        pytest.param({"content": {"mode": "truncate"}}, "content.characters", id="truncate to nothing"),
+        pytest.param({"content": {"characters": 5}}, "content.characters", id="characters to keep"),
+        pytest.param({"content": {"mode": "hide"}}, "content.mode", id="no such mode"),
+        pytest.param({"content": {"redact": ["mood"]}}, "content.redact.0", id="no such redaction"),
         pytest.param({"organisation": "globex"}, "organisation", id="another organisation"),
         pytest.param({"secret": secret.encoded(bytes(32))}, "secret", id="a secret of one's own"),
     ],
@@ -232,6 +236,30 @@ async def test_nobody_makes_a_key_that_may_more_than_its_maker(
     answer = await create(client, confined(**caller), **body)
     assert (answer.status, answer.json.get("field")) == (403, field), answer.body
     assert await listed(client) == []
+
+
+async def test_content_is_let_pass_by_no_key_that_its_maker_would_drop_or_mask(client: Client) -> None:
+    content = {"mode": "truncate", "characters": 100, "redact": ["email", "secret"]}
+    maker = await created(client, role="admin", content=content)
+    assert maker["content"] == content
+    by_maker = bearing(maker["secret"])
+    assert (await created(client, by_maker))["content"] == content
+    assert (await rotate(client, maker["id"])).json["data"]["content"] == content
+    for stricter in (
+        {"mode": "drop"},
+        {**content, "characters": 99},
+        {**content, "redact": ["email", "iban", "secret"]},
+    ):
+        assert (await create(client, by_maker, content=stricter)).status == 201
+    for looser in (
+        {},
+        {"redact": ["email", "secret"]},
+        {**content, "characters": 101},
+        {**content, "redact": ["email"]},
+    ):
+        answer = await create(client, by_maker, content=looser)
+        assert (answer.status, answer.json.get("field")) == (403, "content"), looser
+    assert (await created(client))["content"] == {"mode": "keep", "characters": None, "redact": []}
 
 
 async def test_what_a_maker_does_not_say_is_its_own(client: Client) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from analytics_service.commands.command import Command, with_actions
 from analytics_service.contract.principal import Permission, Role
+from analytics_service.database.content_policy import ContentMode, Redaction
 
 _DAY_SECONDS: Final = 86_400
 _MAX_DAYS: Final = 36_500
@@ -49,6 +50,19 @@ def _create(parser: ArgumentParser) -> None:
         "--project", action="append", metavar="NAME", help="confine the key to this project; may be repeated"
     )
     _expiry(parser)
+    parser.add_argument(
+        "--content",
+        type=_content,
+        metavar="HOW",
+        help="what becomes of the prompts and completions that it sends: keep, drop, or a number of characters",
+    )
+    parser.add_argument(
+        "--redact",
+        action="append",
+        choices=[each.value for each in Redaction],
+        metavar="WHAT",
+        help="mask this in them; may be repeated: " + " ".join(Redaction),
+    )
     parser.add_argument("--per-minute", type=int, metavar="N", help="requests a minute; without it those of the role")
     parser.add_argument("--burst", type=int, metavar="N", help="requests at once; without it as many as in a minute")
     _secret(parser)
@@ -74,6 +88,15 @@ def _rotate(parser: ArgumentParser) -> None:
     )
     _expiry(parser)
     _secret(parser)
+
+
+def _content(text: str) -> dict[str, str | int]:
+    """The parameters of `content`."""
+    if text in {ContentMode.KEEP, ContentMode.DROP}:
+        return {"mode": text}
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ArgumentTypeError("must be keep, drop, or a number of characters")
+    return {"mode": ContentMode.TRUNCATE.value, "characters": int(text)}
 
 
 def _duration(text: str) -> int:

@@ -27,7 +27,12 @@ from analytics_service.settings import Settings
 
 _SUBJECT: Final = "analytics-service keys"
 """Who makes and revokes keys, as their rows say it."""
-_OPTIONS: Final = {"expires_at": "--expires-in", "overlap_seconds": "--overlap", "rate_limit": "--per-minute"}
+_OPTIONS: Final = {
+    "expires_at": "--expires-in",
+    "overlap_seconds": "--overlap",
+    "rate_limit": "--per-minute",
+    "content": "--content",
+}
 """Of parameters that have another name than their option."""
 _PAGE: Final = 1000
 _PIPE_CHARACTERS: Final = 240
@@ -43,12 +48,14 @@ async def _create(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
     if arguments.burst is not None and arguments.per_minute is None:
         raise UsageError("--burst: give --per-minute, too")
     rate = {"per_minute": arguments.per_minute, "burst": arguments.burst}
+    content = {**(arguments.content or {}), **({"redact": arguments.redact} if arguments.redact else {})}
     given = {
         "name": arguments.name,
         "role": arguments.role,
         "scopes": ["traces:write"] if arguments.ingest else arguments.scope,
         "projects": arguments.project,
         "expires_at": _from_now(arguments.expires_in),
+        "content": content or None,
         "rate_limit": None if arguments.per_minute is None else rate,
     }
     return await _changed(create.ENDPOINT, given, arguments, loaded)

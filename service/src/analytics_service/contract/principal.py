@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from analytics_service.contract.limit import Limit
+from analytics_service.database.content_policy import KEEP, ContentPolicy
 
 
 class Permission(StrEnum):
@@ -78,6 +79,8 @@ class Principal:
     """Empty: every project of the organisation."""
     role: Role
     permissions: frozenset[Permission]
+    content: ContentPolicy = KEEP
+    """Of what it sends."""
     limit: Limit | None = None
     """None: that of the role."""
     expires_at: datetime | None = None

@@ -13,10 +13,13 @@ from analytics_service.database.query import Query
 from analytics_service.database.tenancy import in_organisation, within_projects
 
 _COLUMNS: Final = (
-    *("id", "organisation", "name", "prefix", "projects", "role", "scopes", "per_minute", "burst", "created_at"),
-    *("created_by", "expires_at", "revoked_at", "revoked_by", "replaced_by", "last_used_at"),
+    *("id", "organisation", "name", "prefix", "projects", "role", "scopes", "per_minute", "burst", "content"),
+    *("content_characters", "redact", "created_at", "created_by", "expires_at"),
+    *("revoked_at", "revoked_by", "replaced_by", "last_used_at"),
 )
-_SELECTED: Final = ", ".join("k.org_id AS organisation" if each == "organisation" else f"k.{each}" for each in _COLUMNS)
+_SELECTED: Final = ", ".join(
+    "k.org_id AS organisation" if column == "organisation" else f"k.{column}" for column in _COLUMNS
+)
 _VISIBLE: Final = f"{in_organisation('k')} AND {within_projects('k')}"
 _INSERTED: Final = _COLUMNS[: _COLUMNS.index("expires_at") + 1]
 
@@ -35,6 +38,9 @@ class ApiKey:
     scopes: Sequence[str]
     per_minute: int | None
     burst: int | None
+    content: str
+    content_characters: int | None
+    redact: Sequence[str]
     created_at: datetime
     created_by: str
     expires_at: datetime | None = None

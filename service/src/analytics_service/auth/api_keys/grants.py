@@ -8,6 +8,7 @@ from analytics_service.contract.limit import Limit
 from analytics_service.contract.principal import LIMITS, PERMISSIONS, KeyIdentity, Permission, Principal, Role
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database.api_keys import ApiKey
+from analytics_service.database.content_policy import ContentPolicy, stored_policy
 
 _ROLES: Final = frozenset(Role)
 
@@ -20,6 +21,7 @@ def principal(key: ApiKey) -> Principal:
         projects=frozenset(key.projects),
         role=_role(key),
         permissions=permissions(key),
+        content=content(key),
         limit=limit(key),
         expires_at=key.expires_at,
         key=KeyIdentity(id=key.id, name=key.name),
@@ -36,6 +38,10 @@ def limit(key: ApiKey) -> Limit:
     if key.per_minute is None or key.burst is None:
         return LIMITS[_role(key)]
     return Limit(per_minute=key.per_minute, burst=key.burst)
+
+
+def content(key: ApiKey) -> ContentPolicy:
+    return stored_policy(key.content, key.content_characters, key.redact)
 
 
 def limit_of(caller: Principal) -> Limit:
@@ -61,6 +67,8 @@ def confine(caller: Principal, key: ApiKey) -> None:
             f"a key reaches no project that its maker does not: choose of {', '.join(sorted(caller.projects))}",
             field="projects",
         )
+    if not content(key).is_within(caller.content):
+        raise _refusal("a key lets no content pass that its maker does not: leave content out", field="content")
     own = limit_of(caller)
     if limit(key).per_minute > own.per_minute or limit(key).burst > own.burst:
         raise _refusal(

@@ -12,6 +12,9 @@ CREATE TABLE api_key (
     scopes text[] NOT NULL, -- permissions beside those of the role
     per_minute integer CHECK (per_minute > 0),
     burst integer CHECK (burst > 0),
+    content text NOT NULL, -- what becomes of prompts and completions that it sends: keep, truncate or drop
+    content_characters integer CHECK (content_characters > 0), -- of truncate
+    redact text[] NOT NULL, -- names of what is masked in them
     created_at timestamptz NOT NULL,
     created_by text NOT NULL,
     expires_at timestamptz,
@@ -20,6 +23,7 @@ CREATE TABLE api_key (
     replaced_by text REFERENCES api_key,
     last_used_at timestamptz,
     CHECK ((per_minute IS NULL) = (burst IS NULL)),
+    CHECK ((content = 'truncate') = (content_characters IS NOT NULL)),
     CHECK ((revoked_at IS NULL) = (revoked_by IS NULL))
 );
 CREATE INDEX api_key_created ON api_key (org_id, created_at DESC, id DESC);

@@ -12,6 +12,7 @@ from analytics_service.contract.principal import Permission, Role
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database import api_keys
 from analytics_service.database.api_keys import ApiKey
+from analytics_service.database.content_policy import MAX_CHARACTERS, ContentMode, ContentPolicy, Redaction
 from analytics_service.endpoints.keys.key import Expiry, NewKey, Rate, described, expiry
 
 ID_BYTES: Final = 10
@@ -27,6 +28,30 @@ class ChosenRate(BaseModel):
     """Requests at once; as many as in a minute where it is left out."""
 
 
+class ChosenContent(BaseModel):
+    """What becomes of the prompts and completions that a key sends, and of attributes that hold them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    mode: ContentMode = ContentMode.KEEP
+    characters: Annotated[int, Field(ge=1, le=MAX_CHARACTERS)] | None = None
+    """Of each text, with `truncate`, which needs it."""
+    redact: Annotated[tuple[Redaction, ...], AfterValidator(distinct)] = ()
+    """What is masked in them, also where they are kept."""
+
+    @model_validator(mode="after")
+    def _characters_are_of_truncate(self) -> Self:
+        if (self.mode is ContentMode.TRUNCATE) != (self.characters is not None):
+            raise RequestError(
+                Problem.INVALID_PARAMETER, "characters are of truncate, which needs them", field="content.characters"
+            )
+        return self
+
+    @property
+    def policy(self) -> ContentPolicy:
+        return ContentPolicy(mode=self.mode, characters=self.characters, redact=frozenset(self.redact))
+
+
 class CreateParameters(Parameters):
     name: Text
     """For people; two keys may have the same."""
@@ -40,6 +65,8 @@ class CreateParameters(Parameters):
     """RFC 3339, or relative as now+90d. Never, where it is left out."""
     rate_limit: ChosenRate | None = None
     """That of the role where it is left out, or the caller's where that is lower."""
+    content: ChosenContent | None = None
+    """Kept as it is where this is left out, or as what the caller sends."""
 
     @model_validator(mode="after")
     def _either_role_or_scopes(self) -> Self:
@@ -60,6 +87,7 @@ async def run(call: Call[CreateParameters]) -> Result:
     caller, params = call.principal, call.params
     projects = sorted(caller.projects) if params.projects is None else params.projects
     rate = params.rate_limit
+    content = caller.content if params.content is None else params.content.policy
     key = ApiKey(
         id=secret.identifier(call.random_bytes(ID_BYTES)),
         organisation=caller.organisation,
@@ -70,6 +98,9 @@ async def run(call: Call[CreateParameters]) -> Result:
         scopes=[scope.value for scope in params.scopes or ()],
         per_minute=None if rate is None else rate.per_minute,
         burst=None if rate is None else rate.burst or rate.per_minute,
+        content=content.mode.value,
+        content_characters=content.characters,
+        redact=sorted(content.redact),
         created_at=call.now,
         created_by=caller.subject,
         expires_at=expiry(params.expires_at, call.now),

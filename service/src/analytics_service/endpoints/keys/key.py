@@ -11,6 +11,7 @@ from analytics_service.auth.api_keys import grants
 from analytics_service.contract.limit import MAX_PER_MINUTE, Limit
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database.api_keys import ApiKey
+from analytics_service.database.content_policy import ContentMode, ContentPolicy
 from analytics_service.units import times, zones
 
 KeyId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -29,6 +30,12 @@ class RateLimit(TypedDict):
     burst: int
 
 
+class Content(TypedDict):
+    mode: ContentMode
+    characters: int | None
+    redact: list[str]
+
+
 class Key(TypedDict):
     """An API key."""
 
@@ -44,6 +51,8 @@ class Key(TypedDict):
     permissions: list[str]
     """Those of the role, and the key's own."""
     rate_limit: RateLimit
+    content: Content
+    """What becomes of the prompts and completions that it sends."""
     created_at: datetime
     created_by: str
     """The subject of a token, or the id of a key."""
@@ -73,6 +82,7 @@ def described(key: ApiKey, now: datetime) -> Key:
         role=key.role,
         permissions=sorted(grants.permissions(key)),
         rate_limit=described_limit(grants.limit(key)),
+        content=_described_content(grants.content(key)),
         created_at=key.created_at,
         created_by=key.created_by,
         expires_at=key.expires_at,
@@ -85,6 +95,10 @@ def described(key: ApiKey, now: datetime) -> Key:
 
 def described_limit(limit: Limit) -> RateLimit:
     return RateLimit(per_minute=limit.per_minute, burst=limit.burst)
+
+
+def _described_content(policy: ContentPolicy) -> Content:
+    return Content(mode=policy.mode, characters=policy.characters, redact=sorted(policy.redact))
 
 
 def status(key: ApiKey, now: datetime) -> KeyStatus:
