@@ -343,6 +343,14 @@ async def test_a_rotation_that_cannot_be_is_named(client: Client, body: dict[str
     assert [each["id"] for each in await listed(client)] == [key["id"]]
 
 
+@pytest.mark.parametrize("id_", ["key_none", "a%2Fb", "%C3%BC", "x" * 64])
+async def test_an_id_that_no_key_has_is_not_found(client: Client, id_: str) -> None:
+    for answer in (await revoke(client, id_), await rotate(client, id_)):
+        assert (answer.status, answer.json["error_code"]) == (404, "KEY_NOT_FOUND")
+    for wrong in ("a%00b", "x" * 65):
+        assert [(await revoke(client, wrong)).status, (await rotate(client, wrong)).status] == [400, 422]
+
+
 async def test_revoking_again_changes_nothing(client: Client) -> None:
     key = await created(client)
     first = await revoke(client, key["id"])

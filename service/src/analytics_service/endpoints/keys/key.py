@@ -9,12 +9,13 @@ from typing_extensions import TypedDict
 
 from analytics_service.auth.api_keys import grants
 from analytics_service.contract.limit import MAX_PER_MINUTE, Limit
+from analytics_service.contract.parameters import STORABLE
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database.api_keys import ApiKey
 from analytics_service.database.content_policy import ContentMode, ContentPolicy
 from analytics_service.units import times, zones
 
-KeyId = Annotated[str, Field(min_length=1, max_length=64)]
+KeyId = Annotated[str, Field(min_length=1, max_length=64), *STORABLE]
 Rate = Annotated[int, Field(ge=1, le=MAX_PER_MINUTE)]
 Expiry = Annotated[str, Field(max_length=64, json_schema_extra={"pattern": times.SHAPE})]
 
