@@ -64,9 +64,9 @@ class CreateParameters(Parameters):
     expires_at: Expiry | None = None
     """RFC 3339, or relative as now+90d. Never, where it is left out."""
     rate_limit: ChosenRate | None = None
-    """That of the role where it is left out, or the caller's where that is lower."""
+    """`per_minute`, and `burst` at once. Those of the role where it is left out, or the caller's where they are lower."""
     content: ChosenContent | None = None
-    """Kept as it is where this is left out, or as what the caller sends."""
+    """`mode` keep, truncate to `characters`, or drop; `redact`: kinds that are masked. The caller's where it is left out."""
 
     @model_validator(mode="after")
     def _either_role_or_scopes(self) -> Self:
