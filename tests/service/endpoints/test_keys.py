@@ -1,4 +1,4 @@
-"""The routes of keys: what is made, shown, rotated and revoked; by whom, and within what it may itself."""
+"""The routes of keys: what is made, shown, rotated and revoked; by whom, and within what they may do themselves."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -81,7 +81,7 @@ async def test_every_answer_is_as_the_document_says(client: Client) -> None:
 
 
 @pytest.mark.parametrize("role", list(Role)[:4])
-async def test_a_key_of_a_role_may_what_the_role_may(client: Client, role: Role) -> None:
+async def test_a_key_of_a_role_may_do_what_the_role_may(client: Client, role: Role) -> None:
     key = await created(client, role=role.value)
     me = (await client.request("GET", ME, headers=bearing(key["secret"]))).data
     assert me["permissions"] == sorted(PERMISSIONS[role]) == key["permissions"]
@@ -212,8 +212,8 @@ def confined(**claims: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("caller", "body", "field"),
     [
-        pytest.param({}, {"role": "admin"}, "role", id="a role that may more"),
-        pytest.param({}, {"role": "viewer"}, "role", id="a role that may something else"),
+        pytest.param({}, {"role": "admin"}, "role", id="a role that may do more"),
+        pytest.param({}, {"role": "viewer"}, "role", id="a role that may do something else"),
         pytest.param({}, {"scopes": ["traces:write", "traces:read"]}, "scopes", id="a scope more"),
         pytest.param({"projects": ["a"]}, {"scopes": ["traces:write"], "projects": []}, "projects", id="every project"),
         pytest.param(
@@ -230,7 +230,7 @@ def confined(**claims: Any) -> dict[str, str]:
         ),
     ],
 )
-async def test_nobody_makes_a_key_that_may_more_than_its_maker(
+async def test_nobody_makes_a_key_that_may_do_more_than_its_maker(
     client: Client, caller: dict[str, Any], body: dict[str, Any], field: str
 ) -> None:
     answer = await create(client, confined(**caller), **body)
@@ -273,7 +273,7 @@ async def test_what_a_maker_does_not_say_is_its_own(client: Client) -> None:
     assert (await create(client, bearing(small["secret"]), role="viewer", projects=["b"])).status == 403
 
 
-async def test_rotating_and_listing_give_nobody_more_than_he_has(client: Client) -> None:
+async def test_rotating_and_listing_give_nobody_more_than_they_have(client: Client) -> None:
     keys = {
         "admin": await created(client, role="admin"),
         "whole": await created(client, scopes=["traces:write"]),
@@ -289,7 +289,7 @@ async def test_rotating_and_listing_give_nobody_more_than_he_has(client: Client)
     assert (await revoke(client, keys["admin"]["id"], confined())).status == 200, "to take away is no more"
 
 
-async def test_a_rotated_key_is_replaced_by_one_that_may_the_same(client: Client) -> None:
+async def test_a_rotated_key_is_replaced_by_one_that_may_do_the_same(client: Client) -> None:
     old = await created(
         client, scopes=["traces:write"], projects=["a"], rate_limit={"per_minute": 9}, expires_at="now+10d"
     )

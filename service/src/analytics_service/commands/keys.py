@@ -120,7 +120,7 @@ ACTIONS: Final = (
     Command(name="revoke", help="revoke a key: it is refused within seconds", configure=_revoke, run=_run),
     Command(
         name="rotate",
-        help="replace a key by another one that may the same, and end the old one after an overlap",
+        help="replace a key by another one that may do the same, and end the old one after an overlap",
         configure=_rotate,
         run=_run,
     ),

@@ -1,4 +1,4 @@
-"""What a key may, and that nobody makes one which may more than its maker. Pure."""
+"""What a key may do, and that nobody makes one that may do more than its maker. Pure."""
 
 from dataclasses import replace
 from typing import Final
@@ -56,10 +56,10 @@ def limited(caller: Principal, key: ApiKey) -> ApiKey:
 
 
 def confine(caller: Principal, key: ApiKey) -> None:
-    """Returns where the key may nothing that the caller may not; else RequestError with status 403, which says what."""
+    """Returns where the key may do nothing that the caller may not; else RequestError with status 403, which says what."""
     if missing := permissions(key) - caller.permissions:
         raise _refusal(
-            f"a key may nothing that its maker may not: you lack {', '.join(sorted(missing))}",
+            f"a key may do nothing that its maker may not: you lack {', '.join(sorted(missing))}",
             field="role" if key.role != Role.SCOPED else "scopes",
         )
     if caller.projects and not (key.projects and caller.projects.issuperset(key.projects)):

@@ -1,4 +1,4 @@
-"""GET /api/v1/auth/me: who the caller is, and what it may."""
+"""GET /api/v1/auth/me: who the caller is, and what it may do."""
 
 from datetime import datetime
 from typing import Final
@@ -53,7 +53,7 @@ async def run(call: Call[Parameters]) -> Result:
 ENDPOINT: Final = Uncached(
     path="/api/v1/auth/me",
     name="get_caller",
-    summary="Who the credential is of, and what it may",
+    summary="Who the credential is of, and what it may do",
     permission=None,
     params=Parameters,
     run=run,

@@ -1,4 +1,4 @@
-"""POST /api/v1/keys: a new API key of the caller's organisation, which may nothing that the caller may not."""
+"""POST /api/v1/keys: a new API key of the caller's organisation, which may do nothing that the caller may not."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Final, Self
@@ -64,9 +64,9 @@ class CreateParameters(Parameters):
     expires_at: Expiry | None = None
     """RFC 3339, or relative as now+90d. Never, where it is left out."""
     rate_limit: ChosenRate | None = None
-    """`per_minute`, and `burst` at once. Those of the role where it is left out, or the caller's where they are lower."""
+    """`per_minute`, and `burst` at once. Without it those of the role, or the caller's where they are lower."""
     content: ChosenContent | None = None
-    """`mode` keep, truncate to `characters`, or drop; `redact`: kinds that are masked. The caller's where it is left out."""
+    """`mode` keep, truncate to `characters`, or drop; `redact`: kinds that are masked. Without it the caller's."""
 
     @model_validator(mode="after")
     def _either_role_or_scopes(self) -> Self:

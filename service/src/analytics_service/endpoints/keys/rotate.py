@@ -1,4 +1,4 @@
-"""POST /api/v1/keys/{key_id}/rotate: another key that may the same, and an end of the old one after an overlap."""
+"""POST /api/v1/keys/{key_id}/rotate: another key that may do the same; the old one ends after an overlap."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -65,7 +65,7 @@ def _conflict(detail: str) -> RequestError:
 ENDPOINT: Final = Command(
     path="/api/v1/keys/{key_id}/rotate",
     name="rotate_key",
-    summary="Replace an API key by another one that may the same; the old one is accepted for a while",
+    summary="Replace an API key by another one that may do the same; the old one is accepted for a while",
     permission=Permission.KEYS_WRITE,
     params=RotateParameters,
     run=run,
