@@ -307,6 +307,16 @@ async def test_a_rotated_key_is_replaced_by_one_that_may_do_the_same(client: Cli
     assert [await status_with(client, key["secret"]) for key in (old, new)] == [200, 200]
 
 
+async def test_a_rotation_needs_no_body_and_refuses_one_that_is_no_json(client: Client) -> None:
+    key, other = await created(client), await created(client)
+    path = f"/api/v1/keys/{key['id']}/rotate"
+    assert (await client.request("POST", path, headers=ADMIN)).status == 201
+    path = f"/api/v1/keys/{other['id']}/rotate"
+    assert (await client.request("POST", path, headers=ADMIN, data=b"x=1")).status == 415
+    assert (await client.request("POST", f"{path}?overlap_seconds=1", headers=ADMIN)).status == 422
+    assert (await client.request("POST", "/api/v1/keys", headers=ADMIN)).status == 415, "a key needs a name"
+
+
 async def test_a_key_without_an_overlap_ends_at_once_and_no_overlap_is_longer_than_its_life(client: Client) -> None:
     old = await created(client)
     new = (await rotate(client, old["id"], overlap_seconds=0)).json["data"]

@@ -135,6 +135,12 @@ class Endpoint(Generic[P]):
     def paged(self) -> bool:
         return issubclass(self.params, PagedParameters)
 
+    @property
+    def needs_body(self) -> bool:
+        """Whether a request without a body lacks a parameter."""
+        fields = self.params.model_fields.items()
+        return self.method.has_body and any(info.is_required() and not self.in_path(name) for name, info in fields)
+
     def in_path(self, name: str) -> bool:
         """Whether the parameter is part of the path."""
         return f"{{{name}}}" in self.path

@@ -103,8 +103,7 @@ def _body(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
     for name in [name for name in schema["properties"] if endpoint.in_path(name)]:
         del schema["properties"][name]
         schema["required"].remove(name)
-    required = bool(schema.get("required"))
-    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"required": endpoint.needs_body, "content": {"application/json": {"schema": schema}}}}
 
 
 def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:

@@ -80,4 +80,6 @@ async def _given(endpoint: Endpoint[P], request: web.Request) -> Iterable[tuple[
     for name in request.query:
         field = parameters.printable(name)
         raise RequestError(Problem.UNKNOWN_PARAMETER, f"{field} must be a member of the body", field=field)
+    if not request.body_exists and not endpoint.needs_body:
+        return request.match_info.items()
     return chain(request.match_info.items(), (await bodies.read(request)).items())

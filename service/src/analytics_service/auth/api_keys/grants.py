@@ -56,7 +56,7 @@ def limited(caller: Principal, key: ApiKey) -> ApiKey:
 
 
 def confine(caller: Principal, key: ApiKey) -> None:
-    """Returns where the key may do nothing that the caller may not; else RequestError with status 403, which says what."""
+    """Returns where the key may do nothing that the caller may not; else RequestError with status 403, and why."""
     if missing := permissions(key) - caller.permissions:
         raise _refusal(
             f"a key may do nothing that its maker may not: you lack {', '.join(sorted(missing))}",
