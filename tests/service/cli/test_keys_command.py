@@ -52,7 +52,7 @@ def test_content_is_kept_cut_or_dropped_as_the_options_say(keys: Keys) -> None:
         assert tuple(key["content"].values()) == content
     for options, why in (
         (("--content", "some"), "must be keep, drop, or"),
-        (("--content", "0"), "--content.characters"),
+        (("--content", "0"), "--content: Input should be greater"),
     ):
         code, _, error = keys("create", "web", "--org", "acme", "--ingest", *options)
         assert (code, why in error) == (2, True), error

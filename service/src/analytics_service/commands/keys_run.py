@@ -28,6 +28,8 @@ from analytics_service.settings import Settings
 _SUBJECT: Final = "analytics-service keys"
 """Who makes and revokes keys, as their rows say it."""
 _OPTIONS: Final = {
+    "scopes": "--scope",
+    "projects": "--project",
     "expires_at": "--expires-in",
     "overlap_seconds": "--overlap",
     "rate_limit": "--per-minute",
