@@ -110,7 +110,7 @@ def test_a_key_is_rotated_and_revoked(keys: Keys, database_url: str) -> None:
         pytest.param(("create", "web", "--org", "a", "--scope", "fly"), "invalid choice: 'fly'", id="no such scope"),
         pytest.param(
             ("create", "web", "--org", "a", "--scope", "traces:write", "--scope", "traces:write"),
-            "scopes: ",
+            "--scope: ",
             id="twice",
         ),
         pytest.param(("create", "web", "--org", "a", "--ingest", "--expires-in", "soon"), "no duration", id="soon"),
