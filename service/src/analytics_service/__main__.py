@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "import": "analytics_service.commands.import_",
     "prices": "analytics_service.commands.prices",
     "requests": "analytics_service.commands.requests",
+    "keys": "analytics_service.commands.keys",
     "token": "analytics_service.commands.token",
     "openapi": "analytics_service.commands.openapi",
     "try": "analytics_service.commands.try_",

@@ -29,9 +29,10 @@ async def refusal(authenticator: Authenticator, headers: dict[str, str]) -> Requ
     ("headers", "said"),
     [
         pytest.param({}, "Bearer <token>", id="nothing"),
-        pytest.param({"Authorization": "Basic YTpi"}, "Bearer <token>", id="another scheme"),
+        pytest.param({"Authorization": "Digest YTpi"}, "Bearer <token>", id="another scheme"),
         pytest.param({"Authorization": "Bearer "}, "Bearer <token>", id="no token"),
-        pytest.param({"X-API-Key": "llmo_sk_1"}, "takes no X-API-Key", id="an API key"),
+        pytest.param({"X-API-Key": " "}, "Bearer <token>", id="no key"),
+        pytest.param({"X-API-Key": "llmo_sk_1"}, "no API keys are accepted here", id="an API key"),
     ],
 )
 async def test_headers_without_a_token_are_refused(headers: dict[str, str], said: str) -> None:
@@ -78,7 +79,8 @@ async def test_a_scheme_is_checked_by_its_own_verifier_alone() -> None:
     authenticator = Authenticator(SIGNER, api_keys=Keys())
     by_key = await authenticator.authenticate({"X-API-Key": "llmo_sk_1"}, NOW)
     assert by_key.principal.subject == "llmo_sk_1"
-    await refusal(authenticator, bearing("llmo_sk_1"))
+    assert (await authenticator.authenticate(bearing("llmo_sk_1"), NOW)).principal.subject == "llmo_sk_1"
+    await refusal(authenticator, bearing("sk_1"))
     both = {"X-API-Key": "llmo_sk_1", **bearing(a_token())}
     assert (await authenticator.authenticate(both, NOW)).principal.subject == "ann"
 

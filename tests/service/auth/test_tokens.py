@@ -119,7 +119,7 @@ def test_a_claim_that_the_database_cannot_hold_is_named(claim: str, name: str, w
 
 def test_a_claim_that_is_missing_is_named() -> None:
     assert refusal(a_token(org_id=None)).detail == "the token lacks the claim `org_id`"
-    assert "should be 'admin', 'developer', 'viewer' or 'billing'" in refusal(a_token(role="king")).detail
+    assert "should be 'admin', 'developer', 'viewer', 'billing' or 'scoped'" in refusal(a_token(role="king")).detail
 
 
 def test_an_expired_token_is_refused_after_the_leeway() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from analytics_service.contract.endpoint import Read
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 from analytics_service.endpoints.metrics.series.names import Metric
@@ -114,7 +115,7 @@ LONGEST: dict[str, Callable[[Client], Awaitable[None]]] = {
 
 
 async def test_nothing_is_cut_of_one_group(client: Client) -> None:
-    assert LONGEST.keys() == {endpoint.name for endpoint in ENDPOINTS}
+    assert LONGEST.keys() == {endpoint.name for endpoint in ENDPOINTS if isinstance(endpoint, Read)}
     for check in LONGEST.values():
         await check(client)
 

@@ -27,7 +27,9 @@ NEEDED: dict[str, dict[str, Any]] = {
 }
 """Parameters by endpoint that make it tell all that it knows."""
 
-EACH = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+READS = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint, Read)]
+"""Of the others, which are about keys and callers, see test_keys.py."""
+EACH = pytest.mark.parametrize("endpoint", READS, ids=lambda endpoint: endpoint.name)
 
 
 PLACES = {"trace_id": "shared"}
@@ -46,10 +48,7 @@ def in_path(endpoint: Endpoint[Any]) -> dict[str, Any]:
     return {name: value for name, value in PLACES.items() if f"{{{name}}}" in endpoint.path}
 
 
-READS = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint, Read)]
-
-
-@pytest.mark.parametrize("endpoint", READS, ids=lambda endpoint: endpoint.name)
+@EACH
 def test_the_organisation_is_the_first_argument_of_every_query(endpoint: Read[Any]) -> None:
     principal = Principal(
         subject="ann",

@@ -7,6 +7,7 @@ import jsonschema
 import orjson
 import pytest
 
+from analytics_service.contract.endpoint import Read
 from analytics_service.contract.wire import names
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.http.openapi import document
@@ -21,42 +22,52 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 
 
-def schema(path: str, status: str, media: str) -> dict[str, Any]:
-    found = DOCUMENT["paths"][path]["get"]["responses"][status]["content"][media]["schema"]
+def schema(path: str, status: str, media: str, method: str = "get") -> dict[str, Any]:
+    found = DOCUMENT["paths"][path][method]["responses"][status]["content"][media]["schema"]
     return {**found, "components": DOCUMENT["components"]}
 
 
 def test_every_endpoint_and_each_of_its_parameters_is_in_the_document() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
-    assert list(DOCUMENT["paths"]) == [endpoint.path for endpoint in ENDPOINTS]
+    assert list(DOCUMENT["paths"]) == list(dict.fromkeys(endpoint.path for endpoint in ENDPOINTS))
     for endpoint in ENDPOINTS:
-        operation = DOCUMENT["paths"][endpoint.path]["get"]
+        operation = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]
         assert operation["operationId"] == endpoint.name
-        assert [one["name"] for one in operation["parameters"]] == names(endpoint.params)
+        members = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        found = [one["name"] for one in operation["parameters"]] + list(members.get("properties", ()))
+        assert found == names(endpoint.params)
         for parameter in operation["parameters"]:
             jsonschema.Draft202012Validator.check_schema(parameter["schema"])
             assert "$ref" not in orjson.dumps(parameter).decode()
 
 
 def test_the_table_is_the_api() -> None:
-    assert [(endpoint.path, endpoint.permission.value) for endpoint in ENDPOINTS] == [
-        ("/api/v1/traces", "traces:read"),
-        ("/api/v1/traces/{trace_id}", "traces:read"),
-        ("/api/v1/metrics", "metrics:read"),
-        ("/api/v1/costs/summary", "costs:read"),
-        ("/api/v1/prices/coverage", "costs:read"),
+    assert [(endpoint.method, endpoint.path, endpoint.permission) for endpoint in ENDPOINTS] == [
+        ("GET", "/api/v1/traces", "traces:read"),
+        ("GET", "/api/v1/traces/{trace_id}", "traces:read"),
+        ("GET", "/api/v1/metrics", "metrics:read"),
+        ("GET", "/api/v1/costs/summary", "costs:read"),
+        ("GET", "/api/v1/prices/coverage", "costs:read"),
+        ("GET", "/api/v1/keys", "keys:write"),
+        ("POST", "/api/v1/keys", "keys:write"),
+        ("DELETE", "/api/v1/keys/{key_id}", "keys:write"),
+        ("POST", "/api/v1/keys/{key_id}/rotate", "keys:write"),
+        ("GET", "/api/v1/auth/me", None),
     ]
 
 
 def test_names_of_endpoints_and_paths_are_unique() -> None:
     assert (
         len({endpoint.name for endpoint in ENDPOINTS})
-        == len({endpoint.path for endpoint in ENDPOINTS})
+        == len({(endpoint.method, endpoint.path) for endpoint in ENDPOINTS})
         == len(ENDPOINTS)
     )
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+READS = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint, Read)]
+
+
+@pytest.mark.parametrize("endpoint", READS, ids=lambda endpoint: endpoint.name)
 async def test_answers_and_problems_are_as_the_document_says(database_url: str, endpoint: Any) -> None:
     await insert(database_url, [a_row(number, total_cost_usd=Decimal("0.1"), tags=["a"]) for number in range(3)])
     async with a_service(database_url) as client:

@@ -18,6 +18,7 @@ RANGES = {
     "authorization": range(1100, 1103),
     "validation": range(1200, 1206),
     "not_found": range(1300, 1304),
+    "conflict": range(1400, 1403),
     "rate_limit": range(1500, 1503),
     "database": range(1600, 1604),
     "timeout": range(1800, 1802),

@@ -5,10 +5,10 @@ import gc
 from collections.abc import Callable
 
 from analytics_service.cache.answers import Tier
-from analytics_service.contract.principal import Role
+from analytics_service.contract.principal import LIMITS, Role
 from analytics_service.http.replay.handler import ReplayHandler
 from analytics_service.http.replay.store import ReplayStore, StoredResponse, _key
-from analytics_service.rate_limit.gcra import LIMITS, Admission, admission
+from analytics_service.rate_limit.gcra import Admission, admission
 from analytics_service.telemetry.metrics import Metrics
 from analytics_service.units.freshness import FRESHNESS
 from tests.service.cache.test_cache import Clock

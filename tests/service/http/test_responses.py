@@ -59,7 +59,7 @@ async def test_only_named_origins_may_read_when_they_are_named(database_url: str
         read = await client.get("/api/v1/traces", headers={"Origin": "https://a.example"})
         assert (read.headers["Access-Control-Allow-Origin"], read.headers["Vary"]) == (
             "https://a.example",
-            "Authorization, Accept-Encoding, Origin",
+            "Authorization, X-API-Key, Accept-Encoding, Origin",
         )
         assert "Authorization" in allowed.headers["Access-Control-Allow-Headers"]
         assert set(allowed.headers["Access-Control-Allow-Methods"].split(", ")) == {"GET", "POST", "DELETE", "OPTIONS"}

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.cache.redis import Redis
+from analytics_service.contract.limit import Limit
 from analytics_service.contract.principal import Role
-from analytics_service.rate_limit.gcra import MICROSECONDS, Limit, admit
+from analytics_service.rate_limit.gcra import MICROSECONDS, admit
 from analytics_service.rate_limit.leases import LEASE_MICROSECONDS, Leases, max_lease
 from analytics_service.rate_limit.limiter import Limiter
 from tests.service.rate_limit.test_limits import a_principal

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.cache.redis import Redis
+from analytics_service.contract.limit import Limit
 from analytics_service.contract.principal import Principal, Role
-from analytics_service.rate_limit.gcra import MICROSECONDS, Admission, Limit, admit
+from analytics_service.rate_limit.gcra import MICROSECONDS, Admission, admit
 from analytics_service.rate_limit.headers import headers
 from analytics_service.rate_limit.limiter import Limiter
 from tests.support.redis import RedisServer

@@ -1,18 +1,22 @@
 """Authenticates requests by their headers, with a cache of verified credentials."""
 
+from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Protocol
+from typing import Final, Protocol
 
+from analytics_service.auth.api_keys import secret
 from analytics_service.auth.tokens import Verified, unauthorized
 from analytics_service.contract.principal import Permission, Principal
 from analytics_service.contract.problems import Problem, RequestError
 
 MAX_CREDENTIAL_CHARACTERS = 8 * 1024
 """Longer credentials are refused unread: hashing and checking cost time for each character."""
+
+_HOW: Final = "send a token or an API key as `Authorization: Bearer <token>`, or an API key as `X-API-Key`"
 
 
 class Scheme(StrEnum):
@@ -61,7 +65,7 @@ class Authenticator:
         if verifier is None:
             raise unauthorized(
                 Problem.AUTHENTICATION_REQUIRED,
-                "this version takes no X-API-Key; send a token as `Authorization: Bearer <token>`",
+                "no API keys are accepted here; send a token as `Authorization: Bearer <token>`",
             )
         if len(credential) > MAX_CREDENTIAL_CHARACTERS:
             raise unauthorized(
@@ -80,27 +84,51 @@ class Authenticator:
 
 
 def read_credential(headers: Mapping[str, str]) -> tuple[Scheme, str]:
-    """Returns the token of `Authorization: Bearer`, else the API key."""
+    """Returns the credential of `Authorization`, else the API key of `X-API-Key`."""
     authorization, key = headers.get("Authorization"), headers.get("X-API-Key")
-    if authorization is None and key is None:
-        raise unauthorized(Problem.AUTHENTICATION_REQUIRED, "send a token as `Authorization: Bearer <token>`")
-    if authorization is None:
-        scheme, credential = Scheme.API_KEY, (key or "").strip()
+    if authorization is not None:
+        scheme, credential = _of_authorization(authorization)
+    elif key is not None and key.strip():
+        scheme, credential = Scheme.API_KEY, key.strip()
     else:
-        kind, _, token = authorization.partition(" ")
-        if kind.lower() != "bearer" or not token.strip():
-            raise unauthorized(Problem.AUTHENTICATION_REQUIRED, "the Authorization header must be `Bearer <token>`")
-        scheme, credential = Scheme.TOKEN, token.strip()
+        raise unauthorized(Problem.AUTHENTICATION_REQUIRED, _HOW)
     if not credential.isascii():  # nor can it be hashed: bytes that are no UTF-8 arrive as lone surrogates
         raise unauthorized(Problem.INVALID_TOKEN, f"the {scheme} is not one that this service accepts")
     return scheme, credential
 
 
-def permit(principal: Principal, permission: Permission) -> None:
-    """Returns when the principal has the permission; else RequestError with status 403."""
-    if permission not in principal.permissions:
+def _of_authorization(value: str) -> tuple[Scheme, str]:
+    """The token or API key of `Bearer`, or the API key of `Basic`."""
+    kind, _, credential = value.partition(" ")
+    credential = credential.strip()
+    match kind.lower():
+        case "bearer" if credential:
+            return (Scheme.API_KEY if credential.startswith(secret.PREFIX) else Scheme.TOKEN), credential
+        case "basic" if credential:
+            return Scheme.API_KEY, _of_basic(credential)
+        case _:
+            raise unauthorized(
+                Problem.AUTHENTICATION_REQUIRED, f"the Authorization header must be `Bearer` or `Basic`: {_HOW}"
+            )
+
+
+def _of_basic(encoded: str) -> str:
+    """The password, else the user name, whichever looks like an API key: clients may send another beside it."""
+    try:
+        user, _, password = b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        user = password = ""
+    for part in (password.strip(), user.strip()):
+        if part.startswith(secret.PREFIX):
+            return part
+    raise unauthorized(Problem.INVALID_API_KEY, "with `Basic`, give an API key as the password, or as the user name")
+
+
+def permit(principal: Principal, permission: Permission | None) -> None:
+    """Returns when the principal has the permission, if one is needed; else RequestError with status 403."""
+    if permission is not None and permission not in principal.permissions:
         raise RequestError(
             Problem.INSUFFICIENT_PERMISSIONS,
-            f"this needs the permission {permission}; the role {principal.role} and the token bring "
+            f"this needs the permission {permission}; the role {principal.role} and the credential bring "
             f"{', '.join(sorted(principal.permissions)) or 'none'}",
         )

@@ -46,15 +46,21 @@ class Claims(BaseModel):
             organisation=self.org_id,
             projects=frozenset(self.projects),
             role=self.role,
-            permissions=PERMISSIONS[self.role] | frozenset(map(Permission, _KNOWN.intersection(self.permissions))),
+            permissions=PERMISSIONS[self.role] | known_permissions(self.permissions),
+            expires_at=datetime.fromtimestamp(self.exp, UTC),
         )
+
+
+def known_permissions(names: Iterable[str]) -> frozenset[Permission]:
+    """Those that this release knows; another name, as of a later one, grants nothing."""
+    return frozenset(map(Permission, _KNOWN.intersection(names)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
     principal: Principal
     expires: datetime
-    """When it stops being accepted, leeway included."""
+    """Until when this holds; then the credential is verified again."""
     identity: str | None = None
     """`jti`, by which a credential is revoked before it expires."""
 

@@ -1,10 +1,11 @@
 """An endpoint as a value; `endpoints/` holds them all.
 
 `Endpoint` is what every kind declares, and all that admission and the OpenAPI document of a request need. A kind adds
-what happens to a request that was admitted: `Read` asks the store and changes nothing.
+what happens to a request that was admitted: a `Read` asks the store, and its answer is cached; an `Uncached` one is
+answered in a transaction of its own each time; a `Command` is one that changes something.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -70,10 +71,19 @@ class Coverage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Result:
     """Data for a client, before it is JSON."""
 
     data: object
+    page: Page | None = None
+    log: Mapping[str, str] | None = None
+    """A line of the log, with its `event`, once it is committed: ids of ours, and no word of a client."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(Result):
+    """Of a Read: the data, and what they were computed from."""
+
     source: Level
     watermark: datetime | None = None
     """Start of the oldest bucket that had to be read from raw; None when there was none."""
@@ -81,7 +91,6 @@ class Answer:
     """What the answer lacks; what the range has of the future is added to it."""
     coverage: Coverage | None = None
     """Of costs; None where the answer has none."""
-    page: Page | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +103,16 @@ class Moment:
 
 
 class Method(StrEnum):
-    """Of HTTP. The parameters of a GET are in its query string, those of any other method in a JSON body."""
+    """Of HTTP."""
 
     GET = "GET"
     POST = "POST"
+    DELETE = "DELETE"
+
+    @property
+    def has_body(self) -> bool:
+        """Whether parameters are the members of a JSON body; else they are in the query string."""
+        return self is Method.POST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +124,8 @@ class Endpoint(Generic[P]):
     name: str
     """Unique; OpenAPI's operationId and the label `endpoint` of metrics."""
     summary: str
-    permission: Permission
+    permission: Permission | None
+    """None: any valid credential will do."""
     params: type[P]
     method: Method = Method.GET
     data: Any
@@ -118,6 +134,12 @@ class Endpoint(Generic[P]):
     @property
     def paged(self) -> bool:
         return issubclass(self.params, PagedParameters)
+
+    @property
+    def needs_body(self) -> bool:
+        """Whether a request without a body lacks a parameter."""
+        fields = self.params.model_fields.items()
+        return self.method.has_body and any(info.is_required() and not self.in_path(name) for name, info in fields)
 
     def in_path(self, name: str) -> bool:
         """Whether the parameter is part of the path."""
@@ -135,6 +157,43 @@ class Read(Endpoint[P]):
     answer: Callable[[P, Sequence[Row]], Answer]
     cache_for: Callable[[P, Moment], int]
     """Seconds."""
+
+
+class Transaction(Protocol):
+    """An open transaction of the store."""
+
+    async def fetch(self, query: Query, /) -> Sequence[Row]:
+        """The rows of a statement; DatabaseError where there are none to be had."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[P]):
+    """A request that was admitted, and all that its answer may depend on beside the store."""
+
+    principal: Principal
+    params: P
+    now: datetime
+    random_bytes: Callable[[int], bytes]
+    transaction: Transaction
+    """Begins with its first statement, and is committed before the answer is sent; RequestError undoes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncached(Endpoint[P]):
+    """Answered anew each time, by the primary; changes nothing."""
+
+    run: Callable[[Call[P]], Awaitable[Result]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Uncached[P]):
+    """Changes the store, in one transaction."""
+
+    method: Method = Method.POST
+    status: int = 200
+    """Of its answer."""
+    may_conflict: bool = False
+    """Whether what is stored may forbid it, with a problem of status 409."""
 
 
 def default_ttl(_params: object, moment: Moment) -> int:

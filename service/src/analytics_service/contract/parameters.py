@@ -36,7 +36,7 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if value.strip() else ()
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
         raise ValueError("names something twice")
     return values
@@ -48,7 +48,7 @@ def _zone(name: str) -> str:
     return name
 
 
-CSV = (BeforeValidator(_split), AfterValidator(_distinct))
+CSV = (BeforeValidator(_split), AfterValidator(distinct))
 
 
 def storable(text: str) -> str:

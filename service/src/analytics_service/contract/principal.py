@@ -1,9 +1,13 @@
-"""The authenticated caller: organisation, projects and permissions. Roles grant permissions by the table below."""
+"""The authenticated caller: organisation, projects, permissions. Roles bring permissions and rates, by tables below."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+
+from analytics_service.contract.limit import Limit
+from analytics_service.database.content_policy import KEEP, ContentPolicy
 
 
 class Permission(StrEnum):
@@ -27,6 +31,8 @@ class Role(StrEnum):
     DEVELOPER = "developer"
     VIEWER = "viewer"
     BILLING = "billing"
+    SCOPED = "scoped"
+    """Brings nothing: the permissions that a credential names are all that it has."""
 
 
 _READS = frozenset(permission for permission in Permission if permission.endswith(":read"))
@@ -38,13 +44,34 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.DEVELOPER: _READS | _EXPORTS | {Permission.METRICS_QUERY, Permission.TRACES_WRITE},
         Role.VIEWER: _READS,
         Role.BILLING: frozenset({Permission.COSTS_READ, Permission.METRICS_READ}),
+        Role.SCOPED: frozenset(),
     }
 )
 
 
+LIMITS: Mapping[Role, Limit] = MappingProxyType(
+    {
+        Role.ADMIN: Limit(per_minute=100_000, burst=120_000),
+        Role.DEVELOPER: Limit(per_minute=10_000, burst=12_000),
+        Role.VIEWER: Limit(per_minute=1_000, burst=1_200),
+        Role.BILLING: Limit(per_minute=1_000, burst=1_200),
+        Role.SCOPED: Limit(per_minute=10_000, burst=12_000),
+    }
+)
+"""Of principals without a limit of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyIdentity:
+    """An API key as people know it."""
+
+    id: str
+    name: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """Exists only for a verified token. `admin` is admin of its own organisation and of no other."""
+    """Exists only for a verified credential. `admin` is admin of its own organisation and of no other."""
 
     subject: str
     organisation: str
@@ -52,6 +79,14 @@ class Principal:
     """Empty: every project of the organisation."""
     role: Role
     permissions: frozenset[Permission]
+    content: ContentPolicy = KEEP
+    """Of what it sends."""
+    limit: Limit | None = None
+    """None: that of the role."""
+    expires_at: datetime | None = None
+    """None: never."""
+    key: KeyIdentity | None = None
+    """The API key that was sent; None for a token."""
 
     @property
     def project_list(self) -> list[str] | None:

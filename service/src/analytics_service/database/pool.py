@@ -21,7 +21,14 @@ from analytics_service.database.failures import FAILURES, Failure, FailureReason
 from analytics_service.database.migrate.migration import schema_version
 from analytics_service.database.query import Query
 from analytics_service.database.schema import problem, schema_of
-from analytics_service.database.sessions import Borrowed, Sessions, becomes_true, open_sessions, response_timeout
+from analytics_service.database.sessions import (
+    Borrowed,
+    Sessions,
+    Statements,
+    becomes_true,
+    open_sessions,
+    response_timeout,
+)
 from analytics_service.database.state import DatabaseState
 from analytics_service.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable, QueryTimeout, SchemaIncompatible
 from analytics_service.settings import Settings
@@ -139,19 +146,34 @@ class Database:
         return self._sessions.pool.get_size() - idle, idle
 
     @contextlib.asynccontextmanager
+    async def transaction(self, *, readonly: bool, timeout: float) -> AsyncIterator[Statements]:  # noqa: ASYNC109 - as above
+        """Statements of one transaction: committed when the block ends, undone where it raises or takes too long."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        async with self._borrowed(timeout) as (sessions, connection):
+            left = max(until - loop.time(), 0)
+            async with sessions.transaction(connection, readonly=readonly, seconds=left):
+                yield Statements(connection)
+
+    @contextlib.asynccontextmanager
     async def _connection(
         self, seconds: float | None, query: Query | None = None
     ) -> AsyncIterator[tuple[Borrowed, float | None]]:
         """A connection, and the seconds that are left. asyncpg itself repeats a statement whose plan went stale."""
         loop = asyncio.get_running_loop()
         until = None if seconds is None else loop.time() + seconds
+        async with self._borrowed(seconds) as (sessions, connection), contextlib.AsyncExitStack() as stack:
+            if (first := sessions.settings_for(query)) is not None:
+                async with response_timeout(connection, None if until is None else max(until - loop.time(), 0)):
+                    await stack.enter_async_context(sessions.read_session(connection, first))
+            yield connection, None if until is None else max(until - loop.time(), 0)
+
+    @contextlib.asynccontextmanager
+    async def _borrowed(self, seconds: float | None) -> AsyncIterator[tuple[Sessions, Borrowed]]:
+        """A connection of the pool; whatever fails on it is a DatabaseError."""
         sessions, connection = await self._acquire(seconds)
         try:
-            async with contextlib.AsyncExitStack() as stack:
-                if (first := sessions.settings_for(query)) is not None:
-                    async with response_timeout(connection, None if until is None else max(until - loop.time(), 0)):
-                        await stack.enter_async_context(sessions.read_session(connection, first))
-                yield connection, None if until is None else max(until - loop.time(), 0)
+            yield sessions, connection
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise QueryTimeout("the query took longer than it may: ask for a shorter range") from error
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:

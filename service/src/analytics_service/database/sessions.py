@@ -16,6 +16,7 @@ import asyncpg
 from analytics_service.database.connect import (
     CONNECT_SECONDS,
     SETTINGS,
+    Connection,
     Pool,
     application_name,
     is_shared,
@@ -31,7 +32,7 @@ runs, and the more rows raw has, the more the server prefers that: it counts par
 _CUSTOM_PLAN: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 _STATEMENT_CACHE_SIZE: Final = 32
 """Of one connection: a plan over the partitions of three months takes 3 MB of the server's memory."""
-
+_ROLLBACK_SECONDS: Final = 2.0
 _CONDITION_PAUSES_SECONDS: Final = (0.005, 0.02, 0.0)
 """Before a condition is asked for again: it becomes true within a moment, or not for long."""
 
@@ -60,6 +61,32 @@ class Sessions:
         async with connection.transaction(isolation="read_committed", readonly=True):
             await connection.execute(first)
             yield connection
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, connection: Borrowed, *, readonly: bool, seconds: float) -> AsyncIterator[None]:
+        """Runs the block's statements in one transaction, which is undone where the block raises, or takes longer."""
+        opened = connection.transaction(isolation="read_committed", readonly=readonly)
+        async with response_timeout(connection, seconds):
+            await opened.start()
+            try:
+                if (first := self.settings_for(None)) is not None:
+                    await connection.execute(first)
+                yield
+            except BaseException:
+                async with response_timeout(connection, _ROLLBACK_SECONDS):
+                    await opened.rollback()
+                raise
+            await opened.commit()
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Statements of a transaction, as values."""
+
+    connection: Connection
+
+    async def fetch(self, query: Query) -> list[asyncpg.Record]:
+        return await self.connection.fetch(query.sql, *query.args)
 
 
 @contextlib.asynccontextmanager

@@ -39,6 +39,11 @@ def in_projects(alias: str) -> str:
     return f"($2::text[] IS NULL OR {alias}.project_id = ANY($2::text[]))"
 
 
+def within_projects(alias: str) -> str:
+    """SQL: the row, which has a list of projects, is of some, and each of them is one of the projects."""
+    return f"($2::text[] IS NULL OR ({alias}.projects <> '{{}}' AND {alias}.projects <@ $2::text[]))"
+
+
 def predicate(alias: str) -> str:
     """SQL: the row is of the organisation, and of one of the projects."""
     return f"{in_organisation(alias)} AND {in_projects(alias)}"

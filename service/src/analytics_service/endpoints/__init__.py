@@ -5,7 +5,12 @@ tests.
 from typing import Any
 
 from analytics_service.contract.endpoint import Endpoint
+from analytics_service.endpoints.auth.me import ENDPOINT as GET_CALLER
 from analytics_service.endpoints.costs.summary import ENDPOINT as GET_COSTS_SUMMARY
+from analytics_service.endpoints.keys.create import ENDPOINT as CREATE_KEY
+from analytics_service.endpoints.keys.listing import ENDPOINT as LIST_KEYS
+from analytics_service.endpoints.keys.revoke import ENDPOINT as REVOKE_KEY
+from analytics_service.endpoints.keys.rotate import ENDPOINT as ROTATE_KEY
 from analytics_service.endpoints.metrics.series import ENDPOINT as GET_METRICS
 from analytics_service.endpoints.prices.coverage import ENDPOINT as GET_PRICE_COVERAGE
 from analytics_service.endpoints.traces.detail import ENDPOINT as GET_TRACE
@@ -17,4 +22,9 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     GET_METRICS,
     GET_COSTS_SUMMARY,
     GET_PRICE_COVERAGE,
+    LIST_KEYS,
+    CREATE_KEY,
+    REVOKE_KEY,
+    ROTATE_KEY,
+    GET_CALLER,
 )

@@ -30,7 +30,7 @@ def docs_route(document: Mapping[str, Any]) -> web.RouteDef:
 
 def page(document: Mapping[str, Any]) -> str:
     """Every operation with its parameters and answers; every word of the document is escaped."""
-    info = document["info"]
+    info, schemas = document["info"], document["components"]["schemas"]
     operations = ((path, method, each) for path, one in document["paths"].items() for method, each in one.items())
     return "".join(
         (
@@ -38,24 +38,46 @@ def page(document: Mapping[str, Any]) -> str:
             f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>',
             f"<h1>{escape(info['title'])} {escape(info['version'])}</h1><p>{escape(info['description'])}</p>",
             '<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>',
-            *(_operation(path, method, each) for path, method, each in operations),
+            *(_operation(path, method, each, schemas) for path, method, each in operations),
             "</html>\n",
         )
     )
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
-    rows = "".join(_parameter(each) for each in operation["parameters"])
+def _operation(path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
+    rows = "".join(_parameter(each) for each in (*operation["parameters"], *_members(operation, schemas)))
     answers = "".join(
         f"<tr><td>{escape(status)}<td>{escape(each['description'])}" for status, each in operation["responses"].items()
     )
-    curl = f"curl -H 'Authorization: Bearer TOKEN' 'HOST{path}'"
+    curl = f"curl{'' if method == 'get' else f' -X {method.upper()}'} -H 'Authorization: Bearer TOKEN' 'HOST{path}'"
     return (
         f'<h2 id="{escape(operation["operationId"])}"><code>{method.upper()} {escape(path)}</code></h2>'
         f"<p>{escape(operation['summary'])}. {_coded(operation['description'])}</p><pre>{escape(curl)}</pre>"
         f"<table><tr><th>parameter<th>kind<th>meaning{rows}</table>"
         f"<table><tr><th>status<th>answer{answers}</table>"
     )
+
+
+def _members(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The members of the body of a request, as parameters."""
+    if "requestBody" not in operation:
+        return
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    for name, each in schema["properties"].items():
+        required = name in schema.get("required", ())
+        described = each.get("description", "")
+        given = _given(each, schemas)
+        yield {"name": name, "in": "body", "required": required, "description": described, "schema": given}
+
+
+def _given(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of a member that is there: without null, and written out."""
+    option = next((each for each in schema.get("anyOf", ()) if each != {"type": "null"}), schema)
+    if "$ref" in option:
+        option = schemas[option["$ref"].rsplit("/", 1)[-1]]
+    default = schema.get("default")
+    items = {"items": _given(option["items"], schemas)} if "items" in option else {}
+    return {**option, **items, **({} if default is None else {"default": default})}
 
 
 def _parameter(parameter: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from analytics_service.contract.endpoint import MAX_ANSWER_BYTES, MAX_PAGE_BYTES, Answer, Page
+from analytics_service.contract.endpoint import MAX_ANSWER_BYTES, MAX_PAGE_BYTES, Answer, Page, Result
 from analytics_service.contract.parameters import Keyset
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.rollups.incomplete import Incomplete, IncompleteReason
@@ -20,7 +20,7 @@ _PAUSE_BYTES: Final = 64 * 1024
 
 
 async def body(
-    answer: Answer, *, sign: Callable[[Keyset], str], meta: Mapping[str, object], bulk_lock: asyncio.Lock
+    answer: Result, *, sign: Callable[[Keyset], str], meta: Mapping[str, object], bulk_lock: asyncio.Lock
 ) -> bytes:
     """Returns the finished body; `sign` makes the cursor of the page after it.
 

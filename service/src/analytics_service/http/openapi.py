@@ -8,12 +8,11 @@ from pydantic import TypeAdapter
 
 from analytics_service import __version__
 from analytics_service.contract import problems
-from analytics_service.contract.endpoint import Endpoint, Method, Read
+from analytics_service.contract.endpoint import Command, Endpoint, Read, Uncached
 from analytics_service.contract.parameters import Parameters
 from analytics_service.contract.problems import Problem
 from analytics_service.contract.wire import wire_name
-from analytics_service.rollups.incomplete import IncompleteReason
-from analytics_service.rollups.levels import TOTALS, Level
+from analytics_service.http import openapi_schemas
 from analytics_service.units import decimals
 
 _REF: Final = "#/components/schemas/{model}"
@@ -21,7 +20,7 @@ _REF: Final = "#/components/schemas/{model}"
 
 def document(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:
     """The whole document, always in the same order."""
-    schemas: dict[str, Any] = {"Problem": _PROBLEM, "Meta": _META, "Pagination": _PAGINATION}
+    schemas: dict[str, Any] = dict(openapi_schemas.SCHEMAS)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
@@ -31,9 +30,9 @@ def document(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": openapi_schemas.SECURITY_SCHEMES,
         },
-        "security": [{"bearer": []}],
+        "security": [{scheme: []} for scheme in openapi_schemas.SECURITY_SCHEMES],
     }
 
 
@@ -58,20 +57,31 @@ def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, An
     return {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
-        "description": f"Needs the permission `{endpoint.permission}`.",
+        "description": _needed(endpoint),
         "parameters": _parameters(endpoint),
         **_body(endpoint, schemas),
         "responses": {
-            "200": _response("The answer", "application/json", _answer(endpoint, schemas)),
+            str(_success(endpoint)): _response("The answer", "application/json", _answer(endpoint, schemas)),
             **({"304": {"description": "The client has this answer already"}} if isinstance(endpoint, Read) else {}),
             **{str(status): _problem(text) for status, text in sorted(_statuses(endpoint).items())},
         },
     }
 
 
+def _needed(endpoint: Endpoint[Any]) -> str:
+    return (
+        "Any credential will do." if endpoint.permission is None else f"Needs the permission `{endpoint.permission}`."
+    )
+
+
+def _success(endpoint: Endpoint[Any]) -> int:
+    return endpoint.status if isinstance(endpoint, Command) else 200
+
+
 def _answer(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
     data = _shared(TypeAdapter(endpoint.data).json_schema(mode="serialization", ref_template=_REF), schemas)
-    properties = {"status": {"const": "success"}, "data": data, "meta": _ref("Meta")}
+    meta = "RequestMeta" if isinstance(endpoint, Uncached) else "Meta"
+    properties = {"status": {"const": "success"}, "data": data, "meta": _ref(meta)}
     if endpoint.paged:
         properties["pagination"] = _ref("Pagination")
     return {"type": "object", "required": list(properties), "properties": properties}
@@ -87,13 +97,13 @@ def _shared(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _body(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """Returns the request body's schema, without the parameters that are in the path."""
-    if endpoint.method is Method.GET:
+    if not endpoint.method.has_body:
         return {}
     schema = _shared(endpoint.params.model_json_schema(mode="validation", ref_template=_REF), schemas)
     for name in [name for name in schema["properties"] if endpoint.in_path(name)]:
         del schema["properties"][name]
         schema["required"].remove(name)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"required": endpoint.needs_body, "content": {"application/json": {"schema": schema}}}}
 
 
 def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
@@ -109,7 +119,7 @@ def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
             **_CSV_STYLE.get(schema["properties"][name].get("type", ""), {}),
         }
         for name, info in model.model_fields.items()
-        if endpoint.method is Method.GET or endpoint.in_path(name)
+        if not endpoint.method.has_body or endpoint.in_path(name)
     ]
 
 
@@ -145,14 +155,16 @@ _UNROUTED: Final = (414, 417, 431)
 
 def answered_statuses(endpoint: Endpoint[Any]) -> list[int]:
     """Returns every status that the endpoint's own route may answer with."""
-    successes = [200, 304] if isinstance(endpoint, Read) else [200]
+    successes = [200, 304] if isinstance(endpoint, Read) else [_success(endpoint)]
     return [*successes, *(status for status in sorted(_statuses(endpoint)) if status not in _UNROUTED)]
 
 
 def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
     """Returns the error statuses of an endpoint, each with its codes."""
     categories = {404: "not_found"} if "{" in endpoint.path else {}
-    if endpoint.method is Method.GET:
+    if isinstance(endpoint, Command) and endpoint.may_conflict:
+        categories |= {409: "conflict"}
+    if not endpoint.method.has_body:
         categories |= {400: "validation"}
     else:
         categories |= {408: "timeout", 413: "validation", 415: "validation", 422: "validation"}
@@ -177,59 +189,3 @@ def _response(description: str, media_type: str, schema: Mapping[str, Any]) -> d
 
 def _ref(name: str) -> dict[str, str]:
     return {"$ref": _REF.format(model=name)}
-
-
-def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
-
-
-_TEXT: Final = {"type": "string"}
-_INTEGER: Final = {"type": "integer"}
-_BOOLEAN: Final = {"type": "boolean"}
-_PROBLEM: Final = _object(
-    {
-        **dict.fromkeys(("type", "title", "detail", "instance", "error_code", "category", "request_id"), _TEXT),
-        **dict.fromkeys(("status", "code"), _INTEGER),
-    },
-    {"field": _TEXT},
-)
-_MOMENT: Final = {"type": "string", "format": "date-time"}
-_REASON: Final = {"oneOf": [{"const": reason.value, "description": reason.meaning} for reason in IncompleteReason]}
-_META: Final = _object(
-    {
-        "timestamp": _MOMENT,
-        "request_id": _TEXT,
-        "execution_time_ms": {"type": "number"},
-        "cached": _BOOLEAN,
-        "version": _TEXT,
-        "source": {"enum": [level.value for level in (Level.RAW, *TOTALS, Level.DAY_USER, Level.DAY_TEAM)]},
-        "watermark": {"type": ["string", "null"], "format": "date-time"},
-        "complete": {"type": "boolean", "description": "Whether `incomplete` is empty"},
-        "incomplete": {
-            "type": "array",
-            "description": "Stretches of the range that the answer lacks, oldest first; its figures are of the rest",
-            "items": _object({"from": _MOMENT, "to": _MOMENT, "reason": _REASON}),
-        },
-    },
-    {
-        "coverage": {
-            **_object({**dict.fromkeys(("unpriced_requests", "unpriced_tokens"), _INTEGER), "lower_bound": _BOOLEAN}),
-            "description": "Of answers about costs: requests without a cost, or with a lower bound of one, and all "
-            "their tokens; where there are any, costs are lower bounds",
-        },
-        "repricing": {
-            **_object({"plan": _TEXT, "done": _INTEGER, "of": _INTEGER}),
-            "description": "Of answers about costs, while a plan changes prices of their range: its hash, and how many "
-            "of its hours in the range have their new price. Each hour has the old or the new one",
-        },
-    },
-)
-_BYTE_LIMIT: Final = {
-    **_INTEGER,
-    "description": "Present where the page has fewer items than `limit` since an answer has at most so many bytes; "
-    "an answer to its `cursor` goes on",
-}
-_PAGINATION: Final = _object(
-    {"has_more": _BOOLEAN, "limit": _INTEGER},
-    {"cursor": _TEXT, "total": _INTEGER, "byte_limit": _BYTE_LIMIT},
-)

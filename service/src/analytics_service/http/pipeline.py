@@ -10,11 +10,11 @@ from aiohttp import web
 
 from analytics_service.auth.authenticate import permit
 from analytics_service.contract import parameters
-from analytics_service.contract.endpoint import Endpoint, Method, Read
+from analytics_service.contract.endpoint import Endpoint, Read, Uncached
 from analytics_service.contract.parameters import P
 from analytics_service.contract.principal import Principal
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.http import bodies, reads
+from analytics_service.http import bodies, reads, uncached
 from analytics_service.http.admitted import Admitted
 from analytics_service.http.context import CONTEXT, RequestContext
 from analytics_service.http.services import Services
@@ -32,7 +32,7 @@ def handler(endpoint: Endpoint[Any], services: Services) -> Handler:
         try:
             return await respond(request, await admit(endpoint, services, request))
         except RequestError as error:
-            if endpoint.method is Method.GET:
+            if not endpoint.method.has_body:
                 raise
             raise error.for_body() from None
 
@@ -43,6 +43,8 @@ def _respond(endpoint: Endpoint[Any], services: Services) -> Respond:
     """Returns the responder of the endpoint's kind; TypeError where the kind has none."""
     if isinstance(endpoint, Read):
         return partial(reads.respond, endpoint, services)
+    if isinstance(endpoint, Uncached):
+        return partial(uncached.respond, endpoint, services)
     raise TypeError(f"{endpoint.name}: a {type(endpoint).__name__} has no handler")
 
 
@@ -64,17 +66,20 @@ async def _limit(services: Services, context: RequestContext, principal: Princip
     context.headers.update(headers(admission, now))
     if not admission.admitted:
         services.metrics.limited.labels(principal.role).inc()
+        who = f"{principal.role} tokens" if principal.key is None else "this API key"
         raise RequestError(
             Problem.RATE_LIMIT_EXCEEDED,
-            f"{principal.role} tokens may make {admission.limit.per_minute} requests a minute; see Retry-After",
+            f"{who} may make {admission.limit.per_minute} requests a minute; see Retry-After",
         )
 
 
 async def _given(endpoint: Endpoint[P], request: web.Request) -> Iterable[tuple[str, object]]:
     """The parameters as they were sent."""
-    if endpoint.method is Method.GET:
+    if not endpoint.method.has_body:
         return chain(request.match_info.items(), request.query.items())
     for name in request.query:
         field = parameters.printable(name)
         raise RequestError(Problem.UNKNOWN_PARAMETER, f"{field} must be a member of the body", field=field)
+    if not request.body_exists and not endpoint.needs_body:
+        return request.match_info.items()
     return chain(request.match_info.items(), (await bodies.read(request)).items())

@@ -68,7 +68,7 @@ def _response(services: Services, request: web.Request, found: CacheResult) -> w
         "ETag": tag,
         "Cache-Control": "private, no-cache",  # to be kept, and asked for again with its tag: a late row shows at once
         "Cache-Status": f"analytics; {status}{collapsed}",
-        "Vary": "Authorization, Accept-Encoding",
+        "Vary": "Authorization, X-API-Key, Accept-Encoding",
     }
     if found.stored.coding is not Coding.IDENTITY:
         headers["Content-Encoding"] = found.stored.coding.value

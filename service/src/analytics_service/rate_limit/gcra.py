@@ -4,40 +4,11 @@ Times are whole microseconds. `Admission` carries what the response headers say;
 `LUA`, and a test holds the two together.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from analytics_service.contract.principal import Role
+from analytics_service.contract.limit import Limit
 
 MICROSECONDS: Final = 1_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limit:
-    per_minute: int
-    burst: int
-
-    @property
-    def interval(self) -> int:
-        """Microseconds that one request costs."""
-        return 60 * MICROSECONDS // self.per_minute
-
-    @property
-    def tolerance(self) -> int:
-        """How far ahead of its rate a principal may be."""
-        return self.interval * self.burst
-
-
-LIMITS: Mapping[Role, Limit] = MappingProxyType(
-    {
-        Role.ADMIN: Limit(per_minute=100_000, burst=120_000),
-        Role.DEVELOPER: Limit(per_minute=10_000, burst=12_000),
-        Role.VIEWER: Limit(per_minute=1_000, burst=1_200),
-        Role.BILLING: Limit(per_minute=1_000, burst=1_200),
-    }
-)
 
 
 class Admission(NamedTuple):

@@ -11,7 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from analytics_service.rate_limit.gcra import MICROSECONDS, Admission, Limit, admission
+from analytics_service.contract.limit import Limit
+from analytics_service.rate_limit.gcra import MICROSECONDS, Admission, admission
 
 LEASE_MICROSECONDS: Final = MICROSECONDS
 MAX_LEASE_SHARE: Final = 4

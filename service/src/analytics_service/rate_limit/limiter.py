@@ -9,8 +9,9 @@ from hashlib import sha256
 
 from analytics_service.cache.redis import Redis, RedisUnavailable, Script
 from analytics_service.cache.single_flight import SingleFlight
-from analytics_service.contract.principal import Principal, Role
-from analytics_service.rate_limit.gcra import LIMITS, LUA, Admission, Limit, admission, admit
+from analytics_service.contract.limit import Limit
+from analytics_service.contract.principal import LIMITS, Principal, Role
+from analytics_service.rate_limit.gcra import LUA, Admission, admission, admit
 from analytics_service.rate_limit.leases import Key, Leases, max_lease
 
 
@@ -40,7 +41,7 @@ class Limiter:
         self._ahead_until: OrderedDict[Key, int] = OrderedDict()
 
     async def admit(self, principal: Principal) -> Admission:
-        limit, key = self._limits[principal.role], _key(principal)
+        limit, key = self._limit(principal), _key(principal)
         if self._redis is None:
             return self._admit_here(key, limit)
         while (known := self._take(key, limit)) is None:
@@ -79,11 +80,14 @@ class Limiter:
 
     def take(self, principal: Principal) -> Admission | None:
         """Admits one request without I/O; None where `admit` has to decide."""
-        limit, key = self._limits[principal.role], _key(principal)
+        limit, key = self._limit(principal), _key(principal)
         if self._redis is not None:
             return self._take(key, limit)
         found = self._admit_here(key, limit)
         return found if found.admitted else None
+
+    def _limit(self, principal: Principal) -> Limit:
+        return principal.limit or self._limits[principal.role]
 
     def _admit_here(self, key: Key, limit: Limit) -> Admission:
         admission_, self._ahead_until[key] = admit(limit, ahead_until=self._ahead_until.get(key, 0), now=self._clock())
@@ -94,7 +98,9 @@ class Limiter:
 
 
 def _key(principal: Principal) -> Key:
-    return principal.organisation, principal.subject, principal.role
+    """An API key is counted by itself, whatever the subject of a token is called."""
+    own = () if principal.key is None else (principal.key.id,)
+    return principal.organisation, principal.subject, principal.role, *own
 
 
 def _name(key: Key) -> str:

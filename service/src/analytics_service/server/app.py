@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from analytics_service.auth.authenticate import Authenticator
+from analytics_service.auth.authenticate import Authenticator, Verifier
 from analytics_service.auth.tokens import Signer
 from analytics_service.cache.answers import AnswerCache
 from analytics_service.cache.redis import Redis
@@ -34,7 +34,9 @@ from analytics_service.settings import Settings
 from analytics_service.telemetry.metrics import Metrics
 
 
-def services(settings: Settings, database: Database, replica: Replica | None, metrics: Metrics) -> Services:
+def services(
+    settings: Settings, database: Database, replica: Replica | None, metrics: Metrics, *, api_keys: Verifier
+) -> Services:
     """Returns the pipeline's collaborators; Redis connects on first use."""
     if settings.jwt_secret is None:
         raise UsageError("JWT_SECRET: is not set")
@@ -60,7 +62,7 @@ def services(settings: Settings, database: Database, replica: Replica | None, me
         database=database,
         reader=Reader(primary=database, replica=replica, count=metrics.count_read),
         redis=redis,
-        authenticator=Authenticator(signer),
+        authenticator=Authenticator(signer, api_keys=api_keys),
         limiter=Limiter(redis),
         answers=AnswerCache(redis),
         versions=VersionCache(ask),
@@ -94,6 +96,6 @@ def application(
     app.add_routes(Health(services, lambda: lifecycle.draining).routes())
     said = document(endpoints)
     app.add_routes([document_route(said), docs_route(said)])
-    routes = {Method.GET: web.get, Method.POST: web.post}
+    routes = {Method.GET: web.get, Method.POST: web.post, Method.DELETE: web.delete}
     app.add_routes([routes[each.method](each.path, handler(each, services)) for each in endpoints])
     return app

@@ -21,6 +21,7 @@ from analytics_service.http.replay.handler import ReplayHandler
 from analytics_service.http.replay.store import ReplayStore
 from analytics_service.http.services import Services
 from analytics_service.server import counters
+from analytics_service.server.api_keys import verifying
 from analytics_service.server.app import application, services
 from analytics_service.server.lifecycle import Lifecycle
 from analytics_service.server.listen import Site, drain, listening
@@ -58,11 +59,12 @@ async def running(settings: Settings, endpoints: Sequence[Endpoint[Any]] = ENDPO
         metrics = Metrics()
         database = Database(waited=metrics.waits.observe)
         replica = _replica(settings, database)
-        wired = services(settings, database, replica, metrics)
+        stack.push_async_callback(database.close)
+        api_keys = await stack.enter_async_context(verifying(database))
+        wired = services(settings, database, replica, metrics, api_keys=api_keys)
         counters.initialize(wired, endpoints)
         if wired.redis is not None:
             stack.push_async_callback(wired.redis.close)
-        stack.push_async_callback(database.close)
         stack.push_async_callback(wired.stale.close)
         await database.connect(settings)
         if replica is not None:

@@ -1,4 +1,4 @@
-"""Redaction of an environment's secrets from whatever a process writes. Pure."""
+"""Redaction of secrets from whatever a process writes: those of its environment, and API keys. Pure."""
 
 import json
 import re
@@ -10,6 +10,8 @@ from analytics_service.settings import SECRETS
 
 _MASK: Final = "***"
 _MIN_PART_CHARACTERS: Final = 3
+_API_KEY: Final = re.compile(r"(llmo_sk_)[0-9A-Za-z_-]{7,}")
+"""Longer than the part of a key that people may see."""
 _CREDENTIALS: Final = ("password", "sslpassword", "oauth_client_secret")
 
 
@@ -19,18 +21,22 @@ def of_environment(environment: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def redactor(values: Iterable[str]) -> Callable[[str], str]:
-    """A function that masks secrets in a text; a secret that is a word is masked where it stands as a word."""
+    """A function that masks secrets and API keys in a text; a secret that is a word where it stands as a word."""
     secrets = {secret for value in values for secret in _secrets(value.strip())} - {""}
     written = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1])}
     if not written:
-        return str
+        return _without_api_keys
     shortest = [form for form in written if not any(other in form for other in written - {form})]
     pattern = re.compile("|".join(_bounded(form) for form in sorted(written, key=len, reverse=True)))
 
     def redact(text: str) -> str:
-        return pattern.sub(_MASK, text) if any(form in text for form in shortest) else text
+        return _without_api_keys(pattern.sub(_MASK, text) if any(form in text for form in shortest) else text)
 
     return redact
+
+
+def _without_api_keys(text: str) -> str:
+    return _API_KEY.sub(rf"\1{_MASK}", text) if "llmo_sk_" in text else text
 
 
 def _bounded(secret: str) -> str:
