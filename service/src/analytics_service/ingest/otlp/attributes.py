@@ -111,6 +111,13 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
 """By source, attribute to field (ingest/fields.py)."""
 OBJECTS: Final = frozenset({"langfuse.observation.usage_details", "langfuse.observation.cost_details"})
 """Attributes that are the text of an object: its members are attributes of their own, by their paths."""
+TEXTS: Final[Mapping[str, str]] = MappingProxyType({"gen_ai.prompt.": "input", "gen_ai.completion.": "output"})
+"""Attributes that begin so are parts of one text: openllmetry, before its version 0.5 of the conventions."""
+PREFIXES: Final = tuple(TEXTS)
+LONG: Final = frozenset({"input", "output", "error"})
+"""Fields of which only the attribute that fills them is stored."""
+MACHINE: Final = ("telemetry.", "process.", "os.", "host.", "container.")
+"""Attributes of a resource that begin so say which machine and library it was, and are not stored."""
 FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
     {"langfuse.observation.usage_details.input": "langfuse", "llm.token_count.prompt": "openinference"}
 )
