@@ -4,8 +4,9 @@ tests.
 
 from typing import Any
 
-from analytics_service.contract.endpoint import Endpoint
+from analytics_service.contract.endpoint import Endpoint, Receive
 from analytics_service.endpoints.costs.summary import ENDPOINT as GET_COSTS_SUMMARY
+from analytics_service.endpoints.ingest import ENDPOINTS as INGEST
 from analytics_service.endpoints.metrics.series import ENDPOINT as GET_METRICS
 from analytics_service.endpoints.prices.coverage import ENDPOINT as GET_PRICE_COVERAGE
 from analytics_service.endpoints.traces.detail import ENDPOINT as GET_TRACE
@@ -18,3 +19,6 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     GET_COSTS_SUMMARY,
     GET_PRICE_COVERAGE,
 )
+"""Those that answer questions."""
+INGEST_ENDPOINTS: tuple[Receive[Any], ...] = INGEST
+"""Those that take rows."""

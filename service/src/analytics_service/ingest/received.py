@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from analytics_service.ingest.fields import DEFAULTS
 from analytics_service.ingest.identity import Occurrences, Origin, identify
@@ -77,14 +77,14 @@ class Reader:
     def _row(self, given: SpanRow | BadRow, fields: Fields | BadRow) -> SpanRow | BadRow:
         try:
             if isinstance(given, BadRow) or isinstance(fields, BadRow):
-                return _reworded(given)
+                return BadRow(reworded(str(given)))
             span = row(given, fields, self._columns, None)
             self._check(span)
             if "trace_id" not in span or "span_id" not in span:
                 identify(span, given, _ORIGIN, self._occurrences, with_legacy=False)
             self._prices.apply(span)
         except BadRow as error:
-            return _reworded(error)
+            return BadRow(reworded(str(error)))
         return span
 
     def _check(self, span: SpanRow) -> None:
@@ -97,19 +97,18 @@ class Reader:
         if projects and span["project_id"] not in projects:
             if not span["project_id"]:
                 raise BadRow(
-                    "project_id: is missing, and the credential has several projects: name one (OTLP: analytics.project)"
+                    "project_id: is missing, and the credential has several: name one (in OTLP: analytics.project)"
                 )
             raise BadRow("project_id: is not a project of the credential")
 
 
-def _reworded(given: SpanRow | BadRow) -> BadRow:
+def reworded(reason: str) -> str:
     """The reason with the cure of a request in place of the options of `import`."""
-    reason = str(given)
     what, separator, option = reason.partition(": give --")
     if not separator:
-        return BadRow(reason)
+        return reason
     cure = _CURES.get("--" + option.partition(" ")[0])
-    return BadRow(f"{what}: {cure}" if cure else what)
+    return f"{what}: {cure}" if cure else what
 
 
 @lru_cache(maxsize=1_000)

@@ -27,6 +27,7 @@ from analytics_service.http.replay.handler import recorder
 from analytics_service.http.replay.store import ReplayStore
 from analytics_service.http.services import Services
 from analytics_service.rate_limit.limiter import Limiter
+from analytics_service.receiver.receiver import Receiver
 from analytics_service.rollups import versions
 from analytics_service.rollups.versions import DayVersions
 from analytics_service.server.lifecycle import Lifecycle
@@ -34,7 +35,9 @@ from analytics_service.settings import Settings
 from analytics_service.telemetry.metrics import Metrics
 
 
-def services(settings: Settings, database: Database, replica: Replica | None, metrics: Metrics) -> Services:
+def services(
+    settings: Settings, database: Database, replica: Replica | None, metrics: Metrics, receiver: Receiver | None
+) -> Services:
     """Returns the pipeline's collaborators; Redis connects on first use."""
     if settings.jwt_secret is None:
         raise UsageError("JWT_SECRET: is not set")
@@ -67,6 +70,7 @@ def services(settings: Settings, database: Database, replica: Replica | None, me
         stale=StaleAnswers(),
         cursors=Cursors(secret, *([previous] if previous else [])),
         metrics=metrics,
+        receiver=receiver,
         default_ttl=settings.cache_default_ttl,
         statement_seconds=settings.database_statement_timeout_seconds,
     )

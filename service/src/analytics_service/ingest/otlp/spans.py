@@ -10,6 +10,7 @@ from analytics_service.ingest.otlp.values import Attributes
 
 _OF_SPANS: Final = (
     *("trace_id", "span_id", "parent_span_id", "name", "ts_ns", "end_time_ns", "usage_convention", "attributes"),
+    "is_request",
 )
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {name: name for name in (*_OF_SPANS, *(field for _, field in RANKS.values()))}
@@ -28,10 +29,12 @@ class Resource(NamedTuple):
 
     @classmethod
     def of(cls, values: Attributes) -> "Resource":
-        others = {
-            name: value for name, value in values.items() if name not in RANKS and not name.startswith(MACHINE)
-        }
+        others = {name: value for name, value in values.items() if name not in RANKS and not name.startswith(MACHINE)}
         return cls(mapped(values), others)
+
+    def fields(self) -> dict[str, Any]:
+        """By field what it says of all that it made."""
+        return _given(self.mapped)[0]
 
 
 def mapped(values: Attributes) -> Attributes:

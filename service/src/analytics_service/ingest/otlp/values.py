@@ -78,7 +78,8 @@ def _of_message(value: AnyValue, levels: int) -> Any:
             return {each.key: _of_message(each.value, levels - 1) for each in value.kvlist_value.values}
         case "array_value" | "kvlist_value":
             raise ValueError(f"an attribute is nested deeper than {_MAX_LEVELS} levels")
-    return None
+        case _:
+            return None
 
 
 def _members(holder: Any, name: str, levels: int) -> Attributes:
