@@ -40,9 +40,9 @@ Attributes that begin with {texts} are parts of one text.
 ## What fills no field
 
 It is stored in `attributes`, by its name: up to {MAX_COUNT} attributes and {MAX_BYTES // 1024} KiB of a span, in the
-order of their names. `{DROPPED}` says how many there was no room for. Of a field that several attributes give, those that say something else
-are there too, but for {long}. Of the resource what begins with {machine} is left out, and of events
-all that fills no field.
+order of their names. `{DROPPED}` says how many there was no room for. Of a field that several attributes give, those
+that say something else are there too, but for {long}. Left out are: of the resource what begins with
+{machine}; of events all that fills no field.
 
 ## Log records
 

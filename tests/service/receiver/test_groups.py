@@ -75,6 +75,22 @@ async def test_a_row_that_the_store_refuses_fails_no_other(database_url: str, st
     assert stored("SELECT count(*) FROM traces") == "30"
 
 
+async def test_an_answer_says_that_rows_are_on_disk(database_url: str, stored: Callable[[str], str]) -> None:
+    """The server of these tests does not wait for its disk, as some in production do not."""
+    await execute(
+        database_url,
+        """
+        CREATE TABLE waits (for_disk text);
+        CREATE FUNCTION note_wait() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO public.waits VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
+        CREATE TRIGGER wait AFTER INSERT ON rollup_log FOR EACH STATEMENT EXECUTE FUNCTION note_wait();
+        """,
+    )
+    async with a_service(database_url) as client:
+        assert (await send(client, encoded([Span(ts=NOW)]))).status == 200
+    assert stored("SELECT DISTINCT for_disk FROM waits") == "on"
+
+
 async def test_rows_of_any_day_that_is_kept_find_a_partition(database_url: str, stored: Callable[[str], str]) -> None:
     days = [Span(number=1 + day, trace=1 + day, ts=NOW - timedelta(days=day)) for day in range(0, 92, 7)]
     async with a_service(database_url) as client:
@@ -89,7 +105,7 @@ async def test_rows_that_became_too_old_are_rejected_alone(database_url: str, st
         assert (await send(client, encoded([Span(ts=NOW)]))).status == 200
         await execute(
             database_url,
-            "UPDATE rollup_floor SET (floor, dropped_until) = (SELECT day, day FROM date_trunc('day', now(), 'UTC') AS day)",
+            "UPDATE rollup_floor SET (floor, dropped_until) = (SELECT d, d FROM date_trunc('day', now(), 'UTC') AS d)",
         )
         spans = [Span(number=2, trace=2, ts=NOW - timedelta(days=3)), Span(number=3, trace=3, ts=NOW)]
         answer = await send(client, encoded(spans))
