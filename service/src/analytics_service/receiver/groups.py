@@ -61,7 +61,7 @@ class Groups:
         self._writers: list[asyncio.Task[None]] = []
         self._refused_until = 0.0
         self._clean_at = 0.0
-        self._committer: Committer | None = None
+        self._committer = Committer(sessions)
 
     def start(self) -> None:
         """Inside of a running loop."""
@@ -146,8 +146,6 @@ class Groups:
                 _fail(each, unavailable())
 
     async def _write_on(self, connection: Connection, group: Sequence[Submission], prices: Prices) -> None:
-        if self._committer is None:
-            self._committer = Committer(is_shared=self._sessions.is_shared, first=self._sessions.first)
         started = time.perf_counter()
         try:
             outcomes = await self._committer.commit(connection, group, prices)
@@ -157,7 +155,7 @@ class Groups:
                 self._state.horizon = error.horizon
             for each in group:
                 try:
-                    _answer(each, await self._alone(connection, self._committer, each, prices))
+                    _answer(each, await self._alone(connection, each, prices))
                 except RequestError as refusal:
                     _fail(each, refusal)
         else:
@@ -166,31 +164,28 @@ class Groups:
         self._committed(sum(len(each.rows) for each in group), time.perf_counter() - started)
         if time.monotonic() > self._clean_at:
             self._clean_at = time.monotonic() + _CLEAN_SECONDS
-            await request_keys.delete_old(connection)
+            async with self._sessions.transaction_on(connection):
+                await request_keys.delete_old(connection)
 
-    async def _alone(
-        self, connection: Connection, committer: Committer, submission: Submission, prices: Prices
-    ) -> Outcome:
+    async def _alone(self, connection: Connection, submission: Submission, prices: Prices) -> Outcome:
         try:
-            (outcome,) = await committer.commit(connection, [submission], prices)
+            (outcome,) = await self._committer.commit(connection, [submission], prices)
         except KeyInUse:
-            return await _answered(connection, submission)
+            return await self._answered(connection, submission)
         except (HorizonMoved, *_REFUSALS):
             key = submission.request_key
-            outcome = await self._parts(connection, committer, replace(submission, request_key=None), prices)
+            outcome = await self._parts(connection, replace(submission, request_key=None), prices)
             if key is not None:
                 answer = key.answer(outcome)
                 answered = replace(submission, rows=(), request_key=key._replace(answer=lambda _outcome: answer))
-                await committer.commit(connection, [answered], prices)
+                await self._committer.commit(connection, [answered], prices)
         return outcome
 
-    async def _parts(
-        self, connection: Connection, committer: Committer, submission: Submission, prices: Prices
-    ) -> Outcome:
+    async def _parts(self, connection: Connection, submission: Submission, prices: Prices) -> Outcome:
         """Its rows, each in a transaction with as many others as can be stored together."""
         rows = submission.rows
         try:
-            (outcome,) = await committer.commit(connection, [submission], prices)
+            (outcome,) = await self._committer.commit(connection, [submission], prices)
         except HorizonMoved as error:
             self._state.horizon = error.horizon
             young = [number for number, row in enumerate(rows) if row["ts"] >= error.horizon]
@@ -206,20 +201,20 @@ class Groups:
         known = 0
         for numbers in filter(None, parts):
             part = replace(submission, rows=[rows[number] for number in numbers])
-            outcome = await self._parts(connection, committer, part, prices)
+            outcome = await self._parts(connection, part, prices)
             known += outcome.known
             refused |= {numbers[position]: reason for position, reason in outcome.refused.items()}
         return Outcome(known=known, refused=refused)
 
-
-async def _answered(connection: Connection, submission: Submission) -> Outcome:
-    """What the request with the same key was answered."""
-    assert submission.request_key is not None  # noqa: S101 - it is in use
-    keyed = Keyed(organisation=submission.caller.organisation, request_key=submission.request_key)
-    answer = await request_keys.answered(connection, keyed)
-    if answer is None:
-        raise unavailable()  # it became a day old meanwhile
-    return Outcome(answer=answer)
+    async def _answered(self, connection: Connection, submission: Submission) -> Outcome:
+        """What the request with the same key was answered."""
+        assert submission.request_key is not None  # noqa: S101 - it is in use
+        keyed = Keyed(organisation=submission.caller.organisation, request_key=submission.request_key)
+        async with self._sessions.transaction_on(connection):
+            answer = await request_keys.answered(connection, keyed)
+        if answer is None:
+            raise unavailable()  # it became a day old meanwhile
+        return Outcome(answer=answer)
 
 
 def _reason(error: BaseException) -> str:
