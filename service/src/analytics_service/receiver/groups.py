@@ -1,7 +1,7 @@
 """Requests that arrive within a few milliseconds are written together, each answered when its rows are committed.
 
-While a group is written the next one gathers. A group that its rows make fail is written again request by request,
-and such a request row by row, so that one row never fails another's.
+While a group is written the next one gathers. A group that its rows make fail is written again by halves, down to the
+row that the database refuses, so that one row never fails another's.
 """
 
 import asyncio
@@ -147,38 +147,42 @@ class Groups:
 
     async def _write_on(self, connection: Connection, group: Sequence[Submission], prices: Prices) -> None:
         started = time.perf_counter()
-        try:
-            outcomes = await self._committer.commit(connection, group, prices)
-        except (KeyInUse, SpansOfOthers, HorizonMoved, *_REFUSALS) as error:
-            self._committer.forget_partitions()
-            if isinstance(error, HorizonMoved):
-                self._state.horizon = error.horizon
-            for each in group:
-                try:
-                    _answer(each, await self._alone(connection, each, prices))
-                except RequestError as refusal:
-                    _fail(each, refusal)
-        else:
-            for each, outcome in zip(group, outcomes, strict=True):
-                _answer(each, outcome)
+        await self._settle(connection, group, prices)
         self._committed(sum(len(each.rows) for each in group), time.perf_counter() - started)
         if time.monotonic() > self._clean_at:
             self._clean_at = time.monotonic() + _CLEAN_SECONDS
             async with self._sessions.transaction_on(connection):
                 await request_keys.delete_old(connection)
 
-    async def _alone(self, connection: Connection, submission: Submission, prices: Prices) -> Outcome:
+    async def _settle(self, connection: Connection, group: Sequence[Submission], prices: Prices) -> None:
+        """Writes and answers the group, by halves where it cannot be written together."""
         try:
-            (outcome,) = await self._committer.commit(connection, [submission], prices)
-        except KeyInUse:
-            return await self._answered(connection, submission)
-        except (HorizonMoved, *_REFUSALS):
-            key = submission.request_key
-            outcome = await self._parts(connection, replace(submission, request_key=None), prices)
-            if key is not None:
-                answer = key.answer(outcome)
-                answered = replace(submission, rows=(), request_key=key._replace(answer=lambda _outcome: answer))
-                await self._committer.commit(connection, [answered], prices)
+            outcomes = await self._committer.commit(connection, group, prices)
+        except (KeyInUse, SpansOfOthers, HorizonMoved, *_REFUSALS) as error:
+            self._committer.forget_partitions()
+            if len(group) > 1:
+                middle = len(group) // 2
+                for half in (group[:middle], group[middle:]):
+                    await self._settle(connection, half, prices)
+                return
+            try:
+                is_known = isinstance(error, KeyInUse)
+                settle = self._answered(connection, group[0]) if is_known else self._alone(connection, group[0], prices)
+                _answer(group[0], await settle)
+            except RequestError as refusal:
+                _fail(group[0], refusal)
+        else:
+            for each, outcome in zip(group, outcomes, strict=True):
+                _answer(each, outcome)
+
+    async def _alone(self, connection: Connection, submission: Submission, prices: Prices) -> Outcome:
+        """Its rows one by one where they have to be, and then its key with the answer."""
+        key = submission.request_key
+        outcome = await self._parts(connection, replace(submission, request_key=None), prices)
+        if key is not None:
+            answer = key.answer(outcome)
+            answered = replace(submission, rows=(), request_key=key._replace(answer=lambda _outcome: answer))
+            await self._committer.commit(connection, [answered], prices)
         return outcome
 
     async def _parts(self, connection: Connection, submission: Submission, prices: Prices) -> Outcome:
@@ -193,7 +197,9 @@ class Groups:
             parts = [young]
         except _REFUSALS as error:
             if len(rows) == 1:
-                return Outcome(refused={0: _reason(error)})
+                reason = _reason(error)
+                _log.warning("a row was refused by the database", reason=reason)
+                return Outcome(refused={0: reason})
             middle = len(rows) // 2
             refused, parts = {}, [list(range(middle)), list(range(middle, len(rows)))]
         else:
