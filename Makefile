@@ -65,6 +65,7 @@ test: setup redis-server pgbouncer tools ## Run the tests that need no Docker, w
 .PHONY: golden
 golden: setup ## Rewrite the golden files from what the builders give now
 	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/operator -k golden
+	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/contract/test_otlp_page.py
 
 .PHONY: crds
 crds: setup ## Generate the CRDs from the models
@@ -131,6 +132,10 @@ bench-db: setup ## Measure the store: import, dashboards, late rows, disk (20 M 
 .PHONY: bench-live
 bench-live: setup redis-server ## Measure the store while rows arrive (hours; ARGS="--scenarios log --log-seconds 60" is short)
 	@$(RUN) python -m bench.live $(ARGS)
+
+.PHONY: bench-ingest
+bench-ingest: setup ## Measure rows over HTTP: spans a second, and CPU of a span by process (ARGS="--seconds 3 --loads" is short)
+	@$(RUN) python -m bench.ingest $(ARGS)
 
 .PHONY: bench-operator
 bench-operator: setup tools ## Measure what the operator costs at 10, 100 and 1,000 resources (ARGS="--sizes 3000")

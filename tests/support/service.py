@@ -14,7 +14,6 @@ import jwt
 
 from analytics_service import settings
 from analytics_service.contract.endpoint import Endpoint
-from analytics_service.endpoints import ENDPOINTS
 from analytics_service.server.service import Running, running
 
 SECRET = "a secret of the tests, with more than 32 characters"
@@ -96,7 +95,7 @@ class Client:
 
 @asynccontextmanager
 async def a_service(
-    database_url: str, *, ready: bool = True, endpoints: Sequence[Endpoint[Any]] = ENDPOINTS, **environment: str
+    database_url: str, *, ready: bool = True, endpoints: Sequence[Endpoint[Any]] | None = None, **environment: str
 ) -> AsyncIterator[Client]:
     """Listening on free ports; with the environment of a deployment, changed as given."""
     given = {"DATABASE_URL": database_url, "JWT_SECRET": SECRET, "APP_HOST": "127.0.0.1", **environment}

@@ -123,6 +123,15 @@ class Settings(BaseModel):
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
     database_min_connections: Annotated[int, Field(ge=0, le=1000)] = 5
     database_statement_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    ingest_enabled: Switch = Switch.ON
+    """Whether clients may send rows."""
+    ingest_max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 16 * 2**20
+    """Before and after decompression."""
+    ingest_queue_bytes: Annotated[int, Field(ge=1024, le=2**34)] = 64 * 2**20
+    """Of bodies whose rows are not committed yet."""
+    ingest_queue_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
+    ingest_connections: Annotated[int, Field(ge=1, le=64)] = 2
+    """Of DATABASE_POOL_SIZE, at most half."""
     retention_raw_days: RetentionDays = 92
     retention_1min_days: RetentionDays = 8
     retention_1hour_days: RetentionDays = 400
@@ -147,6 +156,12 @@ class Settings(BaseModel):
     def _a_ca_verifies_tls(self) -> Self:
         if self.redis_ca_file and self.redis_url and not redis_url.parse(self.redis_url.get_secret_value()).tls:
             raise ValueError("REDIS_CA_FILE: REDIS_URL uses no TLS: let it start with rediss://")
+        return self
+
+    @model_validator(mode="after")
+    def _a_body_fits_into_the_queue(self) -> Self:
+        if self.ingest_max_body_bytes > self.ingest_queue_bytes:
+            raise ValueError("INGEST_MAX_BODY_BYTES: is more than INGEST_QUEUE_BYTES: raise that one too")
         return self
 
     @model_validator(mode="after")

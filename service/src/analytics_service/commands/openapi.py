@@ -15,10 +15,12 @@ def _run(_arguments: Namespace, _environment: Mapping[str, str]) -> int:
     # imported late: `--help` and the other commands need not wait for it
     import orjson
 
-    from analytics_service.endpoints import ENDPOINTS
+    from analytics_service.endpoints import ENDPOINTS, INGEST_ENDPOINTS
     from analytics_service.http.openapi import document
 
-    sys.stdout.write(orjson.dumps(document(ENDPOINTS), option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(
+        orjson.dumps(document((*ENDPOINTS, *INGEST_ENDPOINTS)), option=orjson.OPT_INDENT_2).decode() + "\n"
+    )
     return 0
 
 

@@ -2,20 +2,28 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from functools import partial
 
 from analytics_service.commands.command import Command
 
 
-def _configure(_parser: ArgumentParser) -> None:
+def _configure(parser: ArgumentParser) -> None:
     """All of its settings come from the environment."""
+    parser.add_argument(
+        "--only",
+        choices=("all", "api", "ingest"),
+        default="all",
+        help="what to serve: answers to questions (api), rows that clients send (ingest), or both",
+    )
 
 
-def _run(_arguments: Namespace, environment: Mapping[str, str]) -> int:
+def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     # imported late: `--help` and the other commands need not wait for a web server
     from analytics_service.commands.process import run_process
     from analytics_service.server import service
 
-    return run_process(service.run, environment, require=("database_url", "jwt_secret"))
+    run = partial(service.run, only=service.Only(arguments.only))
+    return run_process(run, environment, require=("database_url", "jwt_secret"))
 
 
 COMMAND = Command(

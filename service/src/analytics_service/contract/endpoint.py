@@ -196,5 +196,22 @@ class Command(Uncached[P]):
     """Whether what is stored may forbid it, with a problem of status 409."""
 
 
+class Form(StrEnum):
+    """What the body of a Receive holds."""
+
+    ROWS = "rows"
+    """In the fields of `import`, as JSON or as JSON lines."""
+    OTLP_TRACES = "otlp_traces"
+    OTLP_LOGS = "otlp_logs"
+    OTLP_METRICS = "otlp_metrics"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receive(Endpoint[P]):
+    """Stores the rows of a body, which has a form of its own in place of parameters."""
+
+    form: Form
+
+
 def default_ttl(_params: object, moment: Moment) -> int:
     return moment.default_ttl

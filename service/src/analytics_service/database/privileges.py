@@ -8,6 +8,7 @@ _ROWS: Final = {
     "^(traces|rollup_.*)$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "^(schema_.*|imported_before|price_book)$": ("SELECT",),
 }
+_REQUESTS: Final = {"^ingest_request$": ("SELECT", "INSERT", "UPDATE", "DELETE")}
 _STORE: Final = {
     **_ROWS,
     "^schema_meta$": ("UPDATE",),
@@ -16,8 +17,8 @@ _STORE: Final = {
     "^reclassify_.*$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "^dropped_partition$": ("SELECT", "INSERT", "DELETE"),
 }
-"""By a pattern of the tables' names. `import` writes rows; the worker, `policies`, `prices` and `requests` write
-other tables, too."""
+"""By a pattern of the tables' names. `import` writes rows, and `serve` requests beside them; the worker, `policies`,
+`prices` and `requests` write other tables, too."""
 _MISSING: Final = """
 SELECT current_user AS name, string_agg(privilege || ' on ' || name, ', ' ORDER BY name, privilege) AS missing
 FROM (
@@ -27,9 +28,12 @@ WHERE NOT has_table_privilege(oid, privilege)
 """
 
 
-async def missing(connection: Connection, *, rows_only: bool = False) -> str | None:
-    """One line that names each missing privilege with its object, and the cure; None when there is none."""
-    tables = _ROWS if rows_only else _STORE
+async def missing(connection: Connection, *, rows_only: bool = False, requests: bool = False) -> str | None:
+    """One line that names each missing privilege with its object, and the cure; None when there is none.
+
+    `requests` are those of clients that send rows, whose keys are stored.
+    """
+    tables = {**(_ROWS if rows_only else _STORE), **(_REQUESTS if requests else {})}
     needed = [(pattern, privilege) for pattern, privileges in tables.items() for privilege in privileges]
     row = await connection.fetchrow(_MISSING, *map(list, zip(*needed, strict=True)))
     if row is None or row["missing"] is None:

@@ -113,20 +113,20 @@ async def open_sessions(settings: Settings, url: str) -> Sessions:
     """A pool whose sessions have a statement timeout from the start, and keep the plans of their statements."""
     set_to = SETTINGS | {"statement_timeout": str(settings.database_statement_timeout_seconds * 1000)}
     size = settings.database_pool_size
-    shared = await _is_pooler(url, set_to | GENERIC_PLAN)
+    shared = await is_pooler(url, set_to | GENERIC_PLAN)
     pool = await asyncpg.create_pool(
         url,
         min_size=min(settings.database_min_connections, size),
         max_size=size,
         timeout=CONNECT_SECONDS,
-        reset=_no_reset,
+        reset=no_reset,
         server_settings={"application_name": application_name("service"), **({} if shared else set_to | GENERIC_PLAN)},
         statement_cache_size=0 if shared else _STATEMENT_CACHE_SIZE,
     )
     return Sessions(pool, shared, set_to)
 
 
-async def _is_pooler(url: str, set_to: dict[str, str]) -> bool:
+async def is_pooler(url: str, set_to: dict[str, str]) -> bool:
     """Whether a pooler answers: it refuses our settings, or gives us sessions of the server that it may share."""
     named = {"application_name": application_name("service"), **set_to}
     try:
@@ -140,5 +140,5 @@ async def _is_pooler(url: str, set_to: dict[str, str]) -> bool:
         await connection.close(timeout=CONNECT_SECONDS)
 
 
-async def _no_reset(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def no_reset(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Our statements leave nothing behind in a session, and to reset it would be one more question to the server."""

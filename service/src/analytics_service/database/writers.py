@@ -18,17 +18,18 @@ from analytics_service.errors import DatabaseError, DatabaseUnfit, DatabaseUnsup
 
 
 async def writing_blocker(
-    connection: Connection, *, rows_only: bool = False, dry_run: bool = False
+    connection: Connection, *, rows_only: bool = False, requests: bool = False, dry_run: bool = False
 ) -> DatabaseError | None:
     """The first reason why this release, or this user, cannot write to the database; None when both can.
 
-    A dry run needs no privilege to write, and who writes `rows_only` none on the tables that only the worker writes.
+    A dry run needs no privilege to write, and who writes `rows_only` none on the tables that only the worker writes;
+    `requests` are stored beside rows by who takes them from clients.
     """
     schema = await schema_of(connection)
     outdated = problem(schema, schema_version(), writes=True)
     if outdated is not None:
         return (SchemaIncompatible if schema.unsupported is None else DatabaseUnsupported)(outdated)
-    missing = None if dry_run else await privileges.missing(connection, rows_only=rows_only)
+    missing = None if dry_run else await privileges.missing(connection, rows_only=rows_only, requests=requests)
     return None if missing is None else DatabaseUnfit(missing)
 
 

@@ -4,9 +4,10 @@ tests.
 
 from typing import Any
 
-from analytics_service.contract.endpoint import Endpoint
+from analytics_service.contract.endpoint import Endpoint, Receive
 from analytics_service.endpoints.auth.me import ENDPOINT as GET_CALLER
 from analytics_service.endpoints.costs.summary import ENDPOINT as GET_COSTS_SUMMARY
+from analytics_service.endpoints.ingest import ENDPOINTS as INGEST
 from analytics_service.endpoints.keys.create import ENDPOINT as CREATE_KEY
 from analytics_service.endpoints.keys.listing import ENDPOINT as LIST_KEYS
 from analytics_service.endpoints.keys.revoke import ENDPOINT as REVOKE_KEY
@@ -28,3 +29,6 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     ROTATE_KEY,
     GET_CALLER,
 )
+"""Those that answer questions."""
+INGEST_ENDPOINTS: tuple[Receive[Any], ...] = INGEST
+"""Those that take rows."""

@@ -56,6 +56,7 @@ class ConnectionHandler(web.RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # its documentation allows None; the middleware logs requests
             keepalive_timeout=_DISABLED_SECONDS,
+            auto_decompress=False,  # http/bodies.py does it, with a bound of its own for each route
             max_line_size=refusals.MAX_URL_BYTES,
             max_field_size=refusals.MAX_HEADER_BYTES,
             max_headers=refusals.MAX_HEADERS,

@@ -59,11 +59,11 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], schemas: Ma
 
 
 def _members(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    """The members of the body of a request, as parameters."""
+    """The members of the body of a request, as parameters; none where it has a form of its own."""
     if "requestBody" not in operation:
         return
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    for name, each in schema["properties"].items():
+    for name, each in schema.get("properties", {}).items():
         required = name in schema.get("required", ())
         described = each.get("description", "")
         given = _given(each, schemas)

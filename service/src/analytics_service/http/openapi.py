@@ -8,11 +8,11 @@ from pydantic import TypeAdapter
 
 from analytics_service import __version__
 from analytics_service.contract import problems
-from analytics_service.contract.endpoint import Command, Endpoint, Read, Uncached
+from analytics_service.contract.endpoint import Command, Endpoint, Form, Read, Receive, Uncached
 from analytics_service.contract.parameters import Parameters
 from analytics_service.contract.problems import Problem
 from analytics_service.contract.wire import wire_name
-from analytics_service.http import openapi_schemas
+from analytics_service.http import openapi_ingest, openapi_schemas
 from analytics_service.units import decimals
 
 _REF: Final = "#/components/schemas/{model}"
@@ -54,6 +54,8 @@ _DESCRIPTION: Final = (
 
 
 def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(endpoint, Receive):
+        return _receiving(endpoint)
     return {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
@@ -76,6 +78,27 @@ def _needed(endpoint: Endpoint[Any]) -> str:
 
 def _success(endpoint: Endpoint[Any]) -> int:
     return endpoint.status if isinstance(endpoint, Command) else 200
+
+
+def _receiving(endpoint: Receive[Any]) -> dict[str, Any]:
+    failed = _problem if endpoint.form is Form.ROWS else openapi_ingest.error
+    return {
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "description": _needed(endpoint),
+        "parameters": openapi_ingest.parameters(endpoint),
+        **openapi_ingest.body(endpoint),
+        "responses": {
+            "200": openapi_ingest.answer(endpoint),
+            **{str(status): failed(_meaning(status)) for status in sorted(openapi_ingest.statuses(endpoint))},
+        },
+    }
+
+
+def _meaning(status: int) -> str:
+    """The codes of all problems with that status."""
+    known = {400, 422} if status == 422 else {status}
+    return ", ".join(one.name for one in Problem if one.value.status in known)
 
 
 def _answer(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +178,8 @@ _UNROUTED: Final = (414, 417, 431)
 
 def answered_statuses(endpoint: Endpoint[Any]) -> list[int]:
     """Returns every status that the endpoint's own route may answer with."""
+    if isinstance(endpoint, Receive):
+        return [200, *sorted(openapi_ingest.statuses(endpoint))]
     successes = [200, 304] if isinstance(endpoint, Read) else [_success(endpoint)]
     return [*successes, *(status for status in sorted(_statuses(endpoint)) if status not in _UNROUTED)]
 

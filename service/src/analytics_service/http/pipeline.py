@@ -8,17 +8,16 @@ from typing import Any
 
 from aiohttp import web
 
-from analytics_service.auth.authenticate import permit
 from analytics_service.contract import parameters
-from analytics_service.contract.endpoint import Endpoint, Read, Uncached
+from analytics_service.contract.endpoint import Endpoint, Read, Receive, Uncached
 from analytics_service.contract.parameters import P
-from analytics_service.contract.principal import Principal
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.http import bodies, reads, uncached
+from analytics_service.http.admission import authorize
 from analytics_service.http.admitted import Admitted
-from analytics_service.http.context import CONTEXT, RequestContext
+from analytics_service.http.context import CONTEXT
+from analytics_service.http.ingest.respond import respond as receive
 from analytics_service.http.services import Services
-from analytics_service.rate_limit.headers import headers
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Respond = Callable[[web.Request, Admitted[Any]], Awaitable[web.StreamResponse]]
@@ -26,6 +25,8 @@ Respond = Callable[[web.Request, Admitted[Any]], Awaitable[web.StreamResponse]]
 
 def handler(endpoint: Endpoint[Any], services: Services) -> Handler:
     """The handler of the endpoint's route."""
+    if isinstance(endpoint, Receive):
+        return partial(receive, endpoint, services)
     respond = _respond(endpoint, services)
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -52,25 +53,10 @@ async def admit(endpoint: Endpoint[P], services: Services, request: web.Request)
     """Authenticates, permits, limits and parses, in this order; RequestError at the first that fails."""
     context, now = request[CONTEXT], datetime.now(UTC)
     with context.timed("auth"):
-        verified = await services.authenticator.authenticate(request.headers, now)
-        permit(verified.principal, endpoint.permission)
-        await _limit(services, context, verified.principal, now)
+        verified = await authorize(endpoint, services, request, now)
         params = parameters.parse(endpoint.params, await _given(endpoint, request), now=now)
         params = services.cursors.resume(verified.principal, endpoint.path, params)
     return Admitted(principal=verified.principal, expires=verified.expires, params=params, now=now)
-
-
-async def _limit(services: Services, context: RequestContext, principal: Principal, now: datetime) -> None:
-    """Returns when the principal's rate allows one more request; its headers go out either way."""
-    admission = await services.limiter.admit(principal)
-    context.headers.update(headers(admission, now))
-    if not admission.admitted:
-        services.metrics.limited.labels(principal.role).inc()
-        who = f"{principal.role} tokens" if principal.key is None else "this API key"
-        raise RequestError(
-            Problem.RATE_LIMIT_EXCEEDED,
-            f"{who} may make {admission.limit.per_minute} requests a minute; see Retry-After",
-        )
 
 
 async def _given(endpoint: Endpoint[P], request: web.Request) -> Iterable[tuple[str, object]]:

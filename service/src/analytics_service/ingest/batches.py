@@ -1,7 +1,6 @@
 """The rows of a file in batches of bounded size, and the count of what was read, good and bad."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +16,7 @@ from analytics_service.ingest.identity import Occurrences, Origin, identify
 from analytics_service.ingest.mapping import Columns, mapping, with_preset
 from analytics_service.ingest.presets import recognize
 from analytics_service.ingest.pricing import Prices
-from analytics_service.ingest.rows import BadRow, Fields, SpanRow, parsed, parsed_together, row
+from analytics_service.ingest.rows import BadRow, SpanRow, parsed_each, row
 from analytics_service.ingest.strings import Repaired
 from analytics_service.ingest.values import Rounded
 
@@ -129,33 +128,9 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
 
 
 def _parsed(file: Input, options: Options) -> Iterator[tuple[Record, SpanRow | BadRow]]:
-    """The records with what each gives, or why it cannot be used. Those with the same fields are parsed together."""
+    """The records with what each gives, or why it cannot be used."""
     for chunk in _chunks(file, options):
-        given: list[SpanRow | BadRow] = [BadRow()] * len(chunk)
-        alike = defaultdict(list)
-        for position, record in enumerate(chunk):
-            if isinstance(record.fields, BadRow):
-                given[position] = record.fields
-            else:
-                alike[id(record.fields.of)].append((position, record.fields))
-        for numbered in alike.values():
-            for (position, _), each in zip(numbered, _given([fields for _, fields in numbered]), strict=True):
-                given[position] = each
-        yield from zip(chunk, given, strict=True)
-
-
-def _given(alike: Sequence[Fields]) -> Sequence[SpanRow | BadRow]:
-    try:
-        return parsed_together(alike[0].of, [fields.values for fields in alike])
-    except ValueError:  # of one of them: each by itself tells which, and why
-        return [_given_alone(fields) for fields in alike]
-
-
-def _given_alone(fields: Fields) -> SpanRow | BadRow:
-    try:
-        return parsed(fields)
-    except BadRow as error:
-        return error
+        yield from zip(chunk, parsed_each([record.fields for record in chunk]), strict=True)
 
 
 def _chunks(file: Input, options: Options) -> Iterator[list[Record]]:

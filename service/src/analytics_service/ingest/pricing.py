@@ -23,6 +23,9 @@ _AMOUNTS: Final = ("prompt_tokens", "completion_tokens", *PROMPT, *COMPLETION, *
 _GIVEN, _FULL, _PARTIAL, _NONE = (each.value for each in PriceStatus)
 """As plain text: a member of an enumeration costs a microsecond to encode, a tenth of all that is done to a row."""
 
+_MAX_REMEMBERED: Final = 10_000
+"""Models of an organisation of which it is remembered whether their price changes."""
+
 
 class Reason(StrEnum):
     """Why a request has no price, or not for all that it used."""
@@ -63,14 +66,18 @@ class Prices:
         """Fills in the costs of a request that has none of its own, and its `price_status`."""
         if not row["is_request"]:
             return
-        if not row.keys().isdisjoint(COSTS):
-            self._given(row)
-            return
-        reason = self._fill(row)
-        if reason is None:
-            self.priced += 1
-        else:
+        is_given = not row.keys().isdisjoint(COSTS)
+        reason = self.apply(row)
+        if reason is not None:
             self._count(row, reason)
+        elif not is_given:
+            self.priced += 1
+
+    def apply(self, row: SpanRow) -> Reason | None:
+        """As `add`, but counts nothing: returns why a request has no price, or not for all that it used."""
+        if not row["is_request"]:
+            return None
+        return self._fill(row) if row.keys().isdisjoint(COSTS) else self._given(row)
 
     def price(self, row: SpanRow) -> None:
         """Fills in the costs of a request that has none of its own, as `add` does, and counts nothing."""
@@ -81,18 +88,17 @@ class Prices:
         self.unpriced[unpriced] += 1
         self.unpriced_tokens[unpriced] += row.get("total_tokens") or 0
 
-    def _given(self, row: SpanRow) -> None:
+    def _given(self, row: SpanRow) -> Reason | None:
         if "total_cost_usd" in row:
             row["price_status"] = _GIVEN
-            return
+            return None
         # one side alone: the other cost nothing only if there is nothing of it
         side, other = ("prompt_cost_usd", "completion_tokens")
         if side not in row:
             side, other = ("completion_cost_usd", "prompt_tokens")
         row["total_cost_usd"] = row[side]
         row["price_status"] = _PARTIAL if row.get(other) else _GIVEN
-        if row["price_status"] == _PARTIAL:
-            self._count(row, Reason.USAGE_IN_PART)
+        return Reason.USAGE_IN_PART if row["price_status"] == _PARTIAL else None
 
     def _fill(self, row: SpanRow) -> Reason | None:
         """Why it has no price, or not for all of it; None where it has one."""
@@ -135,6 +141,9 @@ class Prices:
             ((source.version, tiers) for source in self.sources if (tiers := source.tiers(lookup)) is not None), None
         )
         if key not in self._changing:
+            for memo in (self._constant, self._changing):
+                if len(memo) >= _MAX_REMEMBERED:  # names come from clients, and a service runs for weeks
+                    memo.clear()
             if all(source.is_constant(lookup) for source in self.sources):
                 self._constant[key] = price
             else:

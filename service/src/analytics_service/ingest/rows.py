@@ -3,6 +3,7 @@
 A row that passes here is never refused by the table: COPY would refuse the whole batch of a bad one.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -44,6 +45,14 @@ class BadRow(ValueError):
     """Why a record cannot be stored: `field: reason`."""
 
 
+class UnknownField(BadRow):
+    """A record has a key that nothing explains."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}: is unknown: give --map {name}=FIELD or --ignore {name}")
+        self.name = name
+
+
 class Fields(NamedTuple):
     """What a record has."""
 
@@ -65,8 +74,39 @@ def parsed(fields: Fields) -> SpanRow:
     return given
 
 
+def parsed_each(records: Sequence[Fields | BadRow]) -> list[SpanRow | BadRow]:
+    """What each of these records gives, or why it cannot be used. Those with the same fields are parsed together."""
+    given: list[SpanRow | BadRow] = [BadRow()] * len(records)
+    alike = defaultdict(list)
+    for position, fields in enumerate(records):
+        if isinstance(fields, BadRow):
+            given[position] = fields
+        else:
+            alike[id(fields.of)].append((position, fields))
+    for numbered in alike.values():
+        for (position, _), each in zip(numbered, _parsed_alike([fields for _, fields in numbered]), strict=True):
+            given[position] = each
+    return given
+
+
+def _parsed_alike(alike: Sequence[Fields]) -> Sequence[SpanRow | BadRow]:
+    try:
+        return parsed_together(alike[0].of, [fields.values for fields in alike])
+    except ValueError:  # of one of them: each by itself tells which, and why
+        return [_parsed_or_bad(fields) for fields in alike]
+
+
+def _parsed_or_bad(fields: Fields) -> SpanRow | BadRow:
+    try:
+        return parsed(fields)
+    except BadRow as error:
+        return error
+
+
 def parsed_together(of: Sequence[Field], records: Sequence[Sequence[Any]]) -> list[SpanRow]:
     """What `parsed` makes of each of these records, column by column; ValueError where it would refuse any of them."""
+    if not of:
+        return [{} for _ in records]
     columns = [_column(field.parse, values) for field, values in zip(of, zip(*records, strict=True), strict=True)]
     names = [field.column for field in of]
     if any(None in column for column in columns):
@@ -180,15 +220,14 @@ def _telling(of: tuple[Field, ...]) -> tuple[int, ...]:
 
 
 def of_object(value: Any, how: Columns) -> Fields:
-    """The fields of a JSON object; BadRow when it has a key that nothing explains."""
+    """The fields of a JSON object; UnknownField when it has a key that nothing explains, BadRow when it is none."""
     if not isinstance(value, dict):
         raise BadRow("is not a JSON object")
     names, values = unzipped(members(value, how)) if how.nested else (tuple(value), tuple(value.values()))
     try:
         layout = how.layout(names)
     except KeyError as error:
-        name = str(error.args[0])[:60]
-        raise BadRow(f"{name}: is unknown: give --map {name}=FIELD or --ignore {name}") from None
+        raise UnknownField(str(error.args[0])[:60]) from None
     if layout.several:
         return _one_for_each(Fields(layout.of, layout.take(values)), layout.take(names), how)
     return Fields(layout.of, layout.take(values))

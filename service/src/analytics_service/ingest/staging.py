@@ -23,10 +23,13 @@ SpanKey: TypeAlias = tuple[str, ...]
 """The values of KEY."""
 
 TABLE: Final = "traces_staging"
-CREATE: Final = f"""
-CREATE TEMP TABLE IF NOT EXISTS {TABLE} ON COMMIT DELETE ROWS AS
+_CREATE: Final = f"""
+CREATE TEMP TABLE IF NOT EXISTS {TABLE} ON COMMIT {{end}} AS
 SELECT *, NULL::text AS legacy_trace_id, NULL::text AS legacy_span_id FROM traces WITH NO DATA
 """
+CREATE: Final = _CREATE.format(end="DELETE ROWS")
+CREATE_FOR_TRANSACTION: Final = _CREATE.format(end="DROP")
+"""In a session that others share the table must not stay."""
 _NOT_LEGACY: Final = """(s.legacy_trace_id IS NULL OR NOT EXISTS (
   SELECT FROM traces AS t
   WHERE t.org_id = s.org_id AND t.trace_id = s.legacy_trace_id AND t.span_id = s.legacy_span_id AND t.ts = s.ts
@@ -60,6 +63,9 @@ _STAGED: Final = f"""(
 _NEW: Final = f"""
 FROM {_STAGED} LEFT JOIN LATERAL (SELECT true AS known FROM traces AS t WHERE {_NEAR} LIMIT 1) AS t ON true
 WHERE s.times = 1 AND t.known IS NULL"""
+_KNOWN: Final = f"""
+SELECT DISTINCT s.org_id, s.trace_id, s.span_id FROM pg_temp.{TABLE} AS s
+CROSS JOIN LATERAL (SELECT FROM traces AS t WHERE {_NEAR} LIMIT 1) AS t"""
 _COUNT_NEW: Final = f"SELECT count(*) {_NEW}"
 _INSERT_NEW: Final = (
     f"INSERT INTO traces ({{columns}}) SELECT {{columns}} {_NEW} ORDER BY s.line ON CONFLICT DO NOTHING"
@@ -99,6 +105,10 @@ class Staged:
         """The rows of spans that are neither in the store nor twice in the batch."""
         count: int = await self._connection.fetchval(_COUNT_NEW, *self._moments)
         return count
+
+    async def known(self) -> frozenset[SpanKey]:
+        """The spans of the batch that are in the store."""
+        return frozenset(map(tuple, await self._connection.fetch(_KNOWN, *self._moments)))
 
     async def insert_new(self, columns: Iterable[str]) -> int:
         """Stores the same rows."""

@@ -20,6 +20,12 @@ class Repaired(str):
     __slots__ = ()
 
 
+class JsonObject(str):
+    """Text of a JSON object, as `attributes` makes it."""
+
+    __slots__ = ()
+
+
 MAX_TAGS: Final = 64
 MAX_ATTRIBUTES: Final = 2**20
 """In bytes, of the object as text."""
@@ -84,6 +90,8 @@ def tags(value: Any) -> list[str]:
 
 def attributes(value: Any) -> str:
     """A JSON object of at most 1 MiB, as text; its texts are repaired."""
+    if type(value) is JsonObject:
+        return value
     if isinstance(value, str):
         value = load_json(value)
     if not isinstance(value, Mapping):
@@ -97,7 +105,7 @@ def dump_json(value: Any, *, sort_keys: bool = False) -> str:
     """JSON that jsonb can keep, Repaired where a text in it could not be kept as it came."""
     cleaned, changed = _storable(value, levels=64)
     dumped = json.dumps(
-        cleaned, ensure_ascii=False, allow_nan=False, default=_double, separators=(",", ":"), sort_keys=sort_keys
+        cleaned, ensure_ascii=False, allow_nan=False, default=double, separators=(",", ":"), sort_keys=sort_keys
     )
     return Repaired(dumped) if changed else dumped
 
@@ -122,7 +130,8 @@ def _storable(value: Any, *, levels: int) -> tuple[Any, bool]:
     return dict(zip(parts[::2], parts[1::2], strict=True)) if isinstance(value, dict) else parts, True
 
 
-def _double(value: object) -> float:
+def double(value: object) -> float:
+    """What jsonb keeps of a Decimal; ValueError where that is no number."""
     if isinstance(value, Decimal) and math.isfinite(float(value)):
         return float(value)
     raise ValueError("holds a number that cannot be stored")

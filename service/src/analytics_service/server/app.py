@@ -13,8 +13,7 @@ from analytics_service.cache.stale import StaleAnswers
 from analytics_service.cache.versions import VersionCache
 from analytics_service.contract.cursor import Cursors
 from analytics_service.contract.endpoint import Endpoint, Method
-from analytics_service.database.pool import Database
-from analytics_service.database.replica import Reader, Replica
+from analytics_service.database.replica import Reader
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.errors import UsageError
 from analytics_service.http import bodies, middleware
@@ -27,6 +26,7 @@ from analytics_service.http.replay.handler import recorder
 from analytics_service.http.replay.store import ReplayStore
 from analytics_service.http.services import Services
 from analytics_service.rate_limit.limiter import Limiter
+from analytics_service.receiver.receiver import Receiver
 from analytics_service.rollups import versions
 from analytics_service.rollups.versions import DayVersions
 from analytics_service.server.lifecycle import Lifecycle
@@ -35,7 +35,7 @@ from analytics_service.telemetry.metrics import Metrics
 
 
 def services(
-    settings: Settings, database: Database, replica: Replica | None, metrics: Metrics, *, api_keys: Verifier
+    settings: Settings, reader: Reader, metrics: Metrics, *, api_keys: Verifier, receiver: Receiver | None
 ) -> Services:
     """Returns the pipeline's collaborators; Redis connects on first use."""
     if settings.jwt_secret is None:
@@ -54,13 +54,13 @@ def services(
 
     async def ask(organisation: str) -> DayVersions:
         timeout = settings.database_statement_timeout_seconds
-        query = versions.query(organisation, with_lsn=replica is not None)
-        (row,) = await database.fetch(query, timeout=timeout)
+        query = versions.query(organisation, with_lsn=reader.replica is not None)
+        (row,) = await reader.primary.fetch(query, timeout=timeout)
         return versions.of_row(*row)
 
     return Services(
-        database=database,
-        reader=Reader(primary=database, replica=replica, count=metrics.count_read),
+        database=reader.primary,
+        reader=reader,
         redis=redis,
         authenticator=Authenticator(signer, api_keys=api_keys),
         limiter=Limiter(redis),
@@ -69,6 +69,7 @@ def services(
         stale=StaleAnswers(),
         cursors=Cursors(secret, *([previous] if previous else [])),
         metrics=metrics,
+        receiver=receiver,
         default_ttl=settings.cache_default_ttl,
         statement_seconds=settings.database_statement_timeout_seconds,
     )

@@ -1,6 +1,6 @@
 """Metrics of the service; every label has a bounded number of values, whatever clients send."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -12,6 +12,10 @@ from analytics_service import __version__
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _WAIT: Final = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_ROWS: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000)
+FORMS: Final = ("otlp", "logs", "rows")
+REJECTED_FIELDS: Final = ("ts", "trace_id", "span_id", "project_id", "org_id")
+"""Of metrics; all others count as `other`."""
 _ROUTE: Final = ("method", "route")
 
 
@@ -50,6 +54,17 @@ class Metrics:
         self.cache_misses = self._counter("cache_misses_total", "Computed answers")
         self.limited = self._counter("rate_limit_exceeded_total", "Requests refused with 429", "role")
 
+        self.received = self._counter(
+            "analytics_ingest_rows_total", "Rows that clients sent, by result", "form", "result"
+        )
+        self.rejections = self._counter("analytics_ingest_rejected_rows_total", "Rejected rows, by field", "field")
+        self.groups = self._histogram(
+            "analytics_ingest_group_rows", "Rows that are written and committed together", buckets=_ROWS
+        )
+        self.commits = self._histogram(
+            "analytics_ingest_commit_duration_seconds", "Time to write and commit a group", buckets=_REQUEST
+        )
+
     def _counter(self, name: str, description: str, *labels: str) -> Counter:
         return Counter(name, description, labels, registry=self.registry)
 
@@ -72,6 +87,18 @@ class Metrics:
             hits[tier].inc()
 
         return count
+
+    def observe_received(self, form: str, *, accepted: int, rejected: Mapping[int, str]) -> None:
+        """`rejected` has the reason of each row, which begins with its field."""
+        self.received.labels(form, "accepted").inc(accepted)
+        self.received.labels(form, "rejected").inc(len(rejected))
+        for reason in rejected.values():
+            field = reason.partition(":")[0]
+            self.rejections.labels(field if field in REJECTED_FIELDS else "other").inc()
+
+    def observe_group(self, rows: int, seconds: float) -> None:
+        self.groups.observe(rows)
+        self.commits.observe(seconds)
 
     def count_read(self, server: str) -> None:
         self.reads.labels(server).inc()

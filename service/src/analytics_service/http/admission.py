@@ -1,0 +1,36 @@
+"""Who may ask: every request is authenticated, permitted and limited the same way."""
+
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from analytics_service.auth.authenticate import permit
+from analytics_service.auth.tokens import Verified
+from analytics_service.contract.endpoint import Endpoint
+from analytics_service.contract.principal import Principal
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.http.context import CONTEXT, RequestContext
+from analytics_service.http.services import Services
+from analytics_service.rate_limit.headers import headers
+
+
+async def authorize(endpoint: Endpoint[Any], services: Services, request: web.Request, now: datetime) -> Verified:
+    """Authenticates, permits and limits, in this order; RequestError at the first that fails."""
+    verified = await services.authenticator.authenticate(request.headers, now)
+    permit(verified.principal, endpoint.permission)
+    await _limit(services, request[CONTEXT], verified.principal, now)
+    return verified
+
+
+async def _limit(services: Services, context: RequestContext, principal: Principal, now: datetime) -> None:
+    """Returns when the principal's rate allows one more request; its headers go out either way."""
+    admission = await services.limiter.admit(principal)
+    context.headers.update(headers(admission, now))
+    if not admission.admitted:
+        services.metrics.limited.labels(principal.role).inc()
+        who = f"{principal.role} tokens" if principal.key is None else "this API key"
+        raise RequestError(
+            Problem.RATE_LIMIT_EXCEEDED,
+            f"{who} may make {admission.limit.per_minute} requests a minute; see Retry-After",
+        )

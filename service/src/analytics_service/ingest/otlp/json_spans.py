@@ -1,0 +1,84 @@
+"""Spans of OTLP's JSON, in which ids are hexadecimal, and 64-bit numbers text. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from analytics_service.ingest.otlp.scopes import usage_of
+from analytics_service.ingest.otlp.spans import KINDS, STATUSES, Resource, Span, mapped, record
+from analytics_service.ingest.otlp.values import Attributes, as_object, elements, of_json
+
+_HEX: Final = frozenset("0123456789abcdef")
+
+
+def records(resource_spans: Any) -> Iterator[dict[str, Any] | ValueError]:
+    """The spans of an element of `resourceSpans`, and in the place of what is none the reason: the others are read."""
+    try:
+        resource = Resource.of(of_json(as_object(resource_spans, "resourceSpans").get("resource") or {}))
+        scopes = elements(resource_spans, "scopeSpans")
+    except ValueError as error:
+        yield error
+        return
+    for scope_spans in scopes:
+        try:
+            scope = as_object(as_object(scope_spans, "scopeSpans").get("scope") or {}, "scope")
+            usage = usage_of(str(scope.get("name", "")), str(scope_spans.get("schemaUrl", "")))
+            spans = elements(scope_spans, "spans")
+        except ValueError as error:
+            yield error
+            continue
+        for span in spans:
+            try:
+                yield record(_span(as_object(span, "spans")), resource, usage)
+            except ValueError as error:
+                yield error
+
+
+def _span(span: Mapping[str, Any]) -> Span:
+    status = as_object(span.get("status") or {}, "status")
+    events: Attributes = {}
+    for event in elements(span, "events"):
+        events.update(mapped(of_json(as_object(event, "events"))))
+    return Span(
+        trace_id=identity(span.get("traceId"), "traceId", 32),
+        span_id=identity(span.get("spanId"), "spanId", 16),
+        parent_span_id=identity(span["parentSpanId"], "parentSpanId", 16) if _has_parent(span) else None,
+        name=span.get("name") or "",
+        kind=_named(span.get("kind", 0), KINDS, "SPAN_KIND_").lower(),
+        start=nanoseconds(span.get("startTimeUnixNano")),
+        end=nanoseconds(span.get("endTimeUnixNano")),
+        status=_named(status.get("code", 0), STATUSES, "STATUS_CODE_"),
+        message=status.get("message") or "",
+        attributes=of_json(span),
+        events=events,
+    )
+
+
+def identity(value: Any, name: str, digits: int) -> str:
+    """An id in small letters; ValueError where it is none of so many hexadecimal digits, or of zeros alone."""
+    text = value.lower() if isinstance(value, str) else ""
+    if len(text) != digits or not _HEX.issuperset(text):
+        raise ValueError(f"{name}: has to have {digits} hexadecimal digits")
+    if text.strip("0") == "":
+        raise ValueError(f"{name}: has to have a digit other than zero")
+    return text
+
+
+def nanoseconds(value: Any) -> int:
+    """JSON has 64-bit numbers as text."""
+    try:
+        return int(value or 0)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{str(value)[:40]!r} is not a time in nanoseconds") from None
+
+
+def _has_parent(span: Mapping[str, Any]) -> bool:
+    parent = span.get("parentSpanId")
+    return not (parent is None or (isinstance(parent, str) and parent.strip("0") == ""))
+
+
+def _named(value: Any, names: tuple[str, ...], prefix: str) -> str:
+    """The name of an enumeration's value, which JSON has as its number or its name."""
+    if isinstance(value, str) and not value.isdecimal():
+        return value.removeprefix(prefix)
+    number = int(value) if isinstance(value, int | str) else 0
+    return names[number] if 0 <= number < len(names) else names[0]
