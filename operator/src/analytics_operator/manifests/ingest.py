@@ -1,4 +1,4 @@
-"""Pods that only take rows, and the address to which clients send. See docs/decisions/0035."""
+"""Pods that only take rows, and the address to which clients send. See docs/decisions/0034."""
 
 from analytics_operator.api.ports import METRICS_PORT
 from analytics_operator.kube import labels, names

@@ -9,7 +9,7 @@ from analytics_operator.status.facts import Facts
 NOT_DEPLOYED = "there is no Deployment of pods that only take rows yet"
 
 
-def _wanted(facts: Facts) -> bool:
+def _desired(facts: Facts) -> bool:
     return facts.resource.spec.ingest_replicas is not None and Setting.INGEST in facts.gate.settings
 
 
@@ -21,11 +21,11 @@ def _ingest_available(facts: Facts) -> Verdict:
     return Verdict(rollout.available, reason, f"{rollout.ready} of {rollout.desired} replicas take rows")
 
 
-INGEST_AVAILABLE = StatusCondition(type=Type.INGEST_AVAILABLE, derive=_ingest_available, shown=_wanted)
+INGEST_AVAILABLE = StatusCondition(type=Type.INGEST_AVAILABLE, derive=_ingest_available, shown=_desired)
 
 
 def incomplete_ingest(facts: Facts) -> Blocker | None:
-    if not _wanted(facts):
+    if not _desired(facts):
         return None
     if facts.ingest_rollout is None:
         return Blocker(Reason.NOT_DEPLOYED, NOT_DEPLOYED, stalled=False)
