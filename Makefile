@@ -65,6 +65,7 @@ test: setup redis-server pgbouncer tools ## Run the tests that need no Docker, w
 .PHONY: golden
 golden: setup ## Rewrite the golden files from what the builders give now
 	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/operator -k golden
+	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/contract/test_otlp_page.py
 
 .PHONY: crds
 crds: setup ## Generate the CRDs from the models

@@ -8,11 +8,12 @@ import orjson
 import pytest
 
 from analytics_service.contract.wire import names
-from analytics_service.endpoints import ENDPOINTS
+from analytics_service.endpoints import ENDPOINTS, INGEST_ENDPOINTS
 from analytics_service.http.openapi import document
 from tests.support.service import HOUR, T0, a_row, a_service, insert
 
-DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(document(ENDPOINTS)))
+ALL = (*ENDPOINTS, *INGEST_ENDPOINTS)
+DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(document(ALL)))
 ASKED: dict[str, dict[str, Any]] = {
     "list_traces": {"include": "io,attributes,total,children", "limit": 1},
     "get_trace": {"include": "io,attributes"},
@@ -28,7 +29,7 @@ def schema(path: str, status: str, media: str) -> dict[str, Any]:
 
 def test_every_endpoint_and_each_of_its_parameters_is_in_the_document() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
-    assert list(DOCUMENT["paths"]) == [endpoint.path for endpoint in ENDPOINTS]
+    assert list(DOCUMENT["paths"]) == list(dict.fromkeys(endpoint.path for endpoint in ALL))
     for endpoint in ENDPOINTS:
         operation = DOCUMENT["paths"][endpoint.path]["get"]
         assert operation["operationId"] == endpoint.name
@@ -48,11 +49,23 @@ def test_the_table_is_the_api() -> None:
     ]
 
 
+def test_the_table_is_all_that_takes_rows() -> None:
+    assert {endpoint.permission.value for endpoint in INGEST_ENDPOINTS} == {"traces:write"}
+    assert [endpoint.path for endpoint in INGEST_ENDPOINTS] == [
+        "/api/v1/traces",
+        *(f"{prefix}/v1/{signal}" for prefix in ("", "/api/v1/otlp") for signal in ("traces", "logs", "metrics")),
+    ]
+    for endpoint in INGEST_ENDPOINTS:
+        content = DOCUMENT["paths"][endpoint.path]["post"]["requestBody"]["content"]
+        for each in content.values():
+            jsonschema.Draft202012Validator.check_schema(each["schema"])
+
+
 def test_names_of_endpoints_and_paths_are_unique() -> None:
     assert (
-        len({endpoint.name for endpoint in ENDPOINTS})
-        == len({endpoint.path for endpoint in ENDPOINTS})
-        == len(ENDPOINTS)
+        len({endpoint.name for endpoint in ALL})
+        == len({(endpoint.method, endpoint.path) for endpoint in ALL})
+        == len(ALL)
     )
 
 

@@ -18,8 +18,10 @@ RANGES = {
     "authorization": range(1100, 1103),
     "validation": range(1200, 1206),
     "not_found": range(1300, 1304),
+    "conflict": range(1400, 1403),
     "rate_limit": range(1500, 1503),
     "database": range(1600, 1604),
+    "dependency": range(1700, 1703),
     "timeout": range(1800, 1802),
     "internal": range(1900, 1903),
 }
@@ -35,7 +37,7 @@ def test_every_code_lies_in_the_range_of_its_category(problem: Problem) -> None:
     [
         pytest.param("GET", "/nothing", {}, 404, "ROUTE_NOT_FOUND", id="no such path"),
         pytest.param("GET", "/api/v1/nothing", {}, 404, "ROUTE_NOT_FOUND", id="no such route"),
-        pytest.param("POST", "/api/v1/traces", {}, 405, "METHOD_NOT_ALLOWED", id="another method"),
+        pytest.param("DELETE", "/api/v1/traces", {}, 405, "METHOD_NOT_ALLOWED", id="another method"),
         pytest.param("PROPFIND", "/api/v1/traces", {}, 405, "METHOD_NOT_ALLOWED", id="an unknown method"),
         pytest.param("GET", "/api/v1/traces", {}, 401, "AUTHENTICATION_REQUIRED", id="no token"),
         pytest.param(

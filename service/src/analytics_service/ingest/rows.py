@@ -105,6 +105,8 @@ def _parsed_or_bad(fields: Fields) -> SpanRow | BadRow:
 
 def parsed_together(of: Sequence[Field], records: Sequence[Sequence[Any]]) -> list[SpanRow]:
     """What `parsed` makes of each of these records, column by column; ValueError where it would refuse any of them."""
+    if not of:
+        return [{} for _ in records]
     columns = [_column(field.parse, values) for field, values in zip(of, zip(*records, strict=True), strict=True)]
     names = [field.column for field in of]
     if any(None in column for column in columns):

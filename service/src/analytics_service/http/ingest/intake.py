@@ -1,7 +1,7 @@
 """What requests of every form have in common: who sends, the bounded body, and rows made of records in turns."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from aiohttp import web
 
 from analytics_service.contract.endpoint import Receive
+from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.errors import DatabaseError
 from analytics_service.http import bodies
 from analytics_service.http.admission import authorize
@@ -45,7 +46,15 @@ class Intake:
     records: int = 0
 
     @classmethod
-    async def admit(cls, endpoint: Receive[Any], services: Services, request: web.Request, lease: Lease) -> Self:
+    async def admit(
+        cls,
+        endpoint: Receive[Any],
+        services: Services,
+        request: web.Request,
+        lease: Lease,
+        *,
+        media_types: Collection[str],
+    ) -> Self:
         """RequestError where the request may not send rows, or its body cannot be read."""
         assert services.receiver is not None  # noqa: S101 - else there is no route
         context, now = request[CONTEXT], datetime.now(UTC)
@@ -58,6 +67,10 @@ class Intake:
             caller=Caller(organisation=principal.organisation, projects=principal.projects),
             now=now,
         )
+        if request.content_type not in media_types:
+            raise RequestError(
+                Problem.UNSUPPORTED_MEDIA_TYPE, f"send the body as one of {', '.join(media_types)}, with Content-Type"
+            )
         with context.timed("body"):
             intake.body = await bodies.read_bytes(
                 request, limit=services.receiver.max_body_bytes, seconds=_READ_SECONDS, took=lease.take_bytes

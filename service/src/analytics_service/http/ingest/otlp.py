@@ -29,30 +29,26 @@ _log = structlog.get_logger(__name__)
 
 async def respond(endpoint: Receive[Any], services: Services, request: web.Request) -> web.Response:
     """Every failure has a body in the request's encoding, and a status that says whether to send it again."""
-    encoding = _MEDIA_TYPES.get(request.content_type)
-    refusal = RequestError(
-        Problem.UNSUPPORTED_MEDIA_TYPE, f"send {Encoding.PROTOBUF} or {Encoding.JSON}, as OTLP/HTTP says"
-    )
+    encoding = _MEDIA_TYPES.get(request.content_type, Encoding.JSON)
     try:
-        if encoding is not None:
-            return await _answered(endpoint.form, encoding, endpoint, services, request)
+        return await _answered(encoding, endpoint, services, request)
     except DatabaseError as error:
         refusal = from_database_error(error)
     except RequestError as error:
         refusal = error
     services.metrics.problems.labels(refusal.problem.name).inc()
-    return _failed(refusal, encoding or Encoding.JSON)
+    return _failed(refusal, encoding)
 
 
 async def _answered(
-    form: Form, encoding: Encoding, endpoint: Receive[Any], services: Services, request: web.Request
+    encoding: Encoding, endpoint: Receive[Any], services: Services, request: web.Request
 ) -> web.Response:
     assert services.receiver is not None  # noqa: S101 - else there is no route
-    signal, is_json = _SIGNALS[form], encoding is Encoding.JSON
+    signal, is_json = _SIGNALS[endpoint.form], encoding is Encoding.JSON
     with services.receiver.budget.lease() as lease:
-        intake = await Intake.admit(endpoint, services, request, lease)
+        intake = await Intake.admit(endpoint, services, request, lease, media_types=_MEDIA_TYPES)
         try:
-            match form:
+            match endpoint.form:
                 case Form.OTLP_TRACES:
                     rejected, message = await _spans(intake, services, is_json=is_json)
                 case Form.OTLP_LOGS:

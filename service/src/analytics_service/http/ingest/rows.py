@@ -31,7 +31,7 @@ async def respond(endpoint: Receive[Any], services: Services, request: web.Reque
     assert services.receiver is not None  # noqa: S101 - else there is no route
     with services.receiver.budget.lease() as lease:
         try:
-            intake = await Intake.admit(endpoint, services, request, lease)
+            intake = await Intake.admit(endpoint, services, request, lease, media_types=(JSON, *JSON_LINES))
             await intake.read(_records(request.content_type, intake.body))
             request_key = _request_key(intake)
             if intake.rejected and not intake.rows:
@@ -55,8 +55,6 @@ def _records(media_type: str, body: bytes) -> Iterator[object]:
     """The objects of a body, and in the place of a line that is no JSON the reason; RequestError where it is none."""
     if media_type in JSON_LINES:
         return (_line(line) for line in body.splitlines() if line.strip())
-    if media_type != JSON:
-        raise RequestError(Problem.UNSUPPORTED_MEDIA_TYPE, f"send the body as {JSON} or {JSON_LINES[0]}, in UTF-8")
     value = _line(body)
     if isinstance(value, ValueError):
         raise RequestError(Problem.VALIDATION_ERROR, f"the body {value}")

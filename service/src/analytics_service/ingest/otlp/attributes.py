@@ -1,6 +1,7 @@
 """Which field each attribute of a span fills, by whose convention it is. Pure.
 
-Of several attributes for one field the first counts. To understand another one, add it here and to nothing else.
+Of several attributes for one field the first counts. To understand another one, add it here and to nothing else; then
+`make golden` writes docs/otlp-attributes.md again. What is in no table is stored in `attributes`.
 Totals of `gen_ai.usage` are left out: instrumentations add them up, so they show nothing of what is beside the tokens.
 """
 
@@ -12,6 +13,14 @@ from analytics_service.ingest.usage_objects import LANGFUSE_USAGE, OPENINFERENCE
 
 ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
+        "this store: where an application says it of its resource, or of a span": {
+            "analytics.project": "project",
+            "analytics.team": "team",
+            "analytics.user": "user_id",
+            "analytics.session": "session_id",
+            "analytics.environment": "environment",
+            "analytics.tags": "tags",
+        },
         "langfuse-python: langfuse/_client/attributes.py; Langfuse's page on OpenTelemetry": {
             "langfuse.observation.type": "operation_type",
             "langfuse.observation.model.name": "model",
@@ -74,6 +83,7 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "traceloop.entity.output": "output",
             "traceloop.association.properties.user_id": "user_id",
             "traceloop.association.properties.session_id": "session_id",
+            "traceloop.association.properties.team_id": "team",
             "gen_ai.user": "user_id",
             "llm.user": "user_id",
         },
@@ -87,6 +97,34 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "gen_ai.user.id": "user_id",
             "gen_ai.request.user": "user_id",
             "gen_ai.environment": "environment",
+            "gen_ai.application_name": "service_name",
+        },
+        "litellm: integrations/opentelemetry.py, and its second version": {
+            "gen_ai.cost.total_cost": "spend",
+            "litellm.cost.total": "spend",
+            "metadata.user_api_key_team_id": "team",
+            "litellm.team.id": "team",
+            "metadata.user_api_key_end_user_id": "user_id",
+            "metadata.user_api_key_user_id": "user_id",
+        },
+        "vercel/ai: packages/ai/src/telemetry": {
+            "ai.operationId": "operation_type",
+            "ai.model.provider": "provider",
+            "ai.response.model": "model",
+            "ai.model.id": "model",
+            "ai.usage.inputTokens": "prompt_tokens",
+            "ai.usage.promptTokens": "prompt_tokens",
+            "ai.usage.outputTokens": "completion_tokens",
+            "ai.usage.completionTokens": "completion_tokens",
+            "ai.usage.inputTokenDetails.cacheReadTokens": "cached_tokens",
+            "ai.usage.cachedInputTokens": "cached_tokens",
+            "ai.usage.reasoningTokens": "reasoning_tokens",
+            "ai.response.msToFirstChunk": "ttft_ms",
+            "ai.prompt.messages": "input",
+            "ai.prompt": "input",
+            "ai.response.text": "output",
+            "ai.telemetry.metadata.userId": "user_id",
+            "ai.telemetry.metadata.sessionId": "session_id",
         },
         "openinference: what other conventions say more exactly": {
             "llm.provider": "provider",
@@ -100,6 +138,7 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "semantic-conventions: model/user, session, enduser, deployment, service, exceptions": {
             "user.id": "user_id",
             "enduser.id": "user_id",
+            "enduser.pseudo.id": "user_id",
             "session.id": "session_id",
             "deployment.environment.name": "environment",
             "deployment.environment": "environment",

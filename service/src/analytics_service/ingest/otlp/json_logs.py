@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analytics_service.ingest.otlp.json_spans import identity, nanoseconds
-from analytics_service.ingest.otlp.logs import Event, is_kept
+from analytics_service.ingest.otlp.logs import Event, has_content
 from analytics_service.ingest.otlp.spans import Resource
 from analytics_service.ingest.otlp.values import as_object, elements, json_value, of_json
 
@@ -33,7 +33,7 @@ def events(resource_logs: Any) -> Iterator[Event | ValueError]:
 def _event(log: Mapping[str, Any], resource: Resource) -> Event:
     attributes = of_json(log)
     name = str(log.get("eventName") or attributes.get("event.name") or "")
-    if not is_kept(name):
+    if not has_content(name):
         raise ValueError("only events with the content of GenAI calls are kept")
     return Event(
         trace_id=identity(log.get("traceId"), "traceId", 32),

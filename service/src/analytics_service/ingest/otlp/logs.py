@@ -41,7 +41,7 @@ class Event(NamedTuple):
     resource: Resource
 
 
-def is_kept(name: str) -> bool:
+def has_content(name: str) -> bool:
     """Whether the event of this name carries content."""
     return name == DETAILS or name in ROLES
 

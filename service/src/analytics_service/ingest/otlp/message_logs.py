@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 
-from analytics_service.ingest.otlp.logs import Event, is_kept
+from analytics_service.ingest.otlp.logs import Event, has_content
 from analytics_service.ingest.otlp.message_spans import identity
 from analytics_service.ingest.otlp.spans import Resource
 from analytics_service.ingest.otlp.values import message_value, of_messages
@@ -28,7 +28,7 @@ def events(resource_logs: ResourceLogs) -> Iterator[Event | ValueError]:
 def _event(log: LogRecord, resource: Resource) -> Event:
     attributes = of_messages(log.attributes)
     name = log.event_name or str(attributes.get("event.name") or "")
-    if not is_kept(name):
+    if not has_content(name):
         raise ValueError("only events with the content of GenAI calls are kept")
     return Event(
         trace_id=identity(log.trace_id, "trace_id", 16),
