@@ -186,6 +186,17 @@ def test_while_the_database_is_migrated_their_template_is_the_released_one(where
         assert (manifest["spec"]["template"], manifest["spec"]["replicas"]) == (template, 3)
 
 
+def test_pods_that_a_quota_refused_are_tried_again_soon() -> None:
+    refused = live(TAKING, ready=0)
+    refused["status"]["conditions"].append({"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"})
+    manifests = [
+        decision(planned(observed(spec=OWN_PODS, ingest=each)), DEPLOYMENT, "demo-ingest")
+        for each in (live(TAKING), refused)
+    ]
+    retried = [labels.RETRIED_AT in each["metadata"]["annotations"] for each in manifests if isinstance(each, dict)]
+    assert retried == [False, True]
+
+
 def test_the_size_of_bodies_restarts_only_pods_that_take_rows() -> None:
     def templates(size: int) -> dict[str, Object]:
         found = planned(observed(spec={"redis": REDIS, "ingest": {"replicas": 2, "maxBodyBytes": size}}))

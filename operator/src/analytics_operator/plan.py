@@ -53,6 +53,7 @@ def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
         replicas=to_apply,
         replicas_read_at=retained["metadata"]["resourceVersion"] if retained else None,
         retried_at=_retried_at(observed.deployment, now=now),
+        ingest_retried_at=_retried_at(observed.ingest, now=now),
         api_takes_rows=ingest.api_takes_rows(observed),
         every_api_pod_takes_rows=ingest.every_api_pod_takes_rows(observed),
     )

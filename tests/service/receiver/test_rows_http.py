@@ -133,7 +133,7 @@ async def test_rows_are_taken_for_as_long_as_the_worker_retains_them(
 ) -> None:
     if published is not None:
         connection: Any = await asyncpg.connect(database_url)
-        await publish(connection, desired_values(Settings()) | published)
+        await publish(connection, {**desired_values(Settings()), **published})
         await connection.close()
     answer = await post(client, [a_row(1), a_row(ts=(NOW - timedelta(days=age)).isoformat())])
     assert answer.data["accepted"] == 1 + accepted

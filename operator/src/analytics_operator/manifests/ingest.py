@@ -21,6 +21,8 @@ def ingest(scope: Scope) -> Decision:
     if released is None or released.ingest is None:
         return Hold(ref)
     annotations = {labels.RELEASED_TEMPLATE: as_text(released.ingest)}
+    if scope.ingest_retried_at:  # as of the API's
+        annotations[labels.RETRIED_AT] = scope.ingest_retried_at
     manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

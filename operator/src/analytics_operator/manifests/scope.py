@@ -29,6 +29,8 @@ class Scope:
     """resourceVersion of the Deployment where `replicas` is only what it has: an autoscaler may be changing it."""
     retried_at: str | None = None
     """Value of the retry annotation while the Deployment's pods are refused."""
+    ingest_retried_at: str | None = None
+    """The same of the pods that only take rows."""
     api_takes_rows: bool = True
     """False where pods that only take rows have begun to."""
     every_api_pod_takes_rows: bool = True
