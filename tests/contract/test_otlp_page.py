@@ -1,6 +1,7 @@
 """docs/otlp-attributes.md is the table of ingest/otlp/attributes.py; `make golden` writes it."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from analytics_service.ingest.otlp.attributes import ATTRIBUTES, LONG, MACHINE, TEXTS
@@ -11,7 +12,7 @@ from analytics_service.ingest.otlp.unmapped import DROPPED, MAX_BYTES, MAX_COUNT
 PAGE = Path(__file__).parents[2] / "docs" / "otlp-attributes.md"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

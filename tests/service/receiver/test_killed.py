@@ -70,7 +70,7 @@ async def test_every_span_that_was_answered_is_stored_after_twenty_kills(databas
         for start in range(0, len(exporter.sent), 500):
             assert await post(process, encoded(exporter.sent[start : start + 500]), token) == 200
     figures = "SELECT count(*), count(DISTINCT span_id), trim_scale(sum(total_cost_usd)) FROM traces"
-    count, spans, cost = await connection.fetchrow(figures)
+    ((count, spans, cost),) = await connection.fetch(figures)
     assert count == spans == len(exporter.sent)
     assert cost * 10_000 == 35 * len(exporter.sent)
     await connection.close()

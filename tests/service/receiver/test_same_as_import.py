@@ -1,4 +1,4 @@
-"""However spans are split into requests, in whatever order and how often: the store is as `import` of a file makes it."""
+"""However spans are split into requests, in whatever order and how often: the store is as `import` makes it."""
 
 import asyncio
 import json
