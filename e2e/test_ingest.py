@@ -33,9 +33,9 @@ def call(url: str, token: str, body: Any = None) -> Any:
         return json.loads(response.read() or b"{}")
 
 
-def arrives(kubectl: Kubectl, span: Span) -> None:
+def arrives(kubectl: Kubectl, token: str, span: Span) -> None:
     """Sends it to the address of those who take rows, and reads it from the API."""
-    token = kubectl("exec", f"deployment/{NAME}", "--", "analytics-service", "token", "--org", NAME).strip()
+    eventually(lambda: not ending(kubectl), seconds=120, what="no pod is about to end: a forward could choose it")
     with forward(kubectl, f"service/{INGEST}", 80) as url:
         assert call(f"{url}/v1/traces", token, in_json([span])) == {}, "no span was rejected"
     with forward(kubectl, f"service/{NAME}", 80) as url:
@@ -43,15 +43,21 @@ def arrives(kubectl: Kubectl, span: Span) -> None:
     assert answer["data"]["trace_id"] == span.trace_id
 
 
+def ending(kubectl: Kubectl) -> list[str]:
+    pods = kubectl.list("pods", selector=f"app.kubernetes.io/instance={NAME}")
+    return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
+
+
 def test_a_span_arrives_while_rows_move_to_pods_of_their_own_and_back(kubectl: Kubectl) -> None:
-    arrives(kubectl, Span(trace=1))
+    token = kubectl("exec", f"deployment/{NAME}", "--", "analytics-service", "token", "--org", NAME).strip()
+    arrives(kubectl, token, Span(trace=1))
     kubectl.patch(KIND, NAME, {"spec": {"ingest": {"replicas": 1, "resources": SMALL}}})
-    arrives(kubectl, Span(trace=2))
+    arrives(kubectl, token, Span(trace=2))
     eventually(lambda: kubectl.get("deployment", INGEST), seconds=60, what="pods that only take rows")
     wait_ready(kubectl, NAME)
-    arrives(kubectl, Span(trace=3))
+    arrives(kubectl, token, Span(trace=3))
     kubectl.patch(KIND, NAME, {"spec": {"ingest": {"replicas": None, "resources": None}}})
-    arrives(kubectl, Span(trace=4))
+    arrives(kubectl, token, Span(trace=4))
     eventually(lambda: kubectl.get("deployment", INGEST) is None, seconds=180, what="they go when the API took over")
     wait_ready(kubectl, NAME)
-    arrives(kubectl, Span(trace=5))
+    arrives(kubectl, token, Span(trace=5))
