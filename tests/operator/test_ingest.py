@@ -244,6 +244,9 @@ def test_a_resource_is_ready_when_its_pods_that_only_take_rows_are() -> None:
     both = conditions(facts(live(TAKING)))
     assert both["IngestAvailable"] == ("True", "MinimumReplicasAvailable", "2 of 2 replicas take rows")
     assert both["Ready"][:2] == ("True", "AsDeclared")
+    before = facts(live(TAKING))
+    before = replace(before, applied=replace(before.applied, deployment=live(TAKING)))
+    assert conditions(before)["Ready"][:2] == ("False", "RollingOut"), "the API's pods are still to be replaced"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ def api_takes_rows(observed: Observed) -> bool:
     if observed.resource.spec.ingest_replicas is None:
         return True
     released = observed.released
-    if released is None or not _takes_rows(released.template):
+    if released is None or not takes_rows(released.template):
         return False  # nothing was sent to them yet, or others have begun and go on, available or not
     return observed.ingest is None or not rollout(observed.ingest, ()).available
 
@@ -19,9 +19,10 @@ def api_takes_rows(observed: Observed) -> bool:
 def every_api_pod_takes_rows(observed: Observed) -> bool:
     """Whether all pods of the API do, so that no others are needed."""
     live = observed.deployment
-    return live is not None and _takes_rows(live["spec"]["template"]) and rollout(live, ()).complete
+    return live is not None and takes_rows(live["spec"]["template"]) and rollout(live, ()).complete
 
 
-def _takes_rows(template: Manifest) -> bool:
+def takes_rows(template: Manifest) -> bool:
+    """Whether clients are sent to pods of that template."""
     found: dict[str, str] = template.get("metadata", {}).get("labels", {})
     return labels.TAKES_ROWS.items() <= found.items()

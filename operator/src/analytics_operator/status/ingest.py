@@ -2,11 +2,13 @@
 
 from analytics_operator.api.conditions import Reason, Type
 from analytics_operator.state.image import Setting
+from analytics_operator.state.ingest import takes_rows
 from analytics_operator.status.condition import Blocker, StatusCondition, Verdict
 from analytics_operator.status.deployment import blocker_of
 from analytics_operator.status.facts import Facts
 
 NOT_DEPLOYED = "there is no Deployment of pods that only take rows yet"
+HANDING_OVER = "the pods of the API take rows until others are available, and are replaced then"
 
 
 def _desired(facts: Facts) -> bool:
@@ -29,4 +31,9 @@ def incomplete_ingest(facts: Facts) -> Blocker | None:
         return None
     if facts.ingest_rollout is None:
         return Blocker(Reason.NOT_DEPLOYED, NOT_DEPLOYED, stalled=False)
-    return blocker_of(facts.ingest_rollout, of=" that only take rows")
+    if found := blocker_of(facts.ingest_rollout, of=" that only take rows"):
+        return found
+    api = facts.applied.deployment
+    if api and takes_rows(api["spec"]["template"]):
+        return Blocker(Reason.ROLLING_OUT, HANDING_OVER, stalled=False)
+    return None
