@@ -348,7 +348,7 @@ def test_rows_are_taken_at_every_moment_while_that_moves_to_pods_of_its_own_and_
     world.edit(ingest={"replicas": None})
     eventually(lambda: takes_rows(world, "demo"), what="the API takes over again")
     assert world.deployment("demo-ingest"), "its pods are not there yet"
-    world.settle()
+    world.roll_out("demo")
     eventually(lambda: world.deployment("demo-ingest") is None, what="no pods that only take rows")
     eventually(lambda: world.api.find("PodDisruptionBudget", "demo-ingest") is None, what="no budget")
     world.settle()

@@ -89,14 +89,11 @@ class Groups:
                 return await submission.done
         except TimeoutError:
             raise unavailable() from None
-        finally:
-            if submission in self._waiting:
-                self._waiting.remove(submission)
 
     async def _write_groups(self) -> None:
         while True:
             await self._arrived.wait()
-            if sum(len(each.rows) for each in self._waiting) < _ENOUGH_ROWS:
+            if not self._has_enough():
                 await asyncio.sleep(_GATHER_SECONDS)
             group = self._take()
             if group:
@@ -107,10 +104,22 @@ class Groups:
                     for each in group:
                         _fail(each, unavailable())
 
+    def _has_enough(self) -> bool:
+        rows = 0
+        for each in self._waiting:
+            rows += len(each.rows)
+            if rows >= _ENOUGH_ROWS:
+                return True
+        return False
+
     def _take(self) -> list[Submission]:
+        """Those that wait longest, but for whom nobody waits any more."""
         group: list[Submission] = []
         rows = size = 0
         while self._waiting:
+            if self._waiting[0].done.done():
+                self._waiting.popleft()
+                continue
             rows += len(self._waiting[0].rows)
             size += self._waiting[0].size
             if group and (rows > _MAX_GROUP_ROWS or size > _MAX_GROUP_BYTES):
