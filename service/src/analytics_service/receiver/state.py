@@ -65,7 +65,7 @@ class StoreState:
     async def _refresh(self) -> None:
         try:
             configured = await asyncio.to_thread(configured_books, self._paths)
-            async with self._sessions.session() as connection:
+            async with self._sessions.transaction() as connection:
                 self.horizon = await retention_horizon(connection)
                 policies = await published_values(connection)
                 sources = in_order((), await stored_books(connection), tuple(each.book for each in configured))

@@ -1,9 +1,10 @@
-"""Rows in the fields of `import`: an object, an array of objects, or JSON lines."""
+"""Rows in the fields of `import`, or as gateways log them: an object, an array of objects, or JSON lines."""
 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,7 @@ from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.http.context import CONTEXT
 from analytics_service.http.ingest.intake import Intake
 from analytics_service.http.services import Services
+from analytics_service.ingest.presets import PRESETS, recognize
 from analytics_service.ingest.strings import load_json
 from analytics_service.receiver.submission import Outcome, RequestKey
 from analytics_service.units import decimals
@@ -32,7 +34,9 @@ async def respond(endpoint: Receive[Any], services: Services, request: web.Reque
     with services.receiver.budget.lease() as lease:
         try:
             intake = await Intake.admit(endpoint, services, request, lease, media_types=(JSON, *JSON_LINES))
-            await intake.read(_records(request.content_type, intake.body))
+            records = _records(request.content_type, intake.body)
+            first = next(records, None)
+            await intake.read(chain([first], records), preset=_preset(first))
             request_key = _request_key(intake)
             if intake.rejected and not intake.rows:
                 raise _nothing_usable(intake)
@@ -53,7 +57,7 @@ async def respond(endpoint: Receive[Any], services: Services, request: web.Reque
 
 def _records(media_type: str, body: bytes) -> Iterator[object]:
     """The objects of a body, and in the place of a line that is no JSON the reason; RequestError where it is none."""
-    if media_type in JSON_LINES:
+    if media_type in JSON_LINES and body.strip():
         return (_line(line) for line in body.splitlines() if line.strip())
     value = _line(body)
     if isinstance(value, ValueError):
@@ -61,6 +65,12 @@ def _records(media_type: str, body: bytes) -> Iterator[object]:
     if not isinstance(value, list | dict) or not value:
         raise RequestError(Problem.VALIDATION_ERROR, "the body must be a JSON object, or an array of objects")
     return iter(value if isinstance(value, list) else [value])
+
+
+def _preset(first: object) -> str | None:
+    """The system whose logger sends records of its own, as LiteLLM's: `import` knows them by the same names."""
+    name = recognize(frozenset(first)) if isinstance(first, dict) else None
+    return None if name is None or PRESETS[name].elements is not None else name
 
 
 def _line(text: bytes) -> object:
