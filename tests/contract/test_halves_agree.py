@@ -14,7 +14,8 @@ import yaml
 
 from analytics_operator.api import fields
 from analytics_operator.api.conditions import Reason
-from analytics_operator.api.v1alpha1 import REFRESH_CONNECTIONS
+from analytics_operator.api.v1alpha1 import INGEST_POOL_SIZE, REFRESH_CONNECTIONS
+from analytics_operator.kube import labels
 from analytics_operator.state import jobs as migrate_jobs
 from analytics_operator.state import migration
 from analytics_operator.state.image import Setting
@@ -22,9 +23,11 @@ from analytics_operator.state.worker import WorkerReport
 from analytics_operator.status.prices import BOOKS_MISSING
 from analytics_service import settings
 from analytics_service.__main__ import parser
+from analytics_service.contract.endpoint import Receive
 from analytics_service.database.failures import EXTERNAL_REASONS
 from analytics_service.database.migrate.result import MigrationResult, as_json, known_settings
 from analytics_service.policies.desired import MIN_DAYS, Policy
+from analytics_service.server.service import Only
 from analytics_service.settings import Settings
 from analytics_service.units import decimals
 from analytics_service.worker.jobs import jobs
@@ -63,6 +66,8 @@ RETENTIONS = {
 CONFIG_MAPS = [rendered(case, "ConfigMap") for case in ("autoscaled", "everything-set")]
 DEPLOYMENT = rendered("everything-set", "Deployment", "api")
 WORKER = rendered("everything-set", "Deployment", "worker")
+INGEST = rendered("everything-set", "Deployment", "ingest")
+TAKES_ROWS = rendered("rows-taken-by-the-api", "Deployment", "api")
 JOB = rendered("first-install", "Job")
 
 
@@ -93,8 +98,8 @@ def test_the_page_of_settings_names_those_that_no_pod_sets() -> None:
     assert set(re.findall(r"`(\w+)`", listed[1])) == {
         name
         for name in map(str.upper, Settings.model_fields)
-        if name
-        not in {**CONFIG_MAPS[1]["data"], **environment(container(DEPLOYMENT)), **environment(container(WORKER))}
+        if name not in CONFIG_MAPS[1]["data"]
+        and not any(name in environment(container(each)) for each in (DEPLOYMENT, WORKER, INGEST))
     }
 
 
@@ -131,6 +136,43 @@ def test_what_the_resource_admits_the_service_takes(section: str, name: str, set
         assert schema[bound] == taken[bound], bound
 
 
+def test_a_body_that_the_resource_admits_fits_into_the_queue_of_a_pod() -> None:
+    crd = yaml.safe_load((TOP / "crds" / "analyticsapis.yaml").read_text())
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    schema, default = spec["ingest"]["properties"]["maxBodyBytes"], Settings()
+    taken = Settings.model_json_schema()["properties"]["ingest_max_body_bytes"]
+    assert (schema["minimum"], schema["default"]) == (taken["minimum"], default.ingest_max_body_bytes)
+    assert schema["maximum"] == default.ingest_queue_bytes <= taken["maximum"]
+
+
+@pytest.mark.parametrize(
+    ("deployment", "takes_rows", "answers"),
+    [
+        pytest.param(DEPLOYMENT, False, True, id="the API beside others that take rows"),
+        pytest.param(INGEST, True, False, id="pods that only take rows"),
+        pytest.param(TAKES_ROWS, True, True, id="the API alone"),
+    ],
+)
+def test_pods_have_the_label_that_clients_send_to_where_their_command_takes_rows(
+    deployment: dict[str, Any], *, takes_rows: bool, answers: bool
+) -> None:
+    given = container(deployment)
+    loaded = settings.load(environment(given))
+    served = Only(parser().parse_args(given["args"]).only).endpoints(loaded)
+    assert any(isinstance(each, Receive) for each in served) == takes_rows
+    assert any(not isinstance(each, Receive) for each in served) == answers
+    service = rendered("everything-set", "Service", "ingest")["spec"]
+    assert service["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items() or not takes_rows
+    assert (labels.TAKES_ROWS.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()) == takes_rows
+
+
+def test_connections_of_a_pod_that_only_takes_rows_are_shared_among_reads_and_writes() -> None:
+    loaded = settings.load(environment(container(INGEST)))
+    assert loaded.database_pool_size == INGEST_POOL_SIZE
+    assert loaded.ingest_connections * 2 <= INGEST_POOL_SIZE
+    assert loaded.ingest_max_body_bytes == 32 * 2**20
+
+
 def test_the_worker_is_told_the_policies_of_the_resource() -> None:
     loaded = settings.load(environment(container(WORKER)))
     assert (loaded.retention_raw_days, loaded.retention_1min_days, loaded.compress_after_days) == (None, 10, None)
@@ -148,10 +190,11 @@ def test_the_levels_and_formats_of_logs_are_the_same() -> None:
     ("manifest", "required"),
     [
         (DEPLOYMENT, ("database_url", "database_readonly_url", "jwt_secret")),
+        (INGEST, ("database_url", "redis_url", "jwt_secret")),
         (WORKER, ("database_url",)),
         (JOB, ("database_url",)),
     ],
-    ids=["Deployment", "worker", "Job"],
+    ids=["Deployment", "ingest", "worker", "Job"],
 )
 def test_every_container_gives_its_command_what_it_needs(manifest: dict[str, Any], required: tuple[str, ...]) -> None:
     given = container(manifest)

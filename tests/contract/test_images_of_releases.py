@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from analytics_operator.kube.objects import JOB, Manifest, Want
+from analytics_operator.kube.objects import DEPLOYMENT, JOB, Manifest, Want
 from analytics_operator.plan import Plan, plan
 from analytics_operator.state import migration
 from analytics_operator.state.image import Setting
@@ -52,14 +52,23 @@ def migrated(job: Manifest, result: str) -> Manifest:
     return {"metadata": metadata, "status": {"conditions": [{"type": "Complete", "status": "True"}]}, "pod": pod}
 
 
+def container(done: Plan, component: str) -> Manifest:
+    """Of that component's pods."""
+    found: Manifest
+    (found,) = [
+        each.manifest["spec"]["template"]["spec"]["containers"][0]
+        for each in done.decisions
+        if isinstance(each, Want)
+        and each.ref.kind is DEPLOYMENT
+        and each.manifest["metadata"]["labels"]["app.kubernetes.io/component"] == component
+    ]
+    return found
+
+
 def environment(done: Plan, component: str) -> dict[str, str]:
     """The variables of that component's pods; those from Secrets are empty."""
     manifests = [each.manifest for each in done.decisions if isinstance(each, Want)]
-    (workload,) = [
-        each["spec"]["template"]["spec"]["containers"][0]
-        for each in manifests
-        if each["kind"] == "Deployment" and each["metadata"]["labels"]["app.kubernetes.io/component"] == component
-    ]
+    workload = container(done, component)
     (settings,) = [
         each["data"] for each in manifests if each["metadata"]["name"] == workload["envFrom"][0]["configMapRef"]["name"]
     ]
@@ -84,7 +93,8 @@ async def test_pods_get_only_what_their_image_reads_and_start_with_it(
     done = planned(case, migrated(job, result))
     assert done.gate.open
     reads = set(ran("-c", NAMES, release=release).split())
-    for component in ("api", "worker"):
+    today = release is None
+    for component in ("api", "worker", *(["ingest"] if today else [])):
         assert set(environment(done, component)) <= reads
     given = environment(done, "api")
     lists = release is None or release.version not in WITHOUT_LIST
@@ -93,12 +103,14 @@ async def test_pods_get_only_what_their_image_reads_and_start_with_it(
     assert bool(listed) == lists
     assert release is not None or listed == set(Setting)
     packages = packages_of(release) if release else {}
-    for command, component in {"serve": "api", "work": "worker"}.items():
+    for component in ("api", "worker", *(["ingest"] if today else [])):
         chosen = {"API_PORT", "API_METRICS_PORT"}  # by `serving`; and no Secret is mounted here
         literal = {
             name: value
             for name, value in environment(done, component).items()
             if value and name not in chosen and not name.endswith("_FILE")
         }
+        command = " ".join(container(done, component)["args"])
+        assert command == {"api": "serve", "worker": "work"}.get(component) or today
         async with serving(empty_url, command, **{**literal, "LOG_FORMAT": "json", **packages}) as process:
             await process.until("/health/ready", 200)

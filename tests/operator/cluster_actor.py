@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from analytics_operator.kube import names
 from analytics_operator.kube.labels import RELEASED_TEMPLATE
 from tests.support.kube import KubeApi, Object, eventually
 
@@ -194,10 +195,12 @@ class ClusterActor:
         return self.resource(name)
 
     def settle(self, name: str = "demo") -> None:
-        """Plays the Deployment's controller until the resource is Ready."""
+        """Plays the Deployments' controller until the resource is Ready."""
 
         def look() -> bool:
             self.roll_out(name)
+            if self.deployment(names.ingest(name)):
+                self.roll_out(names.ingest(name))
             current = self.resource(name)
             ready = self.condition("Ready", name)
             up_to_date: bool = ready["observedGeneration"] == current["metadata"]["generation"]

@@ -66,7 +66,7 @@ def test_kubectl_explain_says_what_every_field_is() -> None:
 
 
 def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
-    given = a_resource(replicas=None, autoscaling={})["spec"]
+    given = a_resource(replicas=None, autoscaling={}, ingest={"resources": {}})["spec"]
     model = Spec.model_validate(given).model_dump(mode="json", by_alias=True)
     for path, schema in spec_nodes():
         if "default" in schema:
@@ -133,6 +133,28 @@ def without_nulls(value: Any, default: Any) -> Any:
         ),
         pytest.param({"redis": REDIS | {"keyPrefix": ""}}, id="an empty prefix"),
         pytest.param({"prices": {"configMapRef": {"name": "acme.price-books"}}}, id="price books"),
+        pytest.param({"ingest": {"enabled": False}}, id="no rows from clients"),
+        pytest.param({"ingest": {"maxBodyBytes": 64 * 2**20}}, id="the largest body"),
+        pytest.param({"redis": REDIS, "ingest": {"replicas": 1}}, id="a pod that only takes rows"),
+        pytest.param(
+            {"redis": REDIS, "ingest": {"enabled": False, "replicas": 2, "resources": {}}}, id="switched off for a time"
+        ),
+        pytest.param(
+            {
+                "redis": REDIS,
+                "database": {"urlSecretRef": CREDENTIALS, "connectionBudget": 15},
+                "ingest": {"replicas": 1, "resources": {"limits": {"cpu": 2}}},
+            },
+            id="the least budget with a pod that only takes rows",
+        ),
+        pytest.param(
+            {
+                "redis": REDIS,
+                "database": {"urlSecretRef": CREDENTIALS, "connectionBudget": 7},
+                "ingest": {"enabled": False, "replicas": 1},
+            },
+            id="the least budget without one",
+        ),
     ],
 )
 def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> None:
@@ -227,6 +249,20 @@ def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> No
         pytest.param({"redis": REDIS | {"keyPrefix": "a" * 65}}, "may not be more than 64", id="a long prefix"),
         pytest.param({"prices": {}}, "configMapRef: Required value", id="price books of no ConfigMap"),
         pytest.param({"prices": {"configMapRef": {"name": "Books"}}}, "should match", id="no name of a ConfigMap"),
+        pytest.param({"ingest": {"replicas": 1}}, "share limits.*set redis.urlSecretRef", id="more pods without redis"),
+        pytest.param({"redis": REDIS, "ingest": {"replicas": 0}}, "equal to 1", id="no pod that takes rows"),
+        pytest.param({"ingest": {"resources": {}}}, "set ingest.replicas, or remove it", id="resources of no pod"),
+        pytest.param({"ingest": {"maxBodyBytes": 1023}}, "equal to 1024", id="a small body"),
+        pytest.param({"ingest": {"maxBodyBytes": 64 * 2**20 + 1}}, "equal to 67108864", id="a body over the queue"),
+        pytest.param(
+            {
+                "redis": REDIS,
+                "database": {"urlSecretRef": CREDENTIALS, "connectionBudget": 14},
+                "ingest": {"replicas": 1},
+            },
+            "four for each of ingest.replicas",
+            id="a budget that is small for a pod that only takes rows",
+        ),
     ],
 )
 def test_the_api_server_refuses(actor: ClusterActor, spec: dict[str, Any], message: str) -> None:

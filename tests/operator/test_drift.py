@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from analytics_operator.kube import labels, names
+from analytics_operator.state.image import Setting
 from tests.operator.cluster_actor import ClusterActor
 from tests.operator.conftest import Operator
 from tests.support.kube import KubeApi, Object, eventually
@@ -69,6 +70,23 @@ CHILDREN = {
         edit={"spec": {"selector": {labels.COMPONENT: "edited"}}},
         foreign={"spec": {"sessionAffinity": "ClientIP"}},
     ),
+    "pods that only take rows": Child(
+        kind="Deployment",
+        resource="taking",
+        name=names.ingest("taking"),
+        edit={"spec": {"replicas": 7, "template": {"spec": {"terminationGracePeriodSeconds": 30}}}},
+        foreign={"spec": {"minReadySeconds": 3}},
+    ),
+    "service of those that take rows": Child(
+        kind="Service",
+        resource="taking",
+        name=names.ingest("taking"),
+        edit={"spec": {"selector": {labels.COMPONENT: "edited"}}},
+        foreign={"spec": {"sessionAffinity": "ClientIP"}},
+    ),
+    "budget of those that take rows": Child(
+        kind="PodDisruptionBudget", resource="taking", name=names.ingest("taking"), edit={"spec": {"maxUnavailable": 2}}
+    ),
     "budget": Child(kind="PodDisruptionBudget", edit={"spec": {"maxUnavailable": 2}}),
     "autoscaler": Child(
         kind="HorizontalPodAutoscaler",
@@ -82,14 +100,17 @@ EACH = pytest.mark.parametrize("child", CHILDREN.values(), ids=CHILDREN)
 
 @pytest.fixture(scope="module")
 def drifting(cluster: KubeApi, operator: Operator) -> Iterator[KubeApi]:
-    """Two Ready resources; every test leaves them as declared."""
+    """Three Ready resources; every test leaves them as declared."""
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "drift"}})
     world = ClusterActor(replace(cluster, namespace="drift"), operator.port)
     world.credentials(redis_url="redis://redis:6379/0")
     world.ready("demo", replicas=2, redis=REDIS)
     world.ready("scaled", replicas=2, redis=REDIS, autoscaling={"minReplicas": 2, "maxReplicas": 4})
+    world.declare("taking", redis=REDIS, ingest={"replicas": 2})
+    world.migrate("taking", settings=[Setting.INGEST.value])
+    world.settle("taking")
     yield world.api
-    for name in ("demo", "scaled"):
+    for name in ("demo", "scaled", "taking"):
         world.api.delete("AnalyticsApi", name)
 
 

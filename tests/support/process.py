@@ -50,7 +50,7 @@ async def serving(
 ) -> AsyncIterator[Process]:
     port, metrics_port = map(str, free_ports(2))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "analytics_service", command),
+        *(sys.executable, "-m", "analytics_service", *command.split()),
         env=program_environment(
             DATABASE_URL=database_url,
             JWT_SECRET=SECRET,
@@ -64,7 +64,7 @@ async def serving(
     )
     try:
         async with aiohttp.ClientSession() as session:
-            yield Process(process, f"http://127.0.0.1:{port if command == 'serve' else metrics_port}", session)
+            yield Process(process, f"http://127.0.0.1:{port if command.startswith('serve') else metrics_port}", session)
     finally:
         if process.returncode is None:
             process.kill()

@@ -44,10 +44,10 @@ deletion.
 - apiGroups: [""]
   resources: [serviceaccounts, services]
   verbs: [get, list, watch, create, patch]
-# The pods of the API and the worker; as above.
+# The pods of the API and the worker, as above; those that only take rows are deleted when spec.ingest wants none.
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 # From two replicas on; deleted when one is desired.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]

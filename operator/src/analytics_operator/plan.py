@@ -13,7 +13,7 @@ from analytics_operator.kube.objects import CONFIG_MAP, JOB, Absent, Create, Dec
 from analytics_operator.manifests import build
 from analytics_operator.manifests.jwt_secret import jwt_secret
 from analytics_operator.manifests.scope import Scope
-from analytics_operator.state import migration, replicas
+from analytics_operator.state import ingest, migration, replicas
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import Credentials, data_of, examine, must_generate
 
@@ -53,6 +53,9 @@ def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
         replicas=to_apply,
         replicas_read_at=retained["metadata"]["resourceVersion"] if retained else None,
         retried_at=_retried_at(observed.deployment, now=now),
+        ingest_retried_at=_retried_at(observed.ingest, now=now),
+        api_takes_rows=ingest.api_takes_rows(observed),
+        every_api_pod_takes_rows=ingest.every_api_pod_takes_rows(observed),
     )
     desired = build(scope)
     decisions = (*desired, *_outdated_config_maps(observed, desired), *_outdated_jobs(observed, gate))

@@ -6,8 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
+from analytics_service.policies.desired import Policy, desired_values
+from analytics_service.policies.published import publish
+from analytics_service.settings import Settings
 from tests.support.keys import created
 from tests.support.otlp import Span, encoded, send
 from tests.support.postgres import Server
@@ -146,6 +150,30 @@ async def test_what_cannot_be_used_is_a_problem(
     answer = await post(client, body, media_type)
     assert (answer.status, answer.json["status"], answer.json.get("field")) == (status, status, field)
     assert answer.headers["Content-Type"].startswith("application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("published", "age", "accepted"),
+    [
+        pytest.param(None, 100, False, id="none: its own retention, of 92 days"),
+        pytest.param({Policy.RAW: None}, 100, True, id="for ever"),
+        pytest.param({Policy.RAW: None}, 500, False, id="for ever, and yet no older than partitions are made for"),
+        pytest.param({Policy.RAW: 30}, 40, False, id="a shorter one"),
+    ],
+)
+async def test_rows_are_taken_for_as_long_as_the_worker_retains_them(
+    client: Client,
+    database_url: str,
+    published: dict[Policy, int | None] | None,
+    age: int,
+    accepted: bool,  # noqa: FBT001
+) -> None:
+    if published is not None:
+        connection: Any = await asyncpg.connect(database_url)
+        await publish(connection, {**desired_values(Settings()), **published})
+        await connection.close()
+    answer = await post(client, [a_row(1), a_row(ts=(NOW - timedelta(days=age)).isoformat())])
+    assert answer.data["accepted"] == 1 + accepted
 
 
 async def test_a_key_has_one_answer_and_its_rows_are_stored_once(

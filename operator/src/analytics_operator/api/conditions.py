@@ -22,6 +22,7 @@ class Type(StrEnum):
     POLICIES_APPLIED = "PoliciesApplied"
     DATA_FRESH = "DataFresh"
     PRICES_LOADED = "PricesLoaded"
+    INGEST_AVAILABLE = "IngestAvailable"
     SCALING_ACTIVE = "ScalingActive"
     CRD_OUTDATED = "CRDOutdated"
     IMAGE_OUTDATED = "ImageOutdated"

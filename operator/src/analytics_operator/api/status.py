@@ -66,6 +66,7 @@ class Endpoints(Model):
 
     http: Text = Field(description="URL of the API")
     metrics: Text = Field(description="URL that Prometheus scrapes")
+    ingest: Text | None = Field(None, description="URL that clients send rows to; absent where none are taken")
 
 
 def conditions_are_a_map(schema: dict[str, Any]) -> None:

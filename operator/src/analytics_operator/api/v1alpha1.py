@@ -47,7 +47,11 @@ REFRESH_CONNECTIONS = 2
 """Connections with which a worker refreshes, beside its own."""
 RESERVED_CONNECTIONS = 2
 """Connections for a migration and for whoever looks after it."""
+INGEST_POOL_SIZE = 4
+"""Connections of a pod that only takes rows: half of them write."""
 _MAX_PODS = "(has(self.autoscaling) ? self.autoscaling.maxReplicas : self.replicas)"
+_OWN_INGEST = "has(self.ingest) && self.ingest.enabled && has(self.ingest.replicas)"
+_INGEST_CONNECTIONS = f"({_OWN_INGEST} ? {INGEST_POOL_SIZE} * (self.ingest.replicas + 1) : 0)"
 JWT_SECRET = "self.auth.jwtSecretRef"  # noqa: S105 - where it stands in a rule
 
 
@@ -214,6 +218,30 @@ class Worker(Model):
     resources: WorkerResources = WorkerResources()
 
 
+class Ingest(Model):
+    """How the rows that clients send come in: OTLP, and JSON in the fields of `import`."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.resources) || has(self.replicas)",
+                "ingest.resources is of pods that only take rows: set ingest.replicas, or remove it",
+            ),
+        )
+    )
+
+    enabled: bool = Field(default=True, description="false: rows come by `import` alone, whatever else is set here")
+    max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = Field(
+        16 * 2**20, description="size of one request, before and after decompression"
+    )
+    replicas: Replicas | None = Field(
+        None,
+        description=f"pods that only take rows, with {INGEST_POOL_SIZE} database connections each; they need redis, "
+        "and clients send to the Service <name>-ingest alone then. Absent: the pods of the API take rows",
+    )
+    resources: Resources | None = Field(None, description="of one of these pods; absent: as those of the API's")
+
+
 class Prices(Model):
     """Price books of one's own, which come before the list of prices that the image brings."""
 
@@ -255,9 +283,14 @@ class Spec(Model):
             ),
             rule(
                 f"!has(self.database.connectionBudget) || self.database.connectionBudget >= {MIN_POOL_SIZE} * "
-                f"({_MAX_PODS} + 1) + self.worker.replicas + {RESERVED_CONNECTIONS}",
+                f"({_MAX_PODS} + 1) + self.worker.replicas + {RESERVED_CONNECTIONS} + {_INGEST_CONNECTIONS}",
                 "database.connectionBudget gives some pods no connection: two for each replica and one more that "
-                "replaces another, one for each worker, and two for migrations; raise it, or lower the replicas",
+                "replaces another, one for each worker, two for migrations, and four for each of ingest.replicas and "
+                "one more; raise it, or lower the replicas",
+            ),
+            rule(
+                "has(self.redis) || !has(self.ingest) || !has(self.ingest.replicas)",
+                "ingest.replicas makes pods that share limits with those of the API: set redis.urlSecretRef",
             ),
             rule(
                 "!has(self.autoscaling) || self.replicas >= 1",
@@ -294,8 +327,19 @@ class Spec(Model):
     migrations: Migrations = Migrations()
     timescale: Timescale = Timescale()
     worker: Worker = Worker()
+    ingest: Ingest | None = Field(None, description="rows that clients send; absent: taken by the pods of the API")
     prices: Prices | None = Field(None, description="price books of one's own; absent: those in the store alone")
     suspend: bool = Field(default=False, description="nothing is written to the children while true; pods keep serving")
+
+    @property
+    def ingest_or_default(self) -> Ingest:
+        """The section has no default in the CRD, which would be added to stored resources."""
+        return self.ingest or Ingest()
+
+    @property
+    def ingest_replicas(self) -> int | None:
+        """Pods that only take rows; None where there are none."""
+        return self.ingest.replicas if self.ingest and self.ingest.enabled else None
 
     @property
     def jwt_secret_ref(self) -> SecretKeyRef | None:

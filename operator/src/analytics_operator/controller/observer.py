@@ -52,10 +52,11 @@ class Observer:
 
     async def observe(self, key: Key, resource: AnalyticsApi, previous_status: Manifest) -> Observed:
         """A moment of the cluster; only what the resource controls counts as its child."""
-        (jobs, pods), config_maps, deployment, secrets = await asyncio.gather(
+        (jobs, pods), config_maps, deployment, ingest, secrets = await asyncio.gather(
             self._jobs_and_pods(key),
             self._children(CONFIG_MAP, key),
-            self._find(DEPLOYMENT, key.namespace, key.name),
+            self._deployment(key.name, resource),
+            self._ingest(key, resource),
             self._secrets(key, resource),
         )
         uid = resource.metadata.uid
@@ -67,7 +68,8 @@ class Observer:
             previous_status=previous_status,
             secrets={name: secret and data_of(secret) for name, secret in secrets.items()},
             secret_versions={name: _version(secret) for name, secret in secrets.items()},
-            deployment=deployment if deployment and controlled_by(uid, deployment) else None,
+            deployment=deployment,
+            ingest=ingest,
             jobs=tuple(job for job in jobs if controlled_by(uid, job)),
             pods=tuple(pods),
             config_maps=tuple(each for each in config_maps if controlled_by(uid, each)),
@@ -82,6 +84,16 @@ class Observer:
     async def _jobs_and_pods(self, key: Key) -> tuple[list[Manifest], list[Manifest]]:
         """The pods are read after the Jobs: whatever Job is seen to have ended, its pod is seen with its result."""
         return await self._children(JOB, key), await self._children(POD, key)
+
+    async def _deployment(self, name: str, resource: AnalyticsApi) -> Manifest | None:
+        """The Deployment of that name, where the resource controls it."""
+        found = await self._find(DEPLOYMENT, resource.metadata.namespace, name)
+        return found if found and controlled_by(resource.metadata.uid, found) else None
+
+    async def _ingest(self, key: Key, resource: AnalyticsApi) -> Manifest | None:
+        if resource.spec.ingest_replicas is None:
+            return None  # it decides nothing
+        return await self._deployment(names.ingest(key.name), resource)
 
     async def _secrets(self, key: Key, resource: AnalyticsApi) -> dict[str, Manifest | None]:
         """The referenced Secrets by name."""

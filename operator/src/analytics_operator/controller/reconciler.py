@@ -13,7 +13,7 @@ from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.secret_poller import SecretPoller
 from analytics_operator.controller.worker_poller import WorkerPoller
 from analytics_operator.errors import ApiError, ChildConflict, Refused
-from analytics_operator.kube import labels
+from analytics_operator.kube import labels, names
 from analytics_operator.kube.client import KubeClient
 from analytics_operator.kube.objects import (
     ANALYTICS_API,
@@ -82,6 +82,7 @@ class Reconciler:
             credentials=planned.credentials,
             gate=planned.gate,
             desired=planned.desired(Ref(DEPLOYMENT, key.name)),
+            desired_ingest=planned.desired(Ref(DEPLOYMENT, names.ingest(key.name))),
             applied=applied,
         )
         derived = derive.derive(facts, now=now)
@@ -104,10 +105,11 @@ class Reconciler:
     async def _apply(self, key: Key, observed: Observed, planned: Plan) -> Applied:
         """Carries out the plan. A child that is refused does not keep the others waiting."""
         if observed.resource.spec.suspend:
-            return Applied(deployment=observed.deployment)
+            return Applied(deployment=observed.deployment, ingest=observed.ingest)
         uid, refusals = observed.resource.metadata.uid, []
         name = observed.resource.metadata.name
-        live = {Ref(DEPLOYMENT, name): observed.deployment}
+        api, ingest = Ref(DEPLOYMENT, name), Ref(DEPLOYMENT, names.ingest(name))
+        live = {api: observed.deployment, ingest: observed.ingest}
         for decision in planned.decisions:
             try:
                 match decision:
@@ -120,7 +122,8 @@ class Reconciler:
             except (Refused, ChildConflict) as error:
                 refusals.append(Refusal(ref=decision.ref, reason=error.reason, message=str(error)))
         return Applied(
-            deployment=live[Ref(DEPLOYMENT, name)],
+            deployment=live[api],
+            ingest=live[ingest],
             autoscaler=live.get(Ref(HORIZONTAL_POD_AUTOSCALER, name)),
             refusals=tuple(refusals),
         )

@@ -25,18 +25,26 @@ RELEASED_TEMPLATE = f"{GROUP}/released-template"
 IMAGE_SETTINGS = f"{GROUP}/image-settings"
 """The settings that the image of the released template knows, separated by spaces."""
 SECRETS_HASH = f"{GROUP}/secrets-hash"
+TAKES_ROWS = {f"{GROUP}/takes-rows": "true"}
+"""The label of pods to which clients can send rows: those of the API, or those that do nothing else."""
 RETRIED_AT = f"{GROUP}/nudged"
 """The retry annotation: time of the last retry of a Deployment whose pods are refused. Its key is released."""
 
 
 class Component(StrEnum):
     API = "api"
+    INGEST = "ingest"
     MIGRATE = "migrate"
     WORKER = "worker"
 
 
 def selector(name: str, component: Component) -> dict[str, str]:
     return {"app.kubernetes.io/name": "analytics-api", INSTANCE: name, COMPONENT: component.value}
+
+
+def takes_rows(name: str) -> dict[str, str]:
+    """Selects the pods of one resource to which clients can send rows."""
+    return {INSTANCE: name, **TAKES_ROWS}
 
 
 def common(name: str, component: Component) -> dict[str, str]:

@@ -18,6 +18,10 @@ def worker(name: str) -> str:
     return f"{name}-worker"
 
 
+def ingest(name: str) -> str:
+    return f"{name}-ingest"
+
+
 def jwt_secret(name: str) -> str:
     return f"{name}-jwt"
 

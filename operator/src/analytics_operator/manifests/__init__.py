@@ -10,8 +10,9 @@ from analytics_operator.kube.objects import Decision
 from analytics_operator.manifests.autoscaler import autoscaler
 from analytics_operator.manifests.config_map import config_map
 from analytics_operator.manifests.deployment import deployment
+from analytics_operator.manifests.ingest import ingest, ingest_service
 from analytics_operator.manifests.migrate_job import migrate_job
-from analytics_operator.manifests.pod_disruption_budget import pod_disruption_budget
+from analytics_operator.manifests.pod_disruption_budget import ingest_disruption_budget, pod_disruption_budget
 from analytics_operator.manifests.released import released
 from analytics_operator.manifests.scope import Scope
 from analytics_operator.manifests.service import service, worker_service
@@ -23,11 +24,14 @@ BUILDERS: tuple[Callable[[Scope], Decision], ...] = (
     config_map,
     migrate_job,
     released,
+    ingest,
     deployment,
     worker,
     service,
     worker_service,
+    ingest_service,
     pod_disruption_budget,
+    ingest_disruption_budget,
     autoscaler,
 )
 """In the order in which they are applied: pods name the account and the settings."""

@@ -1,9 +1,22 @@
-"""A copy of the released pod template, so that a Deployment deleted while a migration runs comes back as it was."""
+"""The pod templates to release, and a copy: a Deployment deleted while a migration runs comes back as it was."""
 
 from analytics_operator.kube import names
 from analytics_operator.kube.objects import CONFIG_MAP, Decision, Hold, Ref, Want
-from analytics_operator.manifests.deployment import to_release
 from analytics_operator.manifests.scope import Scope, metadata
+from analytics_operator.manifests.service_pods import api_template, ingest_template
+from analytics_operator.state.observed import Released, as_text
+
+
+def to_release(scope: Scope) -> Released | None:
+    """The pod templates to release now, with the digest of their migration; None before the first release."""
+    if scope.gate.open:
+        return Released(
+            template=api_template(scope),
+            ingest=ingest_template(scope),
+            digest=scope.gate.digest,
+            settings=scope.gate.settings,
+        )
+    return scope.released
 
 
 def released(scope: Scope) -> Decision:
@@ -12,10 +25,11 @@ def released(scope: Scope) -> Decision:
     if release is None:
         return Hold(ref)
     settings = {"image-settings": " ".join(release.settings)} if release.settings else {}
+    ingest = {"released-ingest-template": as_text(release.ingest)} if release.ingest else {}
     manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata(scope.resource, ref.name),
-        "data": {"released-template": release.text, "migration-hash": release.digest, **settings},
+        "data": {"released-template": release.text, **ingest, "migration-hash": release.digest, **settings},
     }
     return Want(ref, manifest)

@@ -29,6 +29,12 @@ class Scope:
     """resourceVersion of the Deployment where `replicas` is only what it has: an autoscaler may be changing it."""
     retried_at: str | None = None
     """Value of the retry annotation while the Deployment's pods are refused."""
+    ingest_retried_at: str | None = None
+    """The same of the pods that only take rows."""
+    api_takes_rows: bool = True
+    """False where pods that only take rows have begun to."""
+    every_api_pod_takes_rows: bool = True
+    """Whether those that only take rows can go."""
 
     @property
     def name(self) -> str:
@@ -37,6 +43,11 @@ class Scope:
     def knows(self, setting: Setting) -> bool:
         """Whether the image to release knows the setting: its pods are given no other."""
         return setting in self.gate.settings
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether clients may send rows, and the image to release takes them."""
+        return self.resource.spec.ingest_or_default.enabled and self.knows(Setting.INGEST)
 
     @property
     def refresh_connections(self) -> int:

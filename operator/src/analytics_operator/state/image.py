@@ -20,6 +20,8 @@ class Setting(StrEnum):
     REDIS_PREFIX = "REDIS_PREFIX"
     REFRESH_CONNECTIONS = "WORKER_REFRESH_CONNECTIONS"
     PRICE_BOOKS = "PRICE_BOOKS"
+    INGEST = "INGEST_MAX_BODY_BYTES"
+    """An image that lists it takes rows, and knows `serve --only`."""
 
 
 def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
@@ -35,6 +37,8 @@ def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
         yield Setting.REDIS_PREFIX, "redis.keyPrefix"
     if resource.spec.worker.refresh_connections not in {None, REFRESH_CONNECTIONS}:
         yield Setting.REFRESH_CONNECTIONS, "worker.refreshConnections"
+    if resource.spec.ingest and resource.spec.ingest.enabled:
+        yield Setting.INGEST, "ingest"
     if resource.spec.prices:
         yield Setting.PRICE_BOOKS, "prices.configMapRef"
 

@@ -12,18 +12,26 @@ from analytics_operator.state.secrets import SecretData
 from analytics_operator.state.worker import NOT_POLLED, LastReport
 
 
+def as_text(template: Manifest) -> str:
+    """As annotations and ConfigMaps hold it."""
+    return json.dumps(template, sort_keys=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """The released pod template, and the digest of the migration that it waited for; in use until the gate opens."""
+    """The released pod templates, and the digest of the migration that they waited for; in use until the gate opens."""
 
     template: Manifest
+    """Of the API's pods."""
     digest: str
+    ingest: Manifest | None = None
+    """Of the pods that only take rows, where there are any."""
     settings: tuple[str, ...] = ()
     """Those that its image knows: the result of the migration that listed them goes with its pod."""
 
     @property
     def text(self) -> str:
-        return json.dumps(self.template, sort_keys=True)
+        return as_text(self.template)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,8 @@ class Observed:
     secret_versions: Mapping[str, str | None] = field(default_factory=dict)
     """resourceVersion of each of them; None where there is none."""
     deployment: Manifest | None = None
+    ingest: Manifest | None = None
+    """The Deployment of pods that only take rows; read where the resource wants them."""
     jobs: tuple[Manifest, ...] = ()
     pods: tuple[Manifest, ...] = ()
     config_maps: tuple[Manifest, ...] = ()
@@ -49,13 +59,19 @@ class Observed:
     def released(self) -> Released | None:
         """As the Deployment says, else as its ConfigMap does: either may be deleted by hand while a migration runs."""
         name = names.released(self.resource.metadata.name)
-        copies = (each.get("data", {}) for each in self.config_maps if each["metadata"]["name"] == name)
-        annotations = (self.deployment or {}).get("metadata", {}).get("annotations", {})
-        for texts in ({key.rpartition("/")[2]: value for key, value in annotations.items()}, *copies):
+        copies = [each.get("data", {}) for each in self.config_maps if each["metadata"]["name"] == name]
+        own = _annotations(self.ingest).get("released-template")
+        ingest = own or next((each.get("released-ingest-template") for each in copies), None)
+        for texts in (_annotations(self.deployment), *copies):
             template, digest = texts.get("released-template"), texts.get("migration-hash")
             if template and digest:
                 settings = tuple(texts.get("image-settings", "").split())
-                return Released(template=json.loads(template), digest=digest, settings=settings)
+                return Released(
+                    template=json.loads(template),
+                    digest=digest,
+                    ingest=json.loads(ingest) if ingest else None,
+                    settings=settings,
+                )
         return None
 
     def previous_condition(self, kind: str) -> Manifest | None:
@@ -64,3 +80,9 @@ class Observed:
 
     def pods_of(self, component: labels.Component) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.pods if pod["metadata"].get("labels", {}).get(labels.COMPONENT) == component)
+
+
+def _annotations(deployment: Manifest | None) -> dict[str, str]:
+    """By their names without the group."""
+    found = (deployment or {}).get("metadata", {}).get("annotations", {})
+    return {key.rpartition("/")[2]: value for key, value in found.items()}

@@ -1,6 +1,12 @@
 """The number of replicas, and who owns the field: the operator, or an autoscaler. Pure."""
 
-from analytics_operator.api.v1alpha1 import MIN_POOL_SIZE, REFRESH_CONNECTIONS, RESERVED_CONNECTIONS, AnalyticsApi
+from analytics_operator.api.v1alpha1 import (
+    INGEST_POOL_SIZE,
+    MIN_POOL_SIZE,
+    REFRESH_CONNECTIONS,
+    RESERVED_CONNECTIONS,
+    AnalyticsApi,
+)
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import Manifest
 
@@ -42,7 +48,9 @@ def refresh_connections(resource: AnalyticsApi, *, known: bool) -> int:
 
 def connections(resource: AnalyticsApi, pool: int, refreshing: int) -> int:
     """Connections of all pods together, at most, where each replica has so many: also while a roll-out migrates."""
+    ingest = resource.spec.ingest_replicas
     beside = resource.spec.worker.replicas + refreshing + RESERVED_CONNECTIONS
+    beside += INGEST_POOL_SIZE * (ingest + 1) if ingest else 0
     return pool * (maximum(resource) + 1) + beside
 
 

@@ -10,6 +10,7 @@ from analytics_operator.status.connections import CONNECTION_BUDGET
 from analytics_operator.status.crd import CRD_OUTDATED
 from analytics_operator.status.deployment import AVAILABLE, PROGRESSING
 from analytics_operator.status.image import IMAGE_OUTDATED
+from analytics_operator.status.ingest import INGEST_AVAILABLE
 from analytics_operator.status.migration import MIGRATED
 from analytics_operator.status.prices import PRICES_LOADED
 from analytics_operator.status.scaling import SCALING_ACTIVE
@@ -27,6 +28,7 @@ CONDITIONS: tuple[StatusCondition, ...] = (
     POLICIES_APPLIED,
     DATA_FRESH,
     PRICES_LOADED,
+    INGEST_AVAILABLE,
     SCALING_ACTIVE,
     CRD_OUTDATED,
     IMAGE_OUTDATED,

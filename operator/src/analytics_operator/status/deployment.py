@@ -2,6 +2,7 @@
 
 from analytics_operator.api.conditions import Reason, Type
 from analytics_operator.kube import labels
+from analytics_operator.kube.objects import Manifest
 from analytics_operator.state.migration import State
 from analytics_operator.state.rollout import Rollout
 from analytics_operator.status.condition import Blocker, StatusCondition, Verdict
@@ -37,18 +38,23 @@ PROGRESSING = StatusCondition(type=Type.PROGRESSING, derive=_progressing)
 
 
 def suspended_changes(facts: Facts) -> Blocker | None:
-    if not facts.suspended or not _differs(facts):
+    pairs = ((facts.desired, facts.applied.deployment), (facts.desired_ingest, facts.applied.ingest))
+    if not facts.suspended or not any(_differs(desired, live) for desired, live in pairs):
         return None
     return Blocker(Reason.SUSPENDED, "changes wait until suspend is false", stalled=False)
 
 
 def incomplete_rollout(facts: Facts) -> Blocker | None:
-    rollout = facts.rollout
-    if rollout is None:
+    if facts.rollout is None:
         return Blocker(Reason.NOT_DEPLOYED, NOT_DEPLOYED, stalled=False)
+    return blocker_of(facts.rollout)
+
+
+def blocker_of(rollout: Rollout, *, of: str = "") -> Blocker | None:
+    """`of` names replicas that are not those of the API."""
     if rollout.failure:
         return Blocker(rollout.failure.reason, rollout.failure.message, stalled=rollout.failure.stalled)
-    return None if rollout.complete else Blocker(Reason.ROLLING_OUT, _counts(rollout), stalled=False)
+    return None if rollout.complete else Blocker(Reason.ROLLING_OUT, _counts(rollout, of=of), stalled=False)
 
 
 def serving(facts: Facts) -> str:
@@ -57,13 +63,12 @@ def serving(facts: Facts) -> str:
     return f"{rollout.ready} of {rollout.desired} replicas serve {rollout.image}" if rollout else ""
 
 
-def _counts(rollout: Rollout) -> str:
-    return f"{rollout.updated} of {rollout.desired} replicas are up to date, {rollout.ready} are ready"
+def _counts(rollout: Rollout, *, of: str = "") -> str:
+    return f"{rollout.updated} of {rollout.desired} replicas{of} are up to date, {rollout.ready} are ready"
 
 
-def _differs(facts: Facts) -> bool:
-    """Whether the planned Deployment of the API is another than the live one."""
-    desired, live = facts.desired, facts.applied.deployment
+def _differs(desired: Manifest | None, live: Manifest | None) -> bool:
+    """Whether the planned Deployment is another than the live one."""
     if desired is None or live is None:
         return desired is not live
     template = desired["metadata"]["annotations"][labels.RELEASED_TEMPLATE]

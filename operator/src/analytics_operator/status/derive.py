@@ -6,8 +6,8 @@ from typing import Any
 
 from analytics_operator.api.conditions import Condition, Type, merge
 from analytics_operator.api.ports import METRICS_PORT
-from analytics_operator.api.v1alpha1 import AnalyticsApi
-from analytics_operator.kube import labels
+from analytics_operator.kube import labels, names
+from analytics_operator.state.image import Setting
 from analytics_operator.status import CONDITIONS, migration, worker
 from analytics_operator.status.facts import Facts
 
@@ -30,7 +30,7 @@ def derive(facts: Facts, *, now: datetime) -> dict[str, Any]:
         "selector": labels.selector_text(metadata.name, labels.Component.API),
         "schema": migration.schema(facts.gate, previous),
         "policies": worker.table(observed),
-        "endpoints": _endpoints(observed.resource),
+        "endpoints": _endpoints(facts),
         "image": rollout.image if rollout else None,
     }
     return {key: value for key, value in result.items() if value is not None}
@@ -61,6 +61,9 @@ def requeue_after(facts: Facts, status: Mapping[str, Any], *, now: datetime) -> 
     return RESYNC if ready["status"] == "True" else WHILE_NOT_READY
 
 
-def _endpoints(resource: AnalyticsApi) -> dict[str, str]:
-    host = f"{resource.metadata.name}.{resource.metadata.namespace}.svc"
-    return {"http": f"http://{host}", "metrics": f"http://{host}:{METRICS_PORT}/metrics"}
+def _endpoints(facts: Facts) -> dict[str, str]:
+    metadata = facts.resource.metadata
+    host = f"{metadata.name}.{metadata.namespace}.svc"
+    taken = facts.resource.spec.ingest_or_default.enabled and Setting.INGEST in facts.gate.settings
+    ingest = {"ingest": f"http://{names.ingest(metadata.name)}.{metadata.namespace}.svc"} if taken else {}
+    return {"http": f"http://{host}", "metrics": f"http://{host}:{METRICS_PORT}/metrics", **ingest}

@@ -75,6 +75,8 @@ EVENTS: tuple[EventRow, ...] = (
         only_reasons=frozenset({Reason.BOOK_INVALID, Reason.CONFIG_MAP_MISSING}),
         with_reason=True,
     ),
+    EventRow(Type.INGEST_AVAILABLE, True, Level.NORMAL, "IngestAvailable", moved=True),
+    EventRow(Type.INGEST_AVAILABLE, False, Level.WARNING, "IngestUnavailable", moved=True, first=False),
     EventRow(Type.CONNECTION_BUDGET, False, Level.WARNING, "ConnectionBudgetExceeded"),
     EventRow(Type.IMAGE_OUTDATED, True, Level.WARNING, "ImageOutdated"),
     EventRow(Type.READY, True, Level.NORMAL, "Ready", moved=True),

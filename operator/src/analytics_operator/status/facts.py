@@ -26,6 +26,8 @@ class Applied:
     """The children whose state the status shows, after the plan was carried out."""
 
     deployment: Manifest | None = None
+    ingest: Manifest | None = None
+    """The Deployment of pods that only take rows."""
     autoscaler: Manifest | None = None
     refusals: tuple[Refusal, ...] = ()
 
@@ -38,6 +40,8 @@ class Facts:
     desired: Manifest | None
     """The API's Deployment as the plan wants it; None where it stays as it is."""
     applied: Applied
+    desired_ingest: Manifest | None = None
+    """The same of the pods that only take rows."""
 
     @property
     def resource(self) -> AnalyticsApi:
@@ -52,3 +56,9 @@ class Facts:
         """None where there is no Deployment yet."""
         live = self.applied.deployment
         return rollout(live, self.observed.pods_of(labels.Component.API)) if live else None
+
+    @cached_property
+    def ingest_rollout(self) -> Rollout | None:
+        """Of the pods that only take rows; None where there are none."""
+        live = self.applied.ingest
+        return rollout(live, self.observed.pods_of(labels.Component.INGEST)) if live else None

@@ -6,6 +6,7 @@ from analytics_operator.api.conditions import Reason, Type
 from analytics_operator.status.condition import Blocker, StatusCondition, Verdict
 from analytics_operator.status.deployment import incomplete_rollout, serving, suspended_changes
 from analytics_operator.status.facts import Facts
+from analytics_operator.status.ingest import incomplete_ingest
 from analytics_operator.status.migration import closed_gate
 from analytics_operator.status.secrets import unusable_secret
 
@@ -23,6 +24,7 @@ BLOCKERS: tuple[Callable[[Facts], Blocker | None], ...] = (
     closed_gate,
     suspended_changes,
     incomplete_rollout,
+    incomplete_ingest,
 )
 """In the order of causes: the first one is what has to be cured before the next can be judged."""
 

@@ -8,7 +8,10 @@ _ROWS: Final = {
     "^(traces|rollup_.*)$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "^(schema_.*|imported_before|price_book)$": ("SELECT",),
 }
-_REQUESTS: Final = {"^ingest_request$": ("SELECT", "INSERT", "UPDATE", "DELETE")}
+_REQUESTS: Final = {
+    "^ingest_request$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "^desired_policy$": ("SELECT",),
+}
 _STORE: Final = {
     **_ROWS,
     "^schema_meta$": ("UPDATE",),

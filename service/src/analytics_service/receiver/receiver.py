@@ -1,7 +1,6 @@
 """All that takes rows from clients, of one process."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from analytics_service.receiver.budget import Budget
 from analytics_service.receiver.groups import Groups
@@ -16,14 +15,11 @@ class Receiver:
     def __init__(
         self, settings: Settings, *, committed: Callable[[int, float], None] = lambda _rows, _seconds: None
     ) -> None:
-        days = settings.retention_raw_days
         self.max_body_bytes = settings.ingest_max_body_bytes
         self.budget = Budget(max_bytes=settings.ingest_queue_bytes, max_rows=settings.ingest_queue_rows)
         self._sessions = WriteSessions(settings, size=settings.ingest_connections)
         self.state = StoreState(
-            self._sessions,
-            retention=None if days is None else timedelta(days=days),
-            book_paths=settings.price_books,
+            self._sessions, retention_days=settings.retention_raw_days, book_paths=settings.price_books
         )
         self.groups = Groups(self._sessions, self.state, committed=committed)
 

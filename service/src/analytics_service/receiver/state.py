@@ -14,6 +14,8 @@ from analytics_service.ingest.load import retention_horizon
 from analytics_service.ingest.price_books import configured_books
 from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.received import Bounds
+from analytics_service.policies.desired import Policy
+from analytics_service.policies.published import published_values
 from analytics_service.pricing.precedence import in_order
 from analytics_service.receiver.sessions import WriteSessions
 
@@ -30,9 +32,10 @@ _log = structlog.get_logger(__name__)
 class StoreState:
     """Refreshed by whoever asks for it when it is old; the last one is used where that fails."""
 
-    def __init__(self, sessions: WriteSessions, *, retention: timedelta | None, book_paths: Sequence[str]) -> None:
+    def __init__(self, sessions: WriteSessions, *, retention_days: int | None, book_paths: Sequence[str]) -> None:
+        """The retention counts until a worker has published its own, which pods that serve are not given."""
         self._sessions = sessions
-        self._max_age = MAX_AGE if retention is None else min(retention, MAX_AGE)
+        self._max_age = _max_age(retention_days)
         self._paths = book_paths
         self._prices: Prices | None = None
         self._read_at = 0.0
@@ -64,6 +67,7 @@ class StoreState:
             configured = await asyncio.to_thread(configured_books, self._paths)
             async with self._sessions.transaction() as connection:
                 self.horizon = await retention_horizon(connection)
+                policies = await published_values(connection)
                 sources = in_order((), await stored_books(connection), tuple(each.book for each in configured))
         except (DatabaseError, UsageError) as error:
             if self._prices is None:
@@ -73,5 +77,11 @@ class StoreState:
             _log.warning("price books and horizon could not be read again", cause=str(error))
         else:
             self._prices = Prices(sources=sources)
+            if policies is not None:
+                self._max_age = _max_age(policies[Policy.RAW])
             self._failed = None
         self._read_at = time.monotonic()
+
+
+def _max_age(retention_days: int | None) -> timedelta:
+    return MAX_AGE if retention_days is None else min(timedelta(days=retention_days), MAX_AGE)

@@ -64,9 +64,7 @@ class Intake:
             receiver=services.receiver,
             request=request,
             lease=lease,
-            caller=Caller(
-                organisation=principal.organisation, projects=principal.projects, content=principal.content
-            ),
+            caller=Caller(organisation=principal.organisation, projects=principal.projects, content=principal.content),
             now=now,
         )
         if request.content_type not in media_types:
