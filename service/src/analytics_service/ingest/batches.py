@@ -1,11 +1,11 @@
 """The rows of a file in batches of bounded size, and the count of what was read, good and bad."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest.conflicts import OnConflict
@@ -13,11 +13,11 @@ from analytics_service.ingest.fields import COSTS
 from analytics_service.ingest.files import AUTO, names_of, records
 from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.files.records import Record
-from analytics_service.ingest.identity import Occurrences, Origin, identify
+from analytics_service.ingest.identity import Occurrences, Origin, contents, identify
 from analytics_service.ingest.mapping import Columns, mapping, with_preset
 from analytics_service.ingest.presets import recognize
-from analytics_service.ingest.pricing import Prices
-from analytics_service.ingest.rows import BadRow, Fields, SpanRow, parsed, parsed_together, row
+from analytics_service.ingest.pricing import Prices, has_cost
+from analytics_service.ingest.rows import BadRow, Fields, Maker, SpanRow, parsed, parsed_together, row
 from analytics_service.ingest.strings import Repaired
 from analytics_service.ingest.values import Rounded
 
@@ -110,14 +110,15 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
     reader = _Reader(name, options, tally)
     batch: list[SpanRow] = []
     characters = 0
-    for record, given in _parsed(file, options):
+    for record, made, content in _made(file, options):
+        tally.read += 1
         try:
-            span = reader.span(record, given)
+            span = reader.finish(record, made, content)
         except BadRow as error:
             _note(BadRecord(file=file.name, line=record.line, reason=str(error)), options, tally)
             continue
         batch.append(span)
-        if not span.keys().isdisjoint(_TEXTS):
+        if "input_text" in span or "output_text" in span or "error_message" in span or "attributes" in span:
             characters += _length(span, tally)
         if len(batch) >= options.batch_size or characters > _MAX_BATCH_CHARACTERS:
             reader.check_map(file.name)
@@ -128,34 +129,52 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
         yield Batch(batch, reader.with_ids)
 
 
-def _parsed(file: Input, options: Options) -> Iterator[tuple[Record, SpanRow | BadRow]]:
-    """The records with what each gives, or why it cannot be used. Those with the same fields are parsed together."""
+Made: TypeAlias = tuple[Record, SpanRow | BadRow, str]
+"""A record, the row of it or why there is none, and its content, by which a row without ids is known."""
+
+
+def _made(file: Input, options: Options) -> Iterator[Made]:
+    """Each record with what becomes of it. Those with the same fields are made together."""
     for chunk in _chunks(file, options):
-        given: list[SpanRow | BadRow] = [BadRow()] * len(chunk)
+        made: list[Made] = [(record, BadRow(), "") for record in chunk]
         alike = defaultdict(list)
         for position, record in enumerate(chunk):
             if isinstance(record.fields, BadRow):
-                given[position] = record.fields
+                made[position] = record, record.fields, ""
             else:
-                alike[id(record.fields.of)].append((position, record.fields))
-        for numbered in alike.values():
-            for (position, _), each in zip(numbered, _given([fields for _, fields in numbered]), strict=True):
-                given[position] = each
-        yield from zip(chunk, given, strict=True)
+                alike[id(record.fields.of)].append(position)
+        for positions in alike.values():
+            for position, each in zip(positions, _together([chunk[each] for each in positions], options), strict=True):
+                made[position] = each
+        yield from made
 
 
-def _given(alike: Sequence[Fields]) -> Sequence[SpanRow | BadRow]:
+def _together(alike: Sequence[Record], options: Options) -> Iterable[Made]:
+    every = [record.fields for record in alike if not isinstance(record.fields, BadRow)]
+    of = every[0].of
     try:
-        return parsed_together(alike[0].of, [fields.values for fields in alike])
+        given = parsed_together(of, [fields.values for fields in every])
     except ValueError:  # of one of them: each by itself tells which, and why
-        return [_given_alone(fields) for fields in alike]
+        return [_alone(record, fields, options) for record, fields in zip(alike, every, strict=True)]
+    has_ids = all("span_id" in each for each in given)
+    texts = [""] * len(given) if has_ids else contents(given)
+    maker = Maker(of, options.columns, options.horizon)
+    return zip(alike, [_row(maker, *each) for each in zip(given, every, strict=True)], texts, strict=True)
 
 
-def _given_alone(fields: Fields) -> SpanRow | BadRow:
+def _row(maker: Maker, given: SpanRow, fields: Fields) -> SpanRow | BadRow:
     try:
-        return parsed(fields)
+        return maker.row(given, fields)
     except BadRow as error:
         return error
+
+
+def _alone(record: Record, fields: Fields, options: Options) -> Made:
+    try:
+        given = parsed(fields)
+        return record, row(given, fields, options.columns, options.horizon), contents([given])[0]
+    except BadRow as error:
+        return record, error, ""
 
 
 def _chunks(file: Input, options: Options) -> Iterator[list[Record]]:
@@ -184,6 +203,7 @@ class _Reader:
         self._occurrences = Occurrences()
         self._origin = Origin(name, 0)
         """Of records whose position does not matter."""
+        self._has_legacy = bool(options.imported_before)
         self._ordinal = 0
         """Of the last record."""
         self._unmet = {field.column: column for column, field in options.columns.mapped.items()}
@@ -197,28 +217,25 @@ class _Reader:
             missing = ", ".join(self._unmet.values())
             raise UsageError(f"{file}: none of the first {self._ordinal} records has {missing}, which --map names")
 
-    def span(self, record: Record, given: SpanRow | BadRow) -> SpanRow:
+    def finish(self, record: Record, span: SpanRow | BadRow, content: str) -> SpanRow:
         """The row with its ids and its price; BadRow where there is none."""
         options, tally = self._options, self._tally
-        tally.read += 1
         self._ordinal += 1
-        if isinstance(record.fields, BadRow):
-            raise record.fields
-        if self._unmet:
+        if self._unmet and not isinstance(record.fields, BadRow):
             for each in record.fields.of:
                 self._unmet.pop(each.column, None)
-        if isinstance(given, BadRow):
-            raise given
-        span = row(given, record.fields, options.columns, options.horizon)
-        if not self.with_ids:
-            self.with_ids = "trace_id" in span or "span_id" in span
-        if "trace_id" not in span or "span_id" not in span:
-            with_legacy = span["org_id"] in options.imported_before
+        if isinstance(span, BadRow):
+            raise span
+        has_trace, has_span = "trace_id" in span, "span_id" in span
+        if has_trace or has_span:
+            self.with_ids = True
+        if not (has_trace and has_span):
+            with_legacy = self._has_legacy and span["org_id"] in options.imported_before
             origin = Origin(self._name, self._ordinal) if with_legacy else self._origin
-            identify(span, given, origin, self._occurrences, with_legacy=with_legacy)
+            identify(span, content, origin, self._occurrences, with_legacy=with_legacy)
         if not span["is_request"]:
             tally.spans += 1
-        if Rounded in map(type, map(span.get, COSTS)):
+        if has_cost(span) and Rounded in map(type, map(span.get, COSTS)):
             tally.rounded += 1  # before it is priced: what is computed is rounded too
         tally.prices.add(span)
         if options.dry_run and len(tally.sample) < _MAX_SAMPLE:

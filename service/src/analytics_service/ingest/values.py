@@ -3,7 +3,8 @@
 Every limit is the twin of a CHECK of the table `traces`: what passes here passes there. ValueError says the reason.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -41,6 +42,18 @@ class Rounded(Decimal):
     __slots__ = ()
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Together:
+    """Reads a value, or a column of them at once."""
+
+    one: Parse
+    many: Callable[[Sequence[Any]], Sequence[object] | None]
+    """What `one` makes of each of at least one values of one type; None where each has to be looked at by itself."""
+
+    def __call__(self, value: Any) -> object:
+        return self.one(value)
+
+
 def cached(parse: Parse) -> Parse:
     """The same, with a cache for texts that come again and again."""
     parse_text = lru_cache(maxsize=_CACHED_TEXTS)(parse)
@@ -61,6 +74,18 @@ def count(value: Any) -> int:
     if number != number.to_integral_value() or not 0 <= number <= LARGEST:
         raise ValueError(f"{str(value)[:40]!r} is not a whole number from 0 to {LARGEST}")
     return int(number)
+
+
+def counts(column: Sequence[Any]) -> Sequence[int] | None:
+    """As `count`, of a column."""
+    numbers: Sequence[int] | None = None
+    if type(column[0]) is int:
+        numbers = column
+    elif type(column[0]) is str:
+        digits = "".join(column)
+        if digits.isascii() and digits.isdigit() and "" not in column and max(map(len, column)) < 19:
+            numbers = list(map(int, column))
+    return numbers if numbers is not None and min(numbers) >= 0 and max(numbers) <= LARGEST else None
 
 
 def weight(value: Any) -> int:
@@ -85,6 +110,10 @@ def duration(microseconds: Decimal) -> Parse:
     """A duration given in a unit of so many microseconds, rounded half to even to whole microseconds."""
     factor = int(microseconds)
 
+    def durations(column: Sequence[Any]) -> Sequence[int] | None:
+        whole = counts(column) if factor else None
+        return [number * factor for number in whole] if whole is not None and max(whole) < 10**12 else None
+
     def parse(value: Any) -> int:
         if factor and isinstance(value, str) and len(value) < 13 and value.isascii() and value.isdigit():
             return int(value) * factor
@@ -98,7 +127,7 @@ def duration(microseconds: Decimal) -> Parse:
             raise ValueError(f"{str(value)[:40]!r} is too long a duration")
         return whole
 
-    return parse
+    return Together(one=parse, many=durations)
 
 
 def cost(value: Any) -> Decimal:
