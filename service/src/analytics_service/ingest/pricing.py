@@ -15,11 +15,9 @@ from analytics_service.ingest.values import COST_LIMIT
 from analytics_service.pricing.columns import PriceStatus
 from analytics_service.pricing.genai import PriceList
 from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT, Tiers, cost
-from analytics_service.pricing.sources import Lookup, PriceSource
+from analytics_service.pricing.sources import Lookup, PriceSource, make_room
 
 _AMOUNTS: Final = ("prompt_tokens", "completion_tokens", *PROMPT, *COMPLETION, *OTHER)
-MAX_KEPT: Final = 10_000
-"""Of what is looked up for names that come with rows: when there are more, all are looked up again."""
 _Key: TypeAlias = tuple[str, str, str, str]
 """Organisation, provider, model and tier."""
 _UNSEEN: Final = ("", Tiers((), ()))
@@ -63,8 +61,8 @@ class Prices:
     """Requests, also those with a price for a part of what they used."""
     unpriced_tokens: Counter[Unpriced] = field(default_factory=Counter)
     _constant: dict[_Key, tuple[str, Tiers] | None] = field(default_factory=dict)
-    """Prices that are the same at every moment; at most MAX_KEPT, for names of models come from outside."""
-    _changing: set[_Key] = field(default_factory=set)
+    """Prices that are the same at every moment."""
+    _changing: dict[_Key, None] = field(default_factory=dict)
     """What has other prices at other moments."""
 
     def add(self, row: SpanRow) -> None:
@@ -141,13 +139,12 @@ class Prices:
             ((source.version, tiers) for source in self.sources if (tiers := source.tiers(lookup)) is not None), None
         )
         if key not in self._changing:
-            if len(self._constant) + len(self._changing) >= MAX_KEPT:
-                self._constant.clear()
-                self._changing.clear()
             if all(source.is_constant(lookup) for source in self.sources):
+                make_room(self._constant)
                 self._constant[key] = price
             else:
-                self._changing.add(key)
+                make_room(self._changing)
+                self._changing[key] = None
         return price
 
     def _unknown(self, moment: datetime, *key: *_Key) -> Reason:

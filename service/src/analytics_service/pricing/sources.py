@@ -1,9 +1,19 @@
 """What every list of prices offers, whether it is the package's or one's own."""
 
+from collections.abc import MutableMapping
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from analytics_service.pricing.rates import Tiers
+
+MAX_KEPT: Final = 10_000
+"""Of what is looked up by names that come with rows, and kept."""
+
+
+def make_room(kept: MutableMapping[Any, Any]) -> None:
+    """Before one more is kept: where there are MAX_KEPT, all are looked up again."""
+    if len(kept) >= MAX_KEPT:
+        kept.clear()
 
 
 class Lookup(NamedTuple):
