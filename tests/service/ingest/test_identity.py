@@ -169,6 +169,6 @@ def test_occurrences_are_counted_in_bounded_memory() -> None:
 def test_a_record_that_gives_nothing_has_ids_too() -> None:
     spans = [{"org_id": "acme"}, {"org_id": "acme"}]
     for span in spans:
-        identify(span, {}, Origin("a.csv", 1), Occurrences(), with_legacy=False)
+        identify(span, contents([{}])[0], Origin("a.csv", 1), Occurrences(), with_legacy=False)
     assert spans[0] == spans[1]
     assert [len(spans[0][name]) for name in ("trace_id", "span_id")] == [32, 16]

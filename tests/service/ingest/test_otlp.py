@@ -276,6 +276,25 @@ def test_a_bad_span_is_left_out_alone(
     assert ids.split() == ["1", "4", "5"]
 
 
+@pytest.mark.parametrize("broken", ["resource", "scope"])
+def test_spans_stay_where_what_is_around_them_cannot_be_read(broken: str) -> None:
+    document = exported(a_span(1, given=GENAI), a_span(2, given=GENAI))
+    (document if broken == "resource" else document["scopeSpans"][0])[broken] = 7
+    reason, *found = records(document)
+    assert isinstance(reason, ValueError)
+    assert broken in str(reason)
+    assert [record["span_id"][-1] for record in found if isinstance(record, dict)] == ["1", "2"]
+
+
+def test_attributes_of_a_resource_that_are_no_list_lose_no_span() -> None:
+    document = exported(a_span(1, given=GENAI))
+    document["resource"]["attributes"] = "x"
+    reason, found = records(document)
+    assert str(reason) == "resource: attributes is no list"
+    assert isinstance(found, dict)
+    assert "service_name" not in found
+
+
 JSON = st.recursive(
     st.none()
     | st.booleans()

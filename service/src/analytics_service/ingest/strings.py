@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -136,6 +137,8 @@ def _storable(value: Any, *, levels: int) -> tuple[Any, bool]:
 
 
 def _double(value: object) -> float:
+    if isinstance(value, timedelta):
+        return value // timedelta(microseconds=1)
     if isinstance(value, Decimal) and math.isfinite(float(value)):
         return float(value)
     raise ValueError("holds a number that cannot be stored")

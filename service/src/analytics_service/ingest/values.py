@@ -5,6 +5,7 @@ Every limit is the twin of a CHECK of the table `traces`: what passes here passe
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -20,6 +21,8 @@ _HALF_EVEN: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 MAX_WEIGHT: Final = 10**12
 AMOUNT_LIMIT: Final = Decimal(10**12)
 AMOUNT_PLACES: Final = 6
+_NO_TIME: Final = timedelta(0)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-AMOUNT_PLACES)
 _CACHED_TEXTS: Final = 10_000
 _STATUSES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -107,7 +110,7 @@ def amount(value: Any) -> Decimal:
 
 
 def duration(microseconds: Decimal) -> Parse:
-    """A duration given in a unit of so many microseconds, rounded half to even to whole microseconds."""
+    """A duration given in a unit of so many microseconds, or as such, rounded half to even to whole microseconds."""
     factor = int(microseconds)
 
     def durations(column: Sequence[Any]) -> Sequence[int] | None:
@@ -115,6 +118,8 @@ def duration(microseconds: Decimal) -> Parse:
         return [number * factor for number in whole] if whole is not None and max(whole) < 10**12 else None
 
     def parse(value: Any) -> int:
+        if isinstance(value, timedelta) and value >= _NO_TIME:  # which has a unit of its own
+            return value // _MICROSECOND
         if factor and isinstance(value, str) and len(value) < 13 and value.isascii() and value.isdigit():
             return int(value) * factor
         if factor and type(value) is int and 0 <= value < 10**12:

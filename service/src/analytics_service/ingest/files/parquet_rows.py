@@ -6,7 +6,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, time, timedelta
+from datetime import date, time
 from decimal import Decimal
 from typing import Any, Final
 
@@ -105,14 +105,12 @@ def _record(number: int, row: dict[str, Any] | BadRow, how: Columns) -> Record:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it; NaN is what data frames write for nothing."""
+    """The value as JSON has it, but for durations; NaN is what data frames write for nothing."""
     match value:
         case float():
             return None if math.isnan(value) else Decimal(repr(value))
         case date() | time():  # a moment is a date too
             return value.isoformat()
-        case timedelta():
-            return value // timedelta(microseconds=1)
         case bytes():
             return value.decode(errors="surrogateescape")
         case list() | tuple():  # pairs of a map are tuples
