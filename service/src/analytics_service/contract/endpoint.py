@@ -80,7 +80,9 @@ class Answer:
     incomplete: Sequence[Incomplete] = ()
     """What the answer lacks; what the range has of the future is added to it."""
     coverage: Coverage | None = None
-    """Of costs; None where the answer has none."""
+    """Of sums of costs; None where the answer has none."""
+    has_costs: bool = False
+    """Of single requests."""
     page: Page | None = None
 
 
