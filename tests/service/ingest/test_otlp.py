@@ -15,10 +15,11 @@ from analytics_service.__main__ import run
 from analytics_service.ingest.conventions import CONVENTIONS
 from analytics_service.ingest.fields import known_field
 from analytics_service.ingest.mapping import columns, with_preset
+from analytics_service.ingest.objects import of_object
 from analytics_service.ingest.otlp import FIELDS, records
 from analytics_service.ingest.otlp.attributes import ATTRIBUTES, FAMILIES, RANKS
 from analytics_service.ingest.otlp.scopes import FOLLOWS, SCOPES, UNTOLD, usage_of
-from analytics_service.ingest.rows import of_object, parsed, row
+from analytics_service.ingest.rows import parsed, row
 from tests.support.postgres import Server
 
 START = 1785542400_250000000

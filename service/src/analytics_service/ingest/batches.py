@@ -1,11 +1,11 @@
 """The rows of a file in batches of bounded size, and the count of what was read, good and bad."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeAlias
+from itertools import chain
+from typing import Final, NamedTuple
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest.conflicts import OnConflict
@@ -13,11 +13,12 @@ from analytics_service.ingest.fields import COSTS
 from analytics_service.ingest.files import AUTO, names_of, records
 from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.files.records import Record
-from analytics_service.ingest.identity import Occurrences, Origin, contents, identify
+from analytics_service.ingest.identity import Occurrences, Origin, identify
+from analytics_service.ingest.making import made
 from analytics_service.ingest.mapping import Columns, mapping, with_preset
 from analytics_service.ingest.presets import recognize
 from analytics_service.ingest.pricing import Prices, has_cost
-from analytics_service.ingest.rows import BadRow, Fields, Maker, SpanRow, parsed, parsed_together, row
+from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.ingest.strings import Repaired
 from analytics_service.ingest.values import Rounded
 
@@ -110,10 +111,11 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
     reader = _Reader(name, options, tally)
     batch: list[SpanRow] = []
     characters = 0
-    for record, made, content in _made(file, options):
+    read = chain.from_iterable(made(chunk, options.columns, options.horizon) for chunk in _chunks(file, options))
+    for record, result, content in read:
         tally.read += 1
         try:
-            span = reader.finish(record, made, content)
+            span = reader.finish(record, result, content)
         except BadRow as error:
             _note(BadRecord(file=file.name, line=record.line, reason=str(error)), options, tally)
             continue
@@ -127,54 +129,6 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
     if batch:
         reader.check_map(file.name)
         yield Batch(batch, reader.with_ids)
-
-
-Made: TypeAlias = tuple[Record, SpanRow | BadRow, str]
-"""A record, the row of it or why there is none, and its content, by which a row without ids is known."""
-
-
-def _made(file: Input, options: Options) -> Iterator[Made]:
-    """Each record with what becomes of it. Those with the same fields are made together."""
-    for chunk in _chunks(file, options):
-        made: list[Made] = [(record, BadRow(), "") for record in chunk]
-        alike = defaultdict(list)
-        for position, record in enumerate(chunk):
-            if isinstance(record.fields, BadRow):
-                made[position] = record, record.fields, ""
-            else:
-                alike[id(record.fields.of)].append(position)
-        for positions in alike.values():
-            for position, each in zip(positions, _together([chunk[each] for each in positions], options), strict=True):
-                made[position] = each
-        yield from made
-
-
-def _together(alike: Sequence[Record], options: Options) -> Iterable[Made]:
-    every = [record.fields for record in alike if not isinstance(record.fields, BadRow)]
-    of = every[0].of
-    try:
-        given = parsed_together(of, [fields.values for fields in every])
-    except ValueError:  # of one of them: each by itself tells which, and why
-        return [_alone(record, fields, options) for record, fields in zip(alike, every, strict=True)]
-    has_ids = all("span_id" in each for each in given)
-    texts = [""] * len(given) if has_ids else contents(given)
-    maker = Maker(of, options.columns, options.horizon)
-    return zip(alike, [_row(maker, *each) for each in zip(given, every, strict=True)], texts, strict=True)
-
-
-def _row(maker: Maker, given: SpanRow, fields: Fields) -> SpanRow | BadRow:
-    try:
-        return maker.row(given, fields)
-    except BadRow as error:
-        return error
-
-
-def _alone(record: Record, fields: Fields, options: Options) -> Made:
-    try:
-        given = parsed(fields)
-        return record, row(given, fields, options.columns, options.horizon), contents([given])[0]
-    except BadRow as error:
-        return record, error, ""
 
 
 def _chunks(file: Input, options: Options) -> Iterator[list[Record]]:

@@ -6,14 +6,14 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from analytics_service.pricing.rates import Tiers
 
-MAX_KEPT: Final = 10_000
-"""Of what is looked up by names that come with rows, and kept."""
+MAX_CACHED: Final = 10_000
+"""Of what is looked up by names that come with rows."""
 
 
-def make_room(kept: MutableMapping[Any, Any]) -> None:
-    """Before one more is kept: where there are MAX_KEPT, all are looked up again."""
-    if len(kept) >= MAX_KEPT:
-        kept.clear()
+def make_room(cache: MutableMapping[Any, Any]) -> None:
+    """Before one more is cached: where there are MAX_CACHED, all are looked up again."""
+    if len(cache) >= MAX_CACHED:
+        cache.clear()
 
 
 class Lookup(NamedTuple):

@@ -12,7 +12,8 @@ from analytics_service.ingest.fields import Field
 from analytics_service.ingest.files.input import MAX_LINE_BYTES, Input, blocks
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.mapping import Columns, layout, of_header
-from analytics_service.ingest.rows import BadRow, Fields, fields_within
+from analytics_service.ingest.objects import fields_within
+from analytics_service.ingest.rows import BadRow, Fields
 
 _DELIMITERS: Final = ",;\t|"
 

@@ -14,7 +14,8 @@ from analytics_service.errors import UsageError
 from analytics_service.ingest.files.input import STDIN, Input
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.mapping import Columns, of_header
-from analytics_service.ingest.rows import BadRow, of_object
+from analytics_service.ingest.objects import of_object
+from analytics_service.ingest.rows import BadRow
 
 _ROWS: Final = 1_000
 """In a batch."""
