@@ -73,7 +73,8 @@ def _load_yaml(text: str) -> tuple[Any, Mapping[Path, int]]:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise NotReadable(f"line {mark.line + 1 if mark else 1}: {error.problem}") from None
+        last = text.count("\n") + 1  # libyaml counts one more where the text ends within a line
+        raise NotReadable(f"line {min(mark.line + 1, last) if mark else 1}: {error.problem}") from None
     except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise error if isinstance(error, NotReadable) else NotReadable(f"line 1: {error}") from None
     return value, lines
