@@ -24,15 +24,19 @@ from analytics_service.database.edition import inspect
 from analytics_service.database.migrate.migration import load
 from analytics_service.database.migrate.runner import migrate
 from analytics_service.database.sessions import GENERIC_PLAN
-from bench.database import figures, measures, rows
+from bench.database import figures, imports, measures, rows
 from bench.database.figures import Figures
+from bench.database.files import KINDS
 from bench.service.__main__ import progress
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.database", description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000_000, 20_000_000], metavar="ROWS")
-    parser.add_argument("--import-rows", type=int, default=400_000, metavar="ROWS", help="of the file that is imported")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1_000_000, 20_000_000], metavar="ROWS")
+    parser.add_argument(
+        "--import-rows", type=int, default=400_000, metavar="ROWS", help="of each file that is imported"
+    )
+    parser.add_argument("--imports", nargs="*", choices=list(KINDS), default=list(KINDS), help="the kinds of files")
     parser.add_argument("--rounds", type=int, default=5, help="medians are of these (default 5)")
     parser.add_argument("--dsn", help="of a server with another edition, as TIMESCALE_TEST_DSN")
     parser.add_argument("--output", choices=("table", "json"), default="table")
@@ -54,13 +58,14 @@ def _server(dsn: str | None) -> Iterator[str]:
 
 
 async def _measured(url: str, options: argparse.Namespace, shown: Progress) -> Figures:
+    imported = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        path = Path(folder) / "rows.csv"
-        rows.write(path, options.import_rows)
         async with _database(url) as connection:
-            task = shown.add_task("import", total=None)
-            imported = await measures.imported(connection, path, rounds=options.rounds)
-            shown.update(task, total=1, completed=1)
+            for kind in options.imports:
+                task = shown.add_task(f"import of {kind}", total=None)
+                count, rounds = options.import_rows, options.rounds
+                imported.append(await imports.imported(connection, Path(folder) / kind, rows=count, rounds=rounds))
+                shown.update(task, total=1, completed=1)
     dashboards, late, sizes, server = [], [], [], ""
     for size in options.sizes:
         async with _database(url) as connection:

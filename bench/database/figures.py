@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.database.measures import DashboardTimes, Imported, Late
+from bench.database.imports import Imported
+from bench.database.measures import DashboardTimes, Late
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     server: str
-    imported: Imported
+    imported: list[Imported]
+    """By kind of file."""
     dashboards: list[DashboardTimes]
     """By size."""
     late: list[Late]
@@ -20,6 +22,18 @@ class Figures:
 def tables(found: Figures) -> Iterator[str]:
     """The lines of the tables."""
     yield f"On {found.server}."
+    yield ""
+    yield "| import of | rows/s | COPY of the same rows | share | met | CPU of a row, µs: ours, server | COPY's |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in found.imported:
+        share = one.ours / one.copy
+        spent = f"{one.ours_process:.1f} + {one.ours_server:.1f} | {one.copy_process:.1f} + {one.copy_server:.1f}"
+        yield f"| {one.kind} | {one.ours:,.0f} | {one.copy:,.0f} | {share:.2f} | {_met(ok=share >= 0.6)} | {spent} |"
+    if found.dashboards:
+        yield from _dashboards(found)
+
+
+def _dashboards(found: Figures) -> Iterator[str]:
     yield ""
     yield from _contract(found)
     yield ""
@@ -43,16 +57,11 @@ def tables(found: Figures) -> Iterator[str]:
 
 
 def _contract(found: Figures) -> Iterator[str]:
-    share = found.imported.ours / found.imported.copy
     grows = found.dashboards[-1].rollup / found.dashboards[0].rollup
     less = found.dashboards[-1].raw / found.dashboards[-1].rollup
     sizes = f"{found.dashboards[0].rows:,} and {found.dashboards[-1].rows:,}"
     yield "| goal | measured | met |"
     yield "|---|---|---|"
-    yield (
-        f"| import: at least 0.60 of COPY's rate | {share:.2f} ({found.imported.ours:,.0f} of "
-        f"{found.imported.copy:,.0f} rows/s) | {_met(ok=share >= 0.6)} |"
-    )
     yield f"| dashboard: within 1.5 between {sizes} rows | {grows:.2f} | {_met(ok=grows <= 1.5)} |"
     yield f"| dashboard: at least 100 times less than from raw | {less:,.0f} | {_met(ok=less >= 100)} |"
 

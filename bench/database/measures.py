@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -17,31 +16,15 @@ from analytics_service.database.query import Query
 from analytics_service.endpoints.metrics.series import statement
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 from analytics_service.endpoints.metrics.series.selection import RollupSelection
-from analytics_service.ingest.batches import Options, Tally, batches
-from analytics_service.ingest.fields import COLUMNS, WEIGHT
-from analytics_service.ingest.files.input import open_input
-from analytics_service.ingest.load import load, sources
-from analytics_service.ingest.mapping import columns
 from analytics_service.rollups.hierarchy.refresh import Refresher
 from analytics_service.rollups.hierarchy.tables import Stage, Table
 from analytics_service.rollups.levels import Level
 from bench.database.rows import DAYS, END, ORGANISATION, START
-from tests.support.rollups import refresh
 
-_COLUMNS = tuple(name for name in COLUMNS if name != WEIGHT)  # which has a default, and no row of the file has it
 _BY_DAY = (("from", START.isoformat()), ("to", END.isoformat()), ("interval", "1day"))
 DASHBOARD = (("metrics", "request_count,total_cost,total_tokens,duration"), ("group_by", "model"), *_BY_DAY)
 PERCENTILES = (("metrics", "duration"), ("aggregation", "p95"), *_BY_DAY)
 USERS = (("metrics", "unique_users"), *_BY_DAY)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Imported:
-    """Rows a second."""
-
-    ours: float
-    copy: float
-    refresh_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,41 +43,6 @@ class Late:
     """Milliseconds that the refresh of one late row takes, by stage."""
 
     milliseconds: dict[str, float]
-
-
-async def imported(connection: Any, path: Path, *, rounds: int) -> Imported:
-    """The same rows by `import`, and by COPY of what it makes of them: interleaved, into the same empty table."""
-    options = Options(columns=columns([], [], []))
-    await connection.fetchval("SELECT ensure_partitions($1, $2)", START, START + timedelta(days=1))
-    ours: list[float] = []
-    copied: list[float] = []
-    refreshed: list[float] = []
-    for _ in range(rounds):
-        tally = Tally()
-        with open_input(str(path)) as file:
-            read = batches(file, "bench", options, tally)
-            parsed = [[tuple(map(row.get, _COLUMNS)) for row in batch.rows] for batch in read]
-        for measure, rates in ((_copy, copied), (_load, ours)):
-            await connection.execute("TRUNCATE traces, rollup_dirty, rollup_log")
-            started = time.perf_counter()
-            count = await measure(connection, path, options, parsed)
-            rates.append(count / (time.perf_counter() - started))
-        started = time.perf_counter()
-        await refresh(connection)
-        refreshed.append(time.perf_counter() - started)
-    return Imported(ours=median(ours), copy=median(copied), refresh_seconds=median(refreshed))
-
-
-async def _copy(connection: Any, _path: Path, _options: Options, parsed: list[list[Any]]) -> int:
-    for batch in parsed:
-        await connection.copy_records_to_table("traces", records=batch, columns=_COLUMNS)
-    return sum(map(len, parsed))
-
-
-async def _load(connection: Any, path: Path, options: Options, _parsed: list[list[Any]]) -> int:
-    tally = Tally()
-    await load(connection, sources([str(path)], "bench"), options, tally, lambda _file, _tally: None)
-    return tally.inserted
 
 
 async def dashboard(connection: Any, count: int, *, rounds: int) -> DashboardTimes:

@@ -19,7 +19,9 @@ from analytics_service.ingest.copy import Refuses, Writer
 from analytics_service.ingest.fields import COLUMNS, DEFAULTS
 from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.staging import Staged
+from analytics_service.ingest.stored import MAX_SCANNED, known_spans
 from analytics_service.ingest.text import encode
+from analytics_service.ingest.traces import traces
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.postgres
@@ -288,3 +290,23 @@ def test_rows_that_are_about_to_end_are_left_alone(import_: Import, ask: Callabl
 
 async def _is_done_or_waits(task: asyncio.Task[Any], connection: asyncpg.Connection) -> bool:
     return task.done() or await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+
+
+@pytest.mark.parametrize("at_once", [1, 4, MAX_SCANNED], ids=["each by itself", "as many as are found", "all at once"])
+async def test_stored_spans_are_counted_within_a_day_of_each_trace(database_url: str, at_once: int) -> None:
+    """Whether all traces are counted at once, or, where there are many rows, each by itself."""
+    connection = await asyncpg.connect(database_url)
+    rows = [stored_row(1, 0), {**stored_row(1, 1), "span_id": "other"}, stored_row(1, 3 * 24 * 60), stored_row(2, 5)]
+    await Writer(connection, OnConflict.MERGE, Prices().price).write(
+        encode([*rows, {**stored_row(3, 0), "org_id": "globex"}])
+    )
+    arriving = [
+        stored_row(1, 2),
+        stored_row(2, 3 * 24 * 60),
+        stored_row(3, 0),
+        {**stored_row(3, 0), "org_id": "globex"},
+    ]
+    async with connection.transaction():
+        known = await known_spans(connection, traces(arriving), at_once=at_once)
+    assert known == {("acme", "t1"): 2, ("globex", "t3"): 1}
+    await connection.close()

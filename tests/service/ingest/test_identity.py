@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from analytics_service.__main__ import run
-from analytics_service.ingest.identity import LEGACY, Occurrences, Origin, identify
+from analytics_service.ingest.identity import LEGACY, Occurrences, Origin, contents, identify
 from analytics_service.ingest.strings import attributes
 from release.page import Release
 from tests.support.old_store import imported_by, migrated, migrated_by
@@ -117,7 +117,7 @@ def a_span(**changes: Any) -> dict[str, Any]:
 def identified(*spans: dict[str, Any], with_legacy: bool = False) -> list[dict[str, Any]]:
     occurrences = Occurrences()
     for number, span in enumerate(spans, start=1):
-        identify(span, dict(span), Origin("a.csv", number), occurrences, with_legacy=with_legacy)
+        identify(span, contents([span])[0], Origin("a.csv", number), occurrences, with_legacy=with_legacy)
     return list(spans)
 
 
@@ -133,11 +133,11 @@ def test_what_is_set_or_added_is_no_part_of_the_identity() -> None:
     given = {"ts": datetime(2026, 11, 16, tzinfo=UTC), "attributes": '{"a":1,"b":2}'}
     plain, dressed = dict(given, org_id="acme"), dict(given, org_id="acme", environment="prod", is_request=True)
     for span in (plain, dressed):
-        identify(span, given, Origin("a.csv", 1), Occurrences(), with_legacy=False)
+        identify(span, contents([given])[0], Origin("a.csv", 1), Occurrences(), with_legacy=False)
     assert plain["trace_id"] == dressed["trace_id"]
     other: dict[str, Any] = {"org_id": "acme"}
     reordered = {**given, "attributes": attributes('{"b":2,"a":1}')}
-    identify(other, reordered, Origin("a.csv", 1), Occurrences(), with_legacy=False)
+    identify(other, contents([reordered])[0], Origin("a.csv", 1), Occurrences(), with_legacy=False)
     assert other["trace_id"] == plain["trace_id"]
 
 
@@ -169,6 +169,6 @@ def test_occurrences_are_counted_in_bounded_memory() -> None:
 def test_a_record_that_gives_nothing_has_ids_too() -> None:
     spans = [{"org_id": "acme"}, {"org_id": "acme"}]
     for span in spans:
-        identify(span, {}, Origin("a.csv", 1), Occurrences(), with_legacy=False)
+        identify(span, contents([{}])[0], Origin("a.csv", 1), Occurrences(), with_legacy=False)
     assert spans[0] == spans[1]
     assert [len(spans[0][name]) for name in ("trace_id", "span_id")] == [32, 16]

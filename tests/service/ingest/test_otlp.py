@@ -15,10 +15,11 @@ from analytics_service.__main__ import run
 from analytics_service.ingest.conventions import CONVENTIONS
 from analytics_service.ingest.fields import known_field
 from analytics_service.ingest.mapping import columns, with_preset
+from analytics_service.ingest.objects import of_object
 from analytics_service.ingest.otlp import FIELDS, records
 from analytics_service.ingest.otlp.attributes import ATTRIBUTES, FAMILIES, RANKS
 from analytics_service.ingest.otlp.scopes import FOLLOWS, SCOPES, UNTOLD, usage_of
-from analytics_service.ingest.rows import of_object, parsed, row
+from analytics_service.ingest.rows import parsed, row
 from tests.support.postgres import Server
 
 START = 1785542400_250000000
@@ -274,6 +275,25 @@ def test_a_bad_span_is_left_out_alone(
     assert done["first_bad"][0]["reason"] == "resourceSpans: 'x' is not a time in nanoseconds"
     ids = postgres.sql("SELECT right(span_id, 1) FROM traces ORDER BY ts", database=database_url.rsplit("/", 1)[1])
     assert ids.split() == ["1", "4", "5"]
+
+
+@pytest.mark.parametrize("broken", ["resource", "scope"])
+def test_spans_stay_where_what_is_around_them_cannot_be_read(broken: str) -> None:
+    document = exported(a_span(1, given=GENAI), a_span(2, given=GENAI))
+    (document if broken == "resource" else document["scopeSpans"][0])[broken] = 7
+    reason, *found = records(document)
+    assert isinstance(reason, ValueError)
+    assert broken in str(reason)
+    assert [record["span_id"][-1] for record in found if isinstance(record, dict)] == ["1", "2"]
+
+
+def test_attributes_of_a_resource_that_are_no_list_lose_no_span() -> None:
+    document = exported(a_span(1, given=GENAI))
+    document["resource"]["attributes"] = "x"
+    reason, found = records(document)
+    assert str(reason) == "resource: attributes is no list"
+    assert isinstance(found, dict)
+    assert "service_name" not in found
 
 
 JSON = st.recursive(

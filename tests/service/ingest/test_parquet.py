@@ -124,6 +124,23 @@ def test_nanoseconds_are_cut_wherever_they_are(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("field", ["duration_us", "duration_ms", "latency_s", "ttft_ns"])
+def test_a_duration_has_its_own_unit_whatever_its_name_says(tmp_path: Path, unit: str, field: str) -> None:
+    two_seconds = 2 * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    schema = pa.schema({"ts": pa.timestamp("us"), field: pa.duration(unit)})
+    (row,) = read(written(tmp_path / "a.parquet", [{"ts": AT, field: two_seconds}], schema), PLAIN)
+    assert row["ttft_us" if field == "ttft_ns" else "duration_us"] == 2_000_000
+
+
+@pytest.mark.parametrize("field", ["prompt_tokens", "total_cost", "user_id", "end_time"])
+def test_a_duration_is_no_other_value(tmp_path: Path, field: str) -> None:
+    schema = pa.schema({"ts": pa.timestamp("us"), field: pa.duration("s")})
+    path = written(tmp_path / "a.parquet", [{"ts": AT, field: 2}], schema)
+    with pytest.raises(BadRow, match=field):
+        read(path, PLAIN)
+
+
 @pytest.mark.parametrize(
     "ignored",
     [

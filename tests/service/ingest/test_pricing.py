@@ -8,7 +8,8 @@ from analytics_service.ingest.fields import DEFAULTS
 from analytics_service.ingest.pricing import Prices, Reason, Unpriced
 from analytics_service.ingest.rows import BadRow
 from analytics_service.pricing.book import read
-from analytics_service.pricing.genai import VERSION
+from analytics_service.pricing.genai import VERSION, PriceList
+from analytics_service.pricing.sources import MAX_CACHED
 
 AT = datetime(2023, 11, 16, tzinfo=UTC)
 
@@ -116,3 +117,14 @@ def test_a_sum_is_priced_by_its_average_request(fields: dict[str, Any], total: s
     made = {**row(), "model": "long", **fields}
     Prices(sources=(read(TIERED),)).add(made)
     assert (made["total_cost_usd"], made["price_status"]) == (Decimal(total), "full")
+
+
+def test_what_is_kept_of_the_names_of_models_is_bounded() -> None:
+    book, listed = read("name: a\nprices: [{model: own, per_request: 1}]\n"), PriceList()
+    prices = Prices(sources=(book, listed))
+    for number in range(MAX_CACHED + 10):
+        prices.add(row(model=f"m-{number}"))
+    assert max(len(prices._constant), len(book._ranks), len(listed._models)) <= MAX_CACHED
+    made = row()
+    prices.add(made)
+    assert made["total_cost_usd"] == Decimal("0.0306"), "whatever was forgotten"

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from analytics_service.ingest.mapping import columns
+from analytics_service.ingest.objects import of_object
 from analytics_service.ingest.pricing import Prices
-from analytics_service.ingest.rows import of_object, parsed, row
+from analytics_service.ingest.rows import parsed, row
 
 M = 1_000_000
 OPENAI = "https://platform.openai.com/docs/pricing"

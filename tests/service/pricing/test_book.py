@@ -215,6 +215,7 @@ def test_json_is_read_too() -> None:
         pytest.param("name: a b\nprices: [{model: m, per_request: 1}]\n", ["line 1: name: "], id="a name with a blank"),
         pytest.param("# " + "x" * MAX_BYTES, ["bytes"], id="too large"),
         pytest.param("name: a\nprices: " + "[" * 5000, ["line 2: "], id="too deep"),
+        pytest.param("name: a\nprices: " + "[" * 40 + "]" * 40, ["line 2: is nested deeper"], id="too deep, and whole"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(text: str, reasons: list[str]) -> None:

@@ -108,6 +108,9 @@ def test_a_wrong_argument_is_named(call: Prices, arguments: list[str], reason: s
     assert reason in error
 
 
+WAITS = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+
+
 async def test_ctrl_c_says_how_to_go_on(database_url: str) -> None:
     connection, blocker = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
     await imported(connection, [a_request(n) for n in range(8)], CHEAP)
@@ -124,6 +127,7 @@ async def test_ctrl_c_says_how_to_go_on(database_url: str) -> None:
             signal.signal(signal.SIGINT, ignored)
             done = "SELECT EXISTS (SELECT FROM reprice_unit WHERE state = 'applied')"
             await eventually(lambda: connection.fetchval(done), seconds=60)
+            await eventually(lambda: connection.fetchval(WAITS), seconds=60)  # so it knows itself what is done
             process.send_signal(signal.SIGINT)
             async with asyncio.timeout(60):
                 _, error = await process.communicate()

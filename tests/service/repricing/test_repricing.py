@@ -294,3 +294,18 @@ async def test_a_journal_ends_with_the_raw_rows(connection: Any) -> None:
 async def test_nothing_known_is_nothing_planned(connection: Any) -> None:
     made = await planned(connection, Books())
     assert (made.read, dict(made.hours)) == (0, {})
+
+
+async def test_a_nested_call_that_becomes_a_request_again_has_its_new_price(connection: Any) -> None:
+    """It is among the rows of a plan, and its cost is not: nothing counts it."""
+    outer = a_request(0, trace_id="t", span_id="outer")
+    inner = a_request(1, trace_id="t", span_id="inner", parent_span_id="outer")
+    await imported(connection, [outer, inner], CHEAP)
+    assert await connection.fetchval("SELECT is_nested FROM traces WHERE span_id = 'outer'")
+    made = await planned(connection, DEAR)
+    assert [made.total.rows, made.total.from_usd, made.total.to_usd] == [2, 2, 4]
+    await applied(connection, made.hash)
+    assert [cost for _, _, _, _, cost, *_ in await prices(connection)] == [4, 4]
+    await connection.execute("DELETE FROM traces WHERE span_id = 'inner'")
+    await imported(connection, [a_request(2, trace_id="t", span_id="other")], DEAR)
+    assert await connection.fetchval("SELECT is_request AND total_cost_usd = 4 FROM traces WHERE span_id = 'outer'")

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.postgres
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COSTS = "/api/v1/costs/summary"
-PATHS = (COSTS, "/api/v1/metrics?metrics=total_cost", "/api/v1/prices/coverage")
+TRACES = ("/api/v1/traces", "/api/v1/traces/span-0000", "/api/v1/traces?fields=ts&sort_by=total_cost_usd")
+PATHS = (COSTS, "/api/v1/metrics?metrics=total_cost", "/api/v1/prices/coverage", *TRACES)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,7 @@ async def test_answers_name_a_plan_from_its_first_hour_to_its_end(database_url: 
         for path in PATHS:
             assert (await answer(client, path))[0] == {"plan": made.hash, "done": 2, "of": 2}
         assert (await answer(client, "/api/v1/metrics?metrics=request_count"))[0] is None, "no money"
+        assert (await answer(client, "/api/v1/traces?fields=ts"))[0] is None, "no money"
         assert (await answer(client, to=T0 + HOUR))[0] == {"plan": made.hash, "done": 1, "of": 1}
         assert (await answer(client, from_=T0 + DAY, to=T0 + 2 * DAY))[0] is None, "another range"
         assert (await answer(client, token=a_token(org_id="other")))[0] is None, "another organisation"

@@ -54,7 +54,7 @@ def as_json(summary: Summary) -> str:
                 }
                 for each, rows in sorted(tally.prices.unpriced.items())
             ],
-            **({"dry_run": {"mapping": tally.mapping, "rows": tally.sample}} if summary.dry_run else {}),
+            **({"dry_run": _dry_run(tally)} if summary.dry_run else {}),
             "presets": tally.presets,
             "spans": tally.spans,
             "texts_repaired": tally.repaired,
@@ -66,6 +66,10 @@ def as_json(summary: Summary) -> str:
         },
         default=str,
     )
+
+
+def _dry_run(tally: Tally) -> dict[str, object]:
+    return {"mapping": tally.mapping, "rows": tally.sample, "not_decided": _NOT_DECIDED}
 
 
 def show(summary: Summary, console: Console) -> None:
@@ -98,6 +102,10 @@ def show(summary: Summary, console: Console) -> None:
         console.print(f"... and {tally.bad - len(tally.first_bad):,} more", highlight=False)
 
 
+_NOT_DECIDED = (
+    "which calls of models are nested in others, and how rows of several batches with one id become one: "
+    "both need the rows in the store"
+)
 _SHOWN = (
     *("ts", "trace_id", "provider", "model", "operation_type", "is_request", "prompt_tokens", "completion_tokens"),
     *("total_cost_usd", "price_status", "status_code"),
@@ -106,6 +114,7 @@ _SHOWN = (
 
 def _show_dry_run(tally: Tally, console: Console) -> None:
     console.print("dry run: nothing is stored; what it would do:", highlight=False)
+    console.print(f"not decided: {_NOT_DECIDED}", highlight=False, soft_wrap=True)
     filled = ", ".join(f"{column} -> {field}" for column, field in tally.mapping.items())
     console.print(f"columns: {filled}", markup=False, highlight=False, soft_wrap=True)
     rows = Table(*_SHOWN, box=None, pad_edge=False)

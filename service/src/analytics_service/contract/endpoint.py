@@ -90,7 +90,9 @@ class Answer(Result):
     incomplete: Sequence[Incomplete] = ()
     """What the answer lacks; what the range has of the future is added to it."""
     coverage: Coverage | None = None
-    """Of costs; None where the answer has none."""
+    """Of sums of costs; None where the answer has none."""
+    has_costs: bool = False
+    """Of single requests."""
 
 
 @dataclass(frozen=True, kw_only=True)

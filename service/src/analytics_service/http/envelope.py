@@ -71,7 +71,8 @@ def coverage(answer: Answer) -> dict[str, object]:
 
 def repricing(answer: Answer, active: Repricing | None) -> dict[str, object]:
     """`repricing` of an answer about costs, while a plan changes prices of its range."""
-    return {} if answer.coverage is None or active is None else {"repricing": active._asdict()}
+    has_costs = answer.has_costs or answer.coverage is not None
+    return {"repricing": active._asdict()} if has_costs and active is not None else {}
 
 
 def _pagination(page: Page, shown: int, found: int, sign: Callable[[Keyset], str]) -> dict[str, Any]:

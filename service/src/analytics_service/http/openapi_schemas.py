@@ -67,7 +67,7 @@ _META: Final = _object(
         },
         "repricing": {
             **_object({"plan": _TEXT, "done": _INTEGER, "of": _INTEGER}),
-            "description": "Of answers about costs, while a plan changes prices of their range: its hash, and how many "
+            "description": "Of answers with costs, while a plan changes prices of their range: its hash, and how many "
             "of its hours in the range have their new price. Each hour has the old or the new one",
         },
     },

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import Final, NamedTuple
 
 from analytics_service.errors import UsageError
@@ -13,10 +14,11 @@ from analytics_service.ingest.files import AUTO, names_of, records
 from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.identity import Occurrences, Origin, identify
+from analytics_service.ingest.making import made
 from analytics_service.ingest.mapping import Columns, mapping, with_preset
 from analytics_service.ingest.presets import recognize
-from analytics_service.ingest.pricing import Prices
-from analytics_service.ingest.rows import BadRow, SpanRow, parsed_each, row
+from analytics_service.ingest.pricing import Prices, has_cost
+from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.ingest.strings import Repaired
 from analytics_service.ingest.values import Rounded
 
@@ -109,14 +111,16 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
     reader = _Reader(name, options, tally)
     batch: list[SpanRow] = []
     characters = 0
-    for record, given in _parsed(file, options):
+    read = chain.from_iterable(made(chunk, options.columns, options.horizon) for chunk in _chunks(file, options))
+    for record, result, content in read:
+        tally.read += 1
         try:
-            span = reader.span(record, given)
+            span = reader.finish(record, result, content)
         except BadRow as error:
             _note(BadRecord(file=file.name, line=record.line, reason=str(error)), options, tally)
             continue
         batch.append(span)
-        if not span.keys().isdisjoint(_TEXTS):
+        if "input_text" in span or "output_text" in span or "error_message" in span or "attributes" in span:
             characters += _length(span, tally)
         if len(batch) >= options.batch_size or characters > _MAX_BATCH_CHARACTERS:
             reader.check_map(file.name)
@@ -125,12 +129,6 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
     if batch:
         reader.check_map(file.name)
         yield Batch(batch, reader.with_ids)
-
-
-def _parsed(file: Input, options: Options) -> Iterator[tuple[Record, SpanRow | BadRow]]:
-    """The records with what each gives, or why it cannot be used."""
-    for chunk in _chunks(file, options):
-        yield from zip(chunk, parsed_each([record.fields for record in chunk]), strict=True)
 
 
 def _chunks(file: Input, options: Options) -> Iterator[list[Record]]:
@@ -159,6 +157,7 @@ class _Reader:
         self._occurrences = Occurrences()
         self._origin = Origin(name, 0)
         """Of records whose position does not matter."""
+        self._has_legacy = bool(options.imported_before)
         self._ordinal = 0
         """Of the last record."""
         self._unmet = {field.column: column for column, field in options.columns.mapped.items()}
@@ -172,28 +171,25 @@ class _Reader:
             missing = ", ".join(self._unmet.values())
             raise UsageError(f"{file}: none of the first {self._ordinal} records has {missing}, which --map names")
 
-    def span(self, record: Record, given: SpanRow | BadRow) -> SpanRow:
+    def finish(self, record: Record, span: SpanRow | BadRow, content: str) -> SpanRow:
         """The row with its ids and its price; BadRow where there is none."""
         options, tally = self._options, self._tally
-        tally.read += 1
         self._ordinal += 1
-        if isinstance(record.fields, BadRow):
-            raise record.fields
-        if self._unmet:
+        if self._unmet and not isinstance(record.fields, BadRow):
             for each in record.fields.of:
                 self._unmet.pop(each.column, None)
-        if isinstance(given, BadRow):
-            raise given
-        span = row(given, record.fields, options.columns, options.horizon)
-        if not self.with_ids:
-            self.with_ids = "trace_id" in span or "span_id" in span
-        if "trace_id" not in span or "span_id" not in span:
-            with_legacy = span["org_id"] in options.imported_before
+        if isinstance(span, BadRow):
+            raise span
+        has_trace, has_span = "trace_id" in span, "span_id" in span
+        if has_trace or has_span:
+            self.with_ids = True
+        if not (has_trace and has_span):
+            with_legacy = self._has_legacy and span["org_id"] in options.imported_before
             origin = Origin(self._name, self._ordinal) if with_legacy else self._origin
-            identify(span, given, origin, self._occurrences, with_legacy=with_legacy)
+            identify(span, content, origin, self._occurrences, with_legacy=with_legacy)
         if not span["is_request"]:
             tally.spans += 1
-        if Rounded in map(type, map(span.get, COSTS)):
+        if has_cost(span) and Rounded in map(type, map(span.get, COSTS)):
             tally.rounded += 1  # before it is priced: what is computed is rounded too
         tally.prices.add(span)
         if options.dry_run and len(tally.sample) < _MAX_SAMPLE:

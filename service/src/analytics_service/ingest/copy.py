@@ -1,6 +1,6 @@
 """Rows into `traces`: COPY straight into the table, a staging table for a batch with spans that are there already."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +17,7 @@ from analytics_service.ingest.conflicts import OnConflict, Price, Resolved, reso
 from analytics_service.ingest.identity import LEGACY
 from analytics_service.ingest.rows import SpanRow
 from analytics_service.ingest.staging import SpanKey, Staged
-from analytics_service.ingest.stored import LOCK_STAGED, continued, lock, mark_nested
+from analytics_service.ingest.stored import LOCK_STAGED, known_spans, lock, mark_nested
 from analytics_service.ingest.text import Text, encode
 from analytics_service.ingest.traces import Trace
 
@@ -94,10 +94,10 @@ class Writer:
         asyncpg.UniqueViolationError where a span is there already and `may_be_known` did not say so. `refuses` decides
         on rows of spans that are there with other content: what it refuses is left out.
         """
-        related = frozenset[Trace]()
+        related: Mapping[Trace, int] = {}
         if text.traces:
             await lock(self._connection, text.traces)
-            related = await continued(self._connection, text.traces)
+            related = await known_spans(self._connection, text.traces)
         if related or may_be_known:
             written = await self._settle(text, refuses, ask_known=ask_known)
         else:
@@ -108,7 +108,8 @@ class Writer:
             for trace, extent in text.traces.items()
             if trace in related or (extent.rows > 1 and "parent_span_id" in text.columns)
         }
-        return replace(written, nested=await mark_nested(self._connection, connected))
+        spans = {trace: related.get(trace, 0) + extent.rows for trace, extent in connected.items()}
+        return replace(written, nested=await mark_nested(self._connection, connected, spans))
 
     async def dry_run(self, text: Text) -> Written:
         """What `write` would do; nothing stays. Of rows with one id in two batches both count."""

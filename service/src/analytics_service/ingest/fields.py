@@ -11,9 +11,9 @@ from typing import Final
 from analytics_service.errors import UsageError
 from analytics_service.ingest import strings, values
 from analytics_service.ingest.conventions import convention_name
-from analytics_service.ingest.times import TimeUnit, time_in, timestamp
+from analytics_service.ingest.times import TIMESTAMP, TimeUnit, time_in
 from analytics_service.ingest.usage import TOOL_PROMPT, WRITTEN
-from analytics_service.ingest.values import Parse
+from analytics_service.ingest.values import Parse, Together
 from analytics_service.pricing.columns import service_tier
 from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT
 
@@ -43,7 +43,7 @@ class Field:
 _NAME = strings.text(256)
 _KEY = strings.text(256, min_bytes=1)
 _WORD = values.cached(_NAME)
-_COUNT = values.cached(values.count)
+_COUNT = Together(one=values.cached(values.count), many=values.counts)
 _LONG = strings.long_text(4 * 2**20)
 _TIMES: Final = ("timestamp", "time", "start_time")
 _ENDS: Final = ("end_timestamp",)
@@ -53,7 +53,7 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "project_id": (_WORD, ("project",)),
     "trace_id": (_KEY, ("trace",)),
     "span_id": (_KEY, ("span",)),
-    "ts": (timestamp, _TIMES),
+    "ts": (TIMESTAMP, _TIMES),
     "parent_span_id": (_NAME, ("parent_id",)),
     "span_name": (_WORD, ("name",)),
     "service_name": (_WORD, ("service",)),
@@ -98,7 +98,7 @@ _COLUMNS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     "team_id": (_WORD, ("team",)),
     "tags": (strings.tags, ()),
     "attributes": (strings.attributes, ()),
-    "updated_at": (timestamp, ()),
+    "updated_at": (TIMESTAMP, ()),
 }
 _HELPERS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     WRITTEN: (
@@ -109,12 +109,12 @@ _HELPERS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
         ),
     ),
     TOOL_PROMPT: (_COUNT, ("tool_use_prompt_token_count",)),
-    FIRST_TOKEN_TIME: (timestamp, ()),
+    FIRST_TOKEN_TIME: (TIMESTAMP, ()),
     OFFSET: (values.duration(Decimal(1)), ()),
     SPEND: (values.cost, ()),
     GATEWAY_CACHE_HIT: (values.optional_boolean, ()),
     USAGE_CONVENTION: (values.cached(convention_name), ()),
-    END_TIME: (timestamp, _ENDS),
+    END_TIME: (TIMESTAMP, _ENDS),
 }
 """Fields that fill no column by themselves: rows.py makes others of them."""
 _DURATIONS: Final = {"ns": Decimal("0.001"), "us": Decimal(1), "ms": Decimal(1000), "s": Decimal(1_000_000)}

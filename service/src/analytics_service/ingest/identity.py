@@ -7,10 +7,11 @@ file all count. One id of the user's own is enough: the other one follows from i
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from analytics_service.ingest.times import EARLIEST
@@ -47,12 +48,11 @@ class Occurrences:
 
 
 def identify(
-    span: dict[str, Any], given: Mapping[str, Any], origin: Origin, occurrences: Occurrences, *, with_legacy: bool
+    span: dict[str, Any], content: str, origin: Origin, occurrences: Occurrences, *, with_legacy: bool
 ) -> None:
     """Fills in the ids that a row does not have; `with_legacy` also those that releases before 0.4 gave it.
 
-    `given` is what its record gave, by field: what --set, defaults and this release's rules add is no part of its
-    identity, so another release, or another --set, gives it the same ids.
+    `content` is that of its record (`contents`).
     """
     own_trace, own_span = span.get("trace_id"), span.get("span_id")
     if own_trace is not None and own_span is not None:
@@ -60,7 +60,9 @@ def identify(
     if own_span is not None:
         span["trace_id"] = own_span
     else:
-        digest = _digest(span["org_id"], given)
+        # neither has a NUL: an organisation and a content never make the text of others
+        text = f"{span['org_id']}\0{content}" if content else span["org_id"]
+        digest = _hashed(text.encode("utf-8", "surrogatepass"))
         if (number := occurrences.number(digest)) > 1:
             digest = _hashed(digest + number.to_bytes(8, "big"))
         name = digest.hex()
@@ -71,14 +73,30 @@ def identify(
         span["legacy_trace_id"], span["legacy_span_id"] = own_trace or trace_id, own_span or span_id
 
 
-def _digest(organisation: str, given: Mapping[str, Any]) -> bytes:
+def contents(alike: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One text for each of these records, the same for those that gave the same values to the same fields.
+
+    What --set, defaults and this release's rules add is no part of it, so another release, or another --set, gives a
+    row the same ids.
+    """
+    names, spelled = _in_order(tuple(alike[0]))
+    if len(names) < 2 or any(each.keys() != alike[0].keys() for each in alike):
+        return [_content(each) for each in alike]
+    columns = [_column(values) for values in zip(*map(itemgetter(*names), alike), strict=True)]
+    return [f"{spelled}\0{values}" for values in map("\0".join, zip(*columns, strict=True))]
+
+
+def _column(values: Sequence[Any]) -> Iterable[str]:
+    """The values of a column, spelled."""
+    types = set(map(type, values))
+    if types == {str}:
+        return values
+    return map(str if types == {int} else _spelled, values)
+
+
+def _content(given: Mapping[str, Any]) -> str:
     names, spelled = _in_order(tuple(given))
-    values = [
-        value if type(value) is str else str(value) if type(value) is int else _spelled(value)
-        for value in map(given.__getitem__, names)
-    ]
-    # no value has a NUL: two lists of values never make the same text
-    return _hashed("\0".join((organisation, *spelled, *values)).encode("utf-8", "surrogatepass"))
+    return "\0".join((spelled, *map(_spelled, map(given.__getitem__, names))))
 
 
 def _spelled(value: object) -> str:
@@ -91,9 +109,10 @@ def _spelled(value: object) -> str:
 
 
 @lru_cache(maxsize=1_000)
-def _in_order(given: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _in_order(given: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The names of the fields that tell a record, and what its text begins with."""
     names = tuple(sorted(name for name in given if name != "org_id"))
-    return names, ("\0".join(names),) if names else ()
+    return names, "\0".join(names)
 
 
 def _hashed(content: bytes) -> bytes:

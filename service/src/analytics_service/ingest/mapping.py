@@ -14,7 +14,7 @@ from analytics_service.errors import UsageError
 from analytics_service.ingest import fields
 from analytics_service.ingest.fields import DEFAULTS, OFFSET, Field, known_field
 from analytics_service.ingest.presets import PRESETS
-from analytics_service.ingest.times import TimeUnit, time_in, timestamp
+from analytics_service.ingest.times import TIMESTAMP, TimeUnit, time_in
 
 ALL = "*"
 
@@ -27,6 +27,17 @@ class Layout(NamedTuple):
     """The values of these fields, of those of all columns."""
     several: bool
     """Two of them fill one column of the table."""
+
+
+class Step(NamedTuple):
+    """A part of the members of an object, in their order."""
+
+    layout: Layout | None
+    """Of members that are values; None for an object, of which a member is named."""
+    names: tuple[str, ...]
+    """Those of the values that it takes, or that of the object, by their paths."""
+    position: int = 0
+    """Of the object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +86,25 @@ class Columns:
         return layout(filling)
 
     @cached_property
+    def steps(self) -> Callable[[str, tuple[str, ...]], tuple[Step, ...]]:
+        """The steps that take the fields of an object with these members, found once for all such objects: of one that
+        is a member itself by its path; KeyError as `of`.
+        """
+        return lru_cache(maxsize=10_000)(self._steps)
+
+    def _steps(self, path: str, names: tuple[str, ...]) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        filling: dict[str, tuple[int, Field]] = {}
+        for position, name in enumerate(path + name for name in names):
+            if name in self.nested and name not in self.mapped:
+                steps += [Step(layout(tuple(filling.values())), tuple(filling)), Step(None, (name,), position)]
+                filling = {}
+            elif (field := self.of(name)) is not None:
+                filling[name] = position, field
+        steps.append(Step(layout(tuple(filling.values())), tuple(filling)))
+        return tuple(step for step in steps if step.names)
+
+    @cached_property
     def nested(self) -> frozenset[str]:
         """The objects of which --map or --ignore names a member, by their paths."""
         names = [name for name in (*self.mapped, *self.ignored, *self.optional) if "." in name]
@@ -99,7 +129,7 @@ def layout(filling: Sequence[tuple[int, Field]]) -> Layout:
 @cache
 def _in_unit(field: Field, unit: TimeUnit) -> Field:
     """A time by another name than that of its unit is read in the unit that is given for the file."""
-    return replace(field, parse=time_in(unit)) if field.parse is timestamp else field
+    return replace(field, parse=time_in(unit)) if field.parse is TIMESTAMP else field
 
 
 def columns(maps: Iterable[str], sets: Iterable[str], ignored: Iterable[str]) -> Columns:

@@ -7,24 +7,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from analytics_service.ingest.fields import COSTS
 from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.ingest.values import COST_LIMIT
 from analytics_service.pricing.columns import PriceStatus
 from analytics_service.pricing.genai import PriceList
 from analytics_service.pricing.rates import COMPLETION, OTHER, PROMPT, Tiers, cost
-from analytics_service.pricing.sources import Lookup, PriceSource
+from analytics_service.pricing.sources import Lookup, PriceSource, make_room
 
 _AMOUNTS: Final = ("prompt_tokens", "completion_tokens", *PROMPT, *COMPLETION, *OTHER)
+_Key: TypeAlias = tuple[str, str, str, str]
+"""Organisation, provider, model and tier."""
+_UNSEEN: Final = ("", Tiers((), ()))
 _GIVEN, _FULL, _PARTIAL, _NONE = (each.value for each in PriceStatus)
 """As plain text: a member of an enumeration costs a microsecond to encode, a tenth of all that is done to a row."""
-
-_MAX_REMEMBERED: Final = 10_000
-"""Models of an organisation of which it is remembered whether their price changes."""
 
 
 class Reason(StrEnum):
@@ -45,6 +43,11 @@ class Unpriced(NamedTuple):
     reason: Reason
 
 
+def has_cost(row: SpanRow) -> bool:
+    """Whether it came with a cost of any kind."""
+    return "total_cost_usd" in row or "prompt_cost_usd" in row or "completion_cost_usd" in row
+
+
 @dataclass
 class Prices:
     """Prices rows, and counts those that it cannot price."""
@@ -57,16 +60,16 @@ class Prices:
     unpriced: Counter[Unpriced] = field(default_factory=Counter)
     """Requests, also those with a price for a part of what they used."""
     unpriced_tokens: Counter[Unpriced] = field(default_factory=Counter)
-    _constant: dict[tuple[str, str, str, str], tuple[str, Tiers] | None] = field(default_factory=dict)
-    """Prices that are the same at every moment, by organisation, provider, model and tier."""
-    _changing: set[tuple[str, str, str, str]] = field(default_factory=set)
+    _constant: dict[_Key, tuple[str, Tiers] | None] = field(default_factory=dict)
+    """Prices that are the same at every moment."""
+    _changing: dict[_Key, None] = field(default_factory=dict)
     """What has other prices at other moments."""
 
     def add(self, row: SpanRow) -> None:
         """Fills in the costs of a request that has none of its own, and its `price_status`."""
         if not row["is_request"]:
             return
-        is_given = not row.keys().isdisjoint(COSTS)
+        is_given = has_cost(row)
         reason = self.apply(row)
         if reason is not None:
             self._count(row, reason)
@@ -77,7 +80,7 @@ class Prices:
         """As `add`, but counts nothing: returns why a request has no price, or not for all that it used."""
         if not row["is_request"]:
             return None
-        return self._fill(row) if row.keys().isdisjoint(COSTS) else self._given(row)
+        return self._given(row) if has_cost(row) else self._fill(row)
 
     def price(self, row: SpanRow) -> None:
         """Fills in the costs of a request that has none of its own, as `add` does, and counts nothing."""
@@ -108,24 +111,22 @@ class Prices:
         model = row["model"]
         if not model:
             return Reason.NO_MODEL
-        provider, service_tier = row["provider"], row.get("service_tier", "")
-        key = (row["org_id"], provider, model, service_tier)
-        price = self._constant[key] if key in self._constant else self._price(row["ts"], *key)
+        key = (row["org_id"], row["provider"], model, row.get("service_tier", ""))
+        price = self._constant.get(key, _UNSEEN)
+        if price is _UNSEEN:
+            price = self._price(row["ts"], *key)
         if price is None:
-            lookup = self._lookup(row["ts"], *key)
-            known = bool(service_tier) and any(source.knows(lookup) for source in self.sources)
-            return Reason.UNKNOWN_TIER if known else Reason.UNKNOWN_MODEL
+            return self._unknown(row["ts"], *key)
         version, tiers = price
-        prompt_tokens = row.get("prompt_tokens") or 0
-        if "request_weight" in row:  # the size of the average request, which a bound is below just if it is below
-            prompt_tokens = -(-prompt_tokens // row["request_weight"])  # the next whole number
-        computed = cost(row, tiers.at(prompt_tokens))
+        computed = cost(row, tiers.at(_prompt_tokens(row)) if tiers.bounds else tiers.rates[0])
         if computed is None:
             return Reason.NO_RATE if any(row.get(amount) for amount in _AMOUNTS) else Reason.NO_USAGE
         if computed.total >= COST_LIMIT:
             raise BadRow(f"total_cost_usd: the price is not below {COST_LIMIT}")
-        _set(row, "prompt_cost_usd", computed.prompt)
-        _set(row, "completion_cost_usd", computed.completion)
+        if computed.prompt is not None:
+            row["prompt_cost_usd"] = computed.prompt
+        if computed.completion is not None:
+            row["completion_cost_usd"] = computed.completion
         row["total_cost_usd"] = computed.total
         row["price_version"] = version
         if computed.complete:
@@ -134,26 +135,31 @@ class Prices:
         row["price_status"] = _PARTIAL
         return Reason.NO_RATE if "prompt_tokens" in row and "completion_tokens" in row else Reason.USAGE_IN_PART
 
-    def _price(self, moment: datetime, *key: *tuple[str, str, str, str]) -> tuple[str, Tiers] | None:
+    def _price(self, moment: datetime, *key: *_Key) -> tuple[str, Tiers] | None:
         """The version of the first source that has a price, and the price; None where none has."""
         lookup = self._lookup(moment, *key)
         price = next(
             ((source.version, tiers) for source in self.sources if (tiers := source.tiers(lookup)) is not None), None
         )
         if key not in self._changing:
-            for memo in (self._constant, self._changing):
-                if len(memo) >= _MAX_REMEMBERED:  # names come from clients, and a service runs for weeks
-                    memo.clear()
             if all(source.is_constant(lookup) for source in self.sources):
+                make_room(self._constant)
                 self._constant[key] = price
             else:
-                self._changing.add(key)
+                make_room(self._changing)
+                self._changing[key] = None
         return price
+
+    def _unknown(self, moment: datetime, *key: *_Key) -> Reason:
+        lookup = self._lookup(moment, *key)
+        known = bool(lookup.service_tier) and any(source.knows(lookup) for source in self.sources)
+        return Reason.UNKNOWN_TIER if known else Reason.UNKNOWN_MODEL
 
     def _lookup(self, moment: datetime, organisation: str, provider: str, model: str, service_tier: str) -> Lookup:
         return Lookup(organisation, provider, self.aliases.get(model, model), service_tier, moment)
 
 
-def _set(row: SpanRow, column: str, value: Decimal | None) -> None:
-    if value is not None:
-        row[column] = value
+def _prompt_tokens(row: SpanRow) -> int:
+    """Of a sum of many requests those of the average one: a bound is below their mean just if it is below this."""
+    tokens: int = row.get("prompt_tokens") or 0
+    return -(-tokens // row["request_weight"]) if "request_weight" in row else tokens  # the next whole number

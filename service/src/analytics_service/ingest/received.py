@@ -14,10 +14,11 @@ from typing import Final
 from analytics_service.database.content_policy import KEEP, ContentPolicy
 from analytics_service.ingest.content import applied
 from analytics_service.ingest.fields import DEFAULTS
-from analytics_service.ingest.identity import Occurrences, Origin, identify
+from analytics_service.ingest.identity import Occurrences, Origin, contents, identify
 from analytics_service.ingest.mapping import Columns, with_preset
+from analytics_service.ingest.objects import of_object
 from analytics_service.ingest.pricing import Prices
-from analytics_service.ingest.rows import BadRow, Fields, SpanRow, UnknownField, of_object, parsed_each, row
+from analytics_service.ingest.rows import BadRow, Fields, SpanRow, UnknownField, parsed_each, row
 
 OTLP: Final = "otlp-json"
 """The preset of spans, whichever encoding they came in."""
@@ -86,7 +87,7 @@ class Reader:
             span = row(given, fields, self._columns, None)
             self._check(span)
             if "trace_id" not in span or "span_id" not in span:
-                identify(span, given, _ORIGIN, self._occurrences, with_legacy=False)
+                identify(span, contents([given])[0], _ORIGIN, self._occurrences, with_legacy=False)
             self._prices.apply(span)
         except BadRow as error:
             return BadRow(reworded(str(error)))

@@ -4,7 +4,7 @@ A row that passes here is never refused by the table: COPY would refuse the whol
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -24,8 +24,8 @@ from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.operations import is_request
 from analytics_service.ingest.strings import dump_json, load_json
 from analytics_service.ingest.times import LATEST
-from analytics_service.ingest.usage import UnclearUsage, needs_normalizing, normalize
-from analytics_service.ingest.values import COST_LIMIT, LARGEST, Parse
+from analytics_service.ingest.usage import UnclearUsage, may_need_normalizing, needs_normalizing, normalize
+from analytics_service.ingest.values import COST_LIMIT, LARGEST, Parse, Together
 from analytics_service.pricing.columns import PriceStatus
 
 _HELPERS: Final = frozenset({END_TIME, FIRST_TOKEN_TIME, SPEND, GATEWAY_CACHE_HIT, USAGE_CONVENTION})
@@ -117,9 +117,14 @@ def parsed_together(of: Sequence[Field], records: Sequence[Sequence[Any]]) -> li
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _column(parse: Parse, values: Sequence[Any]) -> list[object]:
+def _column(parse: Parse, values: Sequence[Any]) -> Sequence[object]:
     """The parsed values of a column, None for those that are absent; texts that come again are parsed once."""
-    if _TEXTS.issuperset(map(type, values)):
+    types = set(map(type, values))
+    if len(types) == 1 and isinstance(parse, Together) and "" not in values:
+        many = parse.many(values)
+        if many is not None:
+            return many
+    if _TEXTS.issuperset(types):
         texts = set(values)
         if 2 * len(texts) < len(values):
             known = {text: parse(text) for text in texts if text}
@@ -129,36 +134,55 @@ def _column(parse: Parse, values: Sequence[Any]) -> list[object]:
     return [None if value is None or value == "" else parse(value) for value in values]
 
 
+class Maker:
+    """Makes the rows of records with the same fields: what these may need is decided once for all of them."""
+
+    def __init__(self, of: Sequence[Field], how: Columns, horizon: datetime | None) -> None:
+        columns = {field.column for field in of} | how.base.keys()
+        self._how = how
+        self._horizon = horizon
+        self._has_counts = may_need_normalizing(columns)
+        self._is_relative = OFFSET in columns
+        self._has_helpers = not columns.isdisjoint(_HELPERS)
+        self._has_weight = WEIGHT in columns
+
+    def row(self, given: SpanRow, fields: Fields) -> SpanRow:
+        """The row of a record of which `given` was parsed, with the ids that it came with; BadRow where it is none."""
+        span: SpanRow = {**self._how.base, **given}
+        if self._has_counts and needs_normalizing(span):
+            _normalize(span, fields, self._how)
+        if self._is_relative and OFFSET in span:
+            _take_offset(span, span.pop(OFFSET), self._how)
+        if "org_id" not in span or "ts" not in span:
+            raise BadRow(f"{'ts' if 'org_id' in span else 'org_id'}: is missing")
+        if self._has_helpers:
+            _take_helpers(span)
+        if self._has_weight:
+            _check_sum(span)
+        _complete(span)
+        if self._horizon is not None and span["ts"] < self._horizon:
+            raise BadRow(
+                f"ts: is before {self._horizon:%Y-%m-%d}, where single requests are no longer kept: "
+                "see RETENTION_RAW_DAYS"
+            )
+        return span
+
+
 def row(given: SpanRow, fields: Fields, how: Columns, horizon: datetime | None) -> SpanRow:
-    """The row of a record of which `given` was parsed, with the ids that it came with."""
-    span: SpanRow = {**how.base, **given}
-    if needs_normalizing(span):
-        _normalize(span, fields, how)
-    _complete(span, how)
-    if horizon is not None and span["ts"] < horizon:
-        raise BadRow(
-            f"ts: is before {horizon:%Y-%m-%d}, where single requests are no longer kept: see RETENTION_RAW_DAYS"
-        )
-    return span
+    """As `Maker.row`, of one record."""
+    return Maker(fields.of, how, horizon).row(given, fields)
 
 
-def _complete(span: SpanRow, how: Columns) -> None:
-    if OFFSET in span:
-        _take_offset(span, span.pop(OFFSET), how)
-    for needed in ("org_id", "ts"):
-        if needed not in span:
-            raise BadRow(f"{needed}: is missing")
-    if not span.keys().isdisjoint(_HELPERS):
-        _take_helpers(span)
-    _check_sum(span)
+def _complete(span: SpanRow) -> None:
+    """What follows from other columns."""
     if "is_request" not in span:
         has_model_or_tokens = bool(span["model"]) or "prompt_tokens" in span or "completion_tokens" in span
         span["is_request"] = is_request(span["operation_type"], has_model_or_tokens=has_model_or_tokens)
     if "total_tokens" not in span and "prompt_tokens" in span:
-        span["total_tokens"] = span["prompt_tokens"] + span.get("completion_tokens", 0)
-        if span["total_tokens"] > LARGEST:
+        span["total_tokens"] = total = span["prompt_tokens"] + span.get("completion_tokens", 0)
+        if total > LARGEST:
             raise BadRow(f"total_tokens: the sum is more than {LARGEST}")
-    if "total_cost_usd" not in span and "prompt_cost_usd" in span and "completion_cost_usd" in span:
+    if "prompt_cost_usd" in span and "completion_cost_usd" in span and "total_cost_usd" not in span:
         span["total_cost_usd"] = span["prompt_cost_usd"] + span["completion_cost_usd"]
         if span["total_cost_usd"] >= COST_LIMIT:
             raise BadRow(f"total_cost_usd: the sum is not below {COST_LIMIT}")
@@ -189,7 +213,8 @@ def _take_helpers(span: SpanRow) -> None:
         if moment is not None:
             if moment < span["ts"]:
                 raise BadRow(f"{name}: is before the time of the start")
-            span.setdefault(column, (moment - span["ts"]) // timedelta(microseconds=1))
+            passed = moment - span["ts"]
+            span.setdefault(column, (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds)
     span.pop(USAGE_CONVENTION, None)
     spend, free = span.pop(SPEND, None), span.pop(GATEWAY_CACHE_HIT, False)
     if spend or (spend is not None and free):
@@ -217,57 +242,3 @@ def _convention(fields: Fields) -> Convention:
 def _telling(of: tuple[Field, ...]) -> tuple[int, ...]:
     """The positions of the fields whose names may tell how the emitter counts."""
     return tuple(position for position, field in enumerate(of) if field.name in TELLING)
-
-
-def of_object(value: Any, how: Columns) -> Fields:
-    """The fields of a JSON object; UnknownField when it has a key that nothing explains, BadRow when it is none."""
-    if not isinstance(value, dict):
-        raise BadRow("is not a JSON object")
-    names, values = unzipped(members(value, how)) if how.nested else (tuple(value), tuple(value.values()))
-    try:
-        layout = how.layout(names)
-    except KeyError as error:
-        raise UnknownField(str(error.args[0])[:60]) from None
-    if layout.several:
-        return _one_for_each(Fields(layout.of, layout.take(values)), layout.take(names), how)
-    return Fields(layout.of, layout.take(values))
-
-
-def unzipped(pairs: Iterable[tuple[str, Any]]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
-    listed = list(pairs)
-    return tuple([name for name, _ in listed]), tuple([value for _, value in listed])
-
-
-def _one_for_each(fields: Fields, names: Sequence[str], how: Columns) -> Fields:
-    """Of several fields for one column the first that has a value; BadRow where there is no preset that says so."""
-    first: dict[str, tuple[Field, Any]] = {}
-    for field, value, name in zip(*fields, names, strict=True):
-        if field.column in first and value is not None and how.preset is None:
-            raise BadRow(f"{name[:60]}: {field.column} is given twice")
-        _, known = first.get(field.column, (field, None))
-        if known is None or known == "":
-            first[field.column] = (field, value)
-    return Fields(_same(tuple(field for field, _ in first.values())), [value for _, value in first.values()])
-
-
-@lru_cache(maxsize=1_000)
-def _same(of: tuple[Field, ...]) -> tuple[Field, ...]:
-    return of
-
-
-def members(value: dict[str, Any], how: Columns, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The members of an object, and by their paths those of its objects of which a member is named.
-
-    An object may be text, as exports to CSV and databases have it.
-    """
-    for key, each in value.items():
-        name = path + key
-        if name in how.nested and name not in how.mapped:
-            try:
-                inner = load_json(each) if isinstance(each, str) and each.startswith("{") else each
-            except ValueError as error:
-                raise BadRow(f"{name[:60]}: {error}") from None
-            if isinstance(inner, dict):
-                yield from members(inner, how, name + ".")
-                continue
-        yield name, each

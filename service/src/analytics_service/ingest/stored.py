@@ -1,13 +1,15 @@
 """The traces of a batch in the store: one writer of each at a time, and which of their calls of models are nested."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import asyncpg
 
 from analytics_service.database.changes import FOR_COMPRESSED
 from analytics_service.database.connect import Connection
-from analytics_service.database.tenancy import RAW_HORIZON
+from analytics_service.database.tenancy import RAW_HORIZON, in_organisation
 from analytics_service.ingest.conflicts import SAME_SPAN
 from analytics_service.ingest.nested import MAX_SPANS, Span, nested
 from analytics_service.ingest.operations import is_request
@@ -25,27 +27,39 @@ SELECT pg_advisory_xact_lock(key) FROM (
 ) AS keys"""
 LOCK_STAGED: Final = _LOCK.format(traces="pg_temp.traces_staging")
 _LOCK_GIVEN: Final = _LOCK.format(traces="unnest($1::text[], $2::text[]) AS k (org_id, trace_id)")
-_EXTENTS: Final = """unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
-  AS k (org_id, trace_id, first, last)"""
-_SPANS_OF_K: Final = f"""t.org_id = k.org_id AND t.trace_id = k.trace_id AND t.ts >= k.first AND t.ts <= k.last
-    AND t.ts >= $5 AND t.ts <= $6 AND t.ts >= {RAW_HORIZON}"""
+MAX_SCANNED: Final = 200_000
+"""Rows that are counted at once: where there are more, some trace is very long, and each is counted by itself."""
+_K: Final = "unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS k (trace_id, first, last)"
+_OF_K: Final = "t.trace_id = k.trace_id AND t.ts >= k.first AND t.ts <= k.last"
+_IN_RANGE: Final = f"{in_organisation('t')} AND t.ts >= $5 AND t.ts <= $6 AND t.ts >= {RAW_HORIZON}"
 """$5 and $6 are those of all traces, so that few partitions are looked at."""
-_CONTINUED: Final = f"""
-SELECT k.org_id, k.trace_id
-FROM {_EXTENTS} CROSS JOIN LATERAL (SELECT FROM traces AS t WHERE {_SPANS_OF_K} LIMIT 1) AS t"""
+_OF_TRACES: Final = f"{_IN_RANGE} AND t.trace_id = ANY($2::text[])"
+"""One scan of each partition for all traces: a compressed one has no index by trace, so a look at each would unpack it
+again and again."""
+_COUNT: Final = f"""
+WITH t AS MATERIALIZED (SELECT t.trace_id, t.ts FROM traces AS t WHERE {_OF_TRACES} LIMIT $7)
+SELECT t.trace_id, count(*) AS spans FROM t JOIN {_K} ON {_OF_K} GROUP BY 1
+UNION ALL SELECT NULL, count(*) FROM t"""
+_COUNT_EACH: Final = f"""
+SELECT k.trace_id, t.spans FROM {_K} CROSS JOIN LATERAL (
+  SELECT count(*) AS spans FROM (SELECT FROM traces AS t WHERE {_OF_K} AND {_IN_RANGE} LIMIT {MAX_SPANS + 1}) AS t
+) AS t WHERE t.spans > 0"""
 _SPANS: Final = f"""
 SELECT t.org_id, t.trace_id, t.span_id, t.ts, t.parent_span_id, t.is_request, t.is_nested,
   coalesce(greatest(t.total_tokens, t.prompt_tokens, t.completion_tokens, t.images, t.web_searches, t.audio_seconds,
     t.billed_units, t.total_cost_usd) > 0, false) AS has_usage,
   t.price_status, t.operation_type, t.model, t.prompt_tokens, t.completion_tokens, t.total_tokens, t.total_cost_usd
-FROM {_EXTENTS} CROSS JOIN LATERAL (SELECT * FROM traces AS t WHERE {_SPANS_OF_K} LIMIT {MAX_SPANS + 1}) AS t
-ORDER BY t.org_id, t.trace_id, t.ts, t.span_id"""
+FROM traces AS t JOIN {_K} ON {_OF_K}
+WHERE {_OF_TRACES} ORDER BY t.trace_id, t.ts, t.span_id"""
 _MARK: Final = """
 UPDATE traces AS t SET is_request = k.is_request, is_nested = k.is_nested
 FROM unnest($4::text[], $5::text[], $6::timestamptz[], $7::boolean[], $8::boolean[])
   AS k (trace_id, span_id, ts, is_request, is_nested)
 WHERE t.org_id = $1 AND t.ts >= $2 AND t.ts < $3
   AND t.trace_id = k.trace_id AND t.span_id = k.span_id AND t.ts = k.ts"""
+
+
+_NONE: Final[Mapping[Trace, int]] = MappingProxyType({})
 
 
 class Change(NamedTuple):
@@ -65,38 +79,60 @@ async def lock(connection: Connection, traces: Iterable[Trace]) -> None:
     await connection.execute(_LOCK_GIVEN, *_columns(traces))
 
 
-async def continued(connection: Connection, traces: Mapping[Trace, Extent]) -> frozenset[Trace]:
-    """Those of which spans are there already, within SAME_SPAN."""
-    return frozenset(Trace(*row) for row in await connection.fetch(_CONTINUED, *_extents(traces)))
+async def known_spans(
+    connection: Connection, traces: Mapping[Trace, Extent], *, at_once: int = MAX_SCANNED
+) -> dict[Trace, int]:
+    """How many spans of them are there already, within SAME_SPAN, of those that have some; of very long traces a number
+    above MAX_SPANS.
+    """
+    known: dict[Trace, int] = {}
+    if traces:
+        await connection.execute(FOR_COMPRESSED)
+    for organisation, extents in _by_organisation(traces):
+        rows = await connection.fetch(_COUNT, organisation, *extents, at_once)
+        if any(row["trace_id"] is None and row["spans"] >= at_once for row in rows):
+            rows = await connection.fetch(_COUNT_EACH, organisation, *extents)
+        known |= {Trace(organisation, row["trace_id"]): row["spans"] for row in rows if row["trace_id"] is not None}
+    return known
 
 
-async def mark_nested(connection: Connection, traces: Mapping[Trace, Extent]) -> int:
-    """Decides which calls of models in these traces count as requests; how many more are nested than before."""
-    changes = await decide(connection, traces)
+async def mark_nested(connection: Connection, traces: Mapping[Trace, Extent], spans: Mapping[Trace, int]) -> int:
+    """Decides which calls of models in these traces, which have so many spans at most, count as requests; how many more
+    are nested than before.
+    """
+    changes = await decide(connection, traces, spans=spans)
     await mark(connection, changes)
     return sum(change.is_nested - change.was_nested for change in changes)
 
 
-async def decide(connection: Connection, traces: Mapping[Trace, Extent], *, by_operation: bool = False) -> list[Change]:
-    """The rows that count otherwise than they do; inside a transaction. `by_operation` also decides for rows that a
+async def decide(
+    connection: Connection,
+    traces: Mapping[Trace, Extent],
+    *,
+    spans: Mapping[Trace, int] = _NONE,
+    by_operation: bool = False,
+) -> list[Change]:
+    """The rows that count otherwise than they do; inside a transaction. None of traces with more than MAX_SPANS spans,
+    which are counted where `spans` does not say that they have fewer. `by_operation` also decides for rows that a
     release before 0.4 stored whether their operation is a call of a model at all.
     """
-    if not traces:
-        return []
+    doubtful = {trace: extent for trace, extent in traces.items() if not 0 < spans.get(trace, 0) <= MAX_SPANS}
+    counted = {**spans, **dict.fromkeys(doubtful, 0), **await known_spans(connection, doubtful)}
+    short = {trace: extent for trace, extent in traces.items() if 0 < counted[trace] <= MAX_SPANS}
     changes: list[Change] = []
-    spans: list[asyncpg.Record] = []
-    """Of one trace: memory does not grow with the others."""
-    async for row in connection.cursor(_SPANS, *_extents(traces), prefetch=_PREFETCH):
-        if spans and (row["org_id"], row["trace_id"]) != (spans[0]["org_id"], spans[0]["trace_id"]):
-            changes += _changes(spans, by_operation=by_operation)
-            spans = []
-        spans.append(row)
-    return [*changes, *_changes(spans, by_operation=by_operation)]
+    for organisation, extents in _by_organisation(short):
+        rows: list[asyncpg.Record] = []
+        """Of one trace: memory does not grow with the others."""
+        async for row in connection.cursor(_SPANS, organisation, *extents, prefetch=_PREFETCH):
+            if rows and row["trace_id"] != rows[0]["trace_id"]:
+                changes += _changes(rows, by_operation=by_operation)
+                rows = []
+            rows.append(row)
+        changes += _changes(rows, by_operation=by_operation)
+    return changes
 
 
 def _changes(rows: Sequence[asyncpg.Record], *, by_operation: bool) -> Iterator[Change]:
-    if len(rows) > MAX_SPANS:
-        return
     calls = [(row["is_request"] or row["is_nested"]) and not (by_operation and _was_mistaken(row)) for row in rows]
     inside = nested(
         [
@@ -132,7 +168,11 @@ def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _extents(traces: Mapping[Trace, Extent]) -> list[object]:
-    first = [extent.first - SAME_SPAN for extent in traces.values()]
-    last = [extent.last + SAME_SPAN for extent in traces.values()]
-    return [*_columns(traces), first, last, min(first), max(last)]
+def _by_organisation(traces: Mapping[Trace, Extent]) -> Iterator[tuple[str, list[object]]]:
+    """What the statements over traces take, from $2 to $6."""
+    groups: dict[str, list[tuple[str, datetime, datetime]]] = {}
+    for (organisation, trace_id), extent in traces.items():
+        groups.setdefault(organisation, []).append((trace_id, extent.first - SAME_SPAN, extent.last + SAME_SPAN))
+    for organisation, group in groups.items():
+        names, first, last = zip(*group, strict=True)
+        yield organisation, [names, first, last, min(first), max(last)]

@@ -7,11 +7,12 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from analytics_service.ingest.values import Parse
+from analytics_service.ingest.values import Parse, Together
 
 
 class Repaired(str):
@@ -68,7 +69,19 @@ def text(limit: int, *, min_bytes: int = 0) -> Parse:
             raise ValueError("has a NUL character, which PostgreSQL cannot store")
         return value
 
-    return parse
+    def parse_many(column: Sequence[Any]) -> Sequence[str] | None:
+        if type(column[0]) is not str:
+            return None
+        joined = "".join(column)
+        plain = joined.isascii() and "\0" not in joined
+        sizes = list(map(len, column)) if plain else []
+        return column if plain and min_bytes <= min(sizes) and max(sizes) <= limit else None
+
+    return Together(one=parse, many=parse_many)
+
+
+_TAG: Final = text(256)
+_ATTRIBUTES: Final = text(MAX_ATTRIBUTES)
 
 
 def _utf8_size(value: str) -> int:
@@ -84,8 +97,7 @@ def tags(value: Any) -> list[str]:
         value = load_json(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",")]
     if not isinstance(value, list) or len(value) > MAX_TAGS:
         raise ValueError(f"is not a list of at most {MAX_TAGS} texts")
-    parse = text(256)
-    return [str(parse(part)) for part in value]
+    return [str(_TAG(part)) for part in value]
 
 
 def attributes(value: Any) -> str:
@@ -97,12 +109,14 @@ def attributes(value: Any) -> str:
     if not isinstance(value, Mapping):
         raise ValueError("is not a JSON object")  # noqa: TRY004 - as above
     dumped = dump_json(value, sort_keys=True)  # which jsonb does not keep, and the identity of a row needs
-    text(MAX_ATTRIBUTES)(dumped)
+    _ATTRIBUTES(dumped)
     return dumped
 
 
 def dump_json(value: Any, *, sort_keys: bool = False) -> str:
     """JSON that jsonb can keep, Repaired where a text in it could not be kept as it came."""
+    if isinstance(value, dict | list) and not value:
+        return str(value)
     cleaned, changed = _storable(value, levels=64)
     dumped = json.dumps(
         cleaned, ensure_ascii=False, allow_nan=False, default=double, separators=(",", ":"), sort_keys=sort_keys
@@ -132,6 +146,8 @@ def _storable(value: Any, *, levels: int) -> tuple[Any, bool]:
 
 def double(value: object) -> float:
     """What jsonb keeps of a Decimal; ValueError where that is no number."""
+    if isinstance(value, timedelta):
+        return value // timedelta(microseconds=1)
     if isinstance(value, Decimal) and math.isfinite(float(value)):
         return float(value)
     raise ValueError("holds a number that cannot be stored")

@@ -1,11 +1,12 @@
 """Times of a file: text in many forms, or a number of which the unit is clear. Pure."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final
 
-from analytics_service.ingest.values import Parse, decimal
+from analytics_service.ingest.values import Parse, Together, decimal
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -34,6 +35,7 @@ _SIZES: Final = {
 }
 """From 1973 on the unit of a number is known by its size; a smaller number is no time without its unit."""
 _LAST_TIME: Final = (LATEST - EARLIEST).total_seconds()
+_LAST_NANOSECOND: Final = int(_LAST_TIME) * 10**9
 
 
 def timestamp(value: Any) -> datetime:
@@ -53,6 +55,25 @@ def timestamp(value: Any) -> datetime:
     if not EARLIEST.year <= moment.year < LATEST.year:
         raise ValueError(f"{value[:40]!r} is not between 1970 and 2200")
     return moment
+
+
+def timestamps(column: Sequence[Any]) -> Sequence[datetime] | None:
+    """As `timestamp`, of a column in ISO 8601 and one zone: UTC, or none that is named."""
+    if type(column[0]) is not str or any(text[4:5] != "-" for text in column):
+        return None
+    try:
+        moments = list(map(datetime.fromisoformat, column))
+    except ValueError:
+        return None
+    zones = {moment.tzinfo for moment in moments}
+    if zones == {None}:
+        moments = [moment.replace(tzinfo=UTC) for moment in moments]
+    elif zones != {UTC}:
+        return None
+    return moments if min(moments) >= EARLIEST and max(moments) < LATEST else None
+
+
+TIMESTAMP: Final = Together(one=timestamp, many=timestamps)
 
 
 def time_in(unit: TimeUnit) -> Parse:
@@ -75,6 +96,8 @@ def _is_number(value: str) -> bool:
 
 
 def _epoch(value: Any, unit: TimeUnit | None) -> datetime:
+    if unit is TimeUnit.NANOSECONDS and type(value) is int and 0 <= value < _LAST_NANOSECOND:
+        return EARLIEST + timedelta(microseconds=value // 1_000)  # as spans have it, without a decimal between
     try:
         number = decimal(value)
     except ValueError:

@@ -25,16 +25,14 @@ class Extent(NamedTuple):
 
 def traces(rows: Iterable[SpanRow]) -> dict[Trace, Extent]:
     """Each with its extent in these rows."""
-    extents: dict[Trace, Extent] = {}
+    times: dict[tuple[str, str], list[datetime]] = {}
     for row in rows:
-        trace, ts = Trace(row["org_id"], row["trace_id"]), row["ts"]
-        extent = extents.get(trace)
-        extents[trace] = (
-            Extent(ts, ts, 1)
-            if extent is None
-            else Extent(min(extent.first, ts), max(extent.last, ts), extent.rows + 1)
-        )
-    return extents
+        trace = row["org_id"], row["trace_id"]
+        if trace in times:
+            times[trace].append(row["ts"])
+        else:
+            times[trace] = [row["ts"]]
+    return {Trace(*trace): Extent(min(each), max(each), len(each)) for trace, each in times.items()}
 
 
 def by_hour(rows: Iterable[T], of: Callable[[T], Any]) -> Iterable[tuple[tuple[str, datetime, datetime], list[T]]]:

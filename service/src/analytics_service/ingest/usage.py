@@ -7,6 +7,7 @@ contradict one another stay as they came: such a request has no price, and is co
 
 import itertools
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -38,6 +39,11 @@ _FIXED: Final = frozenset({Counted.INSIDE, Counted.BESIDE})
 
 class UnclearUsage(ValueError):
     """Counts that contradict one another, by name and number."""
+
+
+def may_need_normalizing(columns: AbstractSet[str]) -> bool:
+    """Whether rows of these columns may."""
+    return not columns.isdisjoint(_PARTS) or {"total_tokens", "completion_tokens"} <= columns
 
 
 def needs_normalizing(row: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ _ANTHROPIC_DIMENSIONS: Final = (
 )
 _MAX_PROMPTS: Final[Mapping[str, int]] = MappingProxyType({"200k-1M": 1_000_000})
 """Tokens that one request can have read, by the window that it was in."""
+_JSON: Final = json.JSONEncoder(sort_keys=True, default=str)
 _SHORT_PROMPT: Final = 200_000
 """The same of all other windows, and of a report that is not grouped by them."""
 
@@ -88,5 +89,5 @@ def _identity(bucket: Mapping[str, Any], result: Mapping[str, Any], dimensions: 
     """Made of the bucket's own members, its times among them, and of the dimensions of the result."""
     times = {name: value for name, value in bucket.items() if name != "results"}
     known = {name: result[name] for name in dimensions if result.get(name) is not None}
-    text = json.dumps([times, known], sort_keys=True, default=str)
+    text = _JSON.encode([times, known])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -3,7 +3,9 @@
 Every limit is the twin of a CHECK of the table `traces`: what passes here passes there. ValueError says the reason.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -19,6 +21,8 @@ _HALF_EVEN: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 MAX_WEIGHT: Final = 10**12
 AMOUNT_LIMIT: Final = Decimal(10**12)
 AMOUNT_PLACES: Final = 6
+_NO_TIME: Final = timedelta(0)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-AMOUNT_PLACES)
 _CACHED_TEXTS: Final = 10_000
 _STATUSES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -39,6 +43,18 @@ class Rounded(Decimal):
     """A cost that came with more decimal places than are stored."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Together:
+    """Reads a value, or a column of them at once."""
+
+    one: Parse
+    many: Callable[[Sequence[Any]], Sequence[object] | None]
+    """What `one` makes of each of at least one values of one type; None where each has to be looked at by itself."""
+
+    def __call__(self, value: Any) -> object:
+        return self.one(value)
 
 
 def cached(parse: Parse) -> Parse:
@@ -63,6 +79,18 @@ def count(value: Any) -> int:
     return int(number)
 
 
+def counts(column: Sequence[Any]) -> Sequence[int] | None:
+    """As `count`, of a column."""
+    numbers: Sequence[int] | None = None
+    if type(column[0]) is int:
+        numbers = column
+    elif type(column[0]) is str:
+        digits = "".join(column)
+        if digits.isascii() and digits.isdigit() and "" not in column and max(map(len, column)) < 19:
+            numbers = list(map(int, column))
+    return numbers if numbers is not None and min(numbers) >= 0 and max(numbers) <= LARGEST else None
+
+
 def weight(value: Any) -> int:
     """A number of requests: whole, from 1 to 10^12."""
     number = count(value)
@@ -82,10 +110,16 @@ def amount(value: Any) -> Decimal:
 
 
 def duration(microseconds: Decimal) -> Parse:
-    """A duration given in a unit of so many microseconds, rounded half to even to whole microseconds."""
+    """A duration given in a unit of so many microseconds, or as such, rounded half to even to whole microseconds."""
     factor = int(microseconds)
 
+    def durations(column: Sequence[Any]) -> Sequence[int] | None:
+        whole = counts(column) if factor else None
+        return [number * factor for number in whole] if whole is not None and max(whole) < 10**12 else None
+
     def parse(value: Any) -> int:
+        if isinstance(value, timedelta) and value >= _NO_TIME:  # which has a unit of its own
+            return value // _MICROSECOND
         if factor and isinstance(value, str) and len(value) < 13 and value.isascii() and value.isdigit():
             return int(value) * factor
         if factor and type(value) is int and 0 <= value < 10**12:
@@ -98,7 +132,7 @@ def duration(microseconds: Decimal) -> Parse:
             raise ValueError(f"{str(value)[:40]!r} is too long a duration")
         return whole
 
-    return parse
+    return Together(one=parse, many=durations)
 
 
 def cost(value: Any) -> Decimal:

@@ -28,7 +28,7 @@ from pydantic_core import ErrorDetails
 from analytics_service.pricing.book_entries import MAX_NAME, BookContent, Entry
 from analytics_service.pricing.model_names import references
 from analytics_service.pricing.rates import Tiers
-from analytics_service.pricing.sources import Lookup
+from analytics_service.pricing.sources import Lookup, make_room
 from analytics_service.pricing.yaml_lines import NotReadable, Path, line_of, load
 
 
@@ -92,6 +92,7 @@ class PriceBook:
         that name the provider before others.
         """
         if (provider, model) not in self._ranks:
+            make_room(self._ranks)
             ranks = []
             for number, (owner, name) in enumerate(references(provider, model)):
                 for known in self._names(name):

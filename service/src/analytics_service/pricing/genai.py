@@ -13,7 +13,7 @@ from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, Provider, Ti
 
 from analytics_service.pricing.model_names import references
 from analytics_service.pricing.rates import Kind, Rates, Tiers, rates
-from analytics_service.pricing.sources import Lookup
+from analytics_service.pricing.sources import Lookup, make_room
 
 VERSION: Final = f"genai-prices {genai_prices.__version__}"
 """Stored with every cost that was computed by it."""
@@ -87,6 +87,7 @@ class PriceList:
         key = (id(standard), free, service_tier, tuple(map(id, variants)))
         cached = self._tiers.get(key)
         if cached is None:  # the price is part of the value, so that no other ever has its id
+            make_room(self._tiers)
             self._tiers[key] = cached = (standard, _tiers(standard, variants, free=free))
         return cached[1]
 
@@ -100,6 +101,7 @@ class PriceList:
     def _model(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
         key = (provider, model)
         if key not in self._models:
+            make_room(self._models)
             self._models[key] = _find(provider, model)
         return self._models[key]
 

@@ -1,9 +1,19 @@
 """What every list of prices offers, whether it is the package's or one's own."""
 
+from collections.abc import MutableMapping
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from analytics_service.pricing.rates import Tiers
+
+MAX_CACHED: Final = 10_000
+"""Of what is looked up by names that come with rows."""
+
+
+def make_room(cache: MutableMapping[Any, Any]) -> None:
+    """Before one more is cached: where there are MAX_CACHED, all are looked up again."""
+    if len(cache) >= MAX_CACHED:
+        cache.clear()
 
 
 class Lookup(NamedTuple):

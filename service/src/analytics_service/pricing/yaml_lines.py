@@ -10,6 +10,7 @@ import yaml
 
 Path: TypeAlias = tuple[str | int, ...]
 MAX_BYTES: Final = 2**20
+_MAX_DEPTH: Final = 32
 _NUMBERS: Final = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
 _OTHER_BASE: Final = re.compile(r"[-+]?0[0-9a-z_]|.*:", re.IGNORECASE)
 """Numbers that YAML 1.1 reads in bases 2, 8, 16 or 60, as 0b10, 010, 0x10 and 1:30."""
@@ -19,7 +20,13 @@ class NotReadable(ValueError):
     """`line N: why`."""
 
 
-class _Loader(yaml.SafeLoader):
+try:
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # a PyYAML that was built without libyaml: the same, and ten times slower
+    from yaml import SafeLoader  # type: ignore[assignment]
+
+
+class _Loader(SafeLoader):
     """Numbers with a point are decimals, and dates stay text, which the fields read themselves."""
 
 
@@ -56,19 +63,38 @@ def load(text: str) -> tuple[Any, Mapping[Path, int]]:
 
 def _load_yaml(text: str) -> tuple[Any, Mapping[Path, int]]:
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise NotReadable(f"line {line}: references (*{event.anchor}) are not read")
-        node = yaml.compose(text, Loader=_Loader)
-        lines = dict(_lines(node, ())) if node is not None else {}
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+        _check_events(text)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            lines = dict(_lines(node, ())) if node is not None else {}
+            value = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise NotReadable(f"line {mark.line + 1 if mark else 1}: {error.problem}") from None
+        last = text.count("\n") + 1  # libyaml counts one more where the text ends within a line
+        raise NotReadable(f"line {min(mark.line + 1, last) if mark else 1}: {error.problem}") from None
     except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise error if isinstance(error, NotReadable) else NotReadable(f"line 1: {error}") from None
     return value, lines
+
+
+def _check_events(text: str) -> None:
+    """NotReadable where a reference stands, or where something is so deep in something else that what follows, which
+    calls itself, would exhaust the stack.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            raise NotReadable(f"line {line}: references (*{event.anchor}) are not read")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            raise NotReadable(f"line {line}: is nested deeper than {_MAX_DEPTH} levels")
 
 
 def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:

@@ -54,15 +54,18 @@ class Change:
     """Of the rows of a group that would change, and of no others."""
 
     rows: int = 0
+    """Calls that another one of their trace counts for among them, of which no figure below has anything."""
     from_usd: Decimal = Decimal(0)
     to_usd: Decimal = Decimal(0)
     unpriced_before: int = 0
     """Rows without a cost, or with one that is a lower bound."""
     unpriced_after: int = 0
 
-    def count(self, before: Price, after: Price) -> None:
+    def count(self, before: Price, after: Price, *, is_request: bool) -> None:
         """Adds a row."""
         self.rows += 1
+        if not is_request:
+            return
         if before.total_cost_usd:
             self.from_usd = decimals.total((self.from_usd, before.total_cost_usd))
         if after.total_cost_usd:
@@ -147,7 +150,7 @@ class _Sums:
             return
         organisation, ts = row["org_id"], row["ts"]
         group = Group(organisation, row["model"], f"{ts:%Y-%m}")
-        self.changes.setdefault(group, Change()).count(stored_price(row), after)
+        self.changes.setdefault(group, Change()).count(stored_price(row), after, is_request=row["is_request"])
         hour = Hour(organisation, ts.replace(minute=0, second=0, microsecond=0))
         self.hours[hour] = self.hours.get(hour, 0) + 1
 

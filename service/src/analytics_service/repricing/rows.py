@@ -1,7 +1,8 @@
 """The rows that are priced again, and the price that one has by other books.
 
-These are requests whose cost was computed, or that have none: a cost that came with its request stays. A row that a
-release before 0.4 stored has no status: its cost was computed if its `price_version` is one of ours. A request whose
+These are requests whose cost was computed, or that have none: a cost that came with its request stays. So are calls
+that another one of their trace counts for: which of them is a request may be decided otherwise at any time. A row that
+a release before 0.4 stored has no status: its cost was computed if its `price_version` is one of ours. A request whose
 usage is unclear stays as it is, without a price.
 """
 
@@ -57,11 +58,11 @@ def _columns(*names: str) -> str:
 FINGERPRINT: Final = f"hash_record_extended(ROW({_columns('is_request', *_MODEL, *USAGE, *PRICE)}), 0)"
 """SQL: of the price of row `t` and of all that decides it, so that a writer knows whether somebody changed the row."""
 _CANDIDATES: Final = f"""
-SELECT t.org_id, {_columns(*KEY, *_MODEL, *USAGE, *PRICE)}, {FINGERPRINT} AS fingerprint,
+SELECT t.org_id, t.is_request, {_columns(*KEY, *_MODEL, *USAGE, *PRICE)}, {FINGERPRINT} AS fingerprint,
   t.price_status = 'none' AND coalesce(t.attributes ? 'usage_unclear', false) AS unclear
 FROM traces AS t
 WHERE {in_organisation("t")} AND t.ts >= $2 AND t.ts < $3 AND t.ts >= {RAW_HORIZON}
-  AND t.is_request AND t.price_status <> 'given' AND ({_COMPUTED} OR {_ABSENT})
+  AND (t.is_request OR t.is_nested) AND t.price_status <> 'given' AND ({_COMPUTED} OR {_ABSENT})
   AND (cardinality($4::text[]) = 0 OR t.model = ANY($4::text[]))
   AND (NOT $5::boolean OR t.total_cost_usd IS NULL OR t.price_status = 'partial')
 """

@@ -65,6 +65,7 @@ class Listed(Trace, total=False):
     more_children: bool
 
 
+COSTS: Final = frozenset({"prompt_cost_usd", "completion_cost_usd", "total_cost_usd"})
 Field = StrEnum("Field", {name.upper(): name for name in Trace.__annotations__})  # type: ignore[misc]  # from the one list
 COLUMNS: Mapping[str, str] = MappingProxyType({"duration_ms": "duration_us", "ttft_ms": "ttft_us"})
 """Columns that are named otherwise than their field."""

@@ -12,7 +12,8 @@ from analytics_service.ingest.fields import Field
 from analytics_service.ingest.files.input import MAX_LINE_BYTES, Input, blocks
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.mapping import Columns, layout, of_header
-from analytics_service.ingest.rows import BadRow, Fields, members, unzipped
+from analytics_service.ingest.objects import fields_within
+from analytics_service.ingest.rows import BadRow, Fields
 
 _DELIMITERS: Final = ",;\t|"
 
@@ -62,14 +63,13 @@ def _with_members(
     """With the fields that members of objects fill; a cell that is no object has none."""
     try:
         objects = {name: cells[position] for position, name in nested if cells[position].startswith("{")}
-        names, values = unzipped(each for each in members(objects, how) if each[0] not in objects)
-        inner = how.layout(names)
+        inner = fields_within(objects, how)
     except KeyError as error:
         name = str(error.args[0])[:60]
         return BadRow(f"{name}: is unknown: give --map {name}=FIELD or --ignore {name}")
     except BadRow as error:
         return error
-    return Fields(_together(fields.of, inner.of), [*fields.values, *inner.take(values)])
+    return Fields(_together(fields.of, inner.of), [*fields.values, *inner.values])
 
 
 @lru_cache(maxsize=1_000)

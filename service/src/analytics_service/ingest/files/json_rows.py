@@ -11,8 +11,9 @@ from analytics_service.ingest.files.input import MAX_LINE_BYTES, Input, lines
 from analytics_service.ingest.files.json_text import JsonText
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.mapping import Columns
+from analytics_service.ingest.objects import of_object
 from analytics_service.ingest.preset import Elements
-from analytics_service.ingest.rows import BadRow, of_object
+from analytics_service.ingest.rows import BadRow
 from analytics_service.ingest.strings import load_json
 
 

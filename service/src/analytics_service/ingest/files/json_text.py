@@ -12,6 +12,7 @@ from analytics_service.ingest.files.input import MAX_LINE_BYTES, Input, readable
 from analytics_service.ingest.strings import no_constant
 
 _CHUNK: Final = 2**18
+_COMMA: Final = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 _NOT_BLANK: Final = re.compile(r"[^ \t\r\n]")
 
 
@@ -31,8 +32,12 @@ class JsonText:
         """The elements of the array that follows, with the line that each begins on."""
         self.take("[")
         while self.following() != "]":
-            yield self._line, self.value()
-            self._separate("]")
+            yield self._line, self._value()
+            comma = _COMMA.match(self._text, self._at)
+            if comma and comma.end() < len(self._text):
+                self._skip(comma.end())
+            else:  # the end, or what has not been read yet
+                self._separate("]")
         self.take("]")
 
     def members(self, name: str) -> Iterator[tuple[int, Any]]:
@@ -62,6 +67,10 @@ class JsonText:
 
     def value(self) -> Any:
         self.following()
+        return self._value()
+
+    def _value(self) -> Any:
+        """That begins right here."""
         while True:
             try:
                 value, end = self._json.raw_decode(self._text, self._at)

@@ -6,7 +6,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, time, timedelta
+from datetime import date, time
 from decimal import Decimal
 from typing import Any, Final
 
@@ -14,7 +14,8 @@ from analytics_service.errors import UsageError
 from analytics_service.ingest.files.input import STDIN, Input
 from analytics_service.ingest.files.records import Record
 from analytics_service.ingest.mapping import Columns, of_header
-from analytics_service.ingest.rows import BadRow, of_object
+from analytics_service.ingest.objects import of_object
+from analytics_service.ingest.rows import BadRow
 
 _ROWS: Final = 1_000
 """In a batch."""
@@ -105,14 +106,12 @@ def _record(number: int, row: dict[str, Any] | BadRow, how: Columns) -> Record:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it; NaN is what data frames write for nothing."""
+    """The value as JSON has it, but for durations; NaN is what data frames write for nothing."""
     match value:
         case float():
             return None if math.isnan(value) else Decimal(repr(value))
         case date() | time():  # a moment is a date too
             return value.isoformat()
-        case timedelta():
-            return value // timedelta(microseconds=1)
         case bytes():
             return value.decode(errors="surrogateescape")
         case list() | tuple():  # pairs of a map are tuples

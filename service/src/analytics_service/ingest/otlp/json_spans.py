@@ -11,21 +11,32 @@ _HEX: Final = frozenset("0123456789abcdef")
 
 
 def records(resource_spans: Any) -> Iterator[dict[str, Any] | ValueError]:
-    """The spans of an element of `resourceSpans`, and in the place of what is none the reason: the others are read."""
+    """The spans of an element of `resourceSpans`, and in the place of what is none the reason: the others are read.
+
+    A resource or a scope that cannot be read is a reason too; its spans are read without what it says of them.
+    """
     try:
-        resource = Resource.of(of_json(as_object(resource_spans, "resourceSpans").get("resource") or {}))
         scopes = elements(resource_spans, "scopeSpans")
     except ValueError as error:
         yield error
         return
+    resource = Resource.of({})
+    try:
+        resource = Resource.of(of_json(as_object(resource_spans.get("resource") or {}, "resource")))
+    except ValueError as error:
+        yield ValueError(f"resource: {error}")
     for scope_spans in scopes:
         try:
-            scope = as_object(as_object(scope_spans, "scopeSpans").get("scope") or {}, "scope")
-            usage = usage_of(str(scope.get("name", "")), str(scope_spans.get("schemaUrl", "")))
-            spans = elements(scope_spans, "spans")
+            spans = elements(as_object(scope_spans, "scopeSpans"), "spans")
         except ValueError as error:
             yield error
             continue
+        scope: Mapping[str, Any] = {}
+        try:
+            scope = as_object(scope_spans.get("scope") or {}, "scope")
+        except ValueError as error:
+            yield error
+        usage = usage_of(str(scope.get("name", "")), str(scope_spans.get("schemaUrl", "")))
         for span in spans:
             try:
                 yield record(_span(as_object(span, "spans")), resource, usage)

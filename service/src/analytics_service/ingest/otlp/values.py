@@ -35,6 +35,8 @@ def json_value(typed: Any, levels: int = _MAX_LEVELS) -> Any:
         return None
     if levels == 0:
         raise ValueError(f"an attribute is nested deeper than {_MAX_LEVELS} levels")
+    if "stringValue" in typed:
+        return typed["stringValue"]
     kind, value = next(iter(typed.items()))
     match kind:
         case "arrayValue":

@@ -54,6 +54,7 @@ def answer(params: DetailParameters, rows: Sequence[Row]) -> Answer:
         },
         source=Level.RAW,
         incomplete=below_retention(rows[0], IncompleteReason.BELOW_RETENTION),
+        has_costs=True,
     )
 
 

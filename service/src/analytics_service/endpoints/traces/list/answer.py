@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analytics_service.contract.endpoint import Answer, Page, Row
-from analytics_service.endpoints.traces.fields import trace
+from analytics_service.endpoints.traces.fields import COSTS, trace
 from analytics_service.endpoints.traces.list.children import MAX_CHILDREN, children_by_parent
 from analytics_service.endpoints.traces.list.parameters import Include, TraceParameters
 from analytics_service.endpoints.traces.list.statement import key
@@ -22,6 +22,7 @@ def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
         data=data,
         source=Level.RAW,
         incomplete=incomplete,
+        has_costs=not COSTS.isdisjoint(params.selected_fields) or params.sort_by in COSTS,
         page=Page(
             limit=params.limit,
             key=lambda number: key(page[number], params.sort_by),
