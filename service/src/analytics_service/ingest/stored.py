@@ -9,11 +9,11 @@ import asyncpg
 
 from analytics_service.database.changes import FOR_COMPRESSED
 from analytics_service.database.connect import Connection
-from analytics_service.database.tenancy import RAW_HORIZON, in_organisation
+from analytics_service.database.tenancy import in_organisation
 from analytics_service.ingest.conflicts import SAME_SPAN
 from analytics_service.ingest.nested import MAX_SPANS, Span, nested
 from analytics_service.ingest.operations import is_request
-from analytics_service.ingest.traces import Extent, Trace, by_hour
+from analytics_service.ingest.traces import Extent, Trace, by_hour, in_partitions, within
 
 _PREFETCH: Final = 2_000
 _LOCKS: Final = 1024
@@ -30,8 +30,8 @@ _LOCK_GIVEN: Final = _LOCK.format(traces="unnest($1::text[], $2::text[]) AS k (o
 MAX_SCANNED: Final = 200_000
 """Rows that are counted at once: where there are more, some trace is very long, and each is counted by itself."""
 _K: Final = "unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS k (trace_id, first, last)"
-_OF_K: Final = "t.trace_id = k.trace_id AND t.ts >= k.first AND t.ts <= k.last"
-_IN_RANGE: Final = f"{in_organisation('t')} AND t.ts >= $5 AND t.ts <= $6 AND t.ts >= {RAW_HORIZON}"
+_OF_K: Final = f"t.trace_id = k.trace_id AND {within('k.first', 'k.last')}"
+_IN_RANGE: Final = f"{in_organisation('t')} AND {in_partitions('$5', '$6')}"
 """$5 and $6 are those of all traces, so that few partitions are looked at."""
 _OF_TRACES: Final = f"{_IN_RANGE} AND t.trace_id = ANY($2::text[])"
 """One scan of each partition for all traces: a compressed one has no index by trace, so a look at each would unpack it

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
+from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.ingest.rows import SpanRow
 
 T = TypeVar("T")
@@ -33,6 +34,22 @@ def traces(rows: Iterable[SpanRow]) -> dict[Trace, Extent]:
         else:
             times[trace] = [row["ts"]]
     return {Trace(*trace): Extent(min(each), max(each), len(each)) for trace, each in times.items()}
+
+
+def within(first: str, last: str) -> str:
+    """SQL: whether row `t` is between two moments and not before the retention horizon, in a form that no index takes.
+
+    Of a range that it does not know the planner believes that it has few rows: it would look up a span by an index of
+    times, and read all of its day there, in place of the key that begins with the trace.
+    """
+    return f"greatest(t.ts, {first}, {RAW_HORIZON}) = least(t.ts, {last})"
+
+
+def in_partitions(first: str, last: str) -> str:
+    """SQL: whether row `t` is between two moments, in a form by which partitions are left out and that no index takes:
+    with a range of times behind columns that are not known, PostgreSQL 18 believes the key to be dear.
+    """
+    return f"((t.ts >= {first} AND t.ts <= {last}) OR t.ts = {first})"
 
 
 def by_hour(rows: Iterable[T], of: Callable[[T], Any]) -> Iterable[tuple[tuple[str, datetime, datetime], list[T]]]:
