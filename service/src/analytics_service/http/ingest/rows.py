@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import chain, islice
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,7 @@ from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.http.context import CONTEXT
 from analytics_service.http.ingest.intake import Intake
 from analytics_service.http.services import Services
+from analytics_service.ingest.presets import PRESETS, recognize
 from analytics_service.ingest.strings import load_json
 from analytics_service.receiver.submission import Outcome, RequestKey
 from analytics_service.units import decimals
@@ -32,7 +34,9 @@ async def respond(endpoint: Receive[Any], services: Services, request: web.Reque
     with services.receiver.budget.lease() as lease:
         try:
             intake = await Intake.admit(endpoint, services, request, lease, media_types=(JSON, *JSON_LINES))
-            await intake.read(_records(request.content_type, intake.body))
+            records = _records(request.content_type, intake.body)
+            first = list(islice(records, 1))
+            await intake.read(chain(first, records), preset=_preset(*first))
             request_key = _request_key(intake)
             if intake.rejected and not intake.rows:
                 raise _nothing_usable(intake)
@@ -61,6 +65,12 @@ def _records(media_type: str, body: bytes) -> Iterator[object]:
     if not isinstance(value, list | dict) or not value:
         raise RequestError(Problem.VALIDATION_ERROR, "the body must be a JSON object, or an array of objects")
     return iter(value if isinstance(value, list) else [value])
+
+
+def _preset(first: object = None) -> str | None:
+    """The system whose log begins with this record, as a gateway's; None for rows in the fields of `import`."""
+    name = recognize(first.keys()) if isinstance(first, dict) else None
+    return name if name is not None and PRESETS[name].elements is None else None
 
 
 def _line(text: bytes) -> object:
