@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from e2e.cluster import cache
+from e2e.cluster.golang import go
 
 LOCKS: Final = Path(__file__).parent / "locks"
 _TOP: Final = Path(__file__).parents[2]
@@ -47,6 +48,23 @@ def javascript() -> tuple[Path, Path]:
     return Path(node), cache.entry(f"client-javascript-{cache.key(lock)}", make)
 
 
+def collector(*, build: bool = False) -> Path:
+    """OpenTelemetry's Collector of the Go modules that locks/collector pins: `make collector` builds it, in minutes, and
+    without it the test is skipped.
+    """
+    lock = LOCKS / "collector"
+    name = f"client-collector-{cache.key(lock)}"
+    if not build and not (cache.root() / name).exists():
+        pytest.skip("the Collector is not built: make collector")
+
+    def make(folder: Path) -> None:
+        environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
+        command = (str(go()), "build", "-trimpath", "-ldflags", "-s -w", "-o", str(folder / "otelcol"), ".")
+        _call(*command, cwd=lock, env=environment)
+
+    return cache.entry(name, make) / "otelcol"
+
+
 def _uv() -> str:
     """That of `uv run`, which names itself; else one that is installed, or that the Makefile has fetched."""
     uv = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=str(_TOP / ".uv/bin"))
@@ -54,6 +72,10 @@ def _uv() -> str:
     return uv
 
 
-def _call(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _call(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
+
+
+if __name__ == "__main__":
+    print(collector(build=True))  # noqa: T201 - for `make collector`
