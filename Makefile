@@ -133,6 +133,10 @@ bench-db: setup ## Measure the store: import, dashboards, late rows, disk (20 M 
 bench-live: setup redis-server ## Measure the store while rows arrive (hours; ARGS="--scenarios log --log-seconds 60" is short)
 	@$(RUN) python -m bench.live $(ARGS)
 
+.PHONY: bench-ingest
+bench-ingest: setup ## Measure rows over HTTP: spans a second, and CPU of a span by process (ARGS="--seconds 3 --loads" is short)
+	@$(RUN) python -m bench.ingest $(ARGS)
+
 .PHONY: bench-operator
 bench-operator: setup tools ## Measure what the operator costs at 10, 100 and 1,000 resources (ARGS="--sizes 3000")
 	@$(RUN) python -m bench.operator $(ARGS)

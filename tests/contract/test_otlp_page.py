@@ -1,6 +1,7 @@
 """docs/otlp-attributes.md is the table of ingest/otlp/attributes.py; `make golden` writes it."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from analytics_service.ingest.otlp.attributes import ATTRIBUTES, LONG, MACHINE, TEXTS
@@ -11,7 +12,7 @@ from analytics_service.ingest.otlp.unmapped import DROPPED, MAX_BYTES, MAX_COUNT
 PAGE = Path(__file__).parents[2] / "docs" / "otlp-attributes.md"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -40,9 +41,9 @@ Attributes that begin with {texts} are parts of one text.
 ## What fills no field
 
 It is stored in `attributes`, by its name: up to {MAX_COUNT} attributes and {MAX_BYTES // 1024} KiB of a span, in the
-order of their names. `{DROPPED}` says how many there was no room for. Of a field that several attributes give, those that say something else
-are there too, but for {long}. Of the resource what begins with {machine} is left out, and of events
-all that fills no field.
+order of their names. `{DROPPED}` says how many there was no room for. Of a field that several attributes give, those
+that say something else are there too, but for {long}. Left out are: of the resource what begins with
+{machine}; of events all that fills no field.
 
 ## Log records
 

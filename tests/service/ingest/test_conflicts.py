@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from analytics_service.__main__ import run
 from analytics_service.ingest.conflicts import OnConflict, Resolved
-from analytics_service.ingest.copy import Writer
+from analytics_service.ingest.copy import Refuses, Writer
 from analytics_service.ingest.fields import COLUMNS, DEFAULTS
 from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.staging import Staged
@@ -260,9 +260,9 @@ async def test_what_others_change_meanwhile_is_merged_with_and_not_lost(
 
     class Interrupted(Writer):
         @override
-        async def _resolved(self, staged: Staged) -> Resolved:
+        async def _resolved(self, staged: Staged, refuses: Refuses | None = None) -> Resolved:
             nonlocal changed
-            resolved = await super()._resolved(staged)
+            resolved = await super()._resolved(staged, refuses)
             if not changed:
                 changed = int((await other.execute("UPDATE traces SET user_id = 'u9'")).split()[1])
             return resolved

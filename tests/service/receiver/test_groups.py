@@ -30,6 +30,16 @@ async def post(client: Client, rows: Any) -> Response:
     return await send(client, json.dumps(rows).encode(), "application/json", path="/api/v1/traces")
 
 
+async def test_every_edition_merges_what_requests_bring(edition_url: str, edition_server: Server) -> None:
+    inner, outer = Span(number=2, parent=1, ts=NOW), Span(number=1, ts=NOW - timedelta(days=1))
+    async with a_service(edition_url) as client:
+        for batch in ([inner], [outer], [inner, outer]):
+            assert (await send(client, encoded(batch))).body == b""
+    found = "SELECT span_id, is_request, is_nested FROM traces ORDER BY span_id"
+    rows = edition_server.sql(found, database=edition_url.rsplit("/", 1)[1]).split()
+    assert rows == [f"{outer.span_id}|f|t", f"{inner.span_id}|t|f"]
+
+
 async def test_requests_that_arrive_together_share_a_commit(database_url: str, stored: Callable[[str], str]) -> None:
     async with a_service(database_url) as client:
         await send(client, encoded([Span(number=1000, ts=NOW)]))
@@ -75,6 +85,22 @@ async def test_a_row_that_the_store_refuses_fails_no_other(database_url: str, st
     assert stored("SELECT count(*) FROM traces") == "30"
 
 
+async def test_an_answer_says_that_rows_are_on_disk(database_url: str, stored: Callable[[str], str]) -> None:
+    """The server of these tests does not wait for its disk, as some in production do not."""
+    await execute(
+        database_url,
+        """
+        CREATE TABLE waits (for_disk text);
+        CREATE FUNCTION note_wait() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO public.waits VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
+        CREATE TRIGGER wait AFTER INSERT ON rollup_log FOR EACH STATEMENT EXECUTE FUNCTION note_wait();
+        """,
+    )
+    async with a_service(database_url) as client:
+        assert (await send(client, encoded([Span(ts=NOW)]))).status == 200
+    assert stored("SELECT DISTINCT for_disk FROM waits") == "on"
+
+
 async def test_rows_of_any_day_that_is_kept_find_a_partition(database_url: str, stored: Callable[[str], str]) -> None:
     days = [Span(number=1 + day, trace=1 + day, ts=NOW - timedelta(days=day)) for day in range(0, 92, 7)]
     async with a_service(database_url) as client:
@@ -89,7 +115,7 @@ async def test_rows_that_became_too_old_are_rejected_alone(database_url: str, st
         assert (await send(client, encoded([Span(ts=NOW)]))).status == 200
         await execute(
             database_url,
-            "UPDATE rollup_floor SET (floor, dropped_until) = (SELECT day, day FROM date_trunc('day', now(), 'UTC') AS day)",
+            "UPDATE rollup_floor SET (floor, dropped_until) = (SELECT d, d FROM date_trunc('day', now(), 'UTC') AS d)",
         )
         spans = [Span(number=2, trace=2, ts=NOW - timedelta(days=3)), Span(number=3, trace=3, ts=NOW)]
         answer = await send(client, encoded(spans))
@@ -129,6 +155,24 @@ async def locking(url: str, locked: asyncio.Event, release: asyncio.Event) -> No
         locked.set()
         await release.wait()
     await connection.close()
+
+
+async def test_a_queue_is_bounded_in_bytes_too(database_url: str) -> None:
+    body = encoded([Span(ts=NOW, attributes={**Span().attributes, "input.value": "x" * 3000})])
+    limits = {"INGEST_MAX_BODY_BYTES": "4096", "INGEST_QUEUE_BYTES": "8192"}
+    async with a_service(database_url, **limits) as client:
+        assert (await send(client, body)).status == 200
+        release, locked = asyncio.Event(), asyncio.Event()
+        lock = asyncio.create_task(locking(database_url, locked, release))
+        await locked.wait()
+        waiting = [asyncio.create_task(send(client, body)) for _ in range(5)]
+        done, pending = await asyncio.wait(waiting, timeout=3)
+        assert ({task.result().status for task in done}, len(pending)) == ({429}, 2)
+        release.set()
+        await lock
+        assert {(await task).status for task in pending} == {200}
+        assert await client.metric("analytics_ingest_queue_bytes") == 0
+        assert (await send(client, encoded([Span(name="x" * 5000)]))).status == 413
 
 
 async def test_a_database_that_is_away_is_a_retry_and_nothing_is_lost(primary: Server) -> None:

@@ -89,7 +89,7 @@ async def test_bad_spans_are_named_and_all_others_stored(
         spans[4].span_id = bytes(8)
         body = request.SerializeToString()
     else:
-        document = in_json([good[0], long_ago, ahead, Span(number=8), Span(number=9), good[1]])
+        document: Any = in_json([good[0], long_ago, ahead, Span(number=8), Span(number=9), good[1]])
         spans = document["resourceSpans"][0]["scopeSpans"][0]["spans"]
         spans[3]["traceId"] = "not hexadecimal"
         spans[4]["spanId"] = "0" * 16
@@ -219,7 +219,7 @@ async def test_metrics_are_answered_so_that_nobody_sends_them_again(client: Clie
     said = ExportMetricsServiceResponse.FromString(answer.body).partial_success
     assert (answer.status, said.rejected_data_points) == (200, 3)
     assert "metrics are not kept" in said.error_message
-    document = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"sum": {"dataPoints": [{}, {}]}}]}]}]}
+    document: Any = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"sum": {"dataPoints": [{}, {}]}}]}]}]}
     answer = await send(client, json.dumps(document).encode(), JSON, path="/api/v1/otlp/v1/metrics")
     assert (answer.status, answer.json["partialSuccess"]["rejectedDataPoints"]) == (200, "2")
 
@@ -230,7 +230,7 @@ async def test_content_of_log_records_joins_its_span(
     client: Client, stored: Callable[[str], str], first: str, media_type: str
 ) -> None:
     span = Span(ts=NOW)
-    events = [
+    events: list[tuple[str, dict[str, Any]]] = [
         ("gen_ai.user.message", {"content": "How are you?"}),
         ("gen_ai.choice", {"index": 0, "message": {"content": "Fine."}}),
         ("something.else", {"content": "no"}),

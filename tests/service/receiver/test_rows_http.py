@@ -60,6 +60,40 @@ async def test_an_object_an_array_and_lines_are_stored_once(client: Client, stor
     assert answer.json["meta"]["request_id"] == answer.headers["X-Request-ID"]
 
 
+async def test_batches_of_a_gateway_that_come_again_are_known(client: Client, stored: Callable[[str], str]) -> None:
+    """As LiteLLM's logger sends them: a batch that was not answered in time comes again, with more."""
+    calls = [
+        {
+            "id": f"chatcmpl-{number}",
+            "call_type": "acompletion",
+            "response_cost": 0.25,
+            "model_map_information": {"model_map_key": "gpt-4o"},
+            "custom_llm_provider": "openai",
+            "model": "gpt-4o",
+            "startTime": NOW.timestamp() - number,
+            "endTime": NOW.timestamp() - number + 2,
+            "prompt_tokens": 1000,
+            "completion_tokens": 100,
+            "total_tokens": 1100,
+            "end_user": "ann",
+            "request_tags": ["search"],
+            "status": "success",
+            "metadata": {
+                "user_api_key_team_id": "web-team",
+                "user_api_key_alias": "web",
+                "usage_object": {"prompt_tokens_details": {"cached_tokens": 400}},
+            },
+            "messages": [{"role": "user", "content": "How are you?"}],
+        }
+        for number in range(6)
+    ]
+    for batch, known in ((calls[:3], 0), (calls[:5], 3), (calls, 5)):
+        answer = await post(client, batch)
+        assert answer.data == {"accepted": len(batch), "known": known, "rejected": 0, "errors": []}
+    shown = "count(*), trim_scale(sum(total_cost_usd)), sum(cached_tokens), min(user_id), min(team_id), min(tags::text)"
+    assert stored(f"SELECT {shown} FROM traces WHERE is_request") == "6|1.5|2400|ann|web-team|{search}"
+
+
 async def test_bad_rows_are_named_and_all_others_stored(client: Client, stored: Callable[[str], str]) -> None:
     lines = [
         json.dumps(a_row(1)).encode(),
@@ -99,6 +133,8 @@ async def test_bad_rows_are_named_and_all_others_stored(client: Client, stored: 
         pytest.param(7, "application/json", 422, None, id="a number"),
         pytest.param(b"{", "application/json", 422, None, id="no JSON"),
         pytest.param(b"[" * 100_000, "application/json", 422, None, id="deep"),
+        pytest.param(b"\n", LINES, 422, None, id="no line"),
+        pytest.param({"resourceSpans": []}, "application/json", 422, "0.resourceSpans", id="a request of OTLP"),
         pytest.param(b"x", "text/csv", 415, None, id="another type"),
         pytest.param(b" " * (2**24 + 1), "application/json", 413, None, id="too long"),
     ],

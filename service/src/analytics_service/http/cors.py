@@ -9,7 +9,9 @@ from aiohttp.typedefs import Middleware
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _METHODS: Final = "GET, POST, DELETE, OPTIONS"
-_HEADERS: Final = "Authorization, Content-Type, If-None-Match, X-Request-ID, traceparent"
+_HEADERS: Final = (
+    "Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, X-Request-ID, traceparent"
+)
 _EXPOSED: Final = (
     "Cache-Status, ETag, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, X-RateLimit-Limit, "
     "X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-ID"

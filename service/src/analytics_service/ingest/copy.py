@@ -114,7 +114,7 @@ class Writer:
         """What `write` would do; nothing stays. Of rows with one id in two batches both count."""
         async with self._connection.transaction():  # which empties the staging table
             staged = await self._stage(text)
-            return self._written(text, await staged.count_new(), await self._resolved(staged, None))
+            return self._written(text, await staged.count_new(), await self._resolved(staged))
 
     async def _settle(self, text: Text, refuses: Refuses | None, *, ask_known: bool) -> Written:
         staged = await self._stage(text)
@@ -127,7 +127,7 @@ class Writer:
             await self._copy(encode(resolved.added), "public", "traces")
         return replace(self._written(text, new, resolved), known=known)
 
-    async def _resolved(self, staged: Staged, refuses: Refuses | None) -> Resolved:
+    async def _resolved(self, staged: Staged, refuses: Refuses | None = None) -> Resolved:
         resolved = Resolved()
         for arrived, stored in (await staged.others()).values():
             admitted = arrived if refuses is None else [row for row in arrived if not refuses(row, stored)]

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 import asyncpg
 
@@ -20,6 +21,7 @@ from analytics_service.ingest.staging import SpanKey
 from analytics_service.ingest.text import Text, encode
 from analytics_service.receiver import request_keys
 from analytics_service.receiver.request_keys import Keyed
+from analytics_service.receiver.sessions import WriteSessions
 from analytics_service.receiver.submission import Outcome, Submission
 
 _BEGIN: Final = """
@@ -28,6 +30,7 @@ SELECT CASE WHEN isfinite(floor) THEN floor END AS horizon,
 FROM rollup_floor
 """
 """An answer says that rows are on disk, whatever the server's default is."""
+Begin: TypeAlias = Callable[[], Awaitable[None]]
 _MANY: Final = 1_000
 """Rows that take so long to encode that others must not wait for it."""
 _ANALYZE_SECONDS: Final = 10.0
@@ -51,9 +54,8 @@ class HorizonMoved(Exception):
 class Committer:
     """Writes groups on connections that it is given; remembers which days have partitions."""
 
-    def __init__(self, *, is_shared: bool, first: str) -> None:
-        self._first = first if is_shared else ""
-        self._staging = staging.CREATE_FOR_TRANSACTION if is_shared else staging.CREATE
+    def __init__(self, sessions: WriteSessions) -> None:
+        self._sessions = sessions
         self._ensured: set[date] = set()
         self._analyze_at = 0.0
 
@@ -67,12 +69,16 @@ class Committer:
         text = (
             encode(rows, with_ids=True) if len(rows) < _MANY else await asyncio.to_thread(encode, rows, with_ids=True)
         )
-        writer = Writer(connection, OnConflict.MERGE, prices.price, ensured=self._ensured, staging_table=self._staging)
-        await writer.ensure(text.days)
+        staged = staging.CREATE_FOR_TRANSACTION if self._sessions.is_shared else staging.CREATE
+        writer = Writer(connection, OnConflict.MERGE, prices.price, ensured=self._ensured, staging_table=staged)
+        if not text.days <= self._ensured:
+            async with self._sessions.transaction_on(connection):
+                await writer.ensure(text.days)
         if time.monotonic() > self._analyze_at:
             self._analyze_at = time.monotonic() + _ANALYZE_SECONDS
-            await writer.analyze()
-        transaction = _Transaction(connection, writer, group, text, first=self._first)
+            async with self._sessions.transaction_on(connection):
+                await writer.analyze()
+        transaction = _Transaction(connection, writer, group, text, begin=partial(self._sessions.begin, connection))
         try:
             return await transact(connection, transaction.run, rows="a group of requests")
         except asyncpg.UniqueViolationError:  # COPY cannot skip what is there already
@@ -86,20 +92,19 @@ class Committer:
 
 class _Transaction:
     def __init__(
-        self, connection: Connection, writer: Writer, group: Sequence[Submission], text: Text, *, first: str
+        self, connection: Connection, writer: Writer, group: Sequence[Submission], text: Text, *, begin: Begin
     ) -> None:
         self._connection = connection
         self._writer = writer
         self._group = group
         self._text = text
-        self._first = first
+        self._begin = begin
         self._projects = _projects(group)
         self._earliest = min((row["ts"] for each in group for row in each.rows), default=None)
         self.may_be_known = text.is_repeated
 
     async def run(self) -> list[Outcome]:
-        if self._first:
-            await self._connection.execute(self._first)
+        await self._begin()
         begun = await self._connection.fetchrow(_BEGIN)
         horizon: datetime | None = begun["horizon"] if begun else None
         if horizon is not None and self._earliest is not None and self._earliest < horizon:

@@ -1,7 +1,7 @@
 """Requests that arrive within a few milliseconds are written together, each answered when its rows are committed.
 
-While a group is written the next one gathers. A group that its rows make fail is written again request by request,
-and such a request row by row, so that one row never fails another's.
+While a group is written the next one gathers. A group that its rows make fail is written again by halves, down to the
+row that the database refuses, so that one row never fails another's.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class Groups:
         self._writers: list[asyncio.Task[None]] = []
         self._refused_until = 0.0
         self._clean_at = 0.0
-        self._committer: Committer | None = None
+        self._committer = Committer(sessions)
 
     def start(self) -> None:
         """Inside of a running loop."""
@@ -89,14 +89,11 @@ class Groups:
                 return await submission.done
         except TimeoutError:
             raise unavailable() from None
-        finally:
-            if submission in self._waiting:
-                self._waiting.remove(submission)
 
     async def _write_groups(self) -> None:
         while True:
             await self._arrived.wait()
-            if sum(len(each.rows) for each in self._waiting) < _ENOUGH_ROWS:
+            if not self._has_enough():
                 await asyncio.sleep(_GATHER_SECONDS)
             group = self._take()
             if group:
@@ -107,10 +104,22 @@ class Groups:
                     for each in group:
                         _fail(each, unavailable())
 
+    def _has_enough(self) -> bool:
+        rows = 0
+        for each in self._waiting:
+            rows += len(each.rows)
+            if rows >= _ENOUGH_ROWS:
+                return True
+        return False
+
     def _take(self) -> list[Submission]:
+        """Those that wait longest, but for whom nobody waits any more."""
         group: list[Submission] = []
         rows = size = 0
         while self._waiting:
+            if self._waiting[0].done.done():
+                self._waiting.popleft()
+                continue
             rows += len(self._waiting[0].rows)
             size += self._waiting[0].size
             if group and (rows > _MAX_GROUP_ROWS or size > _MAX_GROUP_BYTES):
@@ -137,51 +146,50 @@ class Groups:
                 _fail(each, unavailable())
 
     async def _write_on(self, connection: Connection, group: Sequence[Submission], prices: Prices) -> None:
-        if self._committer is None:
-            self._committer = Committer(is_shared=self._sessions.is_shared, first=self._sessions.first)
         started = time.perf_counter()
+        await self._settle(connection, group, prices)
+        self._committed(sum(len(each.rows) for each in group), time.perf_counter() - started)
+        if time.monotonic() > self._clean_at:
+            self._clean_at = time.monotonic() + _CLEAN_SECONDS
+            async with self._sessions.transaction_on(connection):
+                await request_keys.delete_old(connection)
+
+    async def _settle(self, connection: Connection, group: Sequence[Submission], prices: Prices) -> None:
+        """Writes and answers the group, by halves where it cannot be written together."""
         try:
             outcomes = await self._committer.commit(connection, group, prices)
         except (KeyInUse, SpansOfOthers, HorizonMoved, *_REFUSALS) as error:
             self._committer.forget_partitions()
-            if isinstance(error, HorizonMoved):
-                self._state.horizon = error.horizon
-            for each in group:
-                try:
-                    _answer(each, await self._alone(connection, self._committer, each, prices))
-                except RequestError as refusal:
-                    _fail(each, refusal)
+            if len(group) > 1:
+                middle = len(group) // 2
+                for half in (group[:middle], group[middle:]):
+                    await self._settle(connection, half, prices)
+                return
+            try:
+                is_known = isinstance(error, KeyInUse)
+                settle = self._answered(connection, group[0]) if is_known else self._alone(connection, group[0], prices)
+                _answer(group[0], await settle)
+            except RequestError as refusal:
+                _fail(group[0], refusal)
         else:
             for each, outcome in zip(group, outcomes, strict=True):
                 _answer(each, outcome)
-        self._committed(sum(len(each.rows) for each in group), time.perf_counter() - started)
-        if time.monotonic() > self._clean_at:
-            self._clean_at = time.monotonic() + _CLEAN_SECONDS
-            await request_keys.delete_old(connection)
 
-    async def _alone(
-        self, connection: Connection, committer: Committer, submission: Submission, prices: Prices
-    ) -> Outcome:
-        try:
-            (outcome,) = await committer.commit(connection, [submission], prices)
-        except KeyInUse:
-            return await _answered(connection, submission)
-        except (HorizonMoved, *_REFUSALS):
-            key = submission.request_key
-            outcome = await self._parts(connection, committer, replace(submission, request_key=None), prices)
-            if key is not None:
-                answer = key.answer(outcome)
-                answered = replace(submission, rows=(), request_key=key._replace(answer=lambda _outcome: answer))
-                await committer.commit(connection, [answered], prices)
+    async def _alone(self, connection: Connection, submission: Submission, prices: Prices) -> Outcome:
+        """Its rows one by one where they have to be, and then its key with the answer."""
+        key = submission.request_key
+        outcome = await self._parts(connection, replace(submission, request_key=None), prices)
+        if key is not None:
+            answer = key.answer(outcome)
+            answered = replace(submission, rows=(), request_key=key._replace(answer=lambda _outcome: answer))
+            await self._committer.commit(connection, [answered], prices)
         return outcome
 
-    async def _parts(
-        self, connection: Connection, committer: Committer, submission: Submission, prices: Prices
-    ) -> Outcome:
+    async def _parts(self, connection: Connection, submission: Submission, prices: Prices) -> Outcome:
         """Its rows, each in a transaction with as many others as can be stored together."""
         rows = submission.rows
         try:
-            (outcome,) = await committer.commit(connection, [submission], prices)
+            (outcome,) = await self._committer.commit(connection, [submission], prices)
         except HorizonMoved as error:
             self._state.horizon = error.horizon
             young = [number for number, row in enumerate(rows) if row["ts"] >= error.horizon]
@@ -189,7 +197,9 @@ class Groups:
             parts = [young]
         except _REFUSALS as error:
             if len(rows) == 1:
-                return Outcome(refused={0: _reason(error)})
+                reason = _reason(error)
+                _log.warning("a row was refused by the database", reason=reason)
+                return Outcome(refused={0: reason})
             middle = len(rows) // 2
             refused, parts = {}, [list(range(middle)), list(range(middle, len(rows)))]
         else:
@@ -197,20 +207,20 @@ class Groups:
         known = 0
         for numbers in filter(None, parts):
             part = replace(submission, rows=[rows[number] for number in numbers])
-            outcome = await self._parts(connection, committer, part, prices)
+            outcome = await self._parts(connection, part, prices)
             known += outcome.known
             refused |= {numbers[position]: reason for position, reason in outcome.refused.items()}
         return Outcome(known=known, refused=refused)
 
-
-async def _answered(connection: Connection, submission: Submission) -> Outcome:
-    """What the request with the same key was answered."""
-    assert submission.request_key is not None  # noqa: S101 - it is in use
-    keyed = Keyed(organisation=submission.caller.organisation, request_key=submission.request_key)
-    answer = await request_keys.answered(connection, keyed)
-    if answer is None:
-        raise unavailable()  # it became a day old meanwhile
-    return Outcome(answer=answer)
+    async def _answered(self, connection: Connection, submission: Submission) -> Outcome:
+        """What the request with the same key was answered."""
+        assert submission.request_key is not None  # noqa: S101 - it is in use
+        keyed = Keyed(organisation=submission.caller.organisation, request_key=submission.request_key)
+        async with self._sessions.transaction_on(connection):
+            answer = await request_keys.answered(connection, keyed)
+        if answer is None:
+            raise unavailable()  # it became a day old meanwhile
+        return Outcome(answer=answer)
 
 
 def _reason(error: BaseException) -> str:

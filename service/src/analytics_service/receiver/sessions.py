@@ -14,7 +14,7 @@ import structlog
 from analytics_service.database.connect import CONNECT_SECONDS, SETTINGS, Connection, Pool, application_name
 from analytics_service.database.connect import database_url as url_of
 from analytics_service.database.failures import FAILURES, FailureReason, classify
-from analytics_service.database.sessions import is_pooler, no_reset
+from analytics_service.database.sessions import GENERIC_PLAN, is_pooler, no_reset
 from analytics_service.database.writers import writing_blocker
 from analytics_service.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable
 from analytics_service.settings import Settings
@@ -23,6 +23,8 @@ _ACQUIRE_SECONDS: Final = 5.0
 _IDLE_SECONDS: Final = 300.0
 _CLOSE_SECONDS: Final = 5.0
 _STATEMENT_CACHE_SIZE: Final = 32
+_BY_INDEX: Final = {"enable_seqscan": "off"}
+"""A plan that is made while a partition has few rows would read all of it, and a session uses its plans for long."""
 _LOST: Final = frozenset({FailureReason.UNREACHABLE, FailureReason.AUTHENTICATION})
 
 _log = structlog.get_logger(__name__)
@@ -41,7 +43,7 @@ class WriteSessions:
         self._opening = asyncio.Lock()
         self.is_shared = False
         """A pooler stands between us and the server: nothing of a session stays from one transaction to the next."""
-        self.first = ""
+        self._first = ""
         """The settings of a transaction in a session that is shared."""
 
     @contextlib.asynccontextmanager
@@ -63,6 +65,24 @@ class WriteSessions:
             _log.warning("INGEST_DATABASE_FAILED", reason=failure.reason.value, cause=failure.message)
             raise (DatabaseUnavailable if failure.reason in _LOST else DatabaseError)(failure.message) from error
 
+    async def begin(self, connection: Connection) -> None:
+        """At the beginning of every transaction: each statement needs one, where sessions are shared."""
+        if self.is_shared:
+            await connection.execute(self._first)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection, in a transaction of the block."""
+        async with self.session() as connection, self.transaction_on(connection):
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def transaction_on(self, connection: Connection) -> AsyncIterator[None]:
+        """A transaction of the block."""
+        async with connection.transaction():
+            await self.begin(connection)
+            yield
+
     async def close(self) -> None:
         """Ends the connections."""
         if self._pool is not None:
@@ -79,10 +99,11 @@ class WriteSessions:
             return self._pool
 
     async def _connect(self) -> Pool:
-        settings = SETTINGS | {"statement_timeout": str(self._settings.database_statement_timeout_seconds * 1000)}
+        timeout = {"statement_timeout": str(self._settings.database_statement_timeout_seconds * 1000)}
+        settings = SETTINGS | GENERIC_PLAN | _BY_INDEX | timeout
         self._url = url_of(self._settings)
         self.is_shared = await is_pooler(self._url, settings)
-        self.first = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
+        self._first = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
         pool: Pool = await asyncpg.create_pool(
             self._url,
             min_size=0,
@@ -96,7 +117,7 @@ class WriteSessions:
             reset=no_reset,
             statement_cache_size=0 if self.is_shared else _STATEMENT_CACHE_SIZE,
         )
-        async with pool.acquire() as connection:
+        async with pool.acquire() as connection, self.transaction_on(connection):
             blocker = await writing_blocker(connection, rows_only=True, requests=True)
         if blocker is not None:
             pool.terminate()

@@ -19,6 +19,7 @@ from analytics_service.receiver.sessions import WriteSessions
 
 REFRESH_SECONDS: Final = 20.0
 """So long a change of a price book may go unnoticed."""
+_PAUSE_SECONDS: Final = 1.0
 AHEAD: Final = timedelta(days=1)
 MAX_AGE: Final = timedelta(days=400)
 """Of rows where raw is kept for longer or for ever: each day has a partition, and older rows come by import."""
@@ -35,6 +36,9 @@ class StoreState:
         self._paths = book_paths
         self._prices: Prices | None = None
         self._read_at = 0.0
+        self._failed: DatabaseError | None = None
+        """Why they were never read."""
+        self._failed_at = 0.0
         self._refreshing = asyncio.Lock()
         self.horizon: datetime | None = None
 
@@ -42,6 +46,8 @@ class StoreState:
         """DatabaseError where they were never read, and cannot be."""
         if self._prices is None or time.monotonic() - self._read_at > REFRESH_SECONDS:
             async with self._refreshing:
+                if self._failed is not None and time.monotonic() - self._failed_at < _PAUSE_SECONDS:
+                    raise self._failed  # whoever waited for the one that has tried need not try again
                 if self._prices is None or time.monotonic() - self._read_at > REFRESH_SECONDS:
                     await self._refresh()
         assert self._prices is not None  # noqa: S101 - else _refresh has raised
@@ -56,13 +62,16 @@ class StoreState:
     async def _refresh(self) -> None:
         try:
             configured = await asyncio.to_thread(configured_books, self._paths)
-            async with self._sessions.session() as connection:
+            async with self._sessions.transaction() as connection:
                 self.horizon = await retention_horizon(connection)
                 sources = in_order((), await stored_books(connection), tuple(each.book for each in configured))
         except (DatabaseError, UsageError) as error:
             if self._prices is None:
-                raise DatabaseError(str(error)) if isinstance(error, UsageError) else error from error
+                self._failed = DatabaseError(str(error)) if isinstance(error, UsageError) else error
+                self._failed_at = time.monotonic()
+                raise self._failed from error
             _log.warning("price books and horizon could not be read again", cause=str(error))
         else:
             self._prices = Prices(sources=sources)
+            self._failed = None
         self._read_at = time.monotonic()

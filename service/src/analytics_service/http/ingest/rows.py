@@ -1,10 +1,10 @@
-"""Rows in the fields of `import`: an object, an array of objects, or JSON lines."""
+"""Rows in the fields of `import`, or as gateways log them: an object, an array of objects, or JSON lines."""
 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Final
 
 import orjson
@@ -35,8 +35,8 @@ async def respond(endpoint: Receive[Any], services: Services, request: web.Reque
         try:
             intake = await Intake.admit(endpoint, services, request, lease, media_types=(JSON, *JSON_LINES))
             records = _records(request.content_type, intake.body)
-            first = list(islice(records, 1))
-            await intake.read(chain(first, records), preset=_preset(*first))
+            first = next(records, None)
+            await intake.read(chain([first], records), preset=_preset(first))
             request_key = _request_key(intake)
             if intake.rejected and not intake.rows:
                 raise _nothing_usable(intake)
@@ -57,7 +57,7 @@ async def respond(endpoint: Receive[Any], services: Services, request: web.Reque
 
 def _records(media_type: str, body: bytes) -> Iterator[object]:
     """The objects of a body, and in the place of a line that is no JSON the reason; RequestError where it is none."""
-    if media_type in JSON_LINES:
+    if media_type in JSON_LINES and body.strip():
         return (_line(line) for line in body.splitlines() if line.strip())
     value = _line(body)
     if isinstance(value, ValueError):
@@ -67,10 +67,10 @@ def _records(media_type: str, body: bytes) -> Iterator[object]:
     return iter(value if isinstance(value, list) else [value])
 
 
-def _preset(first: object = None) -> str | None:
-    """The system whose log begins with this record, as a gateway's; None for rows in the fields of `import`."""
-    name = recognize(first.keys()) if isinstance(first, dict) else None
-    return name if name is not None and PRESETS[name].elements is None else None
+def _preset(first: object) -> str | None:
+    """The system whose logger sends records of its own, as LiteLLM's: `import` knows them by the same names."""
+    name = recognize(frozenset(first)) if isinstance(first, dict) else None
+    return None if name is None or PRESETS[name].elements is not None else name
 
 
 def _line(text: bytes) -> object:

@@ -1,0 +1,76 @@
+"""A process that is killed at any moment loses nothing that it has answered with 200."""
+
+import asyncio
+import itertools
+import random
+from datetime import UTC, datetime
+
+import aiohttp
+import asyncpg
+
+from tests.support.otlp import PROTOBUF, Span, encoded
+from tests.support.process import Process, serving
+from tests.support.service import a_token
+
+KILLS = 20
+SENDERS = 4
+NOW = datetime.now(UTC)
+
+
+class Exporter:
+    """Sends batches of its own, one after the other, and remembers which were answered with 200."""
+
+    def __init__(self) -> None:
+        self.numbers = itertools.count(1)
+        self.sent: list[Span] = []
+        self.acknowledged: list[Span] = []
+        self.enough = 0
+        self.has_enough = asyncio.Event()
+
+    async def run(self, process: Process, token: str) -> None:
+        """Until the process is gone."""
+        while True:
+            spans = [Span(number=number, trace=1 + number // 3, ts=NOW) for number in itertools.islice(self.numbers, 5)]
+            self.sent += spans
+            try:
+                if await post(process, encoded(spans), token) != 200:
+                    continue
+            except (aiohttp.ClientError, ConnectionError):
+                return
+            self.acknowledged += spans
+            if len(self.acknowledged) >= self.enough:
+                self.has_enough.set()
+
+
+async def post(process: Process, body: bytes, token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": PROTOBUF}
+    async with process.session.post(f"{process.url}/v1/traces", data=body, headers=headers) as response:
+        await response.read()
+        return response.status
+
+
+async def test_every_span_that_was_answered_is_stored_after_twenty_kills(database_url: str) -> None:
+    """And what was not answered can be sent again: it adds nothing twice."""
+    exporter, chance = Exporter(), random.Random(18)
+    token = a_token(role="admin")
+    for _ in range(KILLS):
+        async with serving(database_url) as process:
+            await process.until("/health/ready", 200)
+            exporter.enough = len(exporter.acknowledged) + chance.randrange(5, 200)
+            exporter.has_enough.clear()
+            senders = [asyncio.create_task(exporter.run(process, token)) for _ in range(SENDERS)]
+            await exporter.has_enough.wait()
+            process.process.kill()
+            await asyncio.wait(senders)
+    connection = await asyncpg.connect(database_url)
+    stored = {row["span_id"] for row in await connection.fetch("SELECT span_id FROM traces")}
+    assert {span.span_id for span in exporter.acknowledged} <= stored <= {span.span_id for span in exporter.sent}
+    async with serving(database_url) as process:
+        await process.until("/health/ready", 200)
+        for start in range(0, len(exporter.sent), 500):
+            assert await post(process, encoded(exporter.sent[start : start + 500]), token) == 200
+    figures = "SELECT count(*), count(DISTINCT span_id), trim_scale(sum(total_cost_usd)) FROM traces"
+    ((count, spans, cost),) = await connection.fetch(figures)
+    assert count == spans == len(exporter.sent)
+    assert cost * 10_000 == 35 * len(exporter.sent)
+    await connection.close()
