@@ -49,7 +49,7 @@ def javascript() -> tuple[Path, Path]:
 
 
 def collector(*, build: bool = False) -> Path:
-    """OpenTelemetry's Collector of the Go modules that locks/collector pins: `make collector` builds it, in minutes, and
+    """OpenTelemetry's Collector of the Go modules that locks/collector pins: `make collector` builds it, in minutes;
     without it the test is skipped.
     """
     lock = LOCKS / "collector"

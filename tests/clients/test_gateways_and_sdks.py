@@ -1,13 +1,11 @@
 """SDKs and gateways that send in forms of their own: OpenLLMetry, LiteLLM, Langfuse."""
 
-from decimal import Decimal
-
 import pytest
 
-from tests.clients.analytics import OTLP, Analytics
+from tests.clients.analytics import Analytics
 from tests.clients.environment import python
 from tests.clients.page import block
-from tests.support.model_provider import ANSWER, CHAT_MODEL, Usage
+from tests.support.model_provider import ANSWER, Usage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,7 +7,7 @@ asked = [{"role": "user", "content": "When does the tide turn?"}]
 
 @workflow(name="answer")
 def answer():
-    Traceloop.set_association_properties({"user_id": "ann", "session_id": "s1"})  # noqa: F821 - of the page's block
+    Traceloop.set_association_properties({"user_id": "ann", "session_id": "s1"})
     client = openai.OpenAI()
     client.chat.completions.create(model="gpt-4o-mini", messages=asked)
     client.embeddings.create(model="text-embedding-3-small", input="tide")

@@ -1,5 +1,6 @@
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import litellm
@@ -26,8 +27,7 @@ def of_key():
 async def main():
     (logger,) = litellm.callbacks = configured()
     assert isinstance(logger, GenericAPILogger)
-    chat = litellm.acompletion(model="openai/gpt-4o-mini", messages=asked, user="ann", metadata=of_key())
-    await chat
+    await litellm.acompletion(model="openai/gpt-4o-mini", messages=asked, user="ann", metadata=of_key())
     stream = await litellm.acompletion(
         model="openai/gpt-4o-mini",
         messages=asked,
@@ -42,12 +42,10 @@ async def main():
     await litellm.acompletion(
         model="anthropic/claude-haiku-4-5-20251001", messages=asked, user="ann", metadata=of_key()
     )
-    try:
+    with suppress(litellm.RateLimitError):
         await litellm.acompletion(
             model="gpt-4o-mini", messages=asked, user="ann", metadata=of_key(), mock_response="litellm.RateLimitError"
         )
-    except litellm.RateLimitError:
-        pass
     async with asyncio.timeout(30):
         while len(logger.log_queue) < 5:
             await asyncio.sleep(0.05)
