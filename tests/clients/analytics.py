@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -52,17 +52,22 @@ class Analytics:
     async def shows(
         self, answered: Sequence[Usage], *, unsent: Iterable[str] = (), unpriced: int = 0
     ) -> list[dict[str, Any]]:
-        """Asserts that the requests that count are those that were answered, and that all but so many have a cost;
+        """Asserts that the requests that count are those that were answered, and that all but so many have their cost;
         returns them in their order. `unsent` are the fields that the client does not send.
         """
         unsent = frozenset(unsent)
+        if "cached_tokens" in unsent:
+            answered = [replace(usage, cached=0) for usage in answered]
         spans = await self.spans()
         requests = [_one(spans, _expected(usage, unsent)) for usage in answered]
         overview = (await self.get("costs/summary"))["overview"]
         assert overview["total_requests"] == len(answered), spans
         assert overview["total_tokens"] == sum(usage.prompt + usage.completion for usage in answered)
         assert overview["unpriced_requests"] == unpriced
-        assert overview["total_cost"] == sum(request.get("total_cost_usd", 0) for request in requests) > 0
+        costs = [request.get("total_cost_usd", Decimal(0)) for request in requests]
+        assert overview["total_cost"] == sum(costs)
+        for cost, usage in zip(costs, answered, strict=True):
+            assert cost in {0, round(usage.cost, 12)} if unpriced else round(cost, 12) == round(usage.cost, 12)
         return requests
 
     async def run(self, program: Path, calls: str, *, shell: str = "", setup: str = "") -> None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 from aiohttp import web
@@ -18,6 +19,12 @@ EMBEDDING_MODEL: Final = "text-embedding-3-small"
 ANTHROPIC_MODEL: Final = "claude-haiku-4-5-20251001"
 ANSWER: Final = "The tide turns twice a day."
 _CREATED: Final = 1_700_000_000
+_PRICES: Final = {
+    "gpt-4o-mini": (Decimal("0.15"), Decimal("0.075"), Decimal("0.15"), Decimal("0.6")),
+    EMBEDDING_MODEL: (Decimal("0.02"), Decimal(0), Decimal(0), Decimal(0)),
+    ANTHROPIC_MODEL: (Decimal(1), Decimal("0.1"), Decimal("1.25"), Decimal(5)),
+}
+"""List prices of a million tokens: of the prompt, from a cache, to a cache, of the completion."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +38,13 @@ class Usage:
     written: int = 0
     """To a cache."""
     reasoning: int = 0
+
+    @property
+    def cost(self) -> Decimal:
+        """Dollars."""
+        fresh, cached, written, out = next(each for name, each in _PRICES.items() if self.model.startswith(name))
+        prompt = self.prompt - self.cached - self.written
+        return (prompt * fresh + self.cached * cached + self.written * written + self.completion * out) / 1_000_000
 
 
 @dataclass
@@ -130,7 +144,7 @@ def _chat(provider: Provider, asked: Mapping[str, Any]) -> dict[str, Any] | Iter
     if asked.get("stream"):
         with_usage = (asked.get("stream_options") or {}).get("include_usage", False)
         return _chat_chunks({**head, "object": "chat.completion.chunk"}, written_usage if with_usage else None)
-    message = {"role": "assistant", "content": ANSWER, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": ANSWER, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     return {**head, "object": "chat.completion", "choices": [choice], "usage": written_usage}
 
@@ -200,7 +214,7 @@ def _messages(provider: Provider, asked: Mapping[str, Any]) -> dict[str, Any] | 
         "cache_creation": {"ephemeral_5m_input_tokens": usage.written, "ephemeral_1h_input_tokens": 0},
         "service_tier": "standard",
     }
-    message = {
+    message: dict[str, Any] = {
         "id": f"msg_{len(provider.answered)}",
         "type": "message",
         "role": "assistant",
