@@ -7,11 +7,10 @@ import asyncpg
 
 from analytics_service.database.changes import FOR_COMPRESSED
 from analytics_service.database.connect import Connection
-from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.ingest.conflicts import SAME_SPAN
 from analytics_service.ingest.nested import MAX_SPANS, Span, nested
 from analytics_service.ingest.operations import is_request
-from analytics_service.ingest.traces import Extent, Trace, by_hour
+from analytics_service.ingest.traces import Extent, Trace, by_hour, within
 
 _PREFETCH: Final = 2_000
 _LOCKS: Final = 1024
@@ -27,8 +26,8 @@ LOCK_STAGED: Final = _LOCK.format(traces="pg_temp.traces_staging")
 _LOCK_GIVEN: Final = _LOCK.format(traces="unnest($1::text[], $2::text[]) AS k (org_id, trace_id)")
 _EXTENTS: Final = """unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
   AS k (org_id, trace_id, first, last)"""
-_SPANS_OF_K: Final = f"""t.org_id = k.org_id AND t.trace_id = k.trace_id AND t.ts >= k.first AND t.ts <= k.last
-    AND t.ts >= $5 AND t.ts <= $6 AND t.ts >= {RAW_HORIZON}"""
+_SPANS_OF_K: Final = f"""t.org_id = k.org_id AND t.trace_id = k.trace_id
+    AND {within("k.first", "k.last")} AND t.ts >= $5 AND t.ts <= $6"""
 """$5 and $6 are those of all traces, so that few partitions are looked at."""
 _CONTINUED: Final = f"""
 SELECT k.org_id, k.trace_id

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
+from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.ingest.rows import SpanRow
 
 T = TypeVar("T")
@@ -35,6 +36,15 @@ def traces(rows: Iterable[SpanRow]) -> dict[Trace, Extent]:
             else Extent(min(extent.first, ts), max(extent.last, ts), extent.rows + 1)
         )
     return extents
+
+
+def within(first: str, last: str) -> str:
+    """SQL: whether row `t` is between two moments and not before the retention horizon, in a form that no index takes.
+
+    Of a range that it does not know the planner believes that it has few rows: it would look up a span by an index of
+    times, and read all of its day there, in place of the key that begins with the trace.
+    """
+    return f"greatest(t.ts, {first}, {RAW_HORIZON}) = least(t.ts, {last})"
 
 
 def by_hour(rows: Iterable[T], of: Callable[[T], Any]) -> Iterable[tuple[tuple[str, datetime, datetime], list[T]]]:

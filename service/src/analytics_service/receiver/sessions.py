@@ -14,7 +14,7 @@ import structlog
 from analytics_service.database.connect import CONNECT_SECONDS, SETTINGS, Connection, Pool, application_name
 from analytics_service.database.connect import database_url as url_of
 from analytics_service.database.failures import FAILURES, FailureReason, classify
-from analytics_service.database.sessions import GENERIC_PLAN, is_pooler, no_reset
+from analytics_service.database.sessions import is_pooler, no_reset
 from analytics_service.database.writers import writing_blocker
 from analytics_service.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable
 from analytics_service.settings import Settings
@@ -23,8 +23,8 @@ _ACQUIRE_SECONDS: Final = 5.0
 _IDLE_SECONDS: Final = 300.0
 _CLOSE_SECONDS: Final = 5.0
 _STATEMENT_CACHE_SIZE: Final = 32
-_BY_INDEX: Final = {"enable_seqscan": "off"}
-"""A plan that is made while a partition has few rows would read all of it, and a session uses its plans for long."""
+_PLANS: Final = {"plan_cache_mode": "force_custom_plan", "enable_seqscan": "off"}
+"""A day's partition begins empty: a plan that reads all of it would be used while it grows to millions of rows."""
 _LOST: Final = frozenset({FailureReason.UNREACHABLE, FailureReason.AUTHENTICATION})
 
 _log = structlog.get_logger(__name__)
@@ -100,7 +100,7 @@ class WriteSessions:
 
     async def _connect(self) -> Pool:
         timeout = {"statement_timeout": str(self._settings.database_statement_timeout_seconds * 1000)}
-        settings = SETTINGS | GENERIC_PLAN | _BY_INDEX | timeout
+        settings = SETTINGS | _PLANS | timeout
         self._url = url_of(self._settings)
         self.is_shared = await is_pooler(self._url, settings)
         self._first = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
