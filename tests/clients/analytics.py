@@ -72,12 +72,14 @@ class Analytics:
 
     async def run(self, program: Path, calls: str, *, shell: str = "", setup: str = "") -> None:
         """Runs `setup` and the file `calls` as one program, in a shell that has read the page's blocks in `shell`."""
-        suffix = Path(calls).suffix
-        file = self.folder / f"client{suffix}"
+        file = self.folder / f"client{Path(calls).suffix}"
         file.write_text(f"{setup}\n{(_CALLS / calls).read_text()}")
-        known = "\n".join(line for line in shell.splitlines() if not line.startswith("export ANALYTICS_"))
+        await self.run_shell(f'{shell}\nexec "$0" "$1"', program, file)
+
+    async def run_shell(self, script: str, *arguments: Path) -> None:
+        """Runs blocks of the page; where to send and with what is in their environment."""
         client = await asyncio.create_subprocess_exec(
-            *("bash", "-euc", f'{known}\nexec "$0" "$1"', str(program), str(file)),
+            *("bash", "-euc", script, *map(str, arguments)),
             cwd=self.folder,
             env=self.environment,
             stdout=asyncio.subprocess.PIPE,

@@ -19,7 +19,9 @@ async def test_openai_by_opentelemetry_without_content(analytics: Analytics) -> 
     setup = SDK + block(OPENAI, "python")
     await analytics.run(python("opentelemetry"), "call_openai.py", shell=OTLP, setup=setup)
     requests = await analytics.shows(analytics.provider.answered, unsent=NO_PARTS)
-    assert all(request["service_name"] == "checkout" for request in requests)
+    for each in requests:
+        assert (each["service_name"], each["project_id"], each["team_id"]) == ("checkout", "web", "payments")
+        assert each["environment"] == "production"
     assert all("input_text" not in request and "output_text" not in request for request in requests)
 
 
@@ -43,5 +45,9 @@ async def test_openai_by_openinference(analytics: Analytics) -> None:
 
 
 async def test_anthropics_own_spans(analytics: Analytics) -> None:
-    await analytics.run(python("opentelemetry"), "call_anthropic.py", shell=OTLP, setup=SDK)
-    await analytics.shows(analytics.provider.answered)
+    shell = OTLP + block("Anthropic's SDK", "sh")
+    await analytics.run(python("opentelemetry"), "call_anthropic.py", shell=shell, setup=SDK)
+    message, streamed = await analytics.shows(analytics.provider.answered)
+    for each in message, streamed:
+        assert "When does the tide turn?" in each["input_text"]
+    assert ANSWER in message["output_text"]  # of a stream it sends none

@@ -1,5 +1,4 @@
-import time
-
+from litellm.litellm_core_utils.thread_pool_executor import executor
 from opentelemetry import trace
 
 asked = [{"role": "user", "content": "When does the tide turn?"}]
@@ -19,5 +18,5 @@ litellm.completion(
 )
 litellm.embedding(model="openai/text-embedding-3-small", input=["tide"], user="ann")
 litellm.completion(model="anthropic/claude-haiku-4-5-20251001", messages=asked, user="ann")
-time.sleep(2)  # its threads make the spans
+executor.shutdown(wait=True)  # its threads make the spans
 trace.get_tracer_provider().force_flush()
