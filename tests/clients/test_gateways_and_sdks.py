@@ -73,3 +73,5 @@ async def test_langfuse(analytics: Analytics) -> None:
     assert "When does the tide turn?" in requests[0]["input_text"]
     assert ANSWER in requests[0]["output_text"]
     assert "ttft_ms" in requests[1]
+    (outer,) = [span for span in await analytics.spans() if span["span_name"] == "rephrase"]
+    assert requests[-1]["parent_span_id"] == outer["span_id"]  # a call around a call: one request

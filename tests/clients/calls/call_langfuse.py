@@ -5,6 +5,11 @@ client = openai.OpenAI()
 asked = [{"role": "user", "content": "When does the tide turn?"}]
 
 
+@observe(as_type="generation")
+def rephrase():
+    client.chat.completions.create(model="gpt-4o-mini", messages=asked)
+
+
 @observe()
 def answer():
     with propagate_attributes(user_id="ann", session_id="s1", tags=["blue"]):
@@ -15,6 +20,7 @@ def answer():
             pass
         client.embeddings.create(model="text-embedding-3-small", input="tide")
         client.responses.create(model="gpt-4o-mini", input="When does the tide turn?")
+        rephrase()
 
 
 answer()

@@ -114,6 +114,7 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "litellm: integrations/opentelemetry.py, and its second version": {
             **under("metadata.usage_object", LITELLM_USAGE),
+            **under("metadata.usage_object", PROVIDER_USAGE),
             "metadata.user_api_key_alias": "api_key_alias",
             "gen_ai.cost.total_cost": "spend",
             "litellm.cost.total": "spend",

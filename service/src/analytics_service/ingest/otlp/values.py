@@ -110,9 +110,11 @@ def _object(value: Any) -> Any:
 
 
 def _paths(value: Any, path: str, levels: int = _MAX_LEVELS) -> Iterator[tuple[str, Any]]:
-    """The members of an object and of its objects by their paths; nothing of another value."""
-    for name, member in value.items() if isinstance(value, dict) and levels else ():
-        yield f"{path}.{name}", member
+    """The members of an object and of the objects in it, by their paths; of another value that itself."""
+    if not isinstance(value, dict) or levels == 0:
+        yield path, value
+        return
+    for name, member in value.items():
         yield from _paths(member, f"{path}.{name}", levels - 1)
 
 
