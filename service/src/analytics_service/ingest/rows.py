@@ -198,7 +198,7 @@ def _take_helpers(span: SpanRow) -> None:
     alias = span.pop(API_KEY_ALIAS, None)
     if alias:
         known = load_json(span["attributes"]) if "attributes" in span else {}
-        span["attributes"] = dump_json({API_KEY_ALIAS: alias, **known})
+        span["attributes"] = dump_json({API_KEY_ALIAS: alias, **known}, sort_keys=True)
 
 
 def _normalize(span: SpanRow, fields: Fields, how: Columns) -> None:

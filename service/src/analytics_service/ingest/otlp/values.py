@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -104,8 +105,8 @@ def _object(value: Any) -> Any:
     with suppress(ValueError):
         return load_json(value)
     if value.startswith("{'") and len(value) <= _MAX_LITERAL:
-        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
-            return ast.literal_eval(value)
+        with suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            return load_json(json.dumps(ast.literal_eval(value)))
     return None
 
 
