@@ -16,7 +16,7 @@ from analytics_service.ingest.identity import LEGACY
 from analytics_service.ingest.merge import KEY
 from analytics_service.ingest.rows import SpanRow
 from analytics_service.ingest.strings import dump_json, load_json
-from analytics_service.ingest.traces import by_hour, within
+from analytics_service.ingest.traces import by_hour, in_partitions, within
 from analytics_service.pricing.columns import COMPUTED
 
 SpanKey: TypeAlias = tuple[str, ...]
@@ -38,7 +38,7 @@ _NOT_LEGACY: Final = """(s.legacy_trace_id IS NULL OR NOT EXISTS (
 ))"""
 _NEAR: Final = f"""t.org_id = s.org_id AND t.trace_id = s.trace_id AND t.span_id = s.span_id
     AND {within(f"s.ts - interval '{SAME_SPAN}'", f"s.ts + interval '{SAME_SPAN}'")}
-    AND t.ts >= $1::timestamptz - interval '{SAME_SPAN}' AND t.ts <= $2::timestamptz + interval '{SAME_SPAN}'"""
+    AND {in_partitions(f"$1::timestamptz - interval '{SAME_SPAN}'", f"$2::timestamptz + interval '{SAME_SPAN}'")}"""
 _FINGERPRINT: Final = "hash_record_extended(t, 0)"
 """SQL: of all that row `t` is, so that a writer knows whether somebody has changed it."""
 _CALL: Final = "(t.is_request OR t.is_nested)"

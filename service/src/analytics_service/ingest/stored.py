@@ -10,7 +10,7 @@ from analytics_service.database.connect import Connection
 from analytics_service.ingest.conflicts import SAME_SPAN
 from analytics_service.ingest.nested import MAX_SPANS, Span, nested
 from analytics_service.ingest.operations import is_request
-from analytics_service.ingest.traces import Extent, Trace, by_hour, within
+from analytics_service.ingest.traces import Extent, Trace, by_hour, in_partitions, within
 
 _PREFETCH: Final = 2_000
 _LOCKS: Final = 1024
@@ -27,7 +27,7 @@ _LOCK_GIVEN: Final = _LOCK.format(traces="unnest($1::text[], $2::text[]) AS k (o
 _EXTENTS: Final = """unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
   AS k (org_id, trace_id, first, last)"""
 _SPANS_OF_K: Final = f"""t.org_id = k.org_id AND t.trace_id = k.trace_id
-    AND {within("k.first", "k.last")} AND t.ts >= $5 AND t.ts <= $6"""
+    AND {within("k.first", "k.last")} AND {in_partitions("$5", "$6")}"""
 """$5 and $6 are those of all traces, so that few partitions are looked at."""
 _CONTINUED: Final = f"""
 SELECT k.org_id, k.trace_id

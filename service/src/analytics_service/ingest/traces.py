@@ -47,6 +47,13 @@ def within(first: str, last: str) -> str:
     return f"greatest(t.ts, {first}, {RAW_HORIZON}) = least(t.ts, {last})"
 
 
+def in_partitions(first: str, last: str) -> str:
+    """SQL: whether row `t` is between two moments, in a form by which partitions are left out and that no index takes:
+    with a range of times behind columns that are not known, PostgreSQL 18 believes the key to be dear.
+    """
+    return f"((t.ts >= {first} AND t.ts <= {last}) OR t.ts = {first})"
+
+
 def by_hour(rows: Iterable[T], of: Callable[[T], Any]) -> Iterable[tuple[tuple[str, datetime, datetime], list[T]]]:
     """By organisation and hour, with its first moment and that of the next: what a statement changes at once, so that
     its values tell which compressed batches that are.

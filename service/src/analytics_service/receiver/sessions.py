@@ -23,7 +23,7 @@ _ACQUIRE_SECONDS: Final = 5.0
 _IDLE_SECONDS: Final = 300.0
 _CLOSE_SECONDS: Final = 5.0
 _STATEMENT_CACHE_SIZE: Final = 32
-_PLANS: Final = {"plan_cache_mode": "force_custom_plan", "enable_seqscan": "off"}
+_PLANS: Final = {"plan_cache_mode": "force_custom_plan", "enable_seqscan": "off", "enable_bitmapscan": "off"}
 """A day's partition begins empty: a plan that reads all of it would be used while it grows to millions of rows."""
 _LOST: Final = frozenset({FailureReason.UNREACHABLE, FailureReason.AUTHENTICATION})
 
