@@ -96,8 +96,13 @@ e2e: cluster images ## Run the end-to-end tests on the cluster (ARGS="-k word" c
 fresh: setup ## Try `make try` and `make test` in bare Debian roots, as root there (ARGS="--suite trixie" chooses)
 	@$(RUN) python -m e2e.fresh $(ARGS)
 
+.PHONY: collector
+collector: setup ## Build OpenTelemetry's Collector, and send by gRPC through it (minutes the first time)
+	$(RUN) python -m tests.clients.environment
+	$(RUN) pytest tests/clients/test_collector.py
+
 .PHONY: e2e-full
-e2e-full: fresh ## What takes longer than CI may: run by hand, dated in docs/e2e-full.md
+e2e-full: fresh collector ## What takes longer than CI may: run by hand, dated in docs/e2e-full.md
 
 .PHONY: demo
 demo: cluster images ## One resource becomes a running service that answers questions about real data

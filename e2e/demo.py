@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from analytics_service.demo import live
 from analytics_service.demo.client import show
 from analytics_service.demo.samples import ORGANISATION, SAMPLES
 from e2e import installation
@@ -64,6 +65,7 @@ def questions(kubectl: Kubectl) -> None:
     token = kubectl("exec", f"deployment/{NAME}", "--", "analytics-service", "token", "--org", ORGANISATION).strip()
     with forward(kubectl, f"service/{NAME}", 80) as url:
         asyncio.run(show(url, token, console))
+        asyncio.run(live.show(url, token, console))
 
 
 def run(kubectl: Kubectl) -> None:

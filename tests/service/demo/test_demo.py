@@ -12,8 +12,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from rich.console import Console
 
 from analytics_service.commands import import_
+from analytics_service.demo import live
 from analytics_service.demo.client import CAPTION, ask, table
 from analytics_service.demo.questions import QUESTIONS, Question, TableRow, number
 from analytics_service.demo.samples import SAMPLES
@@ -141,3 +143,17 @@ async def test_what_the_data_lack_is_shown_as_assumed(session: aiohttp.ClientSes
     assert any("assumed" in heading for heading in headings)
     assert not any(("cost" in h or "model" in h) and "assumed" not in h for h in headings)
     assert "assumed" in CAPTION
+
+
+async def test_what_opentelemetrys_sdk_sends_is_shown(database_url: str) -> None:
+    """The prices are those of gpt-4o-mini: 0.15 and 0.6 dollars a million tokens."""
+    async with a_service(database_url) as client:
+        output = io.StringIO()
+        await live.show(client.url, a_token(org_id="demo"), Console(file=output, width=100))
+    cells = [tuple(line.split()) for line in output.getvalue().splitlines() if live.LIVE_MODEL in line]
+    assert [each[1:5] for each in cells] == [
+        (live.PROJECT, live.LIVE_MODEL, str(prompt), str(completion)) for prompt, completion in live.TOKENS
+    ]
+    assert [Decimal(each[5]) for each in cells] == [
+        (prompt * Decimal("0.15") + completion * Decimal("0.6")) / 1_000_000 for prompt, completion in live.TOKENS
+    ]

@@ -63,6 +63,7 @@ def test_the_table_is_all_that_takes_rows() -> None:
     assert [endpoint.path for endpoint in INGEST_ENDPOINTS] == [
         "/api/v1/traces",
         *(f"{prefix}/v1/{signal}" for prefix in ("", "/api/v1/otlp") for signal in ("traces", "logs", "metrics")),
+        "/api/public/otel/v1/traces",
     ]
     for endpoint in INGEST_ENDPOINTS:
         content = DOCUMENT["paths"][endpoint.path]["post"]["requestBody"]["content"]

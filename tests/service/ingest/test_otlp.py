@@ -152,6 +152,46 @@ def test_tokens_without_caches_are_clear_whatever_the_scope() -> None:
 
 
 @pytest.mark.parametrize(
+    ("scope", "given"),
+    [
+        pytest.param(
+            "com.anthropic.sdk.python",
+            {
+                "gen_ai__usage__cache_write__input_tokens": 500,
+                "anthropic__usage__cache_creation__ephemeral_5m_input_tokens": 500,
+                "anthropic__usage__cache_creation__ephemeral_1h_input_tokens": 0,
+            },
+            id="Anthropic's SDK",
+        ),
+        pytest.param("ai", {"ai__usage__inputTokenDetails__cacheWriteTokens": 500}, id="the AI SDK"),
+        pytest.param(
+            "litellm",
+            {
+                "metadata__usage_object": "{'cache_creation_input_tokens': 500, 'prompt_tokens_details': "
+                "{'cache_creation_token_details': {'ephemeral_5m_input_tokens': 500}}}"
+            },
+            id="LiteLLM",
+        ),
+    ],
+)
+def test_input_tokens_have_those_written_to_caches_among_them(scope: str, given: dict[str, Any]) -> None:
+    (made,) = rows(exported(a_span(given={**GENAI, **CACHED, **given}), scope=scope))
+    assert (made["prompt_tokens"], made["cached_tokens"], made["cache_write_5m_tokens"]) == (1000, 400, 500)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{'a': " * 5_000, "{'a': open('x')}", "{'a': 1}" + " " * 20_000, "{'a'", "{'a': b'x'}", "{'a': 1j}"),
+        *("{'a': {1, 2}}", "{'a': 1e999}", "{'a': '" + "\\ud800" + "'}", "{'a': " + "9" * 5_000 + "}", "{(): 1}"),
+    ],
+)
+def test_what_is_no_object_of_usage_harms_nothing(text: str) -> None:
+    (made,) = rows(exported(a_span(given={**GENAI, "metadata__usage_object": text}), scope="litellm"))
+    assert (made["prompt_tokens"], made["price_status"]) == (1000, "")
+
+
+@pytest.mark.parametrize(
     ("given", "expected"),
     [
         pytest.param(
@@ -230,6 +270,48 @@ def test_tokens_without_caches_are_clear_whatever_the_scope() -> None:
             {**GENAI, "gen_ai__usage__cost": 0.0, "gen_ai__server__time_to_first_token": 0.5},
             {"ttft_us": 500_000, "total_cost_usd": None},
             id="openlit, whose zero is no price",
+        ),
+        pytest.param(
+            {
+                "langfuse__observation__type": "generation",
+                "langfuse__observation__usage_details": '{"prompt_tokens": 9, "completion_tokens": 3, '
+                '"total_tokens": 12, "prompt_tokens_details": {"cached_tokens": 4}, '
+                '"completion_tokens_details": {"reasoning_tokens": 2}}',
+            },
+            {"prompt_tokens": 9, "completion_tokens": 3, "cached_tokens": 4, "reasoning_tokens": 2},
+            id="langfuse, with the usage of chat completions as it came",
+        ),
+        pytest.param(
+            {
+                "langfuse__observation__type": "generation",
+                "langfuse__observation__usage_details": '{"input_tokens": 9, "output_tokens": 3, "total_tokens": 12, '
+                '"input_tokens_details": {"cached_tokens": 4}, "output_tokens_details": {"reasoning_tokens": 2}}',
+            },
+            {"prompt_tokens": 9, "completion_tokens": 3, "cached_tokens": 4, "reasoning_tokens": 2},
+            id="langfuse, with that of responses",
+        ),
+        pytest.param(
+            {
+                "gen_ai__usage__input_tokens": 9,
+                "gen_ai__usage__output_tokens": 3,
+                "gen_ai__cost__total_cost": 0.25,
+                "metadata__usage_object": "{'prompt_tokens': 9, 'prompt_tokens_details': {'cached_tokens': 4, "
+                "'image_tokens': None}, 'completion_tokens_details': None, 'is_byok': False}",
+                "metadata__user_api_key_alias": "checkout",
+                "metadata__user_api_key_team_id": "t1",
+            },
+            {"prompt_tokens": 9, "total_cost_usd": Decimal("0.25"), "team_id": "t1", "cached_tokens": 4},
+            id="litellm, whose object of usage is in Python's notation",
+        ),
+        pytest.param(
+            {
+                "ai__operationId": "ai.embed.doEmbed",
+                "ai__usage__tokens": 9,
+                "ai__values": ['"tide"'],
+                "ai__telemetry__metadata__tags": ["a"],
+            },
+            {"prompt_tokens": 9, "input_text": '["\\"tide\\""]', "tags": ["a"], "is_request": True},
+            id="the AI SDK's embeddings",
         ),
         pytest.param(
             {"gen_ai__input__messages": [{"role": "user"}], "gen_ai__conversation__id": "c1", "user__id": "ann"},

@@ -84,6 +84,7 @@ LITELLM_PAYLOADS: list[dict[str, Any]] = [
         "model_id": "m1",
         "metadata": {
             "user_api_key_team_id": "blue",
+            "user_api_key_alias": "checkout",
             "usage_object": {"prompt_tokens": 1000, "prompt_tokens_details": {"cached_tokens": 400}},
         },
         "cache_hit": None,
@@ -103,6 +104,7 @@ LITELLM_PAYLOADS: list[dict[str, Any]] = [
         "model": "gpt-4o",
         "model_map_information": {},
         "metadata": {},
+        "model_parameters": {"user": "cust7"},
         "error_str": "no such file",
     },
 ]
@@ -198,10 +200,10 @@ COLUMNS = "trace_id, span_id, model, prompt_tokens, completion_tokens, cached_to
             "litellm",
             "payloads.jsonl",
             lines(LITELLM_PAYLOADS),
-            f"{COLUMNS}, team_id, user_id, total_cost_usd, is_request",
+            f"{COLUMNS}, team_id, user_id, total_cost_usd, is_request, attributes->>'api_key_alias'",
             [
-                "t1|chatcmpl-a1|gpt-4o|1000|100|400|OK|2000000|500000|blue|cust9|0.0025|t",
-                "t1|f1|gpt-4o||||ERROR|1000000|||||f",
+                "t1|chatcmpl-a1|gpt-4o|1000|100|400|OK|2000000|500000|blue|cust9|0.0025|t|checkout",
+                "t1|f1|gpt-4o||||ERROR|1000000|||cust7||f|",
             ],
             id="litellm's payloads",
         ),

@@ -56,10 +56,13 @@ def _invoke(command: Command, arguments: list[str], environment: Mapping[str, st
 
 
 async def _serve(loaded: Settings, console: Console, *, started: float, once: bool) -> None:
+    from analytics_service.demo import live  # its packages came with the extra `try`, or PostgreSQL's would have failed
+
     async with running(loaded) as service:
         url, token = f"http://127.0.0.1:{service.port}", _token(loaded)
         await service.ready()
         await show(url, token, console)
+        await live.show(url, token, console)
         console.print(f"From nothing to these tables: {time.monotonic() - started:.1f} s\n")
         if once:
             return

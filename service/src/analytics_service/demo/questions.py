@@ -61,7 +61,7 @@ def _per_minute(data: Any) -> list[TableRow]:
     ]
 
 
-def _traces(data: Any) -> list[TableRow]:
+def traces_rows(data: Any) -> list[TableRow]:
     return [
         (
             trace["ts"][11:19],
@@ -84,7 +84,7 @@ def _costs(data: Any) -> list[TableRow]:
 
 
 _COUNTS = ("request_count", "prompt_tokens", "completion_tokens")
-_TRACE_COLUMNS = ("time UTC", "project", MODEL, "context tokens", "generated tokens", COST)
+TRACE_COLUMNS = ("time UTC", "project", MODEL, "context tokens", "generated tokens", COST)
 
 
 def _first(title: str, *, by: str) -> Question:
@@ -93,8 +93,8 @@ def _first(title: str, *, by: str) -> Question:
         title=title,
         path="/api/v1/traces",
         parameters={**RANGE, "sort_by": by, "sort_order": "desc", "limit": "5"},
-        columns=_TRACE_COLUMNS,
-        rows=_traces,
+        columns=TRACE_COLUMNS,
+        rows=traces_rows,
     )
 
 

@@ -29,6 +29,8 @@ USAGE_CONVENTION: Final = "usage_convention"
 """The way in which the tokens of the row are counted, by its name in ingest/conventions.py."""
 GATEWAY_CACHE_HIT: Final = "gateway_cache_hit"
 """The gateway had the answer already: it cost nothing."""
+API_KEY_ALIAS: Final = "api_key_alias"
+"""By what name a gateway knows the key that a request came with: an attribute of the row."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,6 +116,7 @@ _HELPERS: Final[Mapping[str, tuple[Parse, tuple[str, ...]]]] = {
     SPEND: (values.cost, ()),
     GATEWAY_CACHE_HIT: (values.optional_boolean, ()),
     USAGE_CONVENTION: (values.cached(convention_name), ()),
+    API_KEY_ALIAS: (_WORD, ("key_alias",)),
     END_TIME: (TIMESTAMP, _ENDS),
 }
 """Fields that fill no column by themselves: rows.py makes others of them."""

@@ -40,6 +40,8 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
                 "completion_tokens": "completion_tokens",
                 "total_tokens": "total_tokens",
                 "end_user": "user_id",
+                "model_parameters.user": "user_id",
+                "metadata.user_api_key_alias": "api_key_alias",
                 **dict.fromkeys(("team_id", "metadata.user_api_key_team_id"), "team_id"),
                 "session_id": "session_id",
                 "request_tags": "tags",

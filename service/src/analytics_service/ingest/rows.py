@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from analytics_service.ingest.conventions import CONVENTIONS, TELLING, Convention, convention
 from analytics_service.ingest.fields import (
+    API_KEY_ALIAS,
     END_TIME,
     FIRST_TOKEN_TIME,
     GATEWAY_CACHE_HIT,
@@ -28,7 +29,7 @@ from analytics_service.ingest.usage import UnclearUsage, may_need_normalizing, n
 from analytics_service.ingest.values import COST_LIMIT, LARGEST, Parse, Together
 from analytics_service.pricing.columns import PriceStatus
 
-_HELPERS: Final = frozenset({END_TIME, FIRST_TOKEN_TIME, SPEND, GATEWAY_CACHE_HIT, USAGE_CONVENTION})
+_HELPERS: Final = frozenset({END_TIME, FIRST_TOKEN_TIME, SPEND, GATEWAY_CACHE_HIT, USAGE_CONVENTION, API_KEY_ALIAS})
 
 USAGE_UNCLEAR: Final = "usage_unclear"
 """The attribute that says why counts of tokens contradict one another."""
@@ -219,6 +220,10 @@ def _take_helpers(span: SpanRow) -> None:
     spend, free = span.pop(SPEND, None), span.pop(GATEWAY_CACHE_HIT, False)
     if spend or (spend is not None and free):
         span.setdefault("total_cost_usd", spend)
+    alias = span.pop(API_KEY_ALIAS, None)
+    if alias:
+        known = load_json(span["attributes"]) if "attributes" in span else {}
+        span["attributes"] = dump_json({API_KEY_ALIAS: alias, **known}, sort_keys=True)
 
 
 def _normalize(span: SpanRow, fields: Fields, how: Columns) -> None:

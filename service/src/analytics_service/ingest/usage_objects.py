@@ -18,6 +18,22 @@ LITELLM_USAGE: Final[Mapping[str, str]] = MappingProxyType(
         "service_tier": "service_tier",
     }
 )
+PROVIDER_USAGE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "prompt_tokens": "prompt_tokens",
+        "input_tokens": "prompt_tokens",
+        "completion_tokens": "completion_tokens",
+        "output_tokens": "completion_tokens",
+        "total_tokens": "total_tokens",
+        "prompt_tokens_details.cached_tokens": "cached_tokens",
+        "input_tokens_details.cached_tokens": "cached_tokens",
+        "completion_tokens_details.reasoning_tokens": "reasoning_tokens",
+        "output_tokens_details.reasoning_tokens": "reasoning_tokens",
+        "prompt_tokens_details.audio_tokens": "audio_input_tokens",
+        "completion_tokens_details.audio_tokens": "audio_output_tokens",
+    }
+)
+"""As OpenAI answers it: chat completions, and responses."""
 OPENINFERENCE_USAGE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "prompt": "prompt_tokens",

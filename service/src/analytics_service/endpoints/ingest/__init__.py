@@ -34,4 +34,8 @@ def _otlp() -> Iterator[Receive[Parameters]]:
             yield _receive(f"{prefix}/v1/{signal}", f"otlp_{signal}{'_api' if prefix else ''}", summary, form)
 
 
-ENDPOINTS = (_receive("/api/v1/traces", "store_traces", "Store rows in the fields of import", Form.ROWS), *_otlp())
+ENDPOINTS = (
+    _receive("/api/v1/traces", "store_traces", "Store rows in the fields of import", Form.ROWS),
+    *_otlp(),
+    _receive("/api/public/otel/v1/traces", "otlp_traces_langfuse", "Store spans of Langfuse's SDKs", Form.OTLP_TRACES),
+)

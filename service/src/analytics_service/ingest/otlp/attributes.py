@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from analytics_service.ingest.usage_objects import LANGFUSE_USAGE, OPENINFERENCE_USAGE, under
+from analytics_service.ingest.usage_objects import (
+    LANGFUSE_USAGE,
+    LITELLM_USAGE,
+    OPENINFERENCE_USAGE,
+    PROVIDER_USAGE,
+    under,
+)
 
 ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -25,6 +31,7 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "langfuse.observation.type": "operation_type",
             "langfuse.observation.model.name": "model",
             **under("langfuse.observation.usage_details", LANGFUSE_USAGE),
+            **under("langfuse.observation.usage_details", PROVIDER_USAGE),
             "langfuse.observation.cost_details.total": "spend",
             "langfuse.observation.completion_start_time": "first_token_time",
             "langfuse.observation.input": "input",
@@ -53,6 +60,7 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "gen_ai.usage.output_tokens": "completion_tokens",
             "gen_ai.usage.cache_read.input_tokens": "cached_tokens",
             "gen_ai.usage.cache_creation.input_tokens": "cache_write_tokens",
+            "gen_ai.usage.cache_write.input_tokens": "cache_write_tokens",
             "gen_ai.usage.reasoning.output_tokens": "reasoning_tokens",
             "gen_ai.usage.audio.input_tokens": "audio_input_tokens",
             "gen_ai.usage.audio.output_tokens": "audio_output_tokens",
@@ -99,7 +107,15 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "gen_ai.environment": "environment",
             "gen_ai.application_name": "service_name",
         },
+        "anthropic-sdk-python: _tracing.py": {
+            "anthropic.usage.cache_creation.ephemeral_5m_input_tokens": "cache_write_5m_tokens",
+            "anthropic.usage.cache_creation.ephemeral_1h_input_tokens": "cache_write_1h_tokens",
+            "anthropic.response.service_tier": "service_tier",
+        },
         "litellm: integrations/opentelemetry.py, and its second version": {
+            **under("metadata.usage_object", LITELLM_USAGE),
+            **under("metadata.usage_object", PROVIDER_USAGE),
+            "metadata.user_api_key_alias": "api_key_alias",
             "gen_ai.cost.total_cost": "spend",
             "litellm.cost.total": "spend",
             "metadata.user_api_key_team_id": "team",
@@ -114,17 +130,23 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "ai.model.id": "model",
             "ai.usage.inputTokens": "prompt_tokens",
             "ai.usage.promptTokens": "prompt_tokens",
+            "ai.usage.tokens": "prompt_tokens",
             "ai.usage.outputTokens": "completion_tokens",
             "ai.usage.completionTokens": "completion_tokens",
             "ai.usage.inputTokenDetails.cacheReadTokens": "cached_tokens",
             "ai.usage.cachedInputTokens": "cached_tokens",
+            "ai.usage.inputTokenDetails.cacheWriteTokens": "cache_write_tokens",
             "ai.usage.reasoningTokens": "reasoning_tokens",
             "ai.response.msToFirstChunk": "ttft_ms",
             "ai.prompt.messages": "input",
             "ai.prompt": "input",
+            "ai.value": "input",
+            "ai.values": "input",
             "ai.response.text": "output",
+            "ai.response.object": "output",
             "ai.telemetry.metadata.userId": "user_id",
             "ai.telemetry.metadata.sessionId": "session_id",
+            "ai.telemetry.metadata.tags": "tags",
         },
         "openinference: what other conventions say more exactly": {
             "llm.provider": "provider",
@@ -148,8 +170,11 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     }
 )
 """By source, attribute to field (ingest/fields.py)."""
-OBJECTS: Final = frozenset({"langfuse.observation.usage_details", "langfuse.observation.cost_details"})
-"""Attributes that are the text of an object: its members are attributes of their own, by their paths."""
+OBJECTS: Final = frozenset(
+    {"langfuse.observation.usage_details", "langfuse.observation.cost_details", "metadata.usage_object"}
+)
+"""Attributes that are the text of an object, of JSON or of Python: its members are attributes of their own, by their
+paths."""
 TEXTS: Final[Mapping[str, str]] = MappingProxyType({"gen_ai.prompt.": "input", "gen_ai.completion.": "output"})
 """Attributes that begin so are parts of one text: openllmetry, before its version 0.5 of the conventions."""
 PREFIXES: Final = tuple(TEXTS)
@@ -158,7 +183,12 @@ LONG: Final = frozenset({"input", "output", "error"})
 MACHINE: Final = ("telemetry.", "process.", "os.", "host.", "container.")
 """Attributes of a resource that begin so say which machine and library it was, and are not stored."""
 FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
-    {"langfuse.observation.usage_details.input": "langfuse", "llm.token_count.prompt": "openinference"}
+    {
+        "langfuse.observation.usage_details.input": "langfuse",
+        "langfuse.observation.usage_details.prompt_tokens": "langfuse",
+        "langfuse.observation.usage_details.input_tokens": "langfuse",
+        "llm.token_count.prompt": "openinference",
+    }
 )
 """The way to count of the attribute that gave the prompt's tokens; of all others the scope tells it."""
 RANKS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(

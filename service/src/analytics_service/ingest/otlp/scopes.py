@@ -25,6 +25,9 @@ class Scope(NamedTuple):
 _OPENLLMETRY: Final = "openllmetry: packages/opentelemetry-instrumentation-"
 _OPENLIT: Final = "openlit: sdk/python/src/openlit/instrumentation/"
 SCOPES: Final = (
+    Scope("ai", FOLLOWS, "vercel/ai: packages/ai/src/types/usage.ts"),
+    Scope("com.anthropic.sdk.python", FOLLOWS, "anthropic-sdk-python: _tracing.py, which adds them up"),
+    Scope("litellm", "litellm", "litellm: integrations/opentelemetry.py"),
     Scope("opentelemetry.instrumentation.anthropic", FOLLOWS, f"{_OPENLLMETRY}anthropic, which adds them up"),
     Scope("opentelemetry.instrumentation.bedrock", "bedrock", f"{_OPENLLMETRY}bedrock, span_utils.py"),
     Scope("opentelemetry.instrumentation.google_generativeai", "openai", f"{_OPENLLMETRY}google-generativeai"),

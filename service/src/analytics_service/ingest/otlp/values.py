@@ -1,8 +1,10 @@
 """Values of attributes, from OTLP's JSON and from its protobuf messages, as one and the same. Pure."""
 
+import ast
 import base64
+import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -15,6 +17,8 @@ from analytics_service.ingest.strings import load_json
 Attributes: TypeAlias = dict[str, Any]
 """By name; whole numbers are int, others Decimal, and bytes their text in base64."""
 _MAX_LEVELS: Final = 64
+_MAX_LITERAL: Final = 16 * 1024
+"""Characters of an object in Python's notation that are read."""
 
 
 def of_json(holder: Mapping[str, Any], name: str = "attributes") -> Attributes:
@@ -92,11 +96,29 @@ def _members(holder: Any, name: str, levels: int) -> Attributes:
 def _with_members(values: Attributes) -> Attributes:
     """With the members of OBJECTS by their paths."""
     for name in OBJECTS.intersection(values):
-        with suppress(ValueError):
-            members = load_json(values[name]) if isinstance(values[name], str) else values[name]
-            if isinstance(members, dict):
-                values.update({f"{name}.{member}": value for member, value in members.items()})
+        values.update(_paths(_object(values[name]), name))
     return values
+
+
+def _object(value: Any) -> Any:
+    """What the text of an object says, in JSON or in Python's notation; None where it says nothing."""
+    if not isinstance(value, str):
+        return value
+    with suppress(ValueError):
+        return load_json(value)
+    if value.startswith("{'") and len(value) <= _MAX_LITERAL:
+        with suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            return load_json(json.dumps(ast.literal_eval(value)))
+    return None
+
+
+def _paths(value: Any, path: str, levels: int = _MAX_LEVELS) -> Iterator[tuple[str, Any]]:
+    """The members of an object and of the objects in it, by their paths; of another value that itself."""
+    if not isinstance(value, dict) or levels == 0:
+        yield path, value
+        return
+    for name, member in value.items():
+        yield from _paths(member, f"{path}.{name}", levels - 1)
 
 
 def as_object(value: Any, name: str) -> Mapping[str, Any]:
