@@ -27,17 +27,14 @@ class Analytics:
     provider: Provider
     folder: Path
     organisation: str
-
-    @property
-    def credential(self) -> str:
-        """What clients send with, and tests ask with."""
-        return a_token(org_id=self.organisation)
+    key: str
+    """What clients send with: an API key that may only write."""
 
     async def get(self, path: str, **params: str) -> Any:
         """The `data` of an answer about the last hour."""
         now = datetime.now(UTC)
         span = {"from": (now - timedelta(hours=1)).isoformat(), "to": (now + timedelta(hours=1)).isoformat()}
-        headers = {"Authorization": f"Bearer {self.credential}"}
+        headers = {"Authorization": f"Bearer {a_token(org_id=self.organisation)}"}
         url = f"{self.process.url}/api/v1/{path}"
         async with self.process.session.get(url, headers=headers, params={**span, **params}) as response:
             body = json.loads(await response.read(), parse_float=Decimal)
@@ -91,7 +88,7 @@ class Analytics:
             if client.returncode is None:
                 client.kill()
         assert client.returncode == 0, output.decode()
-        assert self.credential not in output.decode()
+        assert self.key not in output.decode()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -99,7 +96,7 @@ class Analytics:
         return program_environment(
             HOME=str(self.folder),
             ANALYTICS_URL=self.process.url,
-            ANALYTICS_KEY=self.credential,
+            ANALYTICS_KEY=self.key,
             OPENAI_BASE_URL=f"{self.provider.url}/v1",
             OPENAI_API_KEY="none",
             ANTHROPIC_BASE_URL=self.provider.url,

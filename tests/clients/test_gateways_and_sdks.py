@@ -55,17 +55,8 @@ async def test_litellm_by_spans(analytics: Analytics) -> None:
     assert ANSWER in chat["output_text"]
 
 
-BEARER = """
-import os
-import langfuse
-
-langfuse.Langfuse(additional_headers={"Authorization": f"Bearer {os.environ['ANALYTICS_KEY']}"})
-"""
-"""In place of Basic, which API keys alone are taken by."""
-
-
 async def test_langfuse(analytics: Analytics) -> None:
-    await analytics.run(python("langfuse"), "call_langfuse.py", shell=block("Langfuse", "sh"), setup=BEARER)
+    await analytics.run(python("langfuse"), "call_langfuse.py", shell=block("Langfuse", "sh"))
     # it names no provider, without which the price list does not know models of embeddings
     requests = await analytics.shows(analytics.provider.answered, unpriced=1)
     for each in requests:
