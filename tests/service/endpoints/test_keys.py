@@ -15,7 +15,7 @@ from analytics_service.contract.principal import PERMISSIONS, Role
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.http.openapi import document
 from tests.support.keys import ADMIN, GLOBEX, ME, basic, bearing, create, created, listed, revoke, rotate, status_with
-from tests.support.service import Client, Response, a_service, a_token
+from tests.support.service import Client, Response, a_service, a_token, execute
 
 pytestmark = pytest.mark.postgres
 
@@ -287,6 +287,21 @@ async def test_rotating_and_listing_give_nobody_more_than_they_have(client: Clie
     refused = await rotate(client, keys["admin"]["id"], confined())
     assert (refused.status, refused.json["field"]) == (403, "role")
     assert (await revoke(client, keys["admin"]["id"], confined())).status == 200, "to take away is no more"
+
+
+@pytest.mark.parametrize(
+    "change", ["role = 'owner'", "scopes = '{traces:write,everything:delete}'", "content = 'hash'", "redact = '{mood}'"]
+)
+async def test_a_key_that_may_do_more_where_a_later_release_reads_it_is_not_rotated(
+    client: Client, database_url: str, change: str
+) -> None:
+    """The answer would have a secret of more than the caller has, and nobody can tell here how much more."""
+    key = await created(client, scopes=["traces:write"])
+    await execute(database_url, f"UPDATE api_key SET {change} WHERE id = $1", key["id"])
+    answer = await rotate(client, key["id"])
+    assert (answer.status, answer.json["error_code"]) == (403, "INSUFFICIENT_PERMISSIONS")
+    documented(answer, "/api/v1/keys/{key_id}/rotate", "post")
+    assert (await revoke(client, key["id"])).status == 200
 
 
 async def test_a_rotated_key_is_replaced_by_one_that_may_do_the_same(client: Client) -> None:
