@@ -157,6 +157,27 @@ async def test_the_last_use_is_written_beside_the_requests_and_once_a_minute(dat
             assert datetime.fromisoformat(found) == (at if moves else first), seconds
 
 
+async def test_the_last_uses_of_several_processes_wait_neither_for_one_another_nor_for_a_rotation(
+    database_url: str,
+) -> None:
+    """Each has used the same keys in its own order; whoever waited would be a part of a deadlock."""
+    one, other, rotation = [await asyncpg.connect(database_url) for _ in range(3)]
+    await one.execute(MANY.format(2_000))
+    ids, at = [str(number) for number in range(1, 2_001)], datetime.now(UTC)
+    uses = api_keys.mark_used(dict.fromkeys(ids, at)), api_keys.mark_used(dict.fromkeys(reversed(ids), at))
+    async with rotation.transaction():
+        await rotation.execute("UPDATE api_key SET expires_at = now() WHERE id = '1'")
+        await asyncio.wait_for(
+            asyncio.gather(
+                *(each.fetch(query.sql, *query.args) for each, query in zip((one, other), uses, strict=True))
+            ),
+            timeout=20,
+        )
+    assert [row["id"] for row in await one.fetch("SELECT id FROM api_key WHERE last_used_at IS NULL")] == ["1"]
+    for connection in (one, other, rotation):
+        await connection.close()
+
+
 @pytest.fixture
 def reader(postgres: Server, database_url: str) -> Iterator[tuple[str, str]]:
     """The name of a user who may only read, and the URL of the database as he connects to it."""
