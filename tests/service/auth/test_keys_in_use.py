@@ -97,6 +97,18 @@ async def test_a_key_that_was_revoked_or_deleted_by_hand_is_refused_too(database
         await eventually(are_refused, seconds=REVOKED_WITHIN_SECONDS)
 
 
+@pytest.mark.parametrize(
+    "change", ["expires_at = 'infinity'", "per_minute = 1000000000, burst = 1", "per_minute = 1, burst = 0"]
+)
+async def test_nobody_writes_a_key_by_hand_that_no_process_can_read(database_url: str, change: str) -> None:
+    async with a_service(database_url) as client:
+        key = await created(client)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await execute(database_url, f"UPDATE api_key SET {change} WHERE id = $1", key["id"])
+        assert await status_with(client, key["secret"]) == 200
+        assert [each["id"] for each in await listed(client)] == [key["id"]]
+
+
 async def test_while_the_database_is_away_known_keys_go_on_and_of_others_nothing_is_said(primary: Server) -> None:
     assert primary.control is not None
     with primary.database(migrated=True) as url:
