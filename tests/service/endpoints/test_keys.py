@@ -149,6 +149,7 @@ async def test_a_credential_that_is_none_is_refused_in_words(client: Client, hea
         pytest.param({"name": "a\0b"}, "name", id="NUL"),
         pytest.param({"name": "x" * 257}, "name", id="a long name"),
         pytest.param({"projects": [""]}, "projects.0", id="a project without a name"),
+        pytest.param({"projects": [f"{n:03}" + "x" * 253 for n in range(33)]}, "projects", id="very many projects"),
         pytest.param({"expires_at": "tomorrow"}, "expires_at", id="a time in words"),
         pytest.param({"expires_at": "now-1d"}, "expires_at", id="in the past"),
         pytest.param({"expires_at": "2999-01-01T00:00:00Z"}, "expires_at", id="out of time"),
@@ -191,6 +192,11 @@ async def test_the_list_has_pages_and_leaves_out_what_has_ended(client: Client, 
     assert pages == [f"{id_} {state}" for id_, state in reversed(list(zip(ids, states, strict=True)))]
     assert await listed(client, query="?to=now-1h") == []
     assert (await client.request("GET", "/api/v1/keys?nonsense=1", headers=ADMIN)).status == 400
+
+
+async def test_a_key_has_as_many_projects_as_a_token_can_name(client: Client) -> None:
+    projects = [f"{number:03}" + "x" * 253 for number in range(32)]
+    assert (await created(client, projects=projects))["projects"] == projects
 
 
 async def test_organisations_see_and_touch_no_key_of_another(client: Client) -> None:
