@@ -224,6 +224,30 @@ async def test_while_the_store_is_away_known_keys_go_on_for_five_minutes(failure
     assert await keys.outcome() == "acme"
 
 
+@pytest.mark.parametrize("seconds_of_use", [(1, 4, 60, 299), (299,)])
+async def test_known_keys_go_on_while_the_store_says_nothing_at_all(seconds_of_use: tuple[float, ...]) -> None:
+    """A server that is lost without a word is given up late, and nobody waits for that: neither known keys nor others.
+
+    Keys that are in use do not wait at all, since they are read again in time.
+    """
+    store = Store(good=a_key(), other=a_key("other"))
+    keys = Keys(store)
+    assert await keys.outcome() == "acme"
+    store.gate.clear()
+    async with asyncio.timeout(15):
+        for seconds in seconds_of_use:
+            keys.seconds = seconds
+            assert await keys.outcome() == "acme", seconds
+        with pytest.raises(DatabaseUnavailable):
+            await keys.outcome(a_secret("other"))
+    assert store.batches == [1, 1], "one statement at a time"
+    store.keys[secret.digest(GOOD)] = a_key(revoked_at=START, revoked_by="ann")
+    store.gate.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert "was revoked" in await keys.outcome(), "what was read late is remembered"
+
+
 async def test_what_was_revoked_during_an_outage_is_refused_after_it() -> None:
     store = Store(good=a_key())
     keys = Keys(store)

@@ -97,6 +97,18 @@ async def test_a_key_that_was_revoked_or_deleted_by_hand_is_refused_too(database
         await eventually(are_refused, seconds=REVOKED_WITHIN_SECONDS)
 
 
+@pytest.mark.parametrize(
+    "change", ["expires_at = 'infinity'", "per_minute = 1000000000, burst = 1", "per_minute = 1, burst = 0"]
+)
+async def test_nobody_writes_a_key_by_hand_that_no_process_can_read(database_url: str, change: str) -> None:
+    async with a_service(database_url) as client:
+        key = await created(client)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await execute(database_url, f"UPDATE api_key SET {change} WHERE id = $1", key["id"])
+        assert await status_with(client, key["secret"]) == 200
+        assert [each["id"] for each in await listed(client)] == [key["id"]]
+
+
 async def test_while_the_database_is_away_known_keys_go_on_and_of_others_nothing_is_said(primary: Server) -> None:
     assert primary.control is not None
     with primary.database(migrated=True) as url:
@@ -155,6 +167,27 @@ async def test_the_last_use_is_written_beside_the_requests_and_once_a_minute(dat
                 await transaction.fetch(api_keys.mark_used({key["id"]: at}))
             (found,) = (each["last_used_at"] for each in await listed(client) if each["id"] == key["id"])
             assert datetime.fromisoformat(found) == (at if moves else first), seconds
+
+
+async def test_the_last_uses_of_several_processes_wait_neither_for_one_another_nor_for_a_rotation(
+    database_url: str,
+) -> None:
+    """Each has used the same keys in its own order; whoever waited would be a part of a deadlock."""
+    one, other, rotation = [await asyncpg.connect(database_url) for _ in range(3)]
+    await one.execute(MANY.format(2_000))
+    ids, at = [str(number) for number in range(1, 2_001)], datetime.now(UTC)
+    uses = api_keys.mark_used(dict.fromkeys(ids, at)), api_keys.mark_used(dict.fromkeys(reversed(ids), at))
+    async with rotation.transaction():
+        await rotation.execute("UPDATE api_key SET expires_at = now() WHERE id = '1'")
+        await asyncio.wait_for(
+            asyncio.gather(
+                *(each.fetch(query.sql, *query.args) for each, query in zip((one, other), uses, strict=True))
+            ),
+            timeout=20,
+        )
+    assert [row["id"] for row in await one.fetch("SELECT id FROM api_key WHERE last_used_at IS NULL")] == ["1"]
+    for connection in (one, other, rotation):
+        await connection.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from analytics_service.contract.principal import PERMISSIONS, Role
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.http.openapi import document
 from tests.support.keys import ADMIN, GLOBEX, ME, basic, bearing, create, created, listed, revoke, rotate, status_with
-from tests.support.service import Client, Response, a_service, a_token
+from tests.support.service import Client, Response, a_service, a_token, execute
 
 pytestmark = pytest.mark.postgres
 
@@ -149,6 +149,7 @@ async def test_a_credential_that_is_none_is_refused_in_words(client: Client, hea
         pytest.param({"name": "a\0b"}, "name", id="NUL"),
         pytest.param({"name": "x" * 257}, "name", id="a long name"),
         pytest.param({"projects": [""]}, "projects.0", id="a project without a name"),
+        pytest.param({"projects": [f"{n:03}" + "x" * 253 for n in range(33)]}, "projects", id="very many projects"),
         pytest.param({"expires_at": "tomorrow"}, "expires_at", id="a time in words"),
         pytest.param({"expires_at": "now-1d"}, "expires_at", id="in the past"),
         pytest.param({"expires_at": "2999-01-01T00:00:00Z"}, "expires_at", id="out of time"),
@@ -191,6 +192,11 @@ async def test_the_list_has_pages_and_leaves_out_what_has_ended(client: Client, 
     assert pages == [f"{id_} {state}" for id_, state in reversed(list(zip(ids, states, strict=True)))]
     assert await listed(client, query="?to=now-1h") == []
     assert (await client.request("GET", "/api/v1/keys?nonsense=1", headers=ADMIN)).status == 400
+
+
+async def test_a_key_has_as_many_projects_as_a_token_can_name(client: Client) -> None:
+    projects = [f"{number:03}" + "x" * 253 for number in range(32)]
+    assert (await created(client, projects=projects))["projects"] == projects
 
 
 async def test_organisations_see_and_touch_no_key_of_another(client: Client) -> None:
@@ -287,6 +293,21 @@ async def test_rotating_and_listing_give_nobody_more_than_they_have(client: Clie
     refused = await rotate(client, keys["admin"]["id"], confined())
     assert (refused.status, refused.json["field"]) == (403, "role")
     assert (await revoke(client, keys["admin"]["id"], confined())).status == 200, "to take away is no more"
+
+
+@pytest.mark.parametrize(
+    "change", ["role = 'owner'", "scopes = '{traces:write,everything:delete}'", "content = 'hash'", "redact = '{mood}'"]
+)
+async def test_a_key_that_may_do_more_where_a_later_release_reads_it_is_not_rotated(
+    client: Client, database_url: str, change: str
+) -> None:
+    """The answer would have a secret of more than the caller has, and nobody can tell here how much more."""
+    key = await created(client, scopes=["traces:write"])
+    await execute(database_url, f"UPDATE api_key SET {change} WHERE id = $1", key["id"])
+    answer = await rotate(client, key["id"])
+    assert (answer.status, answer.json["error_code"]) == (403, "INSUFFICIENT_PERMISSIONS")
+    documented(answer, "/api/v1/keys/{key_id}/rotate", "post")
+    assert (await revoke(client, key["id"])).status == 200
 
 
 async def test_a_rotated_key_is_replaced_by_one_that_may_do_the_same(client: Client) -> None:

@@ -64,10 +64,14 @@ CONTENT = [
     *("output.value", "llm.input_messages.0.message.content", "llm.prompts", "retrieval.documents.0.document.content"),
     *("traceloop.entity.input", "traceloop.entity.output", "langfuse.observation.input", "langfuse.trace.output"),
     *("ai.prompt.messages", "ai.response.text", "ai.toolCall.args", "mlflow.spanInputs", "db.query.text"),
+    *("user_prompt", "input_text", "userPrompt", "final_result", "tool_arguments", "tool_response", "lk.user_input"),
+    *("pydantic_ai.all_messages", "all_messages_events", "llm.prompt_template.variables", "lk.chat_ctx"),
+    *("gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response", "gcp.vertex.agent.tool_call_args"),
 ]
 OTHERS = [
     *("gen_ai.request.model", "gen_ai.response.id", "gen_ai.output.type", "input.mime_type", "service.version"),
     *("llm.input_messages.0.message.role", "gen_ai.response.finish_reasons", "deployment.environment", "team"),
+    *("prompt_name", "message_id", "gen_ai.tool.call.id", "content_type", "llm.request.type", "input_cost"),
 ]
 
 

@@ -114,9 +114,16 @@ ORDER BY k.created_at DESC, k.id DESC LIMIT $8""",
 
 
 def mark_used(times: Mapping[str, datetime]) -> Query:
-    """Writes when keys were last used, where what is stored is older by a minute."""
+    """Writes when keys were last used, where what is stored is older by a minute.
+
+    Waits for nobody: other processes mark the same keys, in another order. A key that is locked keeps its time until
+    it is used again.
+    """
     sql = """
-UPDATE api_key AS k SET last_used_at = u.used_at
-FROM unnest($1::text[], $2::timestamptz[]) AS u (id, used_at)
-WHERE k.id = u.id AND coalesce(k.last_used_at, '-infinity') < u.used_at - interval '1 minute'"""
+WITH due AS (
+    SELECT k.id, u.used_at FROM unnest($1::text[], $2::timestamptz[]) AS u (id, used_at) JOIN api_key AS k USING (id)
+    WHERE coalesce(k.last_used_at, '-infinity') < u.used_at - interval '1 minute'
+    FOR NO KEY UPDATE OF k SKIP LOCKED
+)
+UPDATE api_key AS k SET last_used_at = due.used_at FROM due WHERE k.id = due.id"""
     return Query(sql=sql, args=(list(times), list(times.values())))

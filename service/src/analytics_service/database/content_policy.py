@@ -49,6 +49,11 @@ KEEP: Final = ContentPolicy()
 
 def stored_policy(mode: str, characters: int | None, redact: Sequence[str]) -> ContentPolicy:
     """The policy of a row; one that only a later release understands drops what it might not let pass."""
-    if mode not in frozenset(ContentMode) or not frozenset(Redaction).issuperset(redact):
+    if not is_known(mode, redact):
         return ContentPolicy(mode=ContentMode.DROP)
     return ContentPolicy(mode=ContentMode(mode), characters=characters, redact=frozenset(map(Redaction, redact)))
+
+
+def is_known(mode: str, redact: Sequence[str]) -> bool:
+    """Whether this release understands what a row says."""
+    return mode in frozenset(ContentMode) and frozenset(Redaction).issuperset(redact)

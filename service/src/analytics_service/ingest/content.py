@@ -22,12 +22,14 @@ _CONTENT: Final = frozenset(
         *("messages", "inputmessages", "outputmessages", "content", "contents", "text", "texts", "instructions"),
         *("systeminstructions", "arguments", "args", "parameters", "result", "results", "document", "documents"),
         *("query", "question", "answer", "body", "toolcalls", "choices", "thinking", "reasoning"),
-        *("spaninputs", "spanoutputs"),
+        *("transcript", "variables", "template", "instruction", "llmrequest", "llmresponse", "toolresponse"),
+        *("allmessagesevents", "chatctx"),
     }
 )
-"""Words of names of attributes, without the marks between their parts."""
+"""Words of names of attributes: a part between dots without its marks, or the last word of one, as of `user_prompt`."""
 _ABOUT_CONTENT: Final = frozenset({"mimetype", "type", "role", "finishreason"})
 """Last words of names of texts that say something of content and are none."""
+_LAST_WORD: Final = re.compile(r"([A-Z]?[a-z]+|[A-Z]+)[^A-Za-z]*$")
 _ELLIPSIS: Final = "…"
 
 
@@ -78,10 +80,12 @@ def _member(policy: ContentPolicy, value: Any, *, is_content: bool) -> Any:
 
 
 def _is_content(name: str, *, within: bool) -> bool:
-    words = [re.sub(r"[^a-z]", "", part.lower()) for part in name.split(".")]
+    parts = name.split(".")
+    words = [re.sub(r"[^a-z]", "", part.lower()) for part in parts]
     if words[-1] in _ABOUT_CONTENT:
         return False
-    return within or not _CONTENT.isdisjoint(words)
+    last_words = (match[1].lower() for part in parts if (match := _LAST_WORD.search(part)))
+    return within or not _CONTENT.isdisjoint(words) or not _CONTENT.isdisjoint(last_words)
 
 
 def _cut(policy: ContentPolicy, text: str) -> str:

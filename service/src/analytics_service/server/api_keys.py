@@ -6,14 +6,12 @@ from datetime import datetime
 from typing import Final
 
 from analytics_service.auth.api_keys.last_used import LastUsed
-from analytics_service.auth.api_keys.reader import KeyReader
+from analytics_service.auth.api_keys.reader import LOOK_UP_SECONDS, KeyReader
 from analytics_service.auth.api_keys.verifier import ApiKeys
 from analytics_service.database import api_keys
 from analytics_service.database.api_keys import ApiKey
 from analytics_service.database.pool import Database
 
-_TIMEOUT_SECONDS: Final = 2.0
-"""Requests wait for it."""
 _WRITE_TIMEOUT_SECONDS: Final = 10.0
 
 
@@ -22,7 +20,7 @@ async def verifying(database: Database) -> AsyncIterator[ApiKeys]:
     """Verifies keys while the block runs; then writes which were used."""
 
     async def look_up(digests: Sequence[bytes]) -> Mapping[bytes, ApiKey]:
-        rows = await database.fetch(api_keys.look_up(digests), timeout=_TIMEOUT_SECONDS)
+        rows = await database.fetch(api_keys.look_up(digests), timeout=LOOK_UP_SECONDS)
         return {row["sha256"]: api_keys.of_row(row) for row in rows}
 
     async def mark_used(times: Mapping[str, datetime]) -> None:

@@ -8,7 +8,7 @@ from analytics_service.contract.limit import Limit
 from analytics_service.contract.principal import LIMITS, PERMISSIONS, KeyIdentity, Permission, Principal, Role
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database.api_keys import ApiKey
-from analytics_service.database.content_policy import ContentPolicy, stored_policy
+from analytics_service.database.content_policy import ContentPolicy, is_known, stored_policy
 
 _ROLES: Final = frozenset(Role)
 
@@ -57,6 +57,10 @@ def limited(caller: Principal, key: ApiKey) -> ApiKey:
 
 def confine(caller: Principal, key: ApiKey) -> None:
     """Returns where the key may do nothing that the caller may not; else RequestError with status 403, and why."""
+    if not _is_understood(key):
+        raise _refusal(
+            "the key has a role, scopes or content of a later release, of which nobody can say here", field="key_id"
+        )
     if missing := permissions(key) - caller.permissions:
         raise _refusal(
             f"a key may do nothing that its maker may not: you lack {', '.join(sorted(missing))}",
@@ -79,6 +83,15 @@ def confine(caller: Principal, key: ApiKey) -> None:
 
 def _refusal(detail: str, *, field: str) -> RequestError:
     return RequestError(Problem.INSUFFICIENT_PERMISSIONS, detail, field=field)
+
+
+def _is_understood(key: ApiKey) -> bool:
+    """Whether what it may do where a later release reads it is what it may do here."""
+    return (
+        key.role in _ROLES
+        and len(known_permissions(key.scopes)) == len(set(key.scopes))
+        and is_known(key.content, key.redact)
+    )
 
 
 def _role(key: ApiKey) -> Role:

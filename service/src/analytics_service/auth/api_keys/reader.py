@@ -15,6 +15,8 @@ from analytics_service.errors import DatabaseBusy, DatabaseError
 
 LookUp: TypeAlias = Callable[[Sequence[bytes]], Awaitable[Mapping[bytes, ApiKey]]]
 """The keys of these hashes, as far as there are any; DatabaseError where the store does not say."""
+LOOK_UP_SECONDS: Final = 2.0
+"""A look-up that takes longer fails, and does so later: to give up a server that says nothing takes seconds, too."""
 MAX_BATCH: Final = 500
 MAX_WAITING: Final = 5_000
 
@@ -37,13 +39,18 @@ class KeyReader:
         self._waiting: dict[bytes, asyncio.Future[Reading]] = {}
         self._task: asyncio.Task[None] | None = None
         self.failed_at: float | None = None
+        self._started_at: float | None = None
 
-    async def read(self, digest: bytes) -> Reading:
-        """What the store has now, or a moment after; DatabaseError where it does not say."""
-        return await asyncio.shield(self.start(digest))
+    @property
+    def is_silent(self) -> bool:
+        """Whether the store has said nothing for longer than it may take."""
+        return self._started_at is not None and self._clock() - self._started_at >= LOOK_UP_SECONDS
 
     def start(self, digest: bytes) -> asyncio.Future[Reading]:
-        """Begins to read; DatabaseBusy where too many wait already."""
+        """Begins to read what the store has now, or a moment after; DatabaseBusy where too many wait already.
+
+        The future, which is shared, fails with DatabaseError where the store does not say.
+        """
         future = self._waiting.get(digest)
         if future is None:
             if len(self._waiting) >= MAX_WAITING:
@@ -62,7 +69,7 @@ class KeyReader:
     async def _run(self) -> None:
         while self._waiting:
             batch = {digest: self._waiting.pop(digest) for digest in list(islice(self._waiting, MAX_BATCH))}
-            read_at = self._clock()
+            read_at = self._started_at = self._clock()
             try:
                 found = await self._look_up(list(batch))
             except BaseException as error:
@@ -75,6 +82,8 @@ class KeyReader:
                 self.failed_at = None
                 for digest, future in batch.items():
                     future.set_result(Reading(key=found.get(digest), read_at=read_at))
+            finally:
+                self._started_at = None
 
 
 def _retrieved(future: "asyncio.Future[Reading]") -> None:

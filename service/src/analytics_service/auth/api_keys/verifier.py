@@ -6,6 +6,7 @@ the second for which a verified credential is remembered, without a message to a
 keys that are known go on for OUTAGE_SECONDS, and of others nobody can say whether they are right: 503, never 401.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from analytics_service.auth.api_keys import grants, secret
-from analytics_service.auth.api_keys.reader import KeyReader, Reading
+from analytics_service.auth.api_keys.reader import LOOK_UP_SECONDS, KeyReader, Reading
 from analytics_service.auth.tokens import Verified, unauthorized
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database.api_keys import ApiKey
@@ -77,7 +78,7 @@ class ApiKeys:
             return await self._read(digest)
         age = now - known.read_at
         failed_at = self._reader.failed_at
-        failing = failed_at is not None and now - failed_at < _OUTAGE_MEMORY_SECONDS
+        failing = self._reader.is_silent or (failed_at is not None and now - failed_at < _OUTAGE_MEMORY_SECONDS)
         if age < MAX_AGE_SECONDS or (failing and age < OUTAGE_SECONDS):
             self._known.move_to_end(digest)
             if age >= RENEW_SECONDS and not (failed_at is not None and now - failed_at < RENEW_SECONDS):
@@ -93,17 +94,25 @@ class ApiKeys:
     def _renew(self, digest: bytes) -> None:
         """Reads the key beside the request; what fails is tried again with another one."""
         with suppress(DatabaseError):
-            self._reader.start(digest).add_done_callback(
-                lambda done: None if done.cancelled() or done.exception() else self._store(digest, done.result())
-            )
+            _ = self._start(digest)
 
     async def _read(self, digest: bytes) -> ApiKey | None:
+        """The key; DatabaseUnavailable where the store does not answer in time, which is no end of the look-up."""
         try:
-            reading = await self._reader.read(digest)
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                return (await asyncio.shield(self._start(digest))).key
         except DatabaseError as error:
             raise DatabaseUnavailable(f"API keys cannot be looked up: {error}") from error
-        self._store(digest, reading)
-        return reading.key
+        except TimeoutError:
+            raise DatabaseUnavailable(f"API keys cannot be looked up: no answer in {LOOK_UP_SECONDS:g} s") from None
+
+    def _start(self, digest: bytes) -> asyncio.Future[Reading]:
+        """Begins a look-up, which is remembered whoever waits for it; DatabaseError where it cannot begin."""
+        future = self._reader.start(digest)
+        future.add_done_callback(
+            lambda done: None if done.cancelled() or done.exception() else self._store(digest, done.result())
+        )
+        return future
 
     def _store(self, digest: bytes, reading: Reading) -> None:
         if reading.key is None:

@@ -10,14 +10,14 @@ CREATE TABLE api_key (
     projects text[] NOT NULL, -- empty: all of the organisation
     role text NOT NULL,
     scopes text[] NOT NULL, -- permissions beside those of the role
-    per_minute integer CHECK (per_minute > 0),
-    burst integer CHECK (burst > 0),
+    per_minute integer CHECK (per_minute BETWEEN 1 AND 1000000),
+    burst integer CHECK (burst BETWEEN 1 AND 1000000),
     content text NOT NULL, -- what becomes of prompts and completions that it sends: keep, truncate or drop
     content_characters integer CHECK (content_characters > 0), -- of truncate
     redact text[] NOT NULL, -- names of what is masked in them
     created_at timestamptz NOT NULL,
     created_by text NOT NULL,
-    expires_at timestamptz,
+    expires_at timestamptz CHECK (isfinite(expires_at)), -- NULL: never
     revoked_at timestamptz,
     revoked_by text,
     replaced_by text REFERENCES api_key,

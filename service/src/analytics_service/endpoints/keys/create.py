@@ -16,6 +16,14 @@ from analytics_service.database.content_policy import MAX_CHARACTERS, ContentMod
 from analytics_service.endpoints.keys.key import Expiry, NewKey, Rate, described, expiry
 
 ID_BYTES: Final = 10
+MAX_PROJECT_CHARACTERS: Final = 8 * 1024
+"""Of all projects of a key together, as of a token: every process has thousands of keys in memory."""
+
+
+def _bounded(projects: tuple[str, ...]) -> tuple[str, ...]:
+    if sum(map(len, projects)) > MAX_PROJECT_CHARACTERS:
+        raise ValueError(f"must have at most {MAX_PROJECT_CHARACTERS} characters together")
+    return projects
 
 
 class ChosenRate(BaseModel):
@@ -59,8 +67,9 @@ class CreateParameters(Parameters):
     """Brings its permissions, also those that later releases add to it. Give either `role` or `scopes`."""
     scopes: Annotated[tuple[Permission, ...], AfterValidator(distinct), Field(min_length=1)] | None = None
     """The permissions of a key that has no others: `traces:write` alone for one that only sends."""
-    projects: Annotated[tuple[Text, ...], AfterValidator(distinct), Field(max_length=1000)] | None = None
-    """Those that the key is confined to; [] is all of the organisation. Those of the caller where it is left out."""
+    projects: Annotated[tuple[Text, ...], AfterValidator(distinct), AfterValidator(_bounded)] | None = None
+    """Those that the key is confined to, of 8192 characters together; [] is all of the organisation. Those of the
+    caller where it is left out."""
     expires_at: Expiry | None = None
     """RFC 3339, or relative as now+90d. Never, where it is left out."""
     rate_limit: ChosenRate | None = None
