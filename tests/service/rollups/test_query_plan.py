@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from analytics_service.rollups.hierarchy import latency, totals
 from analytics_service.rollups.hierarchy.refresh import Refresher
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.levels import Level
@@ -75,3 +76,45 @@ async def test_hours_that_the_worker_has_not_refreshed_are_read_from_minutes(con
     assert await connection.fetchval("SELECT count(*) FROM rollup_stale") > 0
     for level in (Level.HOUR, Level.DAY):
         assert await raw_rows(connection, level, DAY, DAY + timedelta(days=DAYS)) == {}, level
+
+
+_MANY = """
+INSERT INTO rollup_log (org_id, minute, requests, transaction_id)
+SELECT 'acme', $1::timestamptz, true, n FROM generate_series(1, 20000) AS n UNION ALL SELECT 'acme', $1::timestamptz, true, NULL
+"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        totals.add(Table.TOTALS_1MIN),
+        totals.from_raw(Table.TOTALS_1MIN),
+        latency.add_histograms(Table.LATENCY_1MIN),
+        latency.histograms_of_raw(Table.LATENCY_1MIN),
+    ],
+)
+async def test_a_refresh_compares_no_row_with_every_entry(connection: Any, statement: str) -> None:
+    """Nor where the log has more entries than the memory of a statement holds: they are hashed all the same."""
+    await connection.execute(_MANY, DAY)
+    await connection.execute("ANALYZE rollup_log; SET enable_nestloop = off; SET work_mem = '64kB'")
+    end = DAY + timedelta(hours=2)
+    entries = ([DAY] * 20_000, list(range(1, 20_001))) if "$7" in statement else ([DAY],)
+    plan = await connection.fetch(f"EXPLAIN {statement}", "acme", [DAY], [end], DAY, end, *entries)
+    filters = [row[0] for row in plan if "t.transaction_id = " in row[0]]
+    assert filters
+    for each in filters:
+        assert "hashed SubPlan" in each
+        assert "t.transaction_id IS NOT NULL" in each.replace("(", "").replace(")", "")
+
+
+async def test_an_answer_compares_no_row_with_every_entry(connection: Any) -> None:
+    """As it would where one of the two has no transaction: an entry of any change, or a row of before."""
+    await connection.execute(_MANY, DAY)
+    sql = f"EXPLAIN (FORMAT JSON) {requests(Level.HOUR)} SELECT sum(request_count) FROM requests"
+    plan = json.loads(await connection.fetchval(sql, "acme", None, DAY, DAY + timedelta(days=DAYS)))[0]["Plan"]
+    filters = [node["Filter"] for node in nodes(plan) if "t.transaction_id = " in node.get("Filter", "")]
+    assert len(filters) == 1
+    assert "hashed SubPlan" in filters[0]
+    assert "(t.transaction_id IS NOT NULL)" in filters[0]
+    named = [node for node in nodes(plan) if node.get("CTE Name") == "entries" and "SubPlan" in str(node)]
+    assert [node["Filter"] for node in named] == ["(transaction_id IS NOT NULL)"]

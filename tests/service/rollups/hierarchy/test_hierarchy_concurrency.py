@@ -304,3 +304,20 @@ async def test_rows_are_added_to_a_minute_that_is_not_read_again(scenario: Scena
     await scenario.delete(scenario.spans[0])
     await Refresher(scenario.connection, "acme", AT_ONCE).step(None)
     assert await scenario.connection.fetchval(count) == 2
+
+
+async def test_rows_that_bring_their_transaction_from_elsewhere(scenario: Scenario) -> None:
+    """As a dump of the table alone that is restored, or `INSERT ... SELECT *`: no entry of the log would name them."""
+    await scenario.insert([a_row(0)])
+    for known in (True, False):
+        await scenario.refresh()
+        await scenario.connection.execute("CREATE TEMPORARY TABLE dump AS SELECT * FROM traces")
+        await scenario.connection.execute("DELETE FROM traces")
+        await scenario.refresh()
+        if not known:
+            await scenario.connection.execute("UPDATE dump SET transaction_id = NULL")
+        await scenario.connection.execute("INSERT INTO traces OVERRIDING USER VALUE SELECT * FROM dump")
+        await scenario.connection.execute("DROP TABLE dump")
+        scenario.keys["acme", DAY] += 2
+        await scenario.check()
+        await scenario.check_refreshed()

@@ -232,4 +232,4 @@ async def test_keys_of_every_table_begin_with_the_organisation(scenario: Scenari
         "OR c.relname IN ('rollup_log', 'rollup_stale', 'rollup_dimension', 'rollup_version')"
     )
     assert {row["attname"] for row in rows} == {"org_id"}
-    assert len({row["relname"] for row in rows}) == 18
+    assert len({row["relname"] for row in rows}) == 19

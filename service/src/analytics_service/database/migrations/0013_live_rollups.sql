@@ -227,14 +227,18 @@ CREATE OR REPLACE FUNCTION append_dirty_buckets() RETURNS trigger LANGUAGE plpgs
 DECLARE
     epoch CONSTANT timestamptz := '1970-01-01T00:00:00Z';
     lowest timestamptz := (SELECT floor FROM rollup_floor);
+    own CONSTANT bigint := CASE WHEN TG_OP = 'INSERT' THEN current_transaction_id() END;
     organisations text[];
     minutes timestamptz[];
     of_requests boolean[];
+    transactions bigint[];
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        SELECT array_agg(org_id), array_agg(minute), array_agg(requests) INTO organisations, minutes, of_requests
+    IF TG_OP = 'INSERT' THEN -- a row may bring its number from elsewhere, as those of a dump: then an entry cannot name it
+        SELECT array_agg(org_id), array_agg(minute), array_agg(requests), array_agg(CASE WHEN named THEN own END)
+        INTO organisations, minutes, of_requests, transactions
         FROM (
-            SELECT org_id, date_bin('1 minute', ts, epoch) AS minute, bool_or(is_request) AS requests
+            SELECT org_id, date_bin('1 minute', ts, epoch) AS minute, bool_or(is_request) AS requests,
+                bool_and(transaction_id IS NOT DISTINCT FROM own) AS named
             FROM new_rows GROUP BY 1, 2
         ) AS touched;
     ELSIF TG_OP = 'DELETE' THEN
@@ -260,8 +264,8 @@ BEGIN
             USING ERRCODE = 'check_violation', CONSTRAINT = 'traces_not_before_floor';
     END IF;
     INSERT INTO rollup_log (org_id, minute, requests, transaction_id)
-    SELECT touched.org_id, touched.minute, touched.requests, CASE WHEN TG_OP = 'INSERT' THEN current_transaction_id() END
-    FROM unnest(organisations, minutes, of_requests) AS touched (org_id, minute, requests)
+    SELECT touched.org_id, touched.minute, touched.requests, touched.transaction_id
+    FROM unnest(organisations, minutes, of_requests, transactions) AS touched (org_id, minute, requests, transaction_id)
     WHERE touched.minute >= lowest;
     INSERT INTO rollup_dirty (level, org_id, bucket_start)
     SELECT DISTINCT l.level, touched.org_id, date_bin(l.step, touched.minute, epoch)

@@ -31,21 +31,27 @@ def bucket_of(step: timedelta, moment: str) -> str:
 
 
 def inserted_by(entries: str) -> str:
-    """SQL: whether the row `t` was inserted by one of `entries`, a select of transactions and minutes.
+    """SQL: whether the row `t` was inserted by one of `entries`, a select of transactions and minutes without NULLs.
 
     IS TRUE keeps the planner from making a join of it, which might compare each row with each entry: so the entries are
-    hashed once. Transactions are numbered in the order of time: most rows are older than the oldest entry.
+    hashed once. A NULL on either side would have all of them compared nevertheless. Whatever is found is not less than
+    the oldest; transactions are numbered in the order of time, so most rows are.
     """
     oldest = f"(SELECT min(e.transaction_id) FROM ({entries}) AS e (transaction_id, minute))"
     minute = bucket_of(Step.MINUTE.width, "t.ts")
-    return f"(t.transaction_id >= {oldest} AND (t.transaction_id, {minute}) IN ({entries})) IS TRUE"
+    found = f"t.transaction_id >= {oldest} AND (t.transaction_id, {minute}) IN ({entries})"
+    return f"(t.transaction_id IS NOT NULL AND {found}) IS TRUE"
 
 
-ADDED: Final = inserted_by("SELECT * FROM unnest($7::bigint[], $6::timestamptz[])")
+# Arrays that the planner does not know: it hashes as many as it thinks they have, and compares each row with each of
+# more entries than work_mem holds, as there are when nobody has refreshed for an hour.
+ADDED: Final = inserted_by("SELECT * FROM unnest((SELECT $7::bigint[]), (SELECT $6::timestamptz[]))")
 """SQL: whether `t` is among the rows that transactions inserted into minutes; $6 are the minutes, $7 a transaction for
 each."""
 LOGGED: Final = inserted_by("""
-    SELECT l.transaction_id, l.minute FROM rollup_log AS l
-    WHERE l.org_id = $1 AND l.minute >= $4 AND l.minute < $5 AND l.transaction_id IS NOT NULL
+    SELECT e.id, e.minute FROM (
+      SELECT array_agg(l.transaction_id) AS ids, array_agg(l.minute) AS minutes FROM rollup_log AS l
+      WHERE l.org_id = $1 AND l.minute >= $4 AND l.minute < $5 AND l.transaction_id IS NOT NULL
+    ) AS a CROSS JOIN LATERAL unnest(a.ids, a.minutes) AS e (id, minute)
   """)
 """SQL: whether an entry of the log names `t`, which is added when it leaves the log."""

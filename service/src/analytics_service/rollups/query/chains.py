@@ -39,7 +39,7 @@ class Chain:
             sources.append(self._rows(table, number))
             if gaps.is_added_to(table):
                 expressions.append(gaps.added(self.name, self.tables, number))
-                named = f"SELECT transaction_id, minute FROM {gaps.ENTRIES}"
+                named = f"SELECT transaction_id, minute FROM {gaps.ENTRIES} WHERE transaction_id IS NOT NULL"
                 sources.append(self._raw(f"{self.name}_added", inserted_by(named)))
         last = f"{self.name}_segments_{len(self.tables) - 1}"
         sources.append(self._raw(last))
