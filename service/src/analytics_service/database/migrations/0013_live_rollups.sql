@@ -20,7 +20,7 @@ ALTER TABLE traces
 -- An entry of the log names the transaction whose rows it stands for: so they are added to their minutes
 -- (docs/decisions/0032-rows-are-added.md). A transaction's number alone comes back in a database that was restored from a
 -- dump; with the second it does not: 32 bits of seconds since 2020, then 32 bits of the number.
-CREATE FUNCTION current_transaction_id() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE FUNCTION current_transaction_id() RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT ((date_part('epoch', now())::bigint - 1577836800) << 32) | (pg_current_xact_id()::text::bigint & 4294967295)
 $$;
 -- The transaction that inserted the row; NULL for rows of before. In two steps, so that no row is written again.
