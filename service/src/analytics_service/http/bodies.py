@@ -56,13 +56,11 @@ async def read_bytes(
         raw = await _received(request, limit, seconds, took)
         if encoding == IDENTITY:
             return raw
-        body = await decoded(raw, encoding, limit=limit)
+        return await decoded(raw, encoding, limit=limit, took=took)
     except TooLong:
         raise RequestError(Problem.PAYLOAD_TOO_LARGE, f"the body may have at most {limit} bytes") from None
     except NotEncoded:
         raise _not_encoded() from None
-    took(len(body))
-    return body
 
 
 async def _received(request: web.Request, limit: int, seconds: float, took: Callable[[int], None]) -> bytes:

@@ -12,6 +12,8 @@ IDENTITY: Final = "identity"
 _PART_BYTES: Final = 64 * 1024
 _ZSTD_INPUT_BYTES: Final = 512
 """Given to the decompressor at once, which has no bound of its own: a block of 128 KiB may be 4 bytes."""
+_MAX_MEMBERS: Final = 1_000
+"""Or frames, one after the other: each costs as much as kilobytes of content, and may have none."""
 _MAX_ZSTD_WINDOW: Final = 8 * 2**20
 
 
@@ -25,14 +27,20 @@ class NotEncoded(Exception):
 
 def _zlib(window: int) -> Callable[[bytes], Iterator[bytes]]:
     def inflate(data: bytes) -> Iterator[bytes]:
-        while data:  # one member after the other
+        position = 0
+        for _ in range(_MAX_MEMBERS):
+            if position == len(data):
+                return
             unpacker = zlib.decompressobj(window)
-            while part := unpacker.decompress(data, _PART_BYTES):
-                data = unpacker.unconsumed_tail
+            while not unpacker.eof:
+                given = data[position : position + _PART_BYTES]
+                part = unpacker.decompress(given, _PART_BYTES)
+                used = len(given) - len(unpacker.unused_data or unpacker.unconsumed_tail)
+                if not part and not used:
+                    raise NotEncoded
+                position += used
                 yield part
-            if not unpacker.eof:
-                raise NotEncoded
-            data = unpacker.unused_data
+        raise NotEncoded
 
     return inflate
 
@@ -44,16 +52,19 @@ def _deflate(data: bytes) -> Iterator[bytes]:
 
 
 def _zstd(data: bytes) -> Iterator[bytes]:
-    while data:  # one frame after the other
+    position = 0
+    for _ in range(_MAX_MEMBERS):
+        if position == len(data):
+            return
         unpacker = zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW).decompressobj()
-        position = 0
         while not unpacker.eof:
             part = data[position : position + _ZSTD_INPUT_BYTES]
             if not part:
                 raise NotEncoded
             position += len(part)
             yield unpacker.decompress(part)
-        data = unpacker.unused_data + data[position:]
+        position -= len(unpacker.unused_data)
+    raise NotEncoded
 
 
 DECODERS: Final[Mapping[str, Callable[[bytes], Iterator[bytes]]]] = MappingProxyType(
@@ -62,8 +73,8 @@ DECODERS: Final[Mapping[str, Callable[[bytes], Iterator[bytes]]]] = MappingProxy
 """By the name in Content-Encoding."""
 
 
-async def decoded(data: bytes, encoding: str, *, limit: int) -> bytes:
-    """The bytes that were encoded; TooLong or NotEncoded. Yields to the loop between parts."""
+async def decoded(data: bytes, encoding: str, *, limit: int, took: Callable[[int], None]) -> bytes:
+    """The bytes that were encoded; TooLong or NotEncoded. Yields to the loop between parts, whose sizes `took` gets."""
     parts: list[bytes] = []
     size = paused = 0
     try:
@@ -72,6 +83,7 @@ async def decoded(data: bytes, encoding: str, *, limit: int) -> bytes:
             size += len(part)
             if size > limit:
                 raise TooLong
+            took(len(part))
             if size - paused > _PART_BYTES:
                 paused = size
                 await asyncio.sleep(0)

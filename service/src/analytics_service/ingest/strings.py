@@ -28,6 +28,8 @@ class JsonObject(str):
 
 
 MAX_TAGS: Final = 64
+MAX_LEVELS: Final = 64
+"""Of lists and objects in one another, and the values in them."""
 MAX_ATTRIBUTES: Final = 2**20
 """In bytes, of the object as text."""
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
@@ -117,7 +119,7 @@ def dump_json(value: Any, *, sort_keys: bool = False) -> str:
     """JSON that jsonb can keep, Repaired where a text in it could not be kept as it came."""
     if isinstance(value, dict | list) and not value:
         return str(value)
-    cleaned, changed = _storable(value, levels=64)
+    cleaned, changed = _storable(value, levels=MAX_LEVELS)
     dumped = json.dumps(
         cleaned, ensure_ascii=False, allow_nan=False, default=double, separators=(",", ":"), sort_keys=sort_keys
     )
@@ -132,7 +134,7 @@ def _storable(value: Any, *, levels: int) -> tuple[Any, bool]:
     if not isinstance(value, dict | list):
         return value, False
     if levels == 1:
-        raise ValueError("is nested deeper than 64 levels")
+        raise _too_deep()
     changed = False
     parts = []
     for part in itertools.chain.from_iterable(value.items()) if isinstance(value, dict) else value:
@@ -142,6 +144,19 @@ def _storable(value: Any, *, levels: int) -> tuple[Any, bool]:
     if not changed:
         return value, False
     return dict(zip(parts[::2], parts[1::2], strict=True)) if isinstance(value, dict) else parts, True
+
+
+def check_levels(value: object, levels: int) -> None:
+    """ValueError where lists and objects are nested so deep that `dump_json` would refuse them."""
+    if isinstance(value, dict | list):
+        if levels == 1:
+            raise _too_deep()
+        for part in value.values() if isinstance(value, dict) else value:
+            check_levels(part, levels - 1)
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"is nested deeper than {MAX_LEVELS} levels")
 
 
 def double(value: object) -> float:

@@ -5,6 +5,7 @@ row that the database refuses, so that one row never fails another's.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -51,8 +52,12 @@ class Groups:
         state: StoreState,
         *,
         committed: Callable[[int, float], None] = lambda _rows, _seconds: None,
+        seconds: float = _GROUP_SECONDS,
     ) -> None:
-        """`committed` gets the rows of each group and the seconds that it took to write them."""
+        """`committed` gets the rows of each group and the seconds that it took to write them; a connection on which a
+        group takes more than `seconds` is dropped.
+        """
+        self._seconds = seconds
         self._sessions = sessions
         self._state = state
         self._committed = committed
@@ -62,6 +67,11 @@ class Groups:
         self._refused_until = 0.0
         self._clean_at = 0.0
         self._committer = Committer(sessions)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that no writer has come to yet."""
+        return len(self._waiting)
 
     def start(self) -> None:
         """Inside of a running loop."""
@@ -88,7 +98,16 @@ class Groups:
             async with asyncio.timeout(WAIT_SECONDS):
                 return await submission.done
         except TimeoutError:
+            self._forget(submission)
             raise unavailable() from None
+        except asyncio.CancelledError:
+            self._forget(submission)
+            raise
+
+    def _forget(self, submission: Submission) -> None:
+        """Nobody waits for it any more: its rows must not stay for as long as no writer comes to them."""
+        with contextlib.suppress(ValueError):  # a writer has it
+            self._waiting.remove(submission)
 
     async def _write_groups(self) -> None:
         while True:
@@ -133,12 +152,12 @@ class Groups:
         try:
             prices = await self._state.prices()
             async with self._sessions.session() as connection:
+                # not cancelled: to roll back would wait for the server again
+                end = asyncio.get_running_loop().call_later(self._seconds, connection.terminate)
                 try:
-                    async with asyncio.timeout(_GROUP_SECONDS):
-                        await self._write_on(connection, group, prices)
-                except TimeoutError as error:
-                    connection.terminate()
-                    raise DatabaseUnavailable(f"no answer within {_GROUP_SECONDS:g} s") from error
+                    await self._write_on(connection, group, prices)
+                finally:
+                    end.cancel()
         except DatabaseError as error:
             if isinstance(error, DatabaseUnavailable):
                 self._refused_until = time.monotonic() + _PAUSE_SECONDS

@@ -1,11 +1,11 @@
 """What requests of every form have in common: who sends, the bounded body, and rows made of records in turns."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ from analytics_service.http.context import CONTEXT
 from analytics_service.http.services import Services
 from analytics_service.ingest.received import Caller, Reader
 from analytics_service.ingest.rows import BadRow, SpanRow
+from analytics_service.ingest.strings import repaired
 from analytics_service.receiver.budget import Lease
 from analytics_service.receiver.groups import unavailable
 from analytics_service.receiver.receiver import Receiver
@@ -26,6 +27,9 @@ from analytics_service.receiver.submission import Outcome, RequestKey, Submissio
 _READ_SECONDS: Final = 30.0
 _TURN: Final = 64
 """Records that are made rows of between two turns of the loop: a few milliseconds."""
+_LONG: Final = 2**20
+"""Bytes of a body whose records may take so long to read that others must not wait for them."""
+T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
@@ -77,6 +81,16 @@ class Intake:
             )
         return intake
 
+    async def apart(self, work: Callable[[], T]) -> T:
+        """The result of work on the body: in a thread where that is long."""
+        return await asyncio.to_thread(work) if len(self.body) > _LONG else work()
+
+    async def turn(self, remaining: Iterator[T]) -> list[T]:
+        """The next records, which count from now on; none at the end."""
+        turn = await self.apart(lambda: list(islice(remaining, _TURN)))
+        self.lease.take_rows(len(turn))
+        return turn
+
     async def read(self, records: Iterable[object], *, preset: str | None = None) -> None:
         """Makes rows of records; in the place of one that is none stands a ValueError with the reason."""
         try:
@@ -86,11 +100,10 @@ class Intake:
         reader = Reader(self.caller, self.receiver.state.bounds(self.now), prices, preset=preset)
         remaining = iter(records)
         with self.request[CONTEXT].timed("rows"):
-            while turn := list(islice(remaining, _TURN)):
-                self.lease.take_rows(len(turn))
+            while turn := await self.turn(remaining):
                 for each in reader.rows(turn):
                     if isinstance(each, BadRow):
-                        self.rejected[self.records] = str(each)
+                        self.rejected[self.records] = repaired(str(each))  # it may have a name as it came
                     else:
                         self.rows.append(each)
                         self.positions.append(self.records)

@@ -1,6 +1,8 @@
 """OTLP/HTTP: spans, the log records that carry content of GenAI calls, and metrics, which are not kept."""
 
+import asyncio
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -54,7 +56,8 @@ async def _answered(
                 case Form.OTLP_LOGS:
                     rejected, message = await _logs(intake, services, is_json=is_json)
                 case _:
-                    rejected, message = messages.count_points(intake.body, is_json=is_json), _METRICS
+                    count = partial(messages.count_points, intake.body, is_json=is_json)
+                    rejected, message = await intake.apart(count), _METRICS
         except messages.UnreadableBody as error:
             raise RequestError(Problem.VALIDATION_ERROR, str(error)) from None
         body = exported(signal, encoding, rejected=rejected, message=message)
@@ -63,7 +66,8 @@ async def _answered(
 
 async def _spans(intake: Intake, services: Services, *, is_json: bool) -> tuple[int, str]:
     """How many spans were rejected, and which and why."""
-    await intake.read(messages.spans(intake.body, is_json=is_json), preset=OTLP)
+    records = await intake.apart(partial(messages.spans, intake.body, is_json=is_json))
+    await intake.read(records, preset=OTLP)
     await intake.store()
     services.metrics.observe_received("otlp", accepted=intake.records - len(intake.rejected), rejected=intake.rejected)
     if not intake.rejected:
@@ -77,12 +81,15 @@ async def _logs(intake: Intake, services: Services, *, is_json: bool) -> tuple[i
     events: list[logs.Event] = []
     rejected: list[tuple[int, str]] = []
     total = 0
-    for each in messages.events(intake.body, is_json=is_json):
-        if isinstance(each, ValueError):
-            rejected.append((total, str(each)))
-        else:
-            events.append(each)
-        total += 1
+    remaining = await intake.apart(partial(messages.events, intake.body, is_json=is_json))
+    while turn := await intake.turn(remaining):
+        for each in turn:
+            if isinstance(each, ValueError):
+                rejected.append((total, str(each)))
+            else:
+                events.append(each)
+            total += 1
+        await asyncio.sleep(0)
     of_spans = logs.records(events)
     await intake.read([record for record, _ in of_spans], preset=OTLP)
     await intake.store()

@@ -1,6 +1,7 @@
 """Rows in the fields of `import`, or as gateways log them: an object, an array of objects, or JSON lines."""
 
 import hashlib
+import io
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -34,8 +35,8 @@ async def respond(endpoint: Receive[Any], services: Services, request: web.Reque
     with services.receiver.budget.lease() as lease:
         try:
             intake = await Intake.admit(endpoint, services, request, lease, media_types=(JSON, *JSON_LINES))
-            records = _records(request.content_type, intake.body)
-            first = next(records, None)
+            records = await intake.apart(partial(_records, request.content_type, intake.body))
+            first = await intake.apart(lambda: next(records, None))
             await intake.read(chain([first], records), preset=_preset(first))
             request_key = _request_key(intake)
             if intake.rejected and not intake.rows:
@@ -58,7 +59,7 @@ async def respond(endpoint: Receive[Any], services: Services, request: web.Reque
 def _records(media_type: str, body: bytes) -> Iterator[object]:
     """The objects of a body, and in the place of a line that is no JSON the reason; RequestError where it is none."""
     if media_type in JSON_LINES and body.strip():
-        return (_line(line) for line in body.splitlines() if line.strip())
+        return (_line(line) for line in io.BytesIO(body) if line.strip())
     value = _line(body)
     if isinstance(value, ValueError):
         raise RequestError(Problem.VALIDATION_ERROR, f"the body {value}")

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from analytics_service.ingest.otlp import json_logs, json_spans, message_logs, message_spans
 from analytics_service.ingest.otlp.logs import Event
-from analytics_service.ingest.otlp.values import elements
+from analytics_service.ingest.otlp.values import as_object, elements
 
 
 class UnreadableBody(ValueError):
@@ -59,7 +59,7 @@ def _json_points(resource_metrics: Any) -> int:
         len(elements(data, "dataPoints"))
         for scope in elements(resource_metrics, "scopeMetrics")
         for metric in elements(scope, "metrics")
-        for data in metric.values()
+        for data in as_object(metric, "metrics").values()
         if isinstance(data, dict)
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from analytics_service.ingest.otlp.values import Attributes
-from analytics_service.ingest.strings import JsonObject, double, dump_json
+from analytics_service.ingest.strings import MAX_LEVELS, JsonObject, check_levels, double, dump_json
 
 MAX_COUNT: Final = 256
 MAX_BYTES: Final = 64 * 1024
@@ -17,8 +17,11 @@ DROPPED: Final = "dropped_attributes_count"
 
 
 def dumped(values: Attributes) -> JsonObject:
-    """As many of them as fit, in the order of their names."""
+    """As many of them as fit, in the order of their names; ValueError where one is nested too deep."""
     values = _fitting(values)
+    for value in values.values():
+        if isinstance(value, list | dict):
+            check_levels(value, MAX_LEVELS - 1)
     with suppress(TypeError):  # it has what orjson does not take, as a half of a surrogate pair
         text = orjson.dumps(values, default=double, option=orjson.OPT_SORT_KEYS)
         if b"\\u0000" not in text:
