@@ -80,7 +80,8 @@ async def test_hours_that_the_worker_has_not_refreshed_are_read_from_minutes(con
 
 _MANY = """
 INSERT INTO rollup_log (org_id, minute, requests, transaction_id)
-SELECT 'acme', $1::timestamptz, true, n FROM generate_series(1, 20000) AS n UNION ALL SELECT 'acme', $1::timestamptz, true, NULL
+SELECT 'acme', $1::timestamptz, true, n FROM generate_series(1, 20000) AS n
+UNION ALL SELECT 'acme', $1::timestamptz, true, NULL
 """
 
 
