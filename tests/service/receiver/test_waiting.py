@@ -26,6 +26,7 @@ class _Relay:
         self._speaks = asyncio.Event()
         self._speaks.set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def start(self) -> int:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -39,10 +40,16 @@ class _Relay:
         self._server.close()
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         await self._speaks.wait()
         there = await asyncio.open_connection(*self._to)
+        self._writers.append(there[1])
         for source, target in ((reader, there[1]), (there[0], writer)):
             self._tasks.append(asyncio.create_task(self._pass(source, target)))
 
