@@ -186,4 +186,4 @@ async def test_a_run_that_does_not_convert_is_refused(old_store: str) -> None:
 
 
 def test_all_tables_of_before_are_compared() -> None:
-    assert len(KEPT_BY_BEFORE) == len(Table) - 2
+    assert len(KEPT_BY_BEFORE) == len(Table) - 3

@@ -143,7 +143,7 @@ async def set_horizons(connection: Any, horizons: Horizons) -> None:
 
 async def test_what_only_sketches_lack_is_named_too(connection: Any) -> None:
     await take_raw(connection)
-    for table in (Table.LATENCY_1MIN, Table.LATENCY_1HOUR):
+    for table in (Table.LATENCY_1MIN, Table.LATENCY_15MIN, Table.LATENCY_1HOUR):
         await take_rollup(connection, table)
     row = await connection.fetchrow(f"{requests(Level.HOUR)} {COMPLETENESS}", "acme", None, *EVERYTHING)
     assert row["below_retention"] == []
