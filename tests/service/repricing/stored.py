@@ -66,7 +66,8 @@ async def undone(connection: Any, digest: str) -> list[apply.Step]:
 async def content(connection: Any, *, organisation: str = "acme") -> Sequence[str]:
     """All of the rows of an organisation, each to its last digit."""
     rows = await connection.fetch(
-        "SELECT (to_jsonb(t) - 'transaction_id')::text AS row FROM traces AS t WHERE org_id = $1 ORDER BY ts, trace_id, span_id",
+        "SELECT (to_jsonb(t) - 'transaction_id')::text AS row FROM traces AS t "
+        "WHERE org_id = $1 ORDER BY ts, trace_id, span_id",
         organisation,
     )
     return [row["row"] for row in rows]
