@@ -99,7 +99,7 @@ def in_json(spans: Iterable[Span], *, scope: str = "my.app", **resource: Any) ->
     return {
         "resourceSpans": [
             {
-                "resource": {"attributes": _pairs({"service.name": "shop", **_dotted(resource)})},
+                "resource": {"attributes": json_pairs({"service.name": "shop", **_dotted(resource)})},
                 "scopeSpans": [
                     {"scope": {"name": scope}, "schemaUrl": SCHEMA, "spans": [_span(span) for span in spans]}
                 ],
@@ -146,16 +146,16 @@ def _span(span: Span) -> dict[str, Any]:
         "kind": "SPAN_KIND_CLIENT",
         "startTimeUnixNano": str(start),
         "endTimeUnixNano": str(start + span.seconds * 1_000_000_000),
-        "attributes": _pairs(span.attributes),
+        "attributes": json_pairs(span.attributes),
         "status": {},
     }
 
 
-def _pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": name, "value": _typed(value)} for name, value in values.items()]
+def json_pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": name, "value": json_typed(value)} for name, value in values.items()]
 
 
-def _typed(value: Any) -> dict[str, Any]:
+def json_typed(value: Any) -> dict[str, Any]:
     match value:
         case bool():
             return {"boolValue": value}
@@ -164,8 +164,8 @@ def _typed(value: Any) -> dict[str, Any]:
         case float():
             return {"doubleValue": value}
         case list():
-            return {"arrayValue": {"values": [_typed(each) for each in value]}}
+            return {"arrayValue": {"values": [json_typed(each) for each in value]}}
         case dict():
-            return {"kvlistValue": {"values": _pairs(value)}}
+            return {"kvlistValue": {"values": json_pairs(value)}}
         case _:
             return {"stringValue": value}

@@ -20,30 +20,15 @@ from analytics_service.ingest.otlp import FIELDS, records
 from analytics_service.ingest.otlp.attributes import ATTRIBUTES, FAMILIES, RANKS
 from analytics_service.ingest.otlp.scopes import FOLLOWS, SCOPES, UNTOLD, usage_of
 from analytics_service.ingest.rows import parsed, row
+from tests.support.otlp import json_pairs
 from tests.support.postgres import Server
 
 START = 1785542400_250000000
 SCHEMA_140 = "https://opentelemetry.io/schemas/1.40.0"
 
 
-def typed(value: Any) -> dict[str, Any]:
-    match value:
-        case bool():
-            return {"boolValue": value}
-        case int():
-            return {"intValue": str(value)}
-        case float():
-            return {"doubleValue": value}
-        case list():
-            return {"arrayValue": {"values": [typed(each) for each in value]}}
-        case dict():
-            return {"kvlistValue": {"values": [{"key": name, "value": typed(each)} for name, each in value.items()]}}
-        case _:
-            return {"stringValue": value}
-
-
 def attributes(**values: Any) -> list[dict[str, Any]]:
-    return [{"key": name.replace("__", "."), "value": typed(value)} for name, value in values.items()]
+    return json_pairs({name.replace("__", "."): value for name, value in values.items()})
 
 
 def a_span(number: int = 1, *, given: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:

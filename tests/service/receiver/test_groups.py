@@ -21,11 +21,6 @@ from tests.support.service import Client, Response, a_service, a_token, execute
 NOW = datetime.now(UTC)
 
 
-@pytest.fixture
-def stored(database_url: str, postgres: Server) -> Callable[[str], str]:
-    return lambda sql: postgres.sql(sql, database=database_url.rsplit("/", 1)[1]).strip()
-
-
 async def post(client: Client, rows: Any) -> Response:
     return await send(client, json.dumps(rows).encode(), "application/json", path="/api/v1/traces")
 

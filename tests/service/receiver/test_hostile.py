@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,21 +14,9 @@ import zstandard
 from analytics_service.http.content_encoding import NotEncoded, decoded
 from tests.support.keys import created
 from tests.support.otlp import JSON, Span, encoded, send
-from tests.support.postgres import Server
-from tests.support.service import Client, a_service
+from tests.support.service import Client
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-async def client(database_url: str) -> AsyncIterator[Client]:
-    async with a_service(database_url) as client:
-        yield client
-
-
-@pytest.fixture
-def stored(database_url: str, postgres: Server) -> Callable[[str], str]:
-    return lambda sql: postgres.sql(sql, database=database_url.rsplit("/", 1)[1]).strip()
 
 
 def nested(levels: int) -> Any:

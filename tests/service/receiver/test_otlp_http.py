@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,22 +18,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from tests.support.otlp import JSON, PROTOBUF, Span, encoded, in_json, message, nanoseconds, pairs, send, typed
-from tests.support.postgres import Server
-from tests.support.service import Client, a_service, a_token
+from tests.support.service import Client, a_token
 
 NOW = datetime.now(UTC).replace(microsecond=123456)
 SQL = "SELECT count(*), sum(request_weight) FILTER (WHERE is_request), trim_scale(sum(total_cost_usd)) FROM traces"
-
-
-@pytest.fixture
-async def client(database_url: str) -> AsyncIterator[Client]:
-    async with a_service(database_url) as client:
-        yield client
-
-
-@pytest.fixture
-def stored(database_url: str, postgres: Server) -> Callable[[str], str]:
-    return lambda sql: postgres.sql(sql, database=database_url.rsplit("/", 1)[1]).strip()
 
 
 def partial(body: bytes) -> tuple[int, str]:

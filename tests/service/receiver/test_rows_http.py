@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,22 +14,10 @@ from analytics_service.policies.published import publish
 from analytics_service.settings import Settings
 from tests.support.keys import created
 from tests.support.otlp import Span, encoded, send
-from tests.support.postgres import Server
-from tests.support.service import Client, Response, a_service, a_token, execute
+from tests.support.service import Client, Response, a_token, execute
 
 NOW = datetime.now(UTC)
 LINES = "application/x-ndjson"
-
-
-@pytest.fixture
-async def client(database_url: str) -> AsyncIterator[Client]:
-    async with a_service(database_url) as client:
-        yield client
-
-
-@pytest.fixture
-def stored(database_url: str, postgres: Server) -> Callable[[str], str]:
-    return lambda sql: postgres.sql(sql, database=database_url.rsplit("/", 1)[1]).strip()
 
 
 def a_row(number: int = 1, **changes: Any) -> dict[str, Any]:

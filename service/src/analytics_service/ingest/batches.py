@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from itertools import chain
 from typing import Final, NamedTuple
 
 from analytics_service.errors import UsageError
@@ -111,8 +110,7 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
     reader = _Reader(name, options, tally)
     batch: list[SpanRow] = []
     characters = 0
-    read = chain.from_iterable(made(chunk, options.columns, options.horizon) for chunk in _chunks(file, options))
-    for record, result, content in read:
+    for record, result, content in _made(file, options):
         tally.read += 1
         try:
             span = reader.finish(record, result, content)
@@ -129,6 +127,14 @@ def batches(file: Input, name: str, options: Options, tally: Tally) -> Iterator[
     if batch:
         reader.check_map(file.name)
         yield Batch(batch, reader.with_ids)
+
+
+def _made(file: Input, options: Options) -> Iterator[tuple[Record, SpanRow | BadRow, str]]:
+    for chunk in _chunks(file, options):
+        for record, each in zip(
+            chunk, made([record.fields for record in chunk], options.columns, options.horizon), strict=True
+        ):
+            yield record, each.row, each.content
 
 
 def _chunks(file: Input, options: Options) -> Iterator[list[Record]]:

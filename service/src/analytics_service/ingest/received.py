@@ -7,18 +7,19 @@ bounded on both sides.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Final
 
 from analytics_service.database.content_policy import KEEP, ContentPolicy
 from analytics_service.ingest.content import applied
 from analytics_service.ingest.fields import DEFAULTS
-from analytics_service.ingest.identity import Occurrences, Origin, contents, identify
+from analytics_service.ingest.identity import Occurrences, Origin, identify
+from analytics_service.ingest.making import made
 from analytics_service.ingest.mapping import Columns, with_preset
 from analytics_service.ingest.objects import of_object
 from analytics_service.ingest.pricing import Prices
-from analytics_service.ingest.rows import BadRow, Fields, SpanRow, UnknownField, parsed_each, row
+from analytics_service.ingest.rows import BadRow, Fields, SpanRow, UnknownField
 
 OTLP: Final = "otlp-json"
 """The preset of spans, whichever encoding they came in."""
@@ -63,11 +64,12 @@ class Reader:
         default = next(iter(caller.projects)) if len(caller.projects) == 1 else ""
         self._columns = _columns(caller.organisation, default, preset)
         self._occurrences = Occurrences()
+        self._apply_content = partial(applied, caller.content)
 
     def rows(self, records: Iterable[object]) -> list[SpanRow | BadRow]:
         """Of each record, which is an object or the ValueError that says why it is none."""
         fields = [self._fields(record) for record in records]
-        return [self._row(given, each) for given, each in zip(parsed_each(fields), fields, strict=True)]
+        return [self._finished(*each) for each in made(fields, self._columns, change=self._apply_content)]
 
     def _fields(self, record: object) -> Fields | BadRow:
         if isinstance(record, ValueError):
@@ -79,15 +81,13 @@ class Reader:
         except BadRow as error:
             return error
 
-    def _row(self, given: SpanRow | BadRow, fields: Fields | BadRow) -> SpanRow | BadRow:
+    def _finished(self, span: SpanRow | BadRow, content: str) -> SpanRow | BadRow:
         try:
-            if isinstance(given, BadRow) or isinstance(fields, BadRow):
-                return BadRow(reworded(str(given)))
-            given = applied(self._caller.content, given)
-            span = row(given, fields, self._columns, None)
+            if isinstance(span, BadRow):
+                raise span
             self._check(span)
             if "trace_id" not in span or "span_id" not in span:
-                identify(span, contents([given])[0], _ORIGIN, self._occurrences, with_legacy=False)
+                identify(span, content, _ORIGIN, self._occurrences, with_legacy=False)
             self._prices.apply(span)
         except BadRow as error:
             return BadRow(reworded(str(error)))

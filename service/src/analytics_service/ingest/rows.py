@@ -3,7 +3,6 @@
 A row that passes here is never refused by the table: COPY would refuse the whole batch of a bad one.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -73,35 +72,6 @@ def parsed(fields: Fields) -> SpanRow:
         except ValueError as error:
             raise BadRow(f"{field.name}: {error}") from None
     return given
-
-
-def parsed_each(records: Sequence[Fields | BadRow]) -> list[SpanRow | BadRow]:
-    """What each of these records gives, or why it cannot be used. Those with the same fields are parsed together."""
-    given: list[SpanRow | BadRow] = [BadRow()] * len(records)
-    alike = defaultdict(list)
-    for position, fields in enumerate(records):
-        if isinstance(fields, BadRow):
-            given[position] = fields
-        else:
-            alike[id(fields.of)].append((position, fields))
-    for numbered in alike.values():
-        for (position, _), each in zip(numbered, _parsed_alike([fields for _, fields in numbered]), strict=True):
-            given[position] = each
-    return given
-
-
-def _parsed_alike(alike: Sequence[Fields]) -> Sequence[SpanRow | BadRow]:
-    try:
-        return parsed_together(alike[0].of, [fields.values for fields in alike])
-    except ValueError:  # of one of them: each by itself tells which, and why
-        return [_parsed_or_bad(fields) for fields in alike]
-
-
-def _parsed_or_bad(fields: Fields) -> SpanRow | BadRow:
-    try:
-        return parsed(fields)
-    except BadRow as error:
-        return error
 
 
 def parsed_together(of: Sequence[Field], records: Sequence[Sequence[Any]]) -> list[SpanRow]:
