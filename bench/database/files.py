@@ -2,88 +2,27 @@
 
 import csv
 import json
-import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from bench.database.requests import Request, buckets, requests
 from bench.database.rows import ORGANISATION, START
 from bench.database.rows import write as write_plain
 
-_HOURS: Final = timedelta(hours=4)
-_OF_A_TRACE: Final = 4
-"""Spans, where a system records more than requests: one around three calls."""
-_OF_A_BATCH: Final = 100
-"""Spans of a line of OpenTelemetry's Collector, and results of a bucket of a usage report."""
 _ORGANISATION: Final = f"organisation={ORGANISATION}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of file, and what `import` is told of it."""
+    """A kind of file, and the options of `import` for it."""
 
     write: Callable[[Path, int], None]
     sets: tuple[str, ...] = (_ORGANISATION,)
     start: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Request:
-    """What the files of all systems say of a request."""
-
-    number: int
-    every: timedelta
-    model: str = "gpt-4o"
-    prompt: int = 0
-    completion: int = 0
-    cached: int = 0
-    duration: timedelta = field(default_factory=timedelta)
-
-    @property
-    def begin(self) -> datetime:
-        return START + self.number * self.every
-
-    @property
-    def end(self) -> datetime:
-        return self.begin + self.duration
-
-    @property
-    def user(self) -> str:
-        return f"u{self.number % 5000}"
-
-    @property
-    def trace(self) -> str:
-        return f"{self.number // _OF_A_TRACE:032x}"
-
-    @property
-    def span(self) -> str:
-        return f"{self.number + 1:016x}"
-
-    @property
-    def parent(self) -> str:
-        """That of a trace's first span is none."""
-        return "" if self.is_around else f"{self.number // _OF_A_TRACE * _OF_A_TRACE + 1:016x}"
-
-    @property
-    def is_around(self) -> bool:
-        return self.number % _OF_A_TRACE == 0
-
-
-def _requests(count: int) -> Iterator[_Request]:
-    chance = random.Random(4)
-    for number in range(count):
-        prompt = 1 + chance.randrange(4000)
-        yield _Request(
-            number=number,
-            every=_HOURS / count,
-            prompt=prompt,
-            completion=chance.randrange(900),
-            cached=prompt // 2 if number % 3 == 0 else 0,
-            duration=timedelta(milliseconds=chance.randrange(9000)),
-        )
 
 
 def _with_ids(path: Path, count: int) -> None:
@@ -137,7 +76,7 @@ def _litellm(path: Path, count: int) -> None:
             "cache_hit": "False",
             "metadata": {"usage_object": {"prompt_tokens_details": {"cached_tokens": each.cached}}},
         }
-        for each in _requests(count)
+        for each in requests(count)
     )
     with path.open("w") as file:
         file.write("[")
@@ -146,7 +85,7 @@ def _litellm(path: Path, count: int) -> None:
 
 
 def _langfuse(path: Path, count: int) -> None:
-    def row(each: _Request) -> dict[str, Any]:
+    def row(each: Request) -> dict[str, Any]:
         usage = {"input": each.prompt, "output": each.completion, "total": each.prompt + each.completion}
         if each.cached:
             usage |= {"input": each.prompt - each.cached, "input_cached_tokens": each.cached}
@@ -166,7 +105,7 @@ def _langfuse(path: Path, count: int) -> None:
             "parentObservationId": each.parent,
         }
 
-    _csv(path, map(row, _requests(count)))
+    _csv(path, map(row, requests(count)))
 
 
 def _helicone(path: Path, count: int) -> None:
@@ -187,7 +126,7 @@ def _helicone(path: Path, count: int) -> None:
                 "latency": each.duration // timedelta(milliseconds=1),
                 "cost": "0.0031",
             }
-            for each in _requests(count)
+            for each in requests(count)
         ),
     )
 
@@ -211,20 +150,9 @@ def _phoenix(path: Path, count: int) -> None:
                 "attributes.llm.token_count.prompt": "" if each.is_around else f"{each.prompt}.0",
                 "attributes.llm.token_count.completion": "" if each.is_around else f"{each.completion}.0",
             }
-            for each in _requests(count)
+            for each in requests(count)
         ),
     )
-
-
-def _buckets(count: int) -> Iterator[list[_Request]]:
-    bucket: list[_Request] = []
-    for each in _requests(count):
-        bucket.append(each)
-        if len(bucket) == _OF_A_BATCH:
-            yield bucket
-            bucket = []
-    if bucket:
-        yield bucket
 
 
 def _openai_usage(path: Path, count: int) -> None:
@@ -252,7 +180,7 @@ def _openai_usage(path: Path, count: int) -> None:
                 for each in bucket
             ],
         }
-        for bucket in _buckets(count)
+        for bucket in buckets(count)
     ]
     path.write_text(json.dumps({"object": "page", "data": data, "has_more": False, "next_page": None}))
 
@@ -278,7 +206,7 @@ def _anthropic_usage(path: Path, count: int) -> None:
                 for each in bucket
             ],
         }
-        for bucket in _buckets(count)
+        for bucket in buckets(count)
     ]
     path.write_text(json.dumps({"data": data, "has_more": False, "next_page": None}))
 
@@ -293,7 +221,7 @@ def _typed(**values: object) -> list[dict[str, Any]]:
     ]
 
 
-def _span(each: _Request) -> dict[str, Any]:
+def _span(each: Request) -> dict[str, Any]:
     call = _typed(
         gen_ai__operation__name="invoke_agent" if each.is_around else "chat",
         gen_ai__provider__name="openai",
@@ -339,7 +267,7 @@ def _otlp(path: Path, count: int) -> None:
                     }
                 ]
             }
-            for bucket in _buckets(count)
+            for bucket in buckets(count)
         ),
     )
 
@@ -358,7 +286,7 @@ def _burstgpt(path: Path, count: int) -> None:
                 "Total tokens": each.prompt + each.completion,
                 "Log Type": "Conversation log",
             }
-            for each in _requests(count)
+            for each in requests(count)
         ),
     )
 
@@ -373,7 +301,7 @@ def _mooncake(path: Path, count: int) -> None:
                 "output_length": each.completion,
                 "hash_ids": list(range(each.number, each.number + each.prompt // 512)),
             }
-            for each in _requests(count)
+            for each in requests(count)
         ),
     )
 
@@ -383,7 +311,7 @@ def _azure(path: Path, count: int) -> None:
         path,
         (
             {"TIMESTAMP": str(each.begin), "ContextTokens": each.prompt, "GeneratedTokens": each.completion}
-            for each in _requests(count)
+            for each in requests(count)
         ),
     )
 

@@ -2,12 +2,19 @@
 
 import base64
 import hashlib
+from datetime import datetime
 from typing import Any
 
+import jsonschema
+import orjson
+
 from analytics_service.auth.api_keys import secret
+from analytics_service.endpoints import ENDPOINTS
+from analytics_service.http.openapi import document
 from tests.support.service import Client, Response, a_token
 
 ME = "/api/v1/auth/me"
+DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(document(ENDPOINTS)))
 MANY = """
 INSERT INTO api_key
     (id, org_id, name, prefix, sha256, projects, role, scopes, content, redact, created_at, created_by)
@@ -62,3 +69,20 @@ async def rotate(client: Client, id_: str, headers: dict[str, str] = ADMIN, **bo
 
 async def status_with(client: Client, credential: str) -> int:
     return (await client.request("GET", ME, headers={"X-API-Key": credential})).status
+
+
+def confined(**claims: Any) -> dict[str, str]:
+    """A caller who may make keys, and little else."""
+    return bearing(a_token(**{"role": "billing", "permissions": ["keys:write", "traces:write"], **claims}))
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def documented(answer: Response, path: str, method: str) -> None:
+    """The answer is as the document says."""
+    assert answer.headers["Cache-Control"] == "no-store"
+    media = "application/json" if answer.status < 300 else "application/problem+json"
+    schema = DOCUMENT["paths"][path][method]["responses"][str(answer.status)]["content"][media]["schema"]
+    jsonschema.validate(orjson.loads(answer.body), {**schema, "components": DOCUMENT["components"]})
