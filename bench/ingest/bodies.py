@@ -68,7 +68,7 @@ def in_json_text(count: int, *, text_bytes: int) -> Callable[[], bytes]:
 
 
 def _renamed(template: bytes, made: list[Span], spell: Callable[[str], bytes]) -> Callable[[], bytes]:
-    """A request that takes the first 8 bytes of the ids of traces anew; spans are told apart by their trace."""
+    """A request that replaces the first 8 bytes of the ids of traces; the trace distinguishes spans."""
     positions = []
     for trace_id in {span.trace_id for span in made}:
         name, start = spell(trace_id), -1

@@ -95,7 +95,7 @@ ONLY_INGEST = (["serve", "--only", "ingest"], "16777216", True)
 @pytest.mark.parametrize(
     ("spec", "settings", "api", "ingest"),
     [
-        pytest.param({}, KNOWN, SERVES, "hold", id="nothing is said: the API"),
+        pytest.param({}, KNOWN, SERVES, "hold", id="by default: the API"),
         pytest.param({"ingest": {}}, KNOWN, SERVES, "hold", id="nothing but that"),
         pytest.param({"ingest": {"maxBodyBytes": 2048}}, KNOWN, (["serve"], "2048", True), "hold", id="smaller bodies"),
         pytest.param({"ingest": {"enabled": False}}, KNOWN, ONLY_API, "absent", id="nobody"),

@@ -19,7 +19,7 @@ _CALLER: Final = Caller(organisation="acme")
 
 
 class _Relay:
-    """Between a client and a server, until it is told to be silent: then nothing comes through, and nothing ends."""
+    """Between a client and a server, until `be_silent`: then nothing comes through, and nothing ends."""
 
     def __init__(self, host: str, port: int) -> None:
         self._to = (host, port)

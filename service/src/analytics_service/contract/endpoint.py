@@ -139,7 +139,7 @@ class Endpoint(Generic[P]):
 
     @property
     def needs_body(self) -> bool:
-        """Whether a request without a body lacks a parameter."""
+        """Whether a parameter without a default has to be in the body."""
         fields = self.params.model_fields.items()
         return self.method.has_body and any(info.is_required() and not self.in_path(name) for name, info in fields)
 
@@ -182,7 +182,7 @@ class Call(Generic[P]):
 
 @dataclass(frozen=True, kw_only=True)
 class Uncached(Endpoint[P]):
-    """Answered anew each time, by the primary; changes nothing."""
+    """Computed by the primary at each request; changes nothing."""
 
     run: Callable[[Call[P]], Awaitable[Result]]
 

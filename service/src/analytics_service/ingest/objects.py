@@ -79,7 +79,7 @@ class _Joined(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def _joined(*parts: tuple[Field, ...]) -> _Joined:
-    """The same tuple for the same parts: by it records are told to be alike."""
+    """The same tuple for the same parts: it identifies records that are alike."""
     of = tuple(chain.from_iterable(parts))
     return _Joined(of, len({field.column for field in of}) < len(of))
 

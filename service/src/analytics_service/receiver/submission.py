@@ -40,5 +40,5 @@ class Submission:
     """Bytes, about."""
     request_key: RequestKey | None = None
     counts: bool = False
-    """Whether the client is told how many of its rows were there before."""
+    """Whether the answer counts the rows that were there before."""
     done: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())

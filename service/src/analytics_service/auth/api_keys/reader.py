@@ -43,7 +43,7 @@ class KeyReader:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the store has said nothing for longer than it may take."""
+        """Whether the store has not answered for longer than it may take."""
         return self._started_at is not None and self._clock() - self._started_at >= LOOK_UP_SECONDS
 
     def start(self, digest: bytes) -> asyncio.Future[Reading]:

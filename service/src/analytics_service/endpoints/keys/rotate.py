@@ -29,7 +29,7 @@ class RotateParameters(Parameters):
 
 
 async def run(call: Call[RotateParameters]) -> Result:
-    """A key is rotated once: whoever rotates it at the same moment, or again, is told of its successor."""
+    """A key is rotated once: who rotates it at the same moment, or again, gets the id of its successor in a problem."""
     caller, now = call.principal, call.now
     rows = await call.transaction.fetch(api_keys.lock(caller.organisation, caller.project_list, call.params.key_id))
     if not rows:

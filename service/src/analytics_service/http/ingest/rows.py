@@ -92,8 +92,8 @@ def _request_key(intake: Intake) -> RequestKey | None:
             f"{IDEMPOTENCY_KEY} must have 1 to 256 visible characters of ASCII, as a UUID",
             field=IDEMPOTENCY_KEY,
         )
-    told = "\0".join((intake.request.content_type, *sorted(intake.caller.projects)))
-    digest = hashlib.sha256(told.encode() + b"\0\0" + intake.body).digest()
+    described = "\0".join((intake.request.content_type, *sorted(intake.caller.projects)))
+    digest = hashlib.sha256(described.encode() + b"\0\0" + intake.body).digest()
     return RequestKey(key, digest, partial(_data, intake))
 
 
