@@ -13,6 +13,7 @@ from analytics_service.database.content_policy import KEEP, ContentPolicy
 class Permission(StrEnum):
     TRACES_READ = "traces:read"
     TRACES_WRITE = "traces:write"
+    TRACES_DELETE = "traces:delete"
     METRICS_READ = "metrics:read"
     METRICS_QUERY = "metrics:query"
     COSTS_READ = "costs:read"
