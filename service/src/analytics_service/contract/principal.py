@@ -49,6 +49,15 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     }
 )
 
+INCLUDED_ROLES: Mapping[Role, frozenset[Role]] = MappingProxyType(
+    {
+        Role.ADMIN: frozenset(Role),
+        Role.DEVELOPER: frozenset({Role.DEVELOPER, Role.VIEWER, Role.SCOPED}),
+        **{role: frozenset({role, Role.SCOPED}) for role in (Role.VIEWER, Role.BILLING, Role.SCOPED)},
+    }
+)
+"""The roles whose permissions each role has in every release: what a role brings may grow."""
+
 
 LIMITS: Mapping[Role, Limit] = MappingProxyType(
     {
