@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from analytics_service.commands import routes
+from analytics_service.endpoints.traces.forget import ENDPOINT
 from analytics_service.rollups.hierarchy.columns import MEASURES
 from tests.service.rollups.retention import retained
 from tests.support.eventually import eventually
@@ -123,6 +125,26 @@ async def test_rows_of_a_partition_that_has_not_ended_are_deleted_and_change_no_
     await refresh(connection)
     assert await totals(connection) == before
     assert await connection.fetchval("SELECT count(*) FROM traces WHERE user_id = 'ann'") == 0
+
+
+async def test_rows_that_end_with_their_retention_while_a_plan_is_applied(
+    client: Client, database_url: str, connection: Any
+) -> None:
+    """Their days have the user still, when the rows are gone that the plan would have deleted."""
+    await insert(database_url, ROWS)
+    await refresh(connection)
+    plan = (await forget(client)).data["plan"]
+    params = routes.parse(ENDPOINT, {"user_id": "ann", "plan": plan}, {})
+    caller = routes.administrator("acme", subject="a test")
+    steps = [await routes.run(ENDPOINT, params, caller, connection, {}) for _ in range(3)]
+    assert [step.more for step in steps] == [True] * 3
+    await retained(connection, RAW_FROM)
+    assert (False, "ann") in await by_user(connection)
+    answer = (await forget(client, plan=plan)).data
+    assert (answer["state"], answer["rows_deleted"]) == ("applied", 2 * 4 + 3 * 2 * 4)
+    await refresh(connection)
+    assert {user for _, user in await by_user(connection)} == {"bob", None}
+    assert (await forget(client)).data["plan"] is None
 
 
 async def test_rollups_of_the_release_before_forget_too(client: Client, database_url: str, connection: Any) -> None:
