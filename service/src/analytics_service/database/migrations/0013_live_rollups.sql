@@ -158,7 +158,7 @@ CREATE TABLE rollup_part (
 
 -- Exact totals of a UTC day, so far. NULL is what requests without a user, a team or a tag belong to.
 CREATE TABLE rollup_user_1day (
-    bucket timestamptz NOT NULL, -- what is aligned comes first: a row is 11 bytes shorter
+    bucket timestamptz NOT NULL, -- what is aligned comes first: a row of 120 bytes is 4 to 11 shorter
     request_count bigint NOT NULL,
     dim integer NOT NULL,
     org_id text NOT NULL,
