@@ -15,7 +15,8 @@ _TOTALS: Final = Table.TOTALS_1MIN.sql
 _LATENCY: Final = Table.LATENCY_1MIN.sql
 _COLUMNS: Final = ", ".join(TOTALS)
 _DIMENSIONS: Final = ", ".join(DIMENSIONS)
-_VALUES: Final = ", ".join(("request_weight", *MEASURES, *USAGE))
+_MEASURED: Final = ("request_weight", *MEASURES, *USAGE)
+_VALUES: Final = ", ".join(_MEASURED)
 
 
 def _grown(name: str) -> str:
@@ -31,8 +32,8 @@ def _bins(code: str) -> str:
 
 ADD: Final = f"""
 WITH known AS MATERIALIZED (
-  SELECT {bucket_of(Step.MINUTE.width, "t.ts")} AS bucket, d.dim, {", ".join(f"t.{each}" for each in DIMENSIONS)},
-    {", ".join(f"t.{each}" for each in ("request_weight", *MEASURES, *USAGE))}
+  SELECT {bucket_of(Step.MINUTE.width, "t.ts")} AS bucket, d.dim,
+    {", ".join(f"t.{each}" for each in (*DIMENSIONS, *_MEASURED))}
   FROM {SEGMENTS}
   LEFT JOIN rollup_dimension AS d ON d.org_id = $1 AND {same_dimensions("d", "t")}
   WHERE t.is_request AND {ADDED}
