@@ -1,0 +1,51 @@
+"""COPY of rows that came over HTTP into the same table, under other ids: no server before it could be faster."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+_ROWS = 20_000
+_BATCH = 512
+_STORED = "SELECT * FROM traces WHERE org_id = $1 AND coalesce(input_text, '') {} '' LIMIT $2"
+
+
+async def copied(url: str, organisation: str) -> dict[str, tuple[float, float]]:
+    """By name: rows a second, and microseconds of the server's CPU a row."""
+    connection = await asyncpg.connect(url)
+    try:
+        made = {}
+        for text, condition in (("short texts", "="), ("2,560 bytes of text", "<>")):
+            rows = await _rows(connection, _STORED.format(condition), organisation)
+            if not rows:
+                continue
+            columns = list(rows[0].keys())
+            place = columns.index("trace_id")
+            for size in (_BATCH, len(rows)):
+                mark = f"copy-{text[:5]}-{size}-"
+                records = [tuple(mark + value if n == place else value for n, value in enumerate(row)) for row in rows]
+                name = f"COPY, {text}, {size:,} rows a transaction"
+                made[name] = await _copy(connection, columns, records, size)
+        return made
+    finally:
+        await connection.close()
+
+
+async def _rows(connection: Any, sql: str, organisation: str) -> list[Any]:
+    rows: list[Any] = await connection.fetch(sql, organisation, _ROWS)
+    return rows
+
+
+async def _copy(connection: Any, columns: list[str], records: list[Any], size: int) -> tuple[float, float]:
+    backend = Path(f"/proc/{connection.get_server_pid()}/stat")
+    cpu, started = _cpu(backend), time.perf_counter()
+    for start in range(0, len(records), size):
+        await connection.copy_records_to_table("traces", records=records[start : start + size], columns=columns)
+    seconds = time.perf_counter() - started
+    return len(records) / seconds, 1e6 * (_cpu(backend) - cpu) / len(records)
+
+
+def _cpu(stat: Path) -> float:
+    user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / 100
