@@ -54,7 +54,8 @@ def _span(span: Mapping[str, Any]) -> Span:
     status = as_object(span.get("status") or {}, "status")
     events: Attributes = {}
     for event in elements(span, "events"):
-        events.update(mapped(of_json(as_object(event, "events"))))
+        if as_object(event, "events").get("attributes"):
+            events.update(mapped(of_json(event)))
     return Span(
         trace_id=identity(span.get("traceId"), "traceId", 32),
         span_id=identity(span.get("spanId"), "spanId", 16),

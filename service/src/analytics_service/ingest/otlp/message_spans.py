@@ -34,7 +34,8 @@ def records(resource_spans: ResourceSpans) -> Iterator[dict[str, object] | Value
 def _span(span: Message) -> Span:
     events: Attributes = {}
     for event in span.events:
-        events.update(mapped(of_messages(event.attributes)))
+        if event.attributes:  # a body may have millions of events, most of them without any
+            events.update(mapped(of_messages(event.attributes)))
     parent, kind, status = span.parent_span_id, span.kind, span.status
     return Span(
         trace_id=identity(span.trace_id, "trace_id", 16),

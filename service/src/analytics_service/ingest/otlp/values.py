@@ -35,8 +35,8 @@ def of_json(holder: Mapping[str, Any], name: str = "attributes") -> Attributes:
 
 
 def of_messages(attributes: Iterable[KeyValue]) -> Attributes:
-    """As `of_json`."""
-    values = {each.key: _of_message(each.value, _MAX_LEVELS) for each in attributes}
+    """As `of_json`; an attribute without a name, which OTLP does not allow, is left out."""
+    values = {name: _of_message(each.value, _MAX_LEVELS) for each in attributes if (name := each.key)}
     return values if OBJECTS.isdisjoint(values) else _with_members(values)
 
 
