@@ -103,7 +103,7 @@ collector: setup ## Build OpenTelemetry's Collector, and send by gRPC through it
 
 .PHONY: soak
 soak: setup ## Kill `serve` 200 times while clients send, and compare what it answered with what is stored (half an hour)
-	KILLS=200 $(RUN) pytest -q tests/service/receiver/test_killed.py
+	KILLS=200 $(RUN) pytest -q --log-cli-level=info tests/service/receiver/test_killed.py
 
 .PHONY: e2e-full
 e2e-full: fresh collector ## What takes longer than CI may: run by hand, dated in docs/e2e-full.md

@@ -79,6 +79,11 @@ def test_without_a_setting_everything_is_stored() -> None:
     assert rules.within(KEEP) == rules
 
 
+def test_of_two_rules_of_a_service_both_count() -> None:
+    rules = ContentRules.of(settings.load({"INGEST_CONTENT_SERVICES": "a=drop,a=keep,b=truncate 9,b=truncate 5"}))
+    assert (rules.policy("a").mode, rules.policy("b").characters) == (ContentMode.DROP, 5)
+
+
 def test_settings_name_the_kinds_that_there_are() -> None:
     assert set(get_args(RedactedKind)) == set(Redaction)
 

@@ -5,6 +5,7 @@ KILLS asks for more kills than CI has time for: `make soak`.
 
 import asyncio
 import itertools
+import logging
 import os
 import random
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tests.support.service import a_token
 
 KILLS = int(os.environ.get("KILLS", "20"))
 SENDERS = 4
+_log = logging.getLogger(__name__)
 NOW = datetime.now(UTC)
 
 
@@ -69,15 +71,18 @@ async def test_every_span_that_was_answered_is_stored_whenever_the_process_is_ki
     """And what was not answered can be sent again: it adds nothing twice."""
     exporter, chance = Exporter(), random.Random(18)
     token = a_token(role="admin")
-    for _ in range(KILLS):
+    for number in range(1, KILLS + 1):
         async with serving(durable_url) as process:
-            await process.until("/health/ready", 200)
+            await process.until("/health/ready", 200, seconds=300)  # however busy the machine is
             exporter.enough = len(exporter.acknowledged) + chance.randrange(5, 200)
             exporter.has_enough.clear()
             senders = [asyncio.create_task(exporter.run(process, token)) for _ in range(SENDERS)]
             await exporter.has_enough.wait()
             process.process.kill()
             await asyncio.wait(senders)
+        _log.info(
+            "%d kills, %d spans sent, %d of them answered", number, len(exporter.sent), len(exporter.acknowledged)
+        )
     connection = await asyncpg.connect(durable_url)
     assert await connection.fetchval("SHOW fsync") == "on"
     stored = {row["span_id"] for row in await connection.fetch("SELECT span_id FROM traces")}

@@ -20,8 +20,11 @@ class ContentRules:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         every = _policy(settings.ingest_content, frozenset(map(Redaction, settings.ingest_redact)))
-        named = (rule.rpartition("=") for rule in settings.ingest_content_services)
-        return cls(every=every, services={name: every.stricter(_policy(text)) for name, _, text in named})
+        services: dict[str, ContentPolicy] = {}
+        for rule in settings.ingest_content_services:
+            name, _, text = rule.rpartition("=")
+            services[name] = services.get(name, every).stricter(_policy(text))
+        return cls(every=every, services=services)
 
     def within(self, policy: ContentPolicy) -> "ContentRules":
         """These rules, none of which lets pass what the policy does not."""
