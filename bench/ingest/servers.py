@@ -19,7 +19,7 @@ from bench.service.cpu import cpu_seconds, cpu_seconds_with_children
 from bench.service.servers import PROGRAMS, SERVICE, Server, free_port, running_process, running_program
 
 ORGANISATION = "acme"
-_SECONDS_TO_START = 30
+_SECONDS_TO_START = 120
 OURS, FAST, AXUM = "ours", "FastAPI + asyncpg", "axum + tokio-postgres"
 
 

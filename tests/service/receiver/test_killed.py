@@ -71,6 +71,8 @@ async def test_every_span_that_was_answered_is_stored_whenever_the_process_is_ki
     """And what was not answered can be sent again: it adds nothing twice."""
     exporter, chance = Exporter(), random.Random(18)
     token = a_token(role="admin")
+    connection = await asyncpg.connect(durable_url)
+    assert await connection.fetchval("SHOW fsync") == "on"
     for number in range(1, KILLS + 1):
         async with serving(durable_url) as process:
             await process.until("/health/ready", 200, seconds=300)  # however busy the machine is
@@ -80,13 +82,10 @@ async def test_every_span_that_was_answered_is_stored_whenever_the_process_is_ki
             await exporter.has_enough.wait()
             process.process.kill()
             await asyncio.wait(senders)
-        _log.info(
-            "%d kills, %d spans sent, %d of them answered", number, len(exporter.sent), len(exporter.acknowledged)
-        )
-    connection = await asyncpg.connect(durable_url)
-    assert await connection.fetchval("SHOW fsync") == "on"
-    stored = {row["span_id"] for row in await connection.fetch("SELECT span_id FROM traces")}
-    assert {span.span_id for span in exporter.acknowledged} <= stored <= {span.span_id for span in exporter.sent}
+        stored = {row["span_id"] for row in await connection.fetch("SELECT span_id FROM traces")}
+        sent, answered = ({span.span_id for span in each} for each in (exporter.sent, exporter.acknowledged))
+        assert answered <= stored <= sent
+        _log.info("%d kills: %d spans sent, %d answered, %d stored", number, len(sent), len(answered), len(stored))
     async with serving(durable_url) as process:
         await process.until("/health/ready", 200)
         for start in range(0, len(exporter.sent), 500):
