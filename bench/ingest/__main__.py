@@ -9,15 +9,16 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from pydantic import TypeAdapter
 
 from bench.ingest import figures
 from bench.ingest.bodies import FORMS
-from bench.ingest.copied import copied
+from bench.ingest.copied import copied, stored
 from bench.ingest.dashboards import asked
 from bench.ingest.figures import Case, Figures, Measured, Saturated, Steady, milliseconds
-from bench.ingest.servers import FAST, ORGANISATION, OURS, Servers, running_servers
+from bench.ingest.servers import FAST, OURS, Servers, running_servers
 from bench.service.load import LoadError, connections, load
 
 BATCH = 512
@@ -70,49 +71,62 @@ def measure(servers: Servers, options: argparse.Namespace) -> Figures:
             say(f"busy connections, round {number + 1}: {one.case.name}, {one.program}")
             probe = busy(servers, one, PROBE[one.case.batch])
             one.saturated.append(busy(servers, one, int(probe.requests * options.seconds)))
+            say(f"  {one.saturated[-1]}")
     alone = dashboards_alone(servers, options.seconds) if options.loads else []
     for share in options.loads:
         for one in found:
             say(f"{share:.0%}: {one.case.name}, {one.program}")
             one.steady.append(steady(servers, one, share, options.seconds))
+            say(f"  {one.steady[-1]}")
     alone += dashboards_alone(servers, options.seconds) if options.loads else []
+    check(servers, found)
     return Figures(
         measured=found,
-        copies=asyncio.run(copied(servers.database_url, ORGANISATION)),
+        copies=asyncio.run(copied(servers.database_url, OURS)),
         dashboards_alone=milliseconds(alone, 0.95) if alone else 0.0,
         skipped=servers.skipped,
     )
+
+
+def check(servers: Servers, found: list[Measured]) -> None:
+    """SystemExit where a program has not stored what it acknowledged."""
+    rows = asyncio.run(stored(servers.database_url))
+    for name in servers.programs:
+        sent = sum(one.sent for one in found if one.program == name)
+        if rows.get(name, 0) != sent and not any(each.refused for one in found for each in one.steady):
+            raise SystemExit(f"{name}: has stored {rows.get(name, 0)} of {sent} spans that it acknowledged")
 
 
 def busy(servers: Servers, one: Measured, count: int) -> Saturated:
     """Each connection sends its next request when the last one is answered."""
     case = one.case
     with connections(servers.programs[one.program].port, BUSY[case.batch]) as free:
-        requests = bodies(servers, case, "busy")
+        requests = bodies(servers, one, "busy")
         before = servers.cpu(one.program)
         try:
             done = load(free, requests, max(count, BUSY[case.batch]))
         except LoadError as error:
             raise SystemExit(f"{case.name}, {one.program}: {error}") from error
     spans = len(done.latencies) * case.batch
+    one.sent += spans
     spent = {name: 1e6 * (after - before[name]) / spans for name, after in servers.cpu(one.program).items()}
     return Saturated(requests=len(done.latencies) / done.seconds, cpu=spent)
 
 
 def steady(servers: Servers, one: Measured, share: float, seconds: float) -> Steady:
     case, rate = one.case, share * one.requests
-    is_ours = one.program == OURS
-    made = list(zip(range(max(int(rate * seconds), 4)), bodies(servers, case, f"at {share}"), strict=False))
+    made = list(islice(bodies(servers, one, f"at {share}"), max(int(rate * seconds), 4)))
     latencies: Sequence[float] = ()
     refused = ""
     with (
         connections(servers.programs[one.program].port, STEADY[case.batch]) as free,
-        asked(servers.programs[OURS].port, servers.token("dashboards"), seconds=seconds * is_ours) as answers,
+        asked(servers.programs[OURS].port, servers.token(OURS, "dashboards"), seconds=seconds) as answers,
     ):
         try:
-            latencies = load(free, (body for _, body in made), len(made), rate=rate).latencies
+            latencies = load(free, made, len(made), rate=rate).latencies
         except LoadError as error:
             refused = str(error).splitlines()[0]
+    one.sent += len(latencies) * case.batch
     return Steady(
         share=share,
         rate=rate,
@@ -125,13 +139,14 @@ def steady(servers: Servers, one: Measured, share: float, seconds: float) -> Ste
 
 def dashboards_alone(servers: Servers, seconds: float) -> list[float]:
     say("dashboards without writes")
-    with asked(servers.programs[OURS].port, servers.token("dashboards"), seconds=seconds) as answers:
+    with asked(servers.programs[OURS].port, servers.token(OURS, "dashboards"), seconds=seconds) as answers:
         pass
     return answers
 
 
-def bodies(servers: Servers, case: Case, subject: str) -> Iterator[bytes]:
-    token = servers.token(f"{case.name} {subject}")
+def bodies(servers: Servers, one: Measured, subject: str) -> Iterator[bytes]:
+    case = one.case
+    token = servers.token(one.program, f"{case.name} {subject}")
     return FORMS[case.form].requests(token, case.batch, text_bytes=case.text_bytes)
 
 

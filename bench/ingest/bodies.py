@@ -103,7 +103,7 @@ def _with_new(template: bytes, names: list[bytes]) -> Callable[[], bytes]:
 def litellm(count: int, *, text_bytes: int) -> Callable[[], bytes]:
     """Makes a batch of LiteLLM's generic logger."""
     now = datetime.now(UTC).timestamp()
-    marks = [f"{number:016x}" for number in range(1, count + 1)]
+    marks = [f"{number:032x}" for number in range(1, count + 1)]
     calls = [
         {
             "id": f"chatcmpl-{mark}",

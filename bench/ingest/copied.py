@@ -11,6 +11,16 @@ _BATCH = 512
 _STORED = "SELECT * FROM traces WHERE org_id = $1 AND coalesce(input_text, '') {} '' LIMIT $2"
 
 
+async def stored(url: str) -> dict[str, int]:
+    """Rows by organisation."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch("SELECT org_id, count(*) AS count FROM traces GROUP BY 1")
+        return {row["org_id"]: row["count"] for row in rows}
+    finally:
+        await connection.close()
+
+
 async def copied(url: str, organisation: str) -> dict[str, tuple[float, float]]:
     """By name: rows a second, and microseconds of the server's CPU a row."""
     connection = await asyncpg.connect(url)

@@ -51,6 +51,8 @@ class Steady:
 class Measured:
     case: Case
     program: str
+    sent: int = 0
+    """Spans that were acknowledged."""
     saturated: list[Saturated] = field(default_factory=list)
     steady: list[Steady] = field(default_factory=list)
 

@@ -18,7 +18,6 @@ from bench.service import axum, question
 from bench.service.cpu import cpu_seconds, cpu_seconds_with_children
 from bench.service.servers import PROGRAMS, SERVICE, Server, free_port, running_process, running_program
 
-ORGANISATION = "acme"
 _SECONDS_TO_START = 120
 OURS, FAST, AXUM = "ours", "FastAPI + asyncpg", "axum + tokio-postgres"
 
@@ -34,8 +33,9 @@ class Servers:
     skipped: dict[str, str]
     """Why a program is not there."""
 
-    def token(self, subject: str) -> str:
-        return question.token(self.secret, subject, ORGANISATION)
+    def token(self, program: str, subject: str) -> str:
+        """Each program has an organisation of its own, of its name."""
+        return question.token(self.secret, subject, program)
 
     def cpu(self, name: str) -> dict[str, float]:
         """Seconds since each process began."""
