@@ -10,15 +10,16 @@ import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from statistics import mean
 
 from pydantic import TypeAdapter
 
 from bench.ingest import figures
 from bench.ingest.bodies import FORMS
-from bench.ingest.copied import copied, stored
 from bench.ingest.dashboards import asked
 from bench.ingest.figures import Case, Figures, Measured, Saturated, Steady, milliseconds
 from bench.ingest.servers import FAST, OURS, Servers, running_servers
+from bench.ingest.store import copied, stored, until_refreshed
 from bench.service.load import LoadError, connections, load
 
 BATCH = 512
@@ -66,26 +67,45 @@ def measure(servers: Servers, options: argparse.Namespace) -> Figures:
     for one in found:
         say(f"warm-up: {one.case.name}, {one.program}")
         busy(servers, one, PROBE[one.case.batch])
+    refreshes: dict[str, list[float]] = {name: [] for name in servers.programs}
     for number in range(options.rounds):
-        for one in found:
-            say(f"busy connections, round {number + 1}: {one.case.name}, {one.program}")
-            probe = busy(servers, one, PROBE[one.case.batch])
-            one.saturated.append(busy(servers, one, int(probe.requests * options.seconds)))
-            say(f"  {one.saturated[-1]}")
+        for name, spent in refreshes.items():
+            refresh(servers)
+            before = sum(one.sent for one in found)
+            for one in (each for each in found if each.program == name):
+                say(f"busy connections, round {number + 1}: {one.case.name}, {one.program}")
+                probe = busy(servers, one, PROBE[one.case.batch])
+                one.saturated.append(busy(servers, one, int(probe.requests * options.seconds)))
+                say(f"  {one.saturated[-1]}")
+            spent.append(1e6 * refresh(servers) / (sum(one.sent for one in found) - before))
     alone = dashboards_alone(servers, options.seconds) if options.loads else []
     for share in options.loads:
-        for one in found:
-            say(f"{share:.0%}: {one.case.name}, {one.program}")
-            one.steady.append(steady(servers, one, share, options.seconds))
-            say(f"  {one.steady[-1]}")
-    alone += dashboards_alone(servers, options.seconds) if options.loads else []
+        for name in servers.programs:
+            refresh(servers)
+            for one in (each for each in found if each.program == name):
+                say(f"{share:.0%}: {one.case.name}, {one.program}")
+                one.steady.append(steady(servers, one, share, options.seconds))
+                say(f"  {one.steady[-1]}")
+    if options.loads:
+        refresh(servers)
+        alone += dashboards_alone(servers, options.seconds)
     check(servers, found)
     return Figures(
         measured=found,
         copies=asyncio.run(copied(servers.database_url, OURS)),
+        refreshes={name: mean(each) for name, each in refreshes.items()},
         dashboards_alone=milliseconds(alone, 0.95) if alone else 0.0,
         skipped=servers.skipped,
     )
+
+
+def refresh(servers: Servers) -> float:
+    """Waits until the rollups are those of the rows, so that no stage pays for another one; CPU seconds of that."""
+    say("until the worker has refreshed all rollups")
+    before = servers.cpu(OURS)
+    asyncio.run(until_refreshed(servers.database_url))
+    after = servers.cpu(OURS)
+    return sum(after[name] - before[name] for name in ("worker", "PostgreSQL"))
 
 
 def check(servers: Servers, found: list[Measured]) -> None:

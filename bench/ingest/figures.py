@@ -74,6 +74,8 @@ class Measured:
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     measured: list[Measured]
+    refreshes: dict[str, float]
+    """By program, microseconds of CPU a span of worker and PostgreSQL after its stages of busy connections."""
     copies: dict[str, tuple[float, float]]
     dashboards_alone: float
     """p95 without writes, milliseconds."""
@@ -94,6 +96,8 @@ def tables(found: Figures, ours: str, fast: str) -> Iterator[str]:
         yield f"| {one.case.name} | {one.program} | {one.spans:,.0f} | {one.requests:,.1f} | {spent} |"
     for name, (rate, cpu) in found.copies.items():
         yield f"| {name} | | {rate:,.0f} | | | | {cpu:.1f} |"
+    for name, cpu in found.refreshes.items():
+        yield f"| rollups refreshed afterwards, worker and PostgreSQL | {name} | | | | | {cpu:.1f} |"
     yield from (f"\n{name}: {why}" for name, why in found.skipped.items())
     yield ""
     shares = sorted({each.share for one in found.measured for each in one.steady})
