@@ -14,7 +14,7 @@ import yaml
 
 from analytics_operator.api import fields
 from analytics_operator.api.conditions import Reason
-from analytics_operator.api.v1alpha1 import INGEST_POOL_SIZE, REFRESH_CONNECTIONS
+from analytics_operator.api.database import INGEST_POOL_SIZE, REFRESH_CONNECTIONS
 from analytics_operator.kube import labels
 from analytics_operator.state import jobs as migrate_jobs
 from analytics_operator.state import migration
