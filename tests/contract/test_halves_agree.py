@@ -15,6 +15,7 @@ import yaml
 from analytics_operator.api import fields
 from analytics_operator.api.conditions import Reason
 from analytics_operator.api.database import INGEST_POOL_SIZE, REFRESH_CONNECTIONS
+from analytics_operator.api.variables import SETTINGS
 from analytics_operator.kube import labels
 from analytics_operator.state import jobs as migrate_jobs
 from analytics_operator.state import migration
@@ -299,6 +300,10 @@ async def test_the_worker_reads_the_folder_that_the_operator_mounts() -> None:
     assert isinstance(job.run, ReadBooks)
     assert job.run.paths == (folder,)
     assert environment(container(DEPLOYMENT))["PRICE_BOOKS"] == folder
+
+
+def test_no_setting_of_the_service_can_be_set_beside_its_field() -> None:
+    assert set(SETTINGS) == {*map(str.upper, Settings.model_fields), "RUST_LOG"}
 
 
 def test_every_setting_that_the_operator_gives_to_those_who_know_it_is_one_of_the_service() -> None:

@@ -9,7 +9,7 @@ from analytics_operator.api.schema import structural
 from analytics_operator.api.status import Status
 from analytics_operator.api.v1alpha1 import GROUP, KIND, NAME_LENGTH, NAME_PATTERN, PLURAL, VERSION, Spec
 
-HEADER = "# DO NOT EDIT: generated from operator/src/analytics_operator/api/v1alpha1.py by `make crds`.\n"
+HEADER = "# DO NOT EDIT: generated from operator/src/analytics_operator/api/ by `make crds`.\n"
 
 
 def document() -> str:

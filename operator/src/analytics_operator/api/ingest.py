@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from analytics_operator.api.database import INGEST_POOL_SIZE
 from analytics_operator.api.fields import ConfigMapRef, Model, Replicas, rule, rules
+from analytics_operator.api.pod import Pod
 from analytics_operator.api.resources import Resources
 
 
@@ -17,6 +18,10 @@ class Ingest(Model):
             rule(
                 "!has(self.resources) || has(self.replicas)",
                 "ingest.resources is of pods that only take rows: set ingest.replicas, or remove it",
+            ),
+            rule(
+                "!has(self.pod) || has(self.replicas)",
+                "ingest.pod is of pods that only take rows: set ingest.replicas, or remove it",
             ),
         )
     )
@@ -31,6 +36,7 @@ class Ingest(Model):
         "and clients send to the Service <name>-ingest alone then. Absent: the pods of the API take rows",
     )
     resources: Resources | None = Field(None, description="of one of these pods; absent: as those of the API's")
+    pod: Pod | None = Field(None, description="of these pods: what is given here replaces the field of spec.pod")
 
 
 class Prices(Model):

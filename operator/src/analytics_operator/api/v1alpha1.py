@@ -19,11 +19,14 @@ from analytics_operator.api.database import (
     Database,
     Redis,
 )
+from analytics_operator.api.disruption import PodDisruptionBudget, drainable
 from analytics_operator.api.fields import Model, SecretKeyRef, differ, rule, rules
 from analytics_operator.api.image import Image
 from analytics_operator.api.ingest import Ingest, Prices
 from analytics_operator.api.migrations import Migrations
+from analytics_operator.api.pod import Pod
 from analytics_operator.api.resources import Resources
+from analytics_operator.api.service import Service, ServiceAccount
 from analytics_operator.api.serving import JWT_SECRET, Auth, Cache, Cors, Logging
 from analytics_operator.api.timescale import Timescale
 from analytics_operator.api.worker import Worker
@@ -38,6 +41,7 @@ NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_LENGTH = 40
 
 _MAX_PODS = "(has(self.autoscaling) ? self.autoscaling.maxReplicas : self.replicas)"
+_MIN_PODS = "(has(self.autoscaling) ? self.autoscaling.minReplicas : self.replicas)"
 _OWN_INGEST = "has(self.ingest) && self.ingest.enabled && has(self.ingest.replicas)"
 _INGEST_CONNECTIONS = f"({_OWN_INGEST} ? {INGEST_POOL_SIZE} * (self.ingest.replicas + 1) : 0)"
 
@@ -83,6 +87,7 @@ class Spec(Model):
                 f"&& (!has(self.redis) || {differ(JWT_SECRET, REDIS_URL)})",
                 "auth.jwtSecretRef names a URL that others know: name a key that holds random characters",
             ),
+            drainable(_MIN_PODS),
         )
     )
 
@@ -98,6 +103,10 @@ class Spec(Model):
     cors: Cors = Cors()
     logging: Logging = Logging()
     resources: Resources = Resources()
+    pod: Pod | None = Field(None, description="of all pods: where they run, what they carry; absent: nothing more")
+    service: Service | None = Field(None, description="the Service <name>; absent: inside of the cluster alone")
+    service_account: ServiceAccount | None = Field(None, description="the account <name> that pods have")
+    pod_disruption_budget: PodDisruptionBudget | None = Field(None, description="absent: one pod at a time")
     migrations: Migrations = Migrations()
     timescale: Timescale = Timescale()
     worker: Worker = Worker()
@@ -115,6 +124,11 @@ class Spec(Model):
         """Pods that only take rows; None where there are none."""
         return self.ingest.replicas if self.ingest and self.ingest.enabled else None
 
+    def pod_of(self, own: Pod | None) -> Pod:
+        """The fields of pods that have a section of their own, `own`."""
+        base = self.pod or Pod()
+        return own.over(base) if own else base
+
     @property
     def jwt_secret_ref(self) -> SecretKeyRef | None:
         return self.auth.jwt_secret_ref if self.auth else None
@@ -127,6 +141,7 @@ class Metadata(Model):
     namespace: str
     uid: str
     generation: int = 0
+    annotations: dict[str, str] = Field(default_factory=dict)
 
 
 class AnalyticsApi(Model):

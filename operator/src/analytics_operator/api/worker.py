@@ -6,6 +6,7 @@ from pydantic import Field
 
 from analytics_operator.api.database import REFRESH_CONNECTIONS
 from analytics_operator.api.fields import Model
+from analytics_operator.api.pod import Pod
 from analytics_operator.api.resources import WorkerResources
 
 
@@ -20,3 +21,4 @@ class Worker(Model):
         "fewer, and 0 refreshes with its own",
     )
     resources: WorkerResources = WorkerResources()
+    pod: Pod | None = Field(None, description="of these pods: what is given here replaces the field of spec.pod")

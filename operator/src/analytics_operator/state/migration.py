@@ -9,6 +9,7 @@ possible.
     the newest success, or the released template, is of the digest ── DONE: the gate is open
     a Job is live ── RUNNING, or SUPERSEDED where it migrates for another digest
     else ── START, or after a failure BACKOFF, or EXHAUSTED once backoffLimit attempts failed
+    ... but not while the pods to release are REFUSED, nor in the mode Manual before state/approval.py has it start
 """
 
 from dataclasses import dataclass, replace
@@ -49,9 +50,13 @@ TRANSIENT = frozenset(
 
 class State(StrEnum):
     BLOCKED = "Blocked"
+    REFUSED = "Refused"
     DONE = "Done"
     RUNNING = "Running"
     SUPERSEDED = "Superseded"
+    DRY_RUN = "DryRun"
+    DRY_RUNNING = "DryRunning"
+    PENDING_APPROVAL = "PendingApproval"
     START = "Start"
     BACKOFF = "Backoff"
     EXHAUSTED = "Exhausted"
@@ -129,11 +134,12 @@ def _decide(observed: Observed, credentials: Credentials, *, now: datetime) -> G
     failure = next((job for job in reversed(since) if jobs.failed(job) and jobs.digest_of(job) == digest), None)
     result = jobs.result_of(failure, observed.pods) if failure else None
     if live:
-        return _while_live(live, observed, digest=digest, result=result, now=now)
+        return while_live(live, observed, digest=digest, result=result, now=now)
     return _next(observed, failure, result, digest=digest, now=now)
 
 
-def _while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.Result | None, now: datetime) -> Gate:
+def while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.Result | None, now: datetime) -> Gate:
+    """The gate while that Job has not ended."""
     name = live["metadata"]["name"]
     own_pods = pods.of_job(observed.pods, live)
     # The Job's own count is believed too: its pod may be gone again when the pods are listed.
