@@ -240,6 +240,31 @@ def test_refused_pods_do_not_touch_those_that_serve(world: ClusterActor) -> None
 
 
 @pytest.mark.kube
+def test_a_job_that_no_node_takes_is_replaced_when_its_pods_are_customized_otherwise(world: ClusterActor) -> None:
+    world.credentials()
+    world.declare(migrations={"pod": {"nodeSelector": {"pool": "typo"}}})
+    stuck = world.live_job()
+    world.pod_of(stuck, container={"waiting": {"reason": "ContainerCreating"}})
+    message = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector"
+    pending = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    world.api.merge("Pod", world.pod_name(stuck), {"status": {"conditions": [pending]}}, subresource="/status")
+    world.edit(cors={"origins": ["https://a.example"]})  # a look; the next one would come within ten seconds
+    assert message in world.until("Ready", "False", "Unschedulable")["message"]
+    assert world.live_job()["metadata"]["uid"] == stuck["metadata"]["uid"], "nothing but its pods can cure it"
+    world.edit(migrations={"pod": {"nodeSelector": {"pool": "llm"}}})
+
+    def replaced() -> bool:
+        job = world.live_job()
+        pods = job["spec"]["template"]["spec"]
+        return job["metadata"]["uid"] != stuck["metadata"]["uid"] and bool(pods["nodeSelector"] == {"pool": "llm"})
+
+    eventually(replaced, what="another Job")
+    world.api.delete("Pod", world.pod_name(stuck))
+    world.migrate()
+    world.settle()
+
+
+@pytest.mark.kube
 def test_a_setting_in_a_config_map_is_named_until_it_is_removed(world: ClusterActor) -> None:
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "extra"}}
     world.api.create(config_map | {"data": {"PROXY": "http://proxy", "JWT_SECRET": "mine"}})

@@ -22,6 +22,8 @@ DRY_RUN = f"{GROUP}/dry-run"
 """The label of Jobs that only find out what a migration would change."""
 APPROVED_MIGRATION = f"{GROUP}/approved-migration"
 """The annotation of a resource that approves a plan, by its hash."""
+POD_HASH = f"{GROUP}/pod-hash"
+"""The label of a Job's customization: one that cannot start is replaced where users change that."""
 SEQUENCE = f"{GROUP}/sequence"
 """Orders the Jobs of a resource: creation stamps of Kubernetes have whole seconds only."""
 

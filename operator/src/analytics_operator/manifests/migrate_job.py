@@ -10,7 +10,7 @@ from analytics_operator.manifests.certificates import of_database
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.pod_customization import customized
 from analytics_operator.manifests.scope import Scope, metadata
-from analytics_operator.state.migration import State, arguments
+from analytics_operator.state.migration import State, arguments, pod_hash
 
 GRACE = 60
 """Seconds that the Job outlives the timeout of `migrate`, so that its result is written."""
@@ -41,6 +41,8 @@ def _job(scope: Scope, name: str, extra_labels: dict[str, str], args: list[str])
         **extra_labels,
         labels.SEQUENCE: str(gate.sequence),
     }
+    if customization := pod_hash(scope.resource):
+        attempt[labels.POD_HASH] = customization
     template = {
         "metadata": {"labels": labels.common(scope.name, labels.Component.MIGRATE)},
         "spec": pod_spec(scope.resource, _container(scope, args), of_database(scope.resource))

@@ -96,6 +96,12 @@ def digest_of(job: Manifest) -> str | None:
     return digest
 
 
+def pod_hash_of(job: Manifest) -> str | None:
+    """Of the customization that its pods have; None where they have none."""
+    digest: str | None = job["metadata"].get("labels", {}).get(labels.POD_HASH)
+    return digest
+
+
 def sequence_of(job: Manifest) -> int:
     return int(job["metadata"].get("labels", {}).get(labels.SEQUENCE, "0"))
 

@@ -96,6 +96,14 @@ def arguments(resource: AnalyticsApi) -> list[str]:
     return ["migrate", "--output", "json", "--result-file", "/dev/termination-log", "--timeout-seconds", timeout]
 
 
+def pod_hash(resource: AnalyticsApi) -> str | None:
+    """Of what users add to the pods of the Job; None where they add nothing."""
+    migrations = resource.spec.migrations
+    sections = (resource.spec.pod_of(migrations.pod), migrations.resources)
+    added = [each.model_dump(mode="json", exclude_none=True) if each else {} for each in sections]
+    return digests.of(added) if any(added) else None
+
+
 def digest_of(resource: AnalyticsApi, database_digest: str) -> str:
     return digests.of([resource.spec.image.reference, arguments(resource), database_digest])
 
@@ -148,7 +156,9 @@ def while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.
     problem = pods.problem(own_pods) if own_pods else _no_pod(live) if refused else _refused_before(observed)
     current = jobs.digest_of(live) == digest
     # A Job for an earlier spec is waited for, since two migrations must not run on one database; unless its container
-    # never ran and cannot, as with an image that does not exist: it would be in the way of its own cure.
+    # never ran and cannot, as with an image that does not exist, or with a node that is not there: it would be in the
+    # way of its own cure.
+    outdated = not current or jobs.pod_hash_of(live) != pod_hash(observed.resource)
     stuck = problem is not None and pods.never_started(own_pods)
     return Gate(
         state=State.RUNNING if current else State.SUPERSEDED,
@@ -157,7 +167,7 @@ def while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.
         job=name,
         result=result,
         problem=problem,
-        discard=name if refused or (stuck and not current) else None,
+        discard=name if refused or (stuck and outdated) else None,
     )
 
 

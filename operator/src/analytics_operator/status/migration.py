@@ -63,7 +63,7 @@ def _approval(observed: Observed, gate: Gate) -> str:
         f"kubectl annotate --overwrite -n {metadata.namespace} {KIND.lower()} {metadata.name} "
         f"{labels.APPROVED_MIGRATION}={plan.hash}"
     )
-    return f"{len(plan.pending)} migrations wait, see status.migrationPlan; to start them: {command}"
+    return f"migrations wait ({len(plan.pending)}, see status.migrationPlan); to start them: {command}"
 
 
 def _attempts(observed: Observed, gate: Gate) -> str:
