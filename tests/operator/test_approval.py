@@ -15,7 +15,7 @@ from tests.operator.cluster_actor import ClusterActor, a_result
 from tests.operator.test_migration import NOW, SECRETS, a_job, a_pod, digest, made, resource
 from tests.support.kube import Object, eventually
 
-MANUAL = {"migrations": {"mode": "Manual"}}
+MANUAL: Object = {"migrations": {"mode": "Manual"}}
 PENDING = a_result(version=3, target=5, pending=["0004_a", "0005_b"], message="would apply 2 migrations")
 NOTHING = a_result(reason="UpToDate", version=5, target=5, message="schema 5 is there already")
 NEXT = {"repository": "analytics-service", "tag": "2.0.0"}

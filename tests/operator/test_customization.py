@@ -7,13 +7,13 @@ import yaml
 
 from analytics_operator.api.pod import Pod
 from analytics_operator.api.v1alpha1 import Spec
-from analytics_operator.kube.objects import CONFIG_MAP, SECRET, Ref
+from analytics_operator.kube.objects import CONFIG_MAP, SECRET, Ref, Want
 from analytics_operator.manifests.pod_customization import customized
 from analytics_operator.plan import plan
 from analytics_operator.state.migration import State
 from analytics_operator.state.observed import Observed
 from tests.operator.cluster_actor import ClusterActor
-from tests.operator.test_golden import CASES
+from tests.operator.test_golden import CASES, observed
 from tests.operator.test_migration import NOW, RANDOM, SECRETS, resource
 from tests.support.kube import Object, eventually
 
@@ -123,6 +123,34 @@ def test_an_object_that_would_set_a_setting_is_named_and_nothing_starts(
         assert "spec.worker.pod.envFrom" in found.refusal.message
 
 
+ADDED_TO = ("env", "envFrom", "volumeMounts")
+"""Lists of our container that users add to."""
+
+
+def test_nothing_of_ours_is_replaced() -> None:
+    case = yaml.safe_load((CASES / "customized" / "input.yaml").read_text())
+    sections = ("pod", "worker", "migrations")
+    bare = case | {"spec": {name: value for name, value in case["spec"].items() if name not in sections}}
+    bare["spec"]["ingest"] = {"replicas": 2}
+    for (name, ours), (_, theirs) in zip(templates(bare), templates(case), strict=True):
+        (before,), (after,) = ours["spec"]["containers"], theirs["spec"]["containers"]
+        assert {key: value for key, value in after.items() if key not in ADDED_TO} == {
+            key: value for key, value in before.items() if key not in ADDED_TO
+        }, name
+        assert after["env"][: len(before["env"])] == before["env"]
+        assert after["envFrom"][-1:] == before["envFrom"], "of two variables the last one counts"
+        assert ours["metadata"]["labels"].items() <= theirs["metadata"]["labels"].items()
+        assert ours["metadata"]["annotations"].items() <= theirs["metadata"]["annotations"].items()
+
+
+def templates(case: Object) -> list[tuple[str, Object]]:
+    decisions = plan(observed(case), now=NOW, random_text=RANDOM).decisions
+    manifests = [each.manifest for each in decisions if isinstance(each, Want)]
+    found = [(each["metadata"]["name"], each["spec"]["template"]) for each in manifests if each["kind"] == "Deployment"]
+    assert len(found) == 3
+    return found
+
+
 def test_only_customized_pods_are_asked_for() -> None:
     for spec, count in (({}, 0), ({"migrations": {"pod": {}}}, 2), ({"pod": {}}, 2)):
         seen = Observed(resource=resource(**spec), secrets=SECRETS)
@@ -206,7 +234,7 @@ def test_what_is_given_back_is_as_it_was(world: ClusterActor) -> None:
     eventually(ours, what="nothing is customized any more")
 
 
-WRONG = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
+WRONG: Object = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
 
 
 @pytest.mark.kube
@@ -228,14 +256,47 @@ def test_what_the_api_server_refuses_is_said_in_its_words_before_anything_moves(
 def test_refused_pods_do_not_touch_those_that_serve(world: ClusterActor) -> None:
     world.ready()
     before = world.api.get("Deployment", "demo")["spec"]["template"]
-    world.edit(
-        worker={"pod": {"volumes": [{"name": "v", "nonsense": {}}], "affinity": WRONG}}, logging={"level": "debug"}
-    )
+    world.edit(worker={"pod": {"affinity": WRONG}}, logging={"level": "debug"})
     stalled = world.until("Stalled", "True", "Invalid")
     assert stalled["message"].startswith("Deployment demo-worker: ")
     assert world.condition("Migrated")["status"] == "True"
     assert world.api.get("Deployment", "demo")["spec"]["template"] == before
     world.edit(worker={"pod": None})
+    world.settle()
+
+
+@pytest.mark.kube
+@pytest.mark.parametrize(
+    ("spec", "child", "cure"),
+    [
+        pytest.param({"pod": {"affinity": {"nodeAfinity": {}}}}, "Deployment demo", {"pod": None}, id="affinity"),
+        pytest.param(
+            {"migrations": {"pod": {"sidecars": [{"name": "p", "image": "p:1", "arg": ["x"]}]}}},
+            "Job demo-migrate-",
+            {"migrations": {"pod": None}},
+            id="a sidecar of the migration",
+        ),
+        pytest.param(
+            {
+                "redis": {"urlSecretRef": {"name": "credentials", "key": "redis-url"}},
+                "autoscaling": {"metrics": [{"type": "External", "externl": {"metric": {"name": "x"}}}]},
+            },
+            "HorizontalPodAutoscaler demo",
+            {"autoscaling": None},
+            id="a metric",
+        ),
+    ],
+)
+def test_a_field_that_kubernetes_does_not_know_is_named(
+    world: ClusterActor, spec: Object, child: str, cure: Object
+) -> None:
+    world.credentials(redis_url="redis://redis:6379/0")
+    world.declare(**spec)
+    stalled = world.until("Stalled", "True", "Invalid")
+    assert stalled["message"].startswith(child)
+    assert any(typo in stalled["message"] for typo in ("nodeAfinity", "arg", "externl"))
+    world.edit(**cure)
+    world.migrate()
     world.settle()
 
 

@@ -68,9 +68,9 @@ class KubeClient:
         return items
 
     async def create(self, kind: Kind, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
-        """A dry run makes nothing: the answer, or the error, is what it would be."""
+        """Fails where the kind has no such field. A dry run makes nothing, but the answer or the error is the same."""
         path = kind.path(manifest["metadata"]["namespace"])
-        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
         return await self._call("POST", kind, path, body=manifest, query=query)
 
     async def apply(self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str | None = None) -> Manifest:

@@ -22,6 +22,8 @@ def customized(template: Manifest, pod: Pod, *, selector: dict[str, str]) -> Man
     Our container stays the only one of `containers`: sidecars are init containers that go on running, so that a Job
     ends with our container.
     """
+    if not pod.model_fields_set:
+        return template
     given = pod.model_dump(mode="json", by_alias=True, exclude_none=True)
     own = template["metadata"]
     merged = {name: given.get(name, {}) | own.get(name, {}) for name in ("labels", "annotations")}
