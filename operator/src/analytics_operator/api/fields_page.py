@@ -1,5 +1,6 @@
 """The page of every field of spec, from the CRD's schema: `make crds` writes it."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,8 @@ def page() -> str:
     spec = structural(Spec)
     together = _refusals(each["message"] for each in spec["x-kubernetes-validations"])
     sections = (_section(name, schema) for name, schema in spec["properties"].items() if _fields(schema))
-    return "\n".join([_HEAD, _table(_own_rows(spec)), together, *sections])
+    text = "\n".join([_HEAD, _table(_own_rows(spec)), together, *sections])
+    return re.sub("<[a-z-]+>[a-z-]*", r"`\g<0>`", text)  # not HTML
 
 
 def _own_rows(spec: Json) -> Iterator[tuple[str, ...]]:
@@ -98,7 +100,11 @@ def _int_or_text(schema: Json) -> str:
 
 def _refusals(messages: Iterator[str]) -> str:
     distinct = list(dict.fromkeys(messages))
-    return "\n".join(["", "Refused, with the cure:", "", *(f"- {each}" for each in distinct)]) if distinct else ""
+    return (
+        "\n".join(["", "Refused, with the cure:", "", *(f"- {each.replace('*', chr(92) + '*')}" for each in distinct)])
+        if distinct
+        else ""
+    )
 
 
 def _messages(path: str, schema: Json) -> Iterator[str]:
