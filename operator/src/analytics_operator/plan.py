@@ -32,10 +32,6 @@ class Plan:
     decisions: tuple[Decision, ...]
     """In the order in which they are carried out; what goes, goes last."""
 
-    def desired(self, ref: Ref) -> Manifest | None:
-        """The object as it shall be; None where it stays as it is, or goes."""
-        return next((each.manifest for each in self.decisions if isinstance(each, Want) and each.ref == ref), None)
-
 
 def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
     """`random_text` is the value of the JWT Secret where one has to be generated."""
@@ -43,8 +39,9 @@ def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
     made = {generated.ref.name: data_of(generated.manifest)} if generated else {}
     credentials = examine(observed.resource, {**observed.secrets, **made})
     gate = migration.decide(observed, credentials, now=now)
-    to_apply = replicas.to_apply(observed.resource, observed.deployment)
-    retained = observed.deployment if observed.resource.spec.autoscaling and to_apply is not None else None
+    live = observed.deployment or observed.orphan
+    to_apply = replicas.to_apply(observed.resource, live)
+    retained = live if observed.resource.spec.autoscaling and to_apply is not None else None
     scope = Scope(
         resource=observed.resource,
         credentials=credentials,

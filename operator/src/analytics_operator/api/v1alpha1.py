@@ -353,6 +353,7 @@ class Metadata(Model):
     namespace: str
     uid: str
     generation: int = 0
+    annotations: dict[str, str] = Field({}, repr=False)
 
 
 class AnalyticsApi(Model):

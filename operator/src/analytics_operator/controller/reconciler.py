@@ -9,31 +9,22 @@ from pydantic import ValidationError
 
 from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi, Metadata
+from analytics_operator.controller import executor
+from analytics_operator.controller.health_poller import HealthPoller
 from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.secret_poller import SecretPoller
 from analytics_operator.controller.worker_poller import WorkerPoller
 from analytics_operator.errors import ApiError, ChildConflict, Refused
-from analytics_operator.kube import labels, names
+from analytics_operator.kube import labels
 from analytics_operator.kube.client import KubeClient
-from analytics_operator.kube.objects import (
-    ANALYTICS_API,
-    DEPLOYMENT,
-    EVENT,
-    HORIZONTAL_POD_AUTOSCALER,
-    Absent,
-    Create,
-    Hold,
-    Key,
-    Manifest,
-    Ref,
-    Want,
-)
+from analytics_operator.kube.objects import ANALYTICS_API, EVENT, Create, Key, Manifest, Ref
 from analytics_operator.kube.ownership import OnWrite, Ownership
-from analytics_operator.plan import Plan, plan
+from analytics_operator.plan import plan
+from analytics_operator.state import addresses
 from analytics_operator.state.observed import Observed
-from analytics_operator.state.worker import addresses
-from analytics_operator.status import derive, events
-from analytics_operator.status.facts import Applied, Facts, Refusal
+from analytics_operator.state.sharing import Share, share_of
+from analytics_operator.status import derive, events, health
+from analytics_operator.status.facts import Facts
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +38,7 @@ class Reconciler:
     ownership: Ownership
     secret_poller: SecretPoller
     worker_poller: WorkerPoller
+    health_poller: HealthPoller
     on_write: OnWrite
     clock: Callable[[], datetime]
     random_text: Callable[[], str]
@@ -58,6 +50,7 @@ class Reconciler:
             self.ownership.forget(key)  # its children go by their owner references
             self.secret_poller.forget(key)
             self.worker_poller.forget(key)
+            self.health_poller.forget(key)
             return None
         try:
             return await self._reconcile(key, AnalyticsApi.model_validate(body), body)
@@ -75,16 +68,9 @@ class Reconciler:
         observed = await self.observer.observe(key, resource, body.get("status", {}))
         planned = plan(observed, now=now, random_text=self.random_text())
         generated = await self._generate(observed, planned.generated) if planned.generated else {}
-        self._update_pollers(key, observed, generated)
-        applied = await self._apply(key, observed, planned)
-        facts = Facts(
-            observed=observed,
-            credentials=planned.credentials,
-            gate=planned.gate,
-            desired=planned.desired(Ref(DEPLOYMENT, key.name)),
-            desired_ingest=planned.desired(Ref(DEPLOYMENT, names.ingest(key.name))),
-            applied=applied,
-        )
+        self._update_pollers(key, observed, generated, share_of(resource, planned.gate.settings))
+        applied = await executor.execute(self.ownership, key, observed, planned)
+        facts = Facts(observed=observed, credentials=planned.credentials, gate=planned.gate, applied=applied)
         derived = derive.derive(facts, now=now)
         await self._write_status(body, derived)
         return derive.requeue_after(facts, derived, now=now)
@@ -96,37 +82,14 @@ class Reconciler:
         await self._post(events.secret_generated(secret.ref.name, again=again), observed.resource.metadata)
         return {secret.ref.name: made["metadata"]["resourceVersion"]}
 
-    def _update_pollers(self, key: Key, observed: Observed, generated: Mapping[str, str]) -> None:
-        """From now on they compare with this observation, and ask its workers."""
+    def _update_pollers(self, key: Key, observed: Observed, generated: Mapping[str, str], share: Share) -> None:
+        """From now on they compare with this observation, and ask its pods."""
         self.secret_poller.track(key, {**observed.secret_versions, **generated})
         reported = bool(observed.previous_status.get("policies"))
-        self.worker_poller.track(key, addresses(observed.pods_of(labels.Component.WORKER)), reported=reported)
-
-    async def _apply(self, key: Key, observed: Observed, planned: Plan) -> Applied:
-        """Carries out the plan. A child that is refused does not keep the others waiting."""
-        if observed.resource.spec.suspend:
-            return Applied(deployment=observed.deployment, ingest=observed.ingest)
-        uid, refusals = observed.resource.metadata.uid, []
-        name = observed.resource.metadata.name
-        api, ingest = Ref(DEPLOYMENT, name), Ref(DEPLOYMENT, names.ingest(name))
-        live = {api: observed.deployment, ingest: observed.ingest}
-        for decision in planned.decisions:
-            try:
-                match decision:
-                    case Want(ref):
-                        live[ref] = await self.ownership.ensure(key, uid, decision)
-                    case Absent(ref):
-                        await self.ownership.retire(key, uid, ref)
-                    case Hold():
-                        pass
-            except (Refused, ChildConflict) as error:
-                refusals.append(Refusal(ref=decision.ref, reason=error.reason, message=str(error)))
-        return Applied(
-            deployment=live[api],
-            ingest=live[ingest],
-            autoscaler=live.get(Ref(HORIZONTAL_POD_AUTOSCALER, name)),
-            refusals=tuple(refusals),
-        )
+        workers = addresses.of_workers(observed.pods_of(labels.Component.WORKER))
+        self.worker_poller.track(key, workers, share, reported=reported)
+        api = addresses.of_api(observed.pods_of(labels.Component.API))
+        self.health_poller.track(key, api, missed=health.missed(observed))
 
     async def _write_status(self, body: Manifest, derived: Manifest) -> None:
         """Writes only a status that moved, with the Events of its transitions."""

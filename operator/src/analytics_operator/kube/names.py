@@ -28,3 +28,9 @@ def jwt_secret(name: str) -> str:
 
 def migrate_job(name: str, digest: str, attempt: int) -> str:
     return f"{name}-migrate-{digest}-{attempt}"
+
+
+def attempt_of(job: str, name: str, digest: str) -> int:
+    """The attempt that the name of a Job has; 0 where it is not the name of one for that digest."""
+    number = job.removeprefix(migrate_job(name, digest, 0).removesuffix("0"))
+    return int(number) if number != job and number.isascii() and number.isdigit() and len(number) <= 5 else 0

@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.kube import names
 from analytics_operator.kube.objects import Manifest
 from analytics_operator.state import digests, jobs, pods
 from analytics_operator.state.observed import Observed, Released
@@ -174,14 +175,17 @@ def _next(
     observed: Observed, failure: Manifest | None, result: jobs.Result | None, *, digest: str, now: datetime
 ) -> Gate:
     # Numbers of attempts are never used twice while a Job that has one is there: the name of a Job holds it.
-    taken = max((jobs.attempt_of(job) for job in observed.jobs if jobs.digest_of(job) == digest), default=0)
+    name = observed.resource.metadata.name
+    orphaned = (names.attempt_of(job, name, digest) for job in observed.orphaned_jobs)
+    ours = (jobs.attempt_of(job) for job in observed.jobs if jobs.digest_of(job) == digest)
+    taken = max((*ours, *orphaned), default=0)
     sequence = max(map(jobs.sequence_of, observed.jobs), default=0) + 1
     start = Gate(state=State.START, digest=digest, attempt=taken + 1, sequence=sequence, result=result)
     if failure is None or result is None:
         return replace(start, problem=_refused_before(observed))
     failures = jobs.failures_before(failure) + 1
-    name = failure["metadata"]["name"]
-    ended = replace(start, state=State.EXHAUSTED, attempt=jobs.attempt_of(failure), failures=failures, job=name)
+    job = failure["metadata"]["name"]
+    ended = replace(start, state=State.EXHAUSTED, attempt=jobs.attempt_of(failure), failures=failures, job=job)
     exhausted = failures >= observed.resource.spec.migrations.backoff_limit
     if exhausted and result.reason not in TRANSIENT:
         return ended

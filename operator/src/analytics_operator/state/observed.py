@@ -8,7 +8,9 @@ from typing import Any
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels, names
 from analytics_operator.kube.objects import Manifest, condition
+from analytics_operator.state.health import ALL_REACHED, LastHealth
 from analytics_operator.state.secrets import SecretData
+from analytics_operator.state.sharing import Peer
 from analytics_operator.state.worker import NOT_POLLED, LastReport
 
 
@@ -47,11 +49,18 @@ class Observed:
     deployment: Manifest | None = None
     ingest: Manifest | None = None
     """The Deployment of pods that only take rows; read where the resource wants them."""
+    orphan: Manifest | None = None
+    """The API's Deployment where no resource controls it: nothing that it says of releases is believed."""
+    orphaned_jobs: tuple[str, ...] = ()
+    """Names of Jobs that no resource controls: they are never ours, and their names are taken."""
     jobs: tuple[Manifest, ...] = ()
     pods: tuple[Manifest, ...] = ()
     config_maps: tuple[Manifest, ...] = ()
     replica_sets: tuple[Manifest, ...] = ()
     worker: LastReport = NOT_POLLED
+    health: LastHealth = ALL_REACHED
+    peers: tuple[Peer, ...] | None = ()
+    """Other resources on the same server of databases; None while not all have been asked."""
     missing_fields: tuple[str, ...] = ()
     """Fields that this operator knows and the served CRD does not."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from analytics_operator.api.conditions import Condition, Type, merge
+from analytics_operator.api.conditions import Condition, Reason, Type, merge
 from analytics_operator.api.ports import METRICS_PORT
 from analytics_operator.kube import labels, names
 from analytics_operator.state.image import Setting
@@ -14,6 +14,8 @@ from analytics_operator.status.facts import Facts
 WHILE_SECRETS_ARE_MISSING = timedelta(seconds=15)
 WHILE_NOT_READY = timedelta(seconds=10)
 RESYNC = timedelta(minutes=10)
+NOT_REQUEUED = frozenset({Reason.DATABASE_UNREACHABLE, Reason.PODS_UNREACHABLE, Reason.SUSPENDED})
+"""Reasons whose end a poller or an event tells: a database that many resources share is no work for the operator."""
 
 
 def derive(facts: Facts, *, now: datetime) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def requeue_after(facts: Facts, status: Mapping[str, Any], *, now: datetime) -> 
     if facts.gate.retry_at:
         return min(max(facts.gate.retry_at - now, timedelta(0)), WHILE_NOT_READY)
     ready = next(each for each in status["conditions"] if each["type"] == Type.READY)
-    return RESYNC if ready["status"] == "True" else WHILE_NOT_READY
+    return RESYNC if ready["status"] == "True" or ready["reason"] in NOT_REQUEUED else WHILE_NOT_READY
 
 
 def _endpoints(facts: Facts) -> dict[str, str]:

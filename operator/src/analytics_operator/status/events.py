@@ -47,6 +47,7 @@ class EventRow:
 
 
 _WAITING = frozenset({Reason.WAITING_FOR_SECRETS, Reason.SUPERSEDED, Reason.SUSPENDED})
+_NOT_REACHED = frozenset({Reason.DATABASE_UNREACHABLE, Reason.PODS_UNREACHABLE})
 _NO_REPORT = frozenset({Reason.WORKER_UNAVAILABLE})
 
 EVENTS: tuple[EventRow, ...] = (
@@ -77,6 +78,9 @@ EVENTS: tuple[EventRow, ...] = (
     ),
     EventRow(Type.INGEST_AVAILABLE, True, Level.NORMAL, "IngestAvailable", moved=True),
     EventRow(Type.INGEST_AVAILABLE, False, Level.WARNING, "IngestUnavailable", moved=True, first=False),
+    EventRow(Type.AVAILABLE, False, Level.WARNING, None, only_reasons=_NOT_REACHED),
+    EventRow(Type.CACHE_AVAILABLE, False, Level.WARNING, None),
+    EventRow(Type.CACHE_AVAILABLE, True, Level.NORMAL, "CacheAvailable", moved=True, first=False),
     EventRow(Type.CONNECTION_BUDGET, False, Level.WARNING, "ConnectionBudgetExceeded"),
     EventRow(Type.IMAGE_OUTDATED, True, Level.WARNING, "ImageOutdated"),
     EventRow(Type.READY, True, Level.NORMAL, "Ready", moved=True),

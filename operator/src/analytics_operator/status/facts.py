@@ -29,7 +29,11 @@ class Applied:
     ingest: Manifest | None = None
     """The Deployment of pods that only take rows."""
     autoscaler: Manifest | None = None
+    worker: Manifest | None = None
+    """The Deployment of the workers, where it was applied."""
     refusals: tuple[Refusal, ...] = ()
+    waiting: tuple[Ref, ...] = ()
+    """Children of a suspended resource that are not as they are declared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +41,7 @@ class Facts:
     observed: Observed
     credentials: Credentials
     gate: Gate
-    desired: Manifest | None
-    """The API's Deployment as the plan wants it; None where it stays as it is."""
     applied: Applied
-    desired_ingest: Manifest | None = None
-    """The same of the pods that only take rows."""
 
     @property
     def resource(self) -> AnalyticsApi:
