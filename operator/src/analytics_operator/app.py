@@ -55,7 +55,8 @@ async def run(options: Options) -> None:
     )
     election = leader_election.LeaderElection(lease, names, on_change=metrics.leader_changed)
     client = KubeClient(await configuration(), on_call=metrics.api_called, fence=election.fence)
-    metrics.export_watches([kind.name for kind in (ANALYTICS_API, *WATCHED)], age=writes.age, refused=writes.refused)
+    kinds = [kind.name for kind in (ANALYTICS_API, *WATCHED)]
+    metrics.export_watches(kinds, options.namespaces or ("",), age=writes.age, refused=writes.refused)
     try:
         async with serving(
             port=options.http_port, registry=metrics.registry, ready=lambda: not stop.is_set(), silent=writes.silent

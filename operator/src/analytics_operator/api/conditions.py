@@ -11,7 +11,7 @@ from analytics_operator.api.status import ConditionStatus
 
 
 class Type(StrEnum):
-    """Positive, but for the last four: these are true when something is not as it should be."""
+    """Positive, but for the last five: these are true when something is not as it should be."""
 
     READY = "Ready"
     AVAILABLE = "Available"
@@ -25,6 +25,7 @@ class Type(StrEnum):
     PRICES_LOADED = "PricesLoaded"
     INGEST_AVAILABLE = "IngestAvailable"
     SCALING_ACTIVE = "ScalingActive"
+    CONTESTED = "Contested"
     CRD_OUTDATED = "CRDOutdated"
     IMAGE_OUTDATED = "ImageOutdated"
     RECONCILING = "Reconciling"
@@ -42,6 +43,8 @@ class Reason(StrEnum):
     CHILD_CONFLICT = "ChildConflict"
     CONFIG_MAP_MISSING = "ConfigMapMissing"
     CONTAINER_FAILING = "ContainerFailing"
+    CONTESTED_FIELD = "ContestedField"
+    CONTESTED_REPLICAS = "ContestedReplicas"
     DATABASE_UNREACHABLE = "DatabaseUnreachable"
     DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     EXCEEDS_LIMIT = "ExceedsLimit"

@@ -17,7 +17,6 @@ def _schema(word: str, minimum: int) -> WithJsonSchema:
     """A number of days, or a word for no end. A null is the default, however it is applied: it is not nullable."""
     schema: dict[str, Any] = {
         "x-kubernetes-int-or-string": True,
-        "anyOf": [{"type": "integer"}, {"type": "string"}],
         "minimum": minimum,
         "maximum": MAX_DAYS,
         "pattern": f"^{word}$",

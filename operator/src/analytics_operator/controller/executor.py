@@ -49,6 +49,7 @@ async def execute(ownership: Ownership, key: Key, observed: Observed, planned: P
         worker=run.live.get(Ref(DEPLOYMENT, names.worker(key.name))),
         autoscaler=run.live.get(Ref(HORIZONTAL_POD_AUTOSCALER, key.name)),
         refusals=tuple(run.refusals),
+        contested=ownership.drift.contested(key),
         waiting=tuple(run.waiting),
     )
 

@@ -14,7 +14,7 @@ from analytics_operator.controller.health_poller import HealthPoller
 from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.secret_poller import SecretPoller
 from analytics_operator.controller.worker_poller import WorkerPoller
-from analytics_operator.errors import ApiError, ChildConflict, Refused
+from analytics_operator.errors import ApiError, ChildConflict, Forbidden, Refused
 from analytics_operator.kube import labels
 from analytics_operator.kube.client import KubeClient
 from analytics_operator.kube.objects import ANALYTICS_API, EVENT, Create, Key, Manifest, Ref
@@ -24,7 +24,7 @@ from analytics_operator.state import addresses
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.sharing import Share, share_of
 from analytics_operator.status import derive, events, health
-from analytics_operator.status.facts import Facts
+from analytics_operator.status.facts import Applied, Facts
 
 log = structlog.get_logger(__name__)
 
@@ -45,12 +45,13 @@ class Reconciler:
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """After what time to reconcile again; None when the resource is gone."""
-        body = await self.observer.resource(key)
+        try:
+            body = await self.observer.resource(key)
+        except Forbidden:  # of a namespace that is gone, or whose Role is: the refused watch has its line and metric
+            self._forget(key)
+            return derive.RESYNC
         if body is None or "deletionTimestamp" in body["metadata"]:
-            self.ownership.forget(key)  # its children go by their owner references
-            self.secret_poller.forget(key)
-            self.worker_poller.forget(key)
-            self.health_poller.forget(key)
+            self._forget(key)  # its children go by their owner references
             return None
         try:
             return await self._reconcile(key, AnalyticsApi.model_validate(body), body)
@@ -63,6 +64,10 @@ class Reconciler:
         except (Refused, ChildConflict) as error:
             return await self._stop(body, error.reason, str(error), requeue_after=derive.WHILE_SECRETS_ARE_MISSING)
 
+    def _forget(self, key: Key) -> None:
+        for each in (self.ownership, self.secret_poller, self.worker_poller, self.health_poller):
+            each.forget(key)
+
     async def _reconcile(self, key: Key, resource: AnalyticsApi, body: Manifest) -> timedelta:
         now = self.clock()
         observed = await self.observer.observe(key, resource, body.get("status", {}))
@@ -70,6 +75,7 @@ class Reconciler:
         generated = await self._generate(observed, planned.generated) if planned.generated else {}
         self._update_pollers(key, observed, generated, share_of(resource, planned.gate.settings))
         applied = await executor.execute(self.ownership, key, observed, planned)
+        await self._report_changes(observed, applied)
         facts = Facts(observed=observed, credentials=planned.credentials, gate=planned.gate, applied=applied)
         derived = derive.derive(facts, now=now)
         await self._write_status(body, derived)
@@ -90,6 +96,17 @@ class Reconciler:
         self.worker_poller.track(key, workers, share, reported=reported)
         api = addresses.of_api(observed.pods_of(labels.Component.API))
         self.health_poller.track(key, api, missed=health.missed(observed))
+
+    async def _report_changes(self, observed: Observed, applied: Applied) -> None:
+        """One line and one Event for each release and each child that is as declared again."""
+        metadata = observed.resource.metadata
+        key = Key(metadata.namespace, metadata.name)
+        changes = [events.drift_corrected(each) for each in self.ownership.drift.pop_corrections(key)]
+        if released := applied.released_since(observed.deployment):
+            changes.append(events.released(released))
+        for event in changes:
+            log.info("change of children", resource=key.text, reason=event.reason, message=event.message)
+            await self._post(event, metadata)
 
     async def _write_status(self, body: Manifest, derived: Manifest) -> None:
         """Writes only a status that moved, with the Events of its transitions."""

@@ -12,6 +12,7 @@ from typing import Protocol
 from analytics_operator.errors import Conflict, Invalid, NotFound
 from analytics_operator.kube import labels
 from analytics_operator.kube.adoption import adoptable, check_ours
+from analytics_operator.kube.drift import Drift
 from analytics_operator.kube.objects import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
@@ -55,6 +56,7 @@ class Ownership:
         on_write: OnWrite,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.drift = Drift(clock=clock)
         self._client = client
         self._on_unchanged = on_unchanged
         self._on_write = on_write
@@ -71,6 +73,7 @@ class Ownership:
         The plan was made before it, so that of these kinds every event counts.
         """
         self._absent.get(key, {}).pop(ref, None)
+        self.drift.observe(key, ref, manifest)
         return ref.kind in WRITTEN_BY_OTHERS or self._known.get(key, {}).get(ref) != _identity(manifest)
 
     def remember(self, key: Key, ref: Ref, live: Manifest) -> None:
@@ -80,6 +83,7 @@ class Ownership:
     def forget(self, key: Key) -> None:
         self._known.pop(key, None)
         self._absent.pop(key, None)
+        self.drift.forget(key)
 
     async def ensure(self, key: Key, owner: str, want: Want) -> Manifest:
         """The live object, as it is desired."""
@@ -94,6 +98,7 @@ class Ownership:
             self._on_unchanged()
         else:
             self._on_write(want.ref.kind.name, live)
+            self.drift.written(key, want.ref, live)
         self.remember(key, want.ref, live)
         return live
 
@@ -136,6 +141,8 @@ class Ownership:
         try:
             live = await self._client.get(want.ref.kind, key.namespace, want.ref.name)
         except NotFound:
+            if want.ref in self._known.get(key, {}):
+                self.drift.recreated(key, want.ref)
             # Not POST: its fields would belong to a manager of updates, and no later apply could remove them.
             return await self._client.apply(want.ref.kind, want.manifest, force=False)
         if not adoptable(live, want.manifest["metadata"]["labels"]):

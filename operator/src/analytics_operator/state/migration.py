@@ -123,7 +123,9 @@ def _decide(observed: Observed, credentials: Credentials, *, now: datetime) -> G
     ours = success if success and jobs.digest_of(success) == digest else None
     released = observed.released  # stays true when the Job is deleted by hand
     if ours or (released and released.digest == digest):
-        return Gate(state=State.DONE, digest=digest, result=jobs.result_of(ours, observed.pods) if ours else None)
+        result = jobs.result_of(ours, observed.pods) if ours else None
+        discard = live["metadata"]["name"] if live and _never_runs(live, observed) else None
+        return Gate(state=State.DONE, digest=digest, result=result, discard=discard)
     # Only failures after the newest success count against backoffLimit: whoever went back to an older image and forward
     # again has all attempts once more.
     since = attempts[attempts.index(success) + 1 :] if success else attempts
@@ -154,6 +156,12 @@ def _while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs
         problem=problem,
         discard=name if refused or (stuck and not current) else None,
     )
+
+
+def _never_runs(live: Manifest, observed: Observed) -> bool:
+    """Whether the container of the Job never ran, and cannot: as of a tag that was a mistake, and was taken back."""
+    own_pods = pods.of_job(observed.pods, live)
+    return pods.problem(own_pods) is not None and pods.never_started(own_pods)
 
 
 def _refused_before(observed: Observed) -> pods.PodProblem | None:

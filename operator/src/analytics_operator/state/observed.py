@@ -31,6 +31,9 @@ class Released:
     settings: tuple[str, ...] = ()
     """Those that its image knows: the result of the migration that listed them goes with its pod."""
 
+    schema: Mapping[str, Any] | None = None
+    """What the migration found of the database, for status.schema."""
+
     @property
     def text(self) -> str:
         return as_text(self.template)
@@ -71,6 +74,7 @@ class Observed:
         copies = [each.get("data", {}) for each in self.config_maps if each["metadata"]["name"] == name]
         own = _annotations(self.ingest).get("released-template")
         ingest = own or next((each.get("released-ingest-template") for each in copies), None)
+        schema = next((each["schema"] for each in copies if "schema" in each), None)
         for texts in (_annotations(self.deployment), *copies):
             template, digest = texts.get("released-template"), texts.get("migration-hash")
             if template and digest:
@@ -80,6 +84,7 @@ class Observed:
                     digest=digest,
                     ingest=json.loads(ingest) if ingest else None,
                     settings=settings,
+                    schema=json.loads(schema) if schema else None,
                 )
         return None
 

@@ -7,6 +7,7 @@ events.EVENTS has a row.
 
 from analytics_operator.status.condition import StatusCondition
 from analytics_operator.status.connections import CONNECTION_BUDGET
+from analytics_operator.status.contested import CONTESTED
 from analytics_operator.status.crd import CRD_OUTDATED
 from analytics_operator.status.deployment import AVAILABLE, PROGRESSING
 from analytics_operator.status.health import CACHE_AVAILABLE
@@ -32,6 +33,7 @@ CONDITIONS: tuple[StatusCondition, ...] = (
     PRICES_LOADED,
     INGEST_AVAILABLE,
     SCALING_ACTIVE,
+    CONTESTED,
     CRD_OUTDATED,
     IMAGE_OUTDATED,
     RECONCILING,

@@ -17,7 +17,7 @@ MAX_NAMED = 5
 
 def _limit(facts: Facts) -> int | None:
     """As the last migration that saw the database found it."""
-    limit: int | None = (schema(facts.gate, facts.observed.previous_status) or {}).get("connectionLimit")
+    limit: int | None = (schema(facts) or {}).get("connectionLimit")
     return limit
 
 

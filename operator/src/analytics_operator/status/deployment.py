@@ -8,7 +8,7 @@ from analytics_operator.status.facts import Facts
 from analytics_operator.status.health import store
 
 NOT_DEPLOYED = "there is no Deployment yet"
-MAX_NAMED = 5
+MAX_NAMED = 8
 MIGRATING = frozenset({State.START, State.RUNNING, State.SUPERSEDED})
 
 

@@ -30,7 +30,7 @@ def derive(facts: Facts, *, now: datetime) -> dict[str, Any]:
         "desiredReplicas": rollout.desired if rollout else observed.resource.spec.replicas,
         "readyReplicas": rollout.ready if rollout else 0,
         "selector": labels.selector_text(metadata.name, labels.Component.API),
-        "schema": migration.schema(facts.gate, previous),
+        "schema": migration.schema(facts),
         "policies": worker.table(observed),
         "endpoints": _endpoints(facts),
         "image": rollout.image if rollout else None,

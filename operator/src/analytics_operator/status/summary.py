@@ -50,8 +50,12 @@ def _reconciling(facts: Facts) -> Verdict:
 
 def _stalled(facts: Facts) -> Verdict:
     found = blocker(facts)
-    if found is None or not found.stalled:
+    if found is None:
         return Verdict(False, Reason.NOT_STALLED, "nobody's help is needed")
+    if not found.stalled:
+        return Verdict(
+            False, Reason.NOT_STALLED, f"not Ready ({found.reason}); it goes on by itself once the cause is gone"
+        )
     return Verdict(True, found.reason, found.message)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from analytics_operator.api.conditions import Reason, Type, cut
 from analytics_operator.api.status import MAX_POLICIES
-from analytics_operator.kube import labels
+from analytics_operator.kube import labels, names
+from analytics_operator.kube.objects import Manifest, condition
 from analytics_operator.state import pods, policies
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.sharing import Peer, policies_of
@@ -18,14 +19,15 @@ _FIELD_LENGTH = 64
 _REPORTED = (Type.POLICIES_APPLIED, Type.DATA_FRESH)
 
 
-def policies_applied(observed: Observed) -> Verdict:
+def policies_applied(observed: Observed, workers: Manifest | None = None) -> Verdict:
+    """`workers` is their Deployment."""
     if before := _before_the_first_report(observed, Type.POLICIES_APPLIED):
         return before
     if conflict := _conflict(observed):
         return conflict
     report = _store_report(observed)
     if report is None or report.policies is None:
-        return unavailable(observed)
+        return unavailable(observed, workers)
     if outdated := _outdated(observed):
         text = "the worker keeps the policies of an earlier spec, until its pods are replaced"
         return Verdict(False, outdated, text)
@@ -33,17 +35,22 @@ def policies_applied(observed: Observed) -> Verdict:
     return Verdict(report.policies.reason == Reason.APPLIED, report.policies.reason, message)
 
 
-def data_fresh(observed: Observed) -> Verdict:
+def data_fresh(observed: Observed, workers: Manifest | None = None) -> Verdict:
+    """As above."""
     if before := _before_the_first_report(observed, Type.DATA_FRESH):
         return before
     report = _store_report(observed)
     if report is None or report.fresh is None:
-        return unavailable(observed)
+        return unavailable(observed, workers)
     return Verdict(report.fresh.fresh, report.fresh.reason, f"{report.fresh.message}{_by_whom(observed)}")
 
 
-POLICIES_APPLIED = StatusCondition(type=Type.POLICIES_APPLIED, derive=lambda facts: policies_applied(facts.observed))
-DATA_FRESH = StatusCondition(type=Type.DATA_FRESH, derive=lambda facts: data_fresh(facts.observed))
+POLICIES_APPLIED = StatusCondition(
+    type=Type.POLICIES_APPLIED, derive=lambda facts: policies_applied(facts.observed, facts.applied.worker)
+)
+DATA_FRESH = StatusCondition(
+    type=Type.DATA_FRESH, derive=lambda facts: data_fresh(facts.observed, facts.applied.worker)
+)
 
 
 def table(observed: Observed) -> list[dict[str, Any]] | None:
@@ -113,12 +120,16 @@ def _before_the_first_report(observed: Observed, kind: Type) -> Verdict | None:
     return Verdict(found["status"] == "True", found["reason"], found["message"])
 
 
-def unavailable(observed: Observed) -> Verdict:
+def unavailable(observed: Observed, workers: Manifest | None = None) -> Verdict:
     """The problem of its pods where no worker answers: it is nearer to the cause than the silence."""
     if observed.worker.report is not None:
         return Verdict(False, Reason.WORKER_UNAVAILABLE, "the worker has begun, and has not looked yet")
     if peer := leading_peer(observed):
         text = f"the worker of {peer.key.text} leads on this database"
+        return Verdict(False, Reason.WORKER_UNAVAILABLE, text)
+    refused = condition(workers or {}, "ReplicaFailure") or {}
+    if refused.get("status") == "True":
+        text = f"pods of Deployment {names.worker(observed.resource.metadata.name)} are refused: {refused['message']}"
         return Verdict(False, Reason.WORKER_UNAVAILABLE, text)
     problem = pods.problem(observed.pods_of(labels.Component.WORKER))
     return Verdict(False, Reason.WORKER_UNAVAILABLE, problem.message if problem else observed.worker.problem)
