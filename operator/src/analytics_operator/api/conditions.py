@@ -73,6 +73,7 @@ class Reason(StrEnum):
     RELEASED = "Released"
     ROLLING_OUT = "RollingOut"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - as above
+    SECRET_UNCONFIRMED = "SecretUnconfirmed"  # noqa: S105 - as above
     SETTINGS_UNKNOWN = "SettingsUnknown"
     SUPERSEDED = "Superseded"
     SUSPENDED = "Suspended"
