@@ -129,7 +129,13 @@ def test_connections_of_all_resources_of_a_server_are_summed() -> None:
 
 
 def test_an_operator_that_does_not_know_all_yet_leaves_the_budget_as_it_was() -> None:
-    before = {"type": "ConnectionBudget", "status": "False", "reason": "ExceedsLimit", "message": "98 of 97"}
+    before = {
+        "type": "ConnectionBudget",
+        "status": "False",
+        "reason": "ExceedsLimit",
+        "message": "98 of 97",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
     assert budget(known=False, previous={"conditions": [before]}) == ("False", "98 of 97")
 
 

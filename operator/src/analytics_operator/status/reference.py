@@ -210,7 +210,7 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
     Type.CONTESTED: (
         "Somebody changes what the operator applies, three times in ten minutes or more. Shown only while True.",
         {
-            Reason.CONTESTED_REPLICAS: "remove your HorizontalPodAutoscaler (or what else scales the Deployment), and set "
+            Reason.CONTESTED_REPLICAS: "remove your HorizontalPodAutoscaler, or what else scales the Deployment; set "
             "`spec.autoscaling`",
             Reason.CONTESTED_FIELD: "have the manager that the message names leave the field",
         },
