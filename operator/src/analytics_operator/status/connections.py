@@ -26,12 +26,8 @@ def _connection_budget(facts: Facts) -> Verdict:
     if facts.observed.peers is None and before is not None:  # an operator that has just begun knows no others
         return Verdict(before["status"] == "True", before["reason"], before["message"])
     alone = _alone(facts)
-    exceeded, together = _together(facts)
-    if alone.status is False or not together:
-        return alone
-    if exceeded is None:
-        return Verdict(True, Reason.WITHIN_LIMIT, f"{alone.message}; {together}")
-    return Verdict(False, Reason.EXCEEDS_LIMIT, exceeded)
+    exceeded = _exceeded_together(facts) if alone.status else None
+    return Verdict(False, Reason.EXCEEDS_LIMIT, exceeded) if exceeded else alone
 
 
 def _alone(facts: Facts) -> Verdict:
@@ -51,35 +47,34 @@ def _alone(facts: Facts) -> Verdict:
     return Verdict(False, Reason.EXCEEDS_LIMIT, text)
 
 
-def _together(facts: Facts) -> tuple[str | None, str]:
-    """The limit that all resources of a server exceed together, and their sum; empty where there are no others."""
+def _exceeded_together(facts: Facts) -> str | None:
+    """The limit that all resources of a server exceed together.
+
+    Within it nothing is said of others: each of them that comes or goes would be a write to all.
+    """
     store, peers = facts.observed.worker.store, facts.observed.peers
     if store is None or not peers:
-        return None, ""
-    own = share_of(facts.resource, facts.gate.settings).connections
+        return None
     metadata = facts.resource.metadata
+    own = share_of(facts.resource, facts.gate.settings).connections
     scopes = (
         ("the server", store.server_connections, peers),
         ("their role", store.role_connections, tuple(peer for peer in peers if peer.same_role)),
         ("their database", store.database_connections, tuple(peer for peer in peers if peer.same_database)),
     )
-    together = ""
     for scope, limit, sharing in scopes:
-        if limit is None or not sharing:
-            continue
         total = own + sum(peer.share.connections for peer in sharing)
+        if limit is None or not sharing or total <= limit:
+            continue
         parts = [f"{metadata.namespace}/{metadata.name} {own}"]
         parts += [f"{peer.key.text} {peer.share.connections}" for peer in sharing[:MAX_NAMED]]
         more = f" and {len(sharing) - MAX_NAMED} more" if len(sharing) > MAX_NAMED else ""
-        if total > limit:
-            text = (
-                f"pods of {len(sharing) + 1} resources may open {total} connections ({', '.join(parts)}{more}), and "
-                f"{scope} allows {limit}: set database.connectionBudget of each so that together they stay within it, "
-                "or have it allow more"
-            )
-            return text, text
-        together = together or f"{len(sharing) + 1} resources open at most {total} of {limit} that {scope} allows"
-    return None, together
+        return (
+            f"pods of {len(sharing) + 1} resources may open {total} connections ({', '.join(parts)}{more}), and "
+            f"{scope} allows {limit}: set database.connectionBudget of each so that together they stay within it, or have it "
+            "allow more"
+        )
+    return None
 
 
 CONNECTION_BUDGET = StatusCondition(

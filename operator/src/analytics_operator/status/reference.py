@@ -23,13 +23,11 @@ ROLLOUT: Reasons = {
     Reason.DEADLINE_EXCEEDED: "`kubectl describe` the newest pods: nothing moved for ten minutes",
     Reason.REFUSED: "the message names the child and the API server's words",
     Reason.FORBIDDEN: "give the operator the rule of the chart's Role that is missing",
-    Reason.QUOTA_EXCEEDED: "raise the ResourceQuota, or lower replicas or `spec.resources`; it is tried again by itself",
+    Reason.QUOTA_EXCEEDED: "raise the ResourceQuota, or lower replicas or `spec.resources`; it is tried again",
     Reason.ADMISSION_REFUSED: "change the policy, the webhook or the Pod Security level that refuses the child",
     Reason.INVALID: "the API server refuses a child as it is: the message names the field of the spec it comes from",
-    Reason.CHILD_CONFLICT: "delete or rename the object that has the name of a child, or rename this resource; no "
-    "migration starts before",
-    Reason.SECRET_UNCONFIRMED: "run the command of the message if the Secret is one that an earlier resource of this "
-    "name has left; else delete it, and tokens that it signed end",
+    Reason.CHILD_CONFLICT: "delete or rename the object that has the name of a child, or rename this resource",
+    Reason.SECRET_UNCONFIRMED: "run the message's command if an earlier resource has left the Secret; else delete it",
     Reason.INVALID_SPEC: "upgrade the operator: it cannot read what the CRD accepts",
     Reason.SUSPENDED: "set `spec.suspend` to false to apply what the message names",
 }
@@ -76,14 +74,15 @@ MIGRATION: Reasons = {
 }
 
 WORKER: Reasons = {
-    Reason.WORKER_UNAVAILABLE: "the message names the worker's pod, its Deployment's refusal, or the resource whose worker "
-    "leads",
+    Reason.WORKER_UNAVAILABLE: "the message names the pod, the refusal, or the resource whose worker leads",
 }
 
 EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
     Type.READY: (
-        "Everything is as declared, and requests are answered. Otherwise the reason is the first cause in this order: "
-        "children, Secrets, migration, database, suspend, roll-out.",
+        (
+            "Everything is as declared, and requests are answered. Otherwise the reason is the first cause in this "
+            "order: children, Secrets, migration, database, suspend, roll-out."
+        ),
         {
             Reason.AS_DECLARED: NOTHING,
             Reason.DATABASE_UNREACHABLE: "see Available",
@@ -98,20 +97,23 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
         },
     ),
     Type.AVAILABLE: (
-        "Pods serve, and at least one reaches the database. Pods stay in the Service without it: each answer is a 503 "
-        "that says so.",
+        (
+            "Pods serve, and at least one reaches the database. Pods stay in the Service without it: each answer is a "
+            "503 that says so."
+        ),
         {
             Reason.AVAILABLE: NOTHING,
             Reason.UNAVAILABLE: "see Progressing and Ready",
             Reason.NOT_DEPLOYED: ROLLOUT[Reason.NOT_DEPLOYED],
-            Reason.DATABASE_UNREACHABLE: "bring the database back; `kubectl logs deployment/NAME` has the driver's words",
-            Reason.PODS_UNREACHABLE: "let the operator connect to port 8080 of the API's pods (network policies, mesh); "
-            "the status is Unknown until then",
+            Reason.DATABASE_UNREACHABLE: "bring the database back; `kubectl logs deployment/NAME` says more",
+            Reason.PODS_UNREACHABLE: "let the operator reach port 8080 of the API's pods; Unknown until then",
         },
     ),
     Type.CACHE_AVAILABLE: (
-        "At least one pod reaches Redis. Without it answers are slower, and each pod limits rates by itself; Ready does "
-        "not depend on it. Shown with `spec.redis`.",
+        (
+            "At least one pod reaches Redis. Without it answers are slower, and each pod limits rates by itself; Ready "
+            "does not depend on it. Shown with `spec.redis`."
+        ),
         {
             Reason.REACHABLE: NOTHING,
             Reason.REDIS_UNREACHABLE: "bring Redis back, or correct the setting that the message names",
@@ -142,17 +144,20 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
     ),
     Type.SECRETS_READY: ("Every Secret that the pods read is there, with the keys that they read.", SECRETS),
     Type.MIGRATED: (
-        "The database has the schema of the image. Reasons of failures are those of `migrate`; failures of the "
-        "surroundings are tried again without end, others `migrations.backoffLimit` times.",
+        (
+            "The database has the schema of the image. Reasons of failures are those of `migrate`; failures of the "
+            "surroundings are tried again without end, others `migrations.backoffLimit` times."
+        ),
         MIGRATION,
     ),
     Type.CONNECTION_BUDGET: (
-        "The database allows all connections that pods may open: those of this resource, and of all resources whose "
-        "workers report the same server, role or database. A warning: Ready does not depend on it.",
+        (
+            "The database allows all connections that pods may open: those of this resource, and of all resources "
+            "whose workers report the same server, role or database. A warning: Ready does not depend on it."
+        ),
         {
             Reason.WITHIN_LIMIT: NOTHING,
-            Reason.EXCEEDS_LIMIT: "set `database.connectionBudget` of the resources that the message names, lower their "
-            "replicas, or have the server allow more",
+            Reason.EXCEEDS_LIMIT: "set `database.connectionBudget` of the resources named, or lower their replicas",
         },
     ),
     Type.POLICIES_APPLIED: (
@@ -160,12 +165,10 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
         {
             Reason.APPLIED: NOTHING,
             "Pending": "wait: the change loses nothing",
-            "DestructiveChange": "rows would be lost: set `migrations.allowDestructive` to the plan of the message, or "
-            "take the change back",
+            "DestructiveChange": "rows would be lost: set `migrations.allowDestructive` to the message's plan, or undo it",
             "Invalid": "correct the field of `spec.timescale` that the message names",
             "Failed": "the message has the database's words; it is tried again",
-            Reason.POLICIES_CONFLICT: "two resources want different policies of one database: give both the same "
-            "`spec.timescale`, or each its own database",
+            Reason.POLICIES_CONFLICT: "give both resources the same `spec.timescale`, or each a database of its own",
             Reason.ROLLING_OUT: "wait: the worker's pods are being replaced",
             Reason.SUSPENDED: "set `spec.suspend` to false",
             **WORKER,
@@ -203,15 +206,16 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
         },
     ),
     Type.SCALING_ACTIVE: (
-        "The autoscaler has metrics, in its own words: other reasons are those of the HorizontalPodAutoscaler. Shown with "
-        "`spec.autoscaling`.",
+        (
+            "The autoscaler has metrics, in its own words: other reasons are those of the HorizontalPodAutoscaler. "
+            "Shown with `spec.autoscaling`."
+        ),
         {Reason.METRICS_AWAITED: "wait; if it stays, install metrics-server"},
     ),
     Type.CONTESTED: (
         "Somebody changes what the operator applies, three times in ten minutes or more. Shown only while True.",
         {
-            Reason.CONTESTED_REPLICAS: "remove your HorizontalPodAutoscaler, or what else scales the Deployment; set "
-            "`spec.autoscaling`",
+            Reason.CONTESTED_REPLICAS: "remove your HorizontalPodAutoscaler, and set `spec.autoscaling`",
             Reason.CONTESTED_FIELD: "have the manager that the message names leave the field",
         },
     ),
