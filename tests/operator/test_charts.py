@@ -1,6 +1,7 @@
 """The charts: what they render, what they grant, and which values they refuse."""
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from analytics_operator.kube.objects import WATCHED, Kind
 from e2e.cluster import versions
 from tests.support import charts
 from tests.support.charts import names, one, rendered
-from tests.support.kube import TOP, helm
+from tests.support.kube import TOP, KubeApi, helm
 
 KUBE_VERSION = f"--kube-version={versions.KUBERNETES}"
 KINDS = [each for each in vars(objects).values() if isinstance(each, Kind)]
@@ -184,8 +185,10 @@ def test_pods_are_reached_where_resources_are_watched(values: tuple[str, ...], n
             assert "namespaceSelector" not in peer, "the policy's own, in whatever namespace it is applied"
 
 
-def test_the_notes_say_where_the_ports_of_the_api_server_are() -> None:
-    chart = ("install", "analytics-operator", "charts/operator", "--dry-run=client")
+@pytest.mark.kube
+def test_the_notes_say_where_the_ports_of_the_api_server_are(cluster: KubeApi, tmp_path: Path) -> None:
+    cluster_of_its_own = f"--kubeconfig={cluster.kubeconfig(tmp_path / 'kubeconfig')}"
+    chart = ("install", "analytics-operator", "charts/operator", "--dry-run=client", cluster_of_its_own)
     notes = helm(*chart, "--set=networkPolicy.apiServer.ports={443,8443}")
     assert "ports 443 and 8443" in notes
     assert "kubectl get service,endpoints kubernetes -n default" in notes

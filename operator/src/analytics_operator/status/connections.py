@@ -69,10 +69,10 @@ def _exceeded_together(facts: Facts) -> str | None:
         parts = [f"{metadata.namespace}/{metadata.name} {own}"]
         parts += [f"{peer.key.text} {peer.share.connections}" for peer in sharing[:MAX_NAMED]]
         more = f" and {len(sharing) - MAX_NAMED} more" if len(sharing) > MAX_NAMED else ""
+        named = f"{', '.join(parts)}{more}"
         return (
-            f"pods of {len(sharing) + 1} resources may open {total} connections ({', '.join(parts)}{more}), and "
-            f"{scope} allows {limit}: set database.connectionBudget of each so that together they stay within it, or have it "
-            "allow more"
+            f"pods of {len(sharing) + 1} resources may open {total} connections ({named}), and {scope} allows {limit}: "
+            "set database.connectionBudget of each so that together they stay within it, or have it allow more"
         )
     return None
 

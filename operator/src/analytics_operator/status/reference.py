@@ -165,7 +165,7 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
         {
             Reason.APPLIED: NOTHING,
             "Pending": "wait: the change loses nothing",
-            "DestructiveChange": "rows would be lost: set `migrations.allowDestructive` to the message's plan, or undo it",
+            "DestructiveChange": "rows would be lost: set `migrations.allowDestructive` to the plan named, or undo it",
             "Invalid": "correct the field of `spec.timescale` that the message names",
             "Failed": "the message has the database's words; it is tried again",
             Reason.POLICIES_CONFLICT: "give both resources the same `spec.timescale`, or each a database of its own",
