@@ -242,7 +242,7 @@ async def test_the_operator_reads_what_pods_say_of_a_store_and_a_cache_that_they
 
 def pod_of(deployment: dict[str, Any]) -> dict[str, Any]:
     """As it runs."""
-    template = deployment["spec"]["template"]
+    template: dict[str, Any] = deployment["spec"]["template"]
     metadata = template["metadata"] | {"name": "pod"}
     return template | {"metadata": metadata, "status": {"phase": "Running", "podIP": "10.0.0.1"}}
 

@@ -1,6 +1,7 @@
 """What others change of children is taken back with one line and one Event, and told where they do not stop."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ KEY, REF = Key("llm", "demo"), Ref(SERVICE, "demo")
 REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
 
 
-def owned(**managers: dict[str, object]) -> Manifest:
+def owned(**managers: Any) -> Manifest:
     entries = [
         {
             "manager": name.replace("_", "-"),
@@ -26,8 +27,9 @@ def owned(**managers: dict[str, object]) -> Manifest:
     return {"metadata": {"managedFields": entries}}
 
 
-TYPE, NAME = {"f:spec": {"f:type": {}}}, {"f:metadata": {"f:labels": {"f:a": {}}}}
-PORT = {"f:spec": {"f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:name": {}}}}}
+TYPE: Manifest = {"f:spec": {"f:type": {}}}
+NAME: Manifest = {"f:metadata": {"f:labels": {"f:a": {}}}}
+PORT: Manifest = {"f:spec": {"f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:name": {}}}}}
 
 
 def test_a_field_that_was_taken_and_is_ours_again_is_a_correction() -> None:

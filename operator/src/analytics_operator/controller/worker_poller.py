@@ -87,6 +87,9 @@ class WorkerPoller:
         if found.report is not None and found.report.complete:
             self._reported_at[key] = now
         elif now < self._reported_at.get(key, -math.inf) + LEADER_TIMEOUT_SECONDS:
+            if found.store not in {None, before.store}:  # it is known of a standby too
+                self._reports[key] = replace(before, store=found.store)
+                self._change_peers(key)
             return False
         found = replace(found, store=found.store or before.store)
         changed = found.comparison_key != before.comparison_key
