@@ -11,6 +11,7 @@ from analytics_operator.errors import ChildConflict, Refused
 from analytics_operator.kube import names
 from analytics_operator.kube.labels import Component
 from analytics_operator.kube.objects import (
+    CONFIG_MAP,
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     JOB,
@@ -27,6 +28,8 @@ from analytics_operator.plan import Plan
 from analytics_operator.state.observed import Observed
 from analytics_operator.status.facts import Applied, Refusal
 
+HELD = frozenset({CONFIG_MAP, DEPLOYMENT})
+"""Kinds of children that a migration is followed by."""
 CarryOut = Callable[[Decision], Awaitable[None]]
 
 
@@ -39,7 +42,7 @@ async def execute(ownership: Ownership, key: Key, observed: Observed, planned: P
         if decision not in migrations:
             await run.attempt(carry_out, decision)
     for decision in planned.decisions if migrations else ():
-        if isinstance(decision, Hold) and decision.ref.kind is DEPLOYMENT:
+        if isinstance(decision, Hold) and decision.ref.kind in HELD:
             await run.attempt(run.check_free, decision)
     for migration in () if run.conflict else migrations:
         await run.attempt(carry_out, migration)
@@ -94,7 +97,7 @@ class _Execution:
             self.waiting.append(ref)
 
     async def check_free(self, decision: Decision) -> None:
-        """The name of a Deployment that is made once the database is migrated."""
+        """The name of a child that is made once the database is migrated."""
         components = {names.worker(self.key.name): Component.WORKER, names.ingest(self.key.name): Component.INGEST}
         component = components.get(decision.ref.name, Component.API)
         await self.ownership.check_free(self.key, self.owner, decision.ref, component)

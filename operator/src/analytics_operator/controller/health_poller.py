@@ -71,7 +71,10 @@ class HealthPoller:
         before = tracked.health
         if tracked.addresses:
             tracked.turn += 1
-            reports = await _reports(session, tracked.addresses, first=tracked.turn % len(tracked.addresses))
+            first = tracked.turn % len(tracked.addresses)
+            in_turn = [*tracked.addresses[first:], *tracked.addresses[:first]][:MAX_PODS]
+            missed = tracked.database_misses > 0 or tracked.cache_misses > 0
+            reports = await _reports(session, in_turn, at_once=len(in_turn) if missed else 1)
             _judge(tracked, [report for report in reports if report is not None])
         else:
             tracked.health, tracked.database_misses, tracked.cache_misses = NO_PODS, 0, 0
@@ -79,15 +82,17 @@ class HealthPoller:
 
 
 async def _reports(
-    session: aiohttp.ClientSession, addresses: Sequence[Address], *, first: int
+    session: aiohttp.ClientSession, addresses: Sequence[Address], *, at_once: int
 ) -> list[HealthReport | None]:
-    """Of the first pod; of the others too, where it does not reach everything."""
-    in_turn = [*addresses[first:], *addresses[:first]][:MAX_PODS]
-    report = await ask(session, in_turn[0].url, HealthReport, statuses=STATUSES)
-    if report is not None and report.database == "healthy" and report.redis != "unhealthy":
-        return [report]
-    others = (ask(session, each.url, HealthReport, statuses=STATUSES) for each in in_turn[1:])
-    return [report, *await asyncio.gather(*others)]
+    """Of the first pods; of the others too, where those do not reach everything."""
+
+    async def of(some: Sequence[Address]) -> list[HealthReport | None]:
+        return await asyncio.gather(*(ask(session, each.url, HealthReport, statuses=STATUSES) for each in some))
+
+    reports = await of(addresses[:at_once])
+    if any(each is not None and each.database == "healthy" and each.redis != "unhealthy" for each in reports):
+        return reports
+    return [*reports, *await of(addresses[at_once:])]
 
 
 def _judge(tracked: _Tracked, reports: Sequence[HealthReport]) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from analytics_operator.kube.objects import Key
 
 MAX_ANSWER_BYTES = 65_536
-MAX_CONCURRENT_POLLS = 64
+MAX_CONCURRENT_POLLS = 256
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Poll = Callable[[aiohttp.ClientSession, Key], Awaitable[bool]]
@@ -43,7 +43,10 @@ async def poll_in_turn(  # noqa: PLR0913 - one loop, and the paces of each polle
 
     timeout = aiohttp.ClientTimeout(total=timeout_seconds)
     # A compressed answer is not read: a few bytes of it may be many.
-    async with aiohttp.ClientSession(timeout=timeout, trust_env=False, auto_decompress=False) as session:
+    connector = aiohttp.TCPConnector(limit=0)  # bounded by the polls: waiting for one would count against the timeout
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, trust_env=False, auto_decompress=False
+    ) as session:
         while True:
             turn = keys()
             pause = max(round_seconds / max(len(turn), 1), 1 / max_per_second)
