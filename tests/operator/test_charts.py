@@ -188,7 +188,7 @@ def test_pods_are_reached_where_resources_are_watched(values: tuple[str, ...], n
 @pytest.mark.kube
 def test_the_notes_say_where_the_ports_of_the_api_server_are(cluster: KubeApi, tmp_path: Path) -> None:
     cluster_of_its_own = f"--kubeconfig={cluster.kubeconfig(tmp_path / 'kubeconfig')}"
-    chart = ("install", "analytics-operator", "charts/operator", "--dry-run=client", cluster_of_its_own)
+    chart = ("install", "another-release", "charts/operator", "--dry-run=client", cluster_of_its_own)
     notes = helm(*chart, "--set=networkPolicy.apiServer.ports={443,8443}")
     assert "ports 443 and 8443" in notes
     assert "kubectl get service,endpoints kubernetes -n default" in notes
