@@ -82,6 +82,7 @@ def test_a_namespace_that_is_gone_disturbs_no_other_and_is_picked_up_when_it_is_
             gone.api.delete(kind)
         operators = replace(server.user(OPERATOR), namespace="gone")
         eventually(lambda: is_forbidden(operators), what="the operator has no rights there")
+        gone.pause(3)  # a reconcile that had begun ends
         before = len(log(operator, "reconcile failed"))
         gone.api.delete("Service", "late")
         gone.edit("late", cache={"defaultTtlSeconds": 5})
