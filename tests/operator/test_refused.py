@@ -173,14 +173,11 @@ def test_an_object_under_a_name_with_a_digest_is_left_alone(world: ClusterActor,
     spec = {"spec": {"template": {"spec": pods}}} if kind == "Job" else {}
     theirs = world.api.create(head | {"metadata": {"name": name}} | spec)
     world.declare(auth=auth)
-    if kind == "ConfigMap":
-        world.migrate()
     stalled = world.until("Stalled", "True", "ChildConflict")
     assert stalled["message"].startswith(f"{kind} {name}: {kind} {name} exists and is not ours")
     assert world.api.get(kind, name)["metadata"]["uid"] == theirs["metadata"]["uid"]
     world.api.delete(kind, name)
-    if kind == "Job":
-        world.migrate()
+    world.migrate()
     world.settle()
 
 

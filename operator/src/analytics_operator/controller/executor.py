@@ -28,7 +28,7 @@ from analytics_operator.plan import Plan
 from analytics_operator.state.observed import Observed
 from analytics_operator.status.facts import Applied, Refusal
 
-HELD = frozenset({CONFIG_MAP, DEPLOYMENT})
+FOLLOWS_MIGRATION = frozenset({CONFIG_MAP, DEPLOYMENT})
 """Kinds of children that a migration is followed by."""
 CarryOut = Callable[[Decision], Awaitable[None]]
 
@@ -42,7 +42,7 @@ async def execute(ownership: Ownership, key: Key, observed: Observed, planned: P
         if decision not in migrations:
             await run.attempt(carry_out, decision)
     for decision in planned.decisions if migrations else ():
-        if isinstance(decision, Hold) and decision.ref.kind in HELD:
+        if isinstance(decision, Hold) and decision.ref.kind in FOLLOWS_MIGRATION:
             await run.attempt(run.check_free, decision)
     for migration in () if run.conflict else migrations:
         await run.attempt(carry_out, migration)
