@@ -72,8 +72,9 @@ docs: setup ## Write the pages that are generated from the code
 	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/contract/test_conditions_page.py
 
 .PHONY: crds
-crds: setup ## Generate the CRDs from the models
-	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml --write charts/crds/templates/analyticsapis.yaml
+crds: setup ## Generate the CRDs and the page of their fields from the models
+	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml --write charts/crds/templates/analyticsapis.yaml \
+		--fields docs/operator/fields.md
 
 .PHONY: kustomize
 kustomize: setup ## Render the kustomize base from the chart

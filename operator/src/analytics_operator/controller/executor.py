@@ -25,8 +25,8 @@ from analytics_operator.kube.objects import (
 )
 from analytics_operator.kube.ownership import Ownership
 from analytics_operator.plan import Plan
-from analytics_operator.state.observed import Observed
-from analytics_operator.status.facts import Applied, Refusal
+from analytics_operator.state.observed import Observed, Refusal
+from analytics_operator.status.facts import Applied
 
 FOLLOWS_MIGRATION = frozenset({CONFIG_MAP, DEPLOYMENT})
 """Kinds of children that a migration is followed by."""
@@ -35,7 +35,8 @@ CarryOut = Callable[[Decision], Awaitable[None]]
 
 async def execute(ownership: Ownership, key: Key, observed: Observed, planned: Plan) -> Applied:
     """What came of the plan; raises whatever is no refusal of a single child."""
-    run = _Execution(ownership=ownership, key=key, owner=observed.resource.metadata.uid)
+    refusals = [planned.refusal] if planned.refusal else []
+    run = _Execution(ownership=ownership, key=key, owner=observed.resource.metadata.uid, refusals=refusals)
     carry_out = run.compare if observed.resource.spec.suspend else run.carry_out
     migrations = [each for each in planned.decisions if each.ref.kind is JOB and isinstance(each, Want)]
     for decision in planned.decisions:

@@ -27,8 +27,9 @@ from analytics_operator.kube.objects import (
     controller,
 )
 from analytics_operator.plan import unread_settings
-from analytics_operator.state.jobs import finished
+from analytics_operator.state.jobs import finished, is_dry_run
 from analytics_operator.state.observed import Observed
+from analytics_operator.state.refusal import variable_sources
 from analytics_operator.state.secrets import data_of, uses
 
 
@@ -54,12 +55,13 @@ class Observer:
 
     async def observe(self, key: Key, resource: AnalyticsApi, previous_status: Manifest) -> Observed:
         """A moment of the cluster; only what the resource controls counts as its child."""
-        (jobs, pods), config_maps, live, ingest, secrets = await asyncio.gather(
+        (jobs, pods), config_maps, live, ingest, secrets, variable_keys = await asyncio.gather(
             self._jobs_and_pods(key),
             self._children(CONFIG_MAP, key),
             self._find(DEPLOYMENT, key.namespace, key.name),
             self._ingest(key, resource),
             self._secrets(key, resource),
+            self._variable_keys(key, resource),
         )
         uid = resource.metadata.uid
         for job in jobs:
@@ -73,10 +75,12 @@ class Observer:
             deployment=live if live and controlled_by(uid, live) else None,
             orphan=live if live and adoptable(live, labels.common(key.name, labels.Component.API)) else None,
             ingest=ingest,
-            jobs=tuple(job for job in jobs if controlled_by(uid, job)),
+            jobs=tuple(job for job in jobs if controlled_by(uid, job) and not is_dry_run(job)),
+            dry_runs=tuple(job for job in jobs if controlled_by(uid, job) and is_dry_run(job)),
             orphaned_jobs=tuple(job["metadata"]["name"] for job in jobs if controller(job) is None),
             pods=tuple(pods),
             config_maps=tuple(each for each in config_maps if controlled_by(uid, each)),
+            variable_keys=variable_keys,
             worker=self.worker_poller.last_report(key),
             peers=self.worker_poller.peers(key),
             health=self.health_poller.last_health(key),
@@ -107,6 +111,12 @@ class Observer:
         if live and resource.spec.jwt_secret_ref is None:
             check_generated_secret(live, key, resource.metadata, Ref(SECRET, generated))
         return secrets
+
+    async def _variable_keys(self, key: Key, resource: AnalyticsApi) -> dict[Ref, frozenset[str]]:
+        """The keys of what envFrom names, no value."""
+        refs = sorted(variable_sources(resource), key=lambda ref: ref.text)
+        bodies = await asyncio.gather(*(self._find(ref.kind, key.namespace, ref.name) for ref in refs))
+        return {ref: frozenset(body.get("data") or ()) for ref, body in zip(refs, bodies, strict=True) if body}
 
     async def _children(self, kind: Kind, key: Key) -> list[Manifest]:
         return await self.client.list(kind, key.namespace, labels=labels.children_of(key.name))

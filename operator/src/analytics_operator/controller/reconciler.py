@@ -1,7 +1,7 @@
 """Reconciles one resource: observe, plan, create, apply, derive the status. Why it was called does not matter."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi, Metadata
 from analytics_operator.controller import executor
+from analytics_operator.controller.dry_run import DryRun
 from analytics_operator.controller.health_poller import HealthPoller
 from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.secret_poller import SecretPoller
@@ -36,6 +37,7 @@ class Reconciler:
     client: KubeClient
     observer: Observer
     ownership: Ownership
+    dry_run: DryRun
     secret_poller: SecretPoller
     worker_poller: WorkerPoller
     health_poller: HealthPoller
@@ -65,13 +67,17 @@ class Reconciler:
             return await self._stop(body, error.reason, str(error), requeue_after=derive.WHILE_SECRETS_ARE_MISSING)
 
     def _forget(self, key: Key) -> None:
-        for each in (self.ownership, self.secret_poller, self.worker_poller, self.health_poller):
+        for each in (self.dry_run, self.ownership, self.secret_poller, self.worker_poller, self.health_poller):
             each.forget(key)
 
     async def _reconcile(self, key: Key, resource: AnalyticsApi, body: Manifest) -> timedelta:
         now = self.clock()
         observed = await self.observer.observe(key, resource, body.get("status", {}))
-        planned = plan(observed, now=now, random_text=self.random_text())
+        random_text = self.random_text()
+        planned = plan(observed, now=now, random_text=random_text)
+        if not resource.spec.suspend and (refused := await self.dry_run.judge(key, planned.proposed)):
+            observed = replace(observed, pods_refused=refused)
+            planned = plan(observed, now=now, random_text=random_text)
         generated = await self._generate(observed, planned.generated) if planned.generated else {}
         self._update_pollers(key, observed, generated, share_of(resource, planned.gate.settings))
         applied = await executor.execute(self.ownership, key, observed, planned)

@@ -4,7 +4,7 @@ All pods are those of every resource whose worker reports the same server, role 
 """
 
 from analytics_operator.api.conditions import Reason, Type
-from analytics_operator.api.v1alpha1 import MIN_POOL_SIZE
+from analytics_operator.api.database import MIN_POOL_SIZE
 from analytics_operator.state import replicas
 from analytics_operator.state.image import Setting
 from analytics_operator.state.sharing import share_of

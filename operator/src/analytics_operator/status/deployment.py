@@ -9,7 +9,7 @@ from analytics_operator.status.health import store
 
 NOT_DEPLOYED = "there is no Deployment yet"
 MAX_NAMED = 8
-MIGRATING = frozenset({State.START, State.RUNNING, State.SUPERSEDED})
+MIGRATING = frozenset({State.START, State.RUNNING, State.SUPERSEDED, State.DRY_RUN, State.DRY_RUNNING})
 
 
 def _available(facts: Facts) -> Verdict:

@@ -8,18 +8,9 @@ from analytics_operator.kube import labels
 from analytics_operator.kube.drift import Takeover
 from analytics_operator.kube.objects import Manifest, Ref
 from analytics_operator.state.migration import Gate
-from analytics_operator.state.observed import Observed
+from analytics_operator.state.observed import Observed, Refusal
 from analytics_operator.state.rollout import Rollout, image_of, rollout
 from analytics_operator.state.secrets import Credentials
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """A child that the API server, or its owner, did not let the operator make."""
-
-    ref: Ref
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
