@@ -67,6 +67,10 @@ golden: setup ## Rewrite the golden files from what the builders give now
 	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/operator -k golden
 	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/contract/test_otlp_page.py
 
+.PHONY: docs
+docs: setup ## Write the pages that are generated from the code
+	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/contract/test_conditions_page.py
+
 .PHONY: crds
 crds: setup ## Generate the CRDs and the page of their fields from the models
 	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml --write charts/crds/templates/analyticsapis.yaml \

@@ -1,17 +1,19 @@
 """The charts: what they render, what they grant, and which values they refuse."""
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.kube import objects
 from analytics_operator.kube.objects import WATCHED, Kind
 from e2e.cluster import versions
 from tests.support import charts
 from tests.support.charts import names, one, rendered
-from tests.support.kube import TOP, helm
+from tests.support.kube import TOP, KubeApi, helm
 
 KUBE_VERSION = f"--kube-version={versions.KUBERNETES}"
 KINDS = [each for each in vars(objects).values() if isinstance(each, Kind)]
@@ -148,7 +150,7 @@ def test_the_network_policy_lets_through_dns_workers_the_api_server_and_promethe
     assert policy["podSelector"] == one(rendered(), "Deployment")["spec"]["selector"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     allowed = {(each["port"], each["protocol"]) for rule in policy["egress"] for each in rule["ports"]}
-    assert allowed == {(53, "UDP"), (53, "TCP"), (9091, "TCP"), (443, "TCP"), (6443, "TCP")}
+    assert allowed == {(53, "UDP"), (53, "TCP"), (8080, "TCP"), (9091, "TCP"), (443, "TCP"), (6443, "TCP")}
     (ingress,) = policy["ingress"]
     assert ingress == {"ports": [{"port": 8081, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}
 
@@ -160,21 +162,36 @@ def test_nobody_reads_metrics_where_no_peer_is_named() -> None:
 
 def test_the_api_server_can_be_named_by_address() -> None:
     policy = one(rendered("networkPolicy.apiServer.cidrs={10.96.0.1/32}"), "NetworkPolicy")["spec"]
-    assert policy["egress"][2]["to"] == [{"ipBlock": {"cidr": "10.96.0.1/32"}}]
+    assert policy["egress"][-1]["to"] == [{"ipBlock": {"cidr": "10.96.0.1/32"}}]
 
 
 @pytest.mark.parametrize(
     ("values", "namespaces"),
-    [((), ["default"]), (("watchNamespaces={a,b}",), ["a", "b"]), (("clusterWide=true",), None)],
+    [((), []), (("watchNamespaces={a,b}",), ["a", "b"]), (("clusterWide=true",), None)],
 )
-def test_workers_are_reached_where_resources_are_watched(values: tuple[str, ...], namespaces: list[str] | None) -> None:
-    (peer,) = one(rendered(*values), "NetworkPolicy")["spec"]["egress"][1]["to"]
-    assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "worker"
-    if namespaces is None:
-        assert peer["namespaceSelector"] == {}
-    else:
-        (expression,) = peer["namespaceSelector"]["matchExpressions"]
-        assert expression["values"] == namespaces
+def test_pods_are_reached_where_resources_are_watched(values: tuple[str, ...], namespaces: list[str] | None) -> None:
+    rules = one(rendered(*values), "NetworkPolicy")["spec"]["egress"][1:3]
+    components = {"api": HTTP_PORT, "worker": METRICS_PORT}
+    for rule, (component, port) in zip(rules, components.items(), strict=True):
+        (peer,) = rule["to"]
+        assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == component
+        assert [each["port"] for each in rule["ports"]] == [port]
+        if namespaces is None:
+            assert peer["namespaceSelector"] == {}
+        elif namespaces:
+            (expression,) = peer["namespaceSelector"]["matchExpressions"]
+            assert expression["values"] == namespaces
+        else:
+            assert "namespaceSelector" not in peer, "the policy's own, in whatever namespace it is applied"
+
+
+@pytest.mark.kube
+def test_the_notes_say_where_the_ports_of_the_api_server_are(cluster: KubeApi, tmp_path: Path) -> None:
+    cluster_of_its_own = f"--kubeconfig={cluster.kubeconfig(tmp_path / 'kubeconfig')}"
+    chart = ("install", "another-release", "charts/operator", "--dry-run=client", cluster_of_its_own)
+    notes = helm(*chart, "--set=networkPolicy.apiServer.ports={443,8443}")
+    assert "ports 443 and 8443" in notes
+    assert "kubectl get service,endpoints kubernetes -n default" in notes
 
 
 def test_the_network_policy_can_be_left_out() -> None:

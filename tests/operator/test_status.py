@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from analytics_operator.api.conditions import Condition, Type, merge
-from analytics_operator.kube.objects import DEPLOYMENT, SERVICE, Ref
+from analytics_operator.kube.objects import SERVICE, Ref
 from analytics_operator.plan import plan
 from analytics_operator.state.jobs import Result
 from analytics_operator.state.migration import Gate, State
@@ -25,10 +25,7 @@ def facts(**spec: Any) -> Facts:
     """Of a resource whose first migration is about to start."""
     observed = Observed(resource=resource(**spec), secrets=SECRETS)
     planned = plan(observed, now=NOW, random_text=RANDOM)
-    desired = planned.desired(Ref(DEPLOYMENT, "demo"))
-    return Facts(
-        observed=observed, credentials=planned.credentials, gate=planned.gate, desired=desired, applied=Applied()
-    )
+    return Facts(observed=observed, credentials=planned.credentials, gate=planned.gate, applied=Applied())
 
 
 def shown(found: Facts) -> dict[str, tuple[str, str]]:

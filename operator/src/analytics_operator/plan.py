@@ -42,10 +42,6 @@ class Plan:
     """Deployments as they would be once the database is migrated, where users customize their pods: to be judged by
     the API server before anything is done for them."""
 
-    def desired(self, ref: Ref) -> Manifest | None:
-        """The object as it shall be; None where it stays as it is, or goes."""
-        return next((each.manifest for each in self.decisions if isinstance(each, Want) and each.ref == ref), None)
-
 
 def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
     """`random_text` is the value of the JWT Secret where one has to be generated."""
@@ -56,8 +52,9 @@ def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
     refused = refusal(observed)
     if refused and gate.state in {migration.State.START, migration.State.DRY_RUN}:
         gate = replace(gate, state=migration.State.REFUSED)
-    to_apply = replicas.to_apply(observed.resource, observed.deployment)
-    retained = observed.deployment if observed.resource.spec.autoscaling and to_apply is not None else None
+    live = observed.deployment or observed.orphan
+    to_apply = replicas.to_apply(observed.resource, live)
+    retained = live if observed.resource.spec.autoscaling and to_apply is not None else None
     scope = Scope(
         resource=observed.resource,
         credentials=credentials,

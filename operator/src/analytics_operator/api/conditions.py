@@ -11,10 +11,11 @@ from analytics_operator.api.status import ConditionStatus
 
 
 class Type(StrEnum):
-    """Positive, but for the last four: these are true when something is not as it should be."""
+    """Positive, but for the last five: these are true when something is not as it should be."""
 
     READY = "Ready"
     AVAILABLE = "Available"
+    CACHE_AVAILABLE = "CacheAvailable"
     PROGRESSING = "Progressing"
     SECRETS_READY = "SecretsReady"
     MIGRATED = "Migrated"
@@ -24,6 +25,7 @@ class Type(StrEnum):
     PRICES_LOADED = "PricesLoaded"
     INGEST_AVAILABLE = "IngestAvailable"
     SCALING_ACTIVE = "ScalingActive"
+    CONTESTED = "Contested"
     CRD_OUTDATED = "CRDOutdated"
     IMAGE_OUTDATED = "ImageOutdated"
     RECONCILING = "Reconciling"
@@ -42,6 +44,9 @@ class Reason(StrEnum):
     CHILD_CONFLICT = "ChildConflict"
     CONFIG_MAP_MISSING = "ConfigMapMissing"
     CONTAINER_FAILING = "ContainerFailing"
+    CONTESTED_FIELD = "ContestedField"
+    CONTESTED_REPLICAS = "ContestedReplicas"
+    DATABASE_UNREACHABLE = "DatabaseUnreachable"
     DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     EXCEEDS_LIMIT = "ExceedsLimit"
     FORBIDDEN = "Forbidden"
@@ -60,14 +65,19 @@ class Reason(StrEnum):
     OLDER_THAN_OPERATOR = "OlderThanOperator"
     PLANNING = "Planning"
     PODS_REFUSED = "PodsRefused"
+    PODS_UNREACHABLE = "PodsUnreachable"
+    POLICIES_CONFLICT = "PoliciesConflict"
     POD_NOT_CREATED = "PodNotCreated"
     PRESENT = "Present"
     PROTECTED_VARIABLE = "ProtectedVariable"
     QUOTA_EXCEEDED = "QuotaExceeded"
+    REACHABLE = "Reachable"
+    REDIS_UNREACHABLE = "RedisUnreachable"
     REFUSED = "Refused"
     RELEASED = "Released"
     ROLLING_OUT = "RollingOut"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - as above
+    SECRET_UNCONFIRMED = "SecretUnconfirmed"  # noqa: S105 - as above
     SETTINGS_UNKNOWN = "SettingsUnknown"
     SUPERSEDED = "Superseded"
     SUSPENDED = "Suspended"

@@ -73,11 +73,14 @@ class KubeClient:
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
         return await self._call("POST", kind, path, body=manifest, query=query)
 
-    async def apply(self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str | None = None) -> Manifest:
+    async def apply(
+        self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str | None = None, dry_run: bool = False
+    ) -> Manifest:
         """Server-side apply; a `uid` in the metadata makes it fail on any other object of that name."""
         metadata = manifest["metadata"]
         path = kind.path(metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        query |= {"dryRun": "All"} if dry_run else {}
         return await self._call("PATCH", kind, path, body=manifest, query=query, content_type=APPLY, verb="APPLY")
 
     async def replace(self, kind: Kind, manifest: Manifest) -> Manifest:

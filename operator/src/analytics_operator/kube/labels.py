@@ -27,6 +27,11 @@ POD_HASH = f"{GROUP}/pod-hash"
 SEQUENCE = f"{GROUP}/sequence"
 """Orders the Jobs of a resource: creation stamps of Kubernetes have whole seconds only."""
 
+GENERATED_FOR = f"{GROUP}/generated-for"
+"""Annotation of the generated Secret: namespace and name of its resource."""
+ADOPT_SECRET = f"{GROUP}/adopt-secret"
+"""Annotation of a resource: UID of a generated Secret that an earlier resource of its name has left."""
+
 RELEASED_TEMPLATE = f"{GROUP}/released-template"
 IMAGE_SETTINGS = f"{GROUP}/image-settings"
 """The settings that the image of the released template knows, separated by spaces."""

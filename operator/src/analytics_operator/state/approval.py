@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from analytics_operator.api.migrations import Mode
-from analytics_operator.kube import labels
+from analytics_operator.kube import labels, names
 from analytics_operator.kube.objects import Manifest
 from analytics_operator.state import digests, jobs
 from analytics_operator.state.migration import MAX_BACKOFF, Gate, State, while_live
@@ -39,7 +39,9 @@ def decide(observed: Observed, gate: Gate, *, now: datetime) -> Gate:
         running = while_live(live, observed, digest=gate.digest, result=failure, now=now)
         return running if running.state is State.SUPERSEDED else replace(running, state=State.DRY_RUNNING)
     sequence = max(map(jobs.sequence_of, observed.dry_runs), default=0) + 1
-    attempt = max(map(jobs.attempt_of, runs), default=0) + 1
+    like = names.dry_run_job(observed.resource.metadata.name, gate.digest, 0)
+    orphaned = (names.attempt_of(job, like) for job in observed.orphaned_jobs)
+    attempt = max((*map(jobs.attempt_of, runs), *orphaned), default=0) + 1
     start = replace(gate, state=State.DRY_RUN, attempt=attempt, sequence=sequence)
     if not runs:
         return start

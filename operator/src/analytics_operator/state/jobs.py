@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,6 +35,14 @@ class Result(BaseModel):
 
     None in the result of 0.2.0 and earlier, and where no result was left.
     """
+
+    @property
+    def schema_status(self) -> dict[str, Any] | None:
+        """For status.schema; None of a migration that did not see the database."""
+        if self.edition is None:
+            return None
+        seen = self.model_dump(include={"version", "target", "edition"}, exclude_none=True)
+        return seen | ({} if self.connection_limit is None else {"connectionLimit": self.connection_limit})
 
 
 def result_of(job: Manifest, live_pods: Iterable[Manifest]) -> Result:

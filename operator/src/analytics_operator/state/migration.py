@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.kube import names
 from analytics_operator.kube.objects import Manifest
 from analytics_operator.state import digests, jobs, pods
 from analytics_operator.state.observed import Observed, Released
@@ -135,7 +136,9 @@ def _decide(observed: Observed, credentials: Credentials, *, now: datetime) -> G
     ours = success if success and jobs.digest_of(success) == digest else None
     released = observed.released  # stays true when the Job is deleted by hand
     if ours or (released and released.digest == digest):
-        return Gate(state=State.DONE, digest=digest, result=jobs.result_of(ours, observed.pods) if ours else None)
+        result = jobs.result_of(ours, observed.pods) if ours else None
+        discard = live["metadata"]["name"] if live and _never_runs(live, observed) else None
+        return Gate(state=State.DONE, digest=digest, result=result, discard=discard)
     # Only failures after the newest success count against backoffLimit: whoever went back to an older image and forward
     # again has all attempts once more.
     since = attempts[attempts.index(success) + 1 :] if success else attempts
@@ -171,6 +174,12 @@ def while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.
     )
 
 
+def _never_runs(live: Manifest, observed: Observed) -> bool:
+    """Whether the container of the Job never ran, and cannot: as of a tag that was a mistake, and was taken back."""
+    own_pods = pods.of_job(observed.pods, live)
+    return pods.problem(own_pods) is not None and pods.never_started(own_pods)
+
+
 def _refused_before(observed: Observed) -> pods.PodProblem | None:
     """The problem of the Job before this one, where that made no pod: until this one makes one, nothing is better."""
     before = observed.previous_condition("Migrated") or {}
@@ -190,14 +199,17 @@ def _next(
     observed: Observed, failure: Manifest | None, result: jobs.Result | None, *, digest: str, now: datetime
 ) -> Gate:
     # Numbers of attempts are never used twice while a Job that has one is there: the name of a Job holds it.
-    taken = max((jobs.attempt_of(job) for job in observed.jobs if jobs.digest_of(job) == digest), default=0)
+    like = names.migrate_job(observed.resource.metadata.name, digest, 0)
+    orphaned = (names.attempt_of(job, like) for job in observed.orphaned_jobs)
+    ours = (jobs.attempt_of(job) for job in observed.jobs if jobs.digest_of(job) == digest)
+    taken = max((*ours, *orphaned), default=0)
     sequence = max(map(jobs.sequence_of, observed.jobs), default=0) + 1
     start = Gate(state=State.START, digest=digest, attempt=taken + 1, sequence=sequence, result=result)
     if failure is None or result is None:
         return replace(start, problem=_refused_before(observed))
     failures = jobs.failures_before(failure) + 1
-    name = failure["metadata"]["name"]
-    ended = replace(start, state=State.EXHAUSTED, attempt=jobs.attempt_of(failure), failures=failures, job=name)
+    job = failure["metadata"]["name"]
+    ended = replace(start, state=State.EXHAUSTED, attempt=jobs.attempt_of(failure), failures=failures, job=job)
     exhausted = failures >= observed.resource.spec.migrations.backoff_limit
     if exhausted and result.reason not in TRANSIENT:
         return ended

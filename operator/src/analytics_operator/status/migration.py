@@ -1,6 +1,5 @@
 """Migrated: the reason and the message of the newest attempt to migrate the database."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from analytics_operator.api.conditions import Reason, Type
@@ -104,11 +103,8 @@ def plan(observed: Observed, gate: Gate) -> dict[str, Any] | None:
     }
 
 
-def schema(gate: Gate, previous: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Of the last migration that saw the database: one that did not knows no edition."""
-    before: dict[str, Any] = previous.get("schema", {})
-    if gate.result is None or gate.result.edition is None:
-        return before or None
-    seen = gate.result.model_dump(include={"version", "target", "edition"}, exclude_none=True)
-    limit = gate.result.connection_limit
-    return before | seen | ({} if limit is None else {"connectionLimit": limit})
+def schema(facts: Facts) -> dict[str, Any] | None:
+    """Of the last migration that saw the database; as it was released where the status has been lost."""
+    released, result = facts.observed.released, facts.gate.result
+    before = facts.observed.previous_status.get("schema") or (released and released.schema) or {}
+    return {**before, **((result and result.schema_status) or {})} or None

@@ -31,7 +31,14 @@ def configure(level: str) -> None:
             ],
         )
     )
+    handler.addFilter(_is_no_refused_watch)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("kopf").setLevel(max(logging.WARNING, root.level))  # its debug output has whole objects in it
+
+
+def _is_no_refused_watch(record: logging.LogRecord) -> bool:
+    """False of kopf's line on each retry of a refused watch: watches.py logs the first, and a metric stays 1."""
+    text = record.getMessage() if record.name.startswith("kopf") else ""
+    return not ("will retry" in text and ("APIForbiddenError" in text or "APINotFoundError" in text))
