@@ -268,8 +268,8 @@ def test_values_of_users_reach_the_pods() -> None:
     spec = pod(*charts.EXTENDED)["spec"]
     (found,) = spec["containers"]
     assert found["args"] == ["run", "--log-level=info", "--log-format=text", "--lease-seconds=30"]
-    assert found["env"] == [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}]
-    assert found["envFrom"] == [{"configMapRef": {"name": "proxies"}}]
+    assert found["env"] == [{"name": "KUBERNETES_SERVICE_HOST", "value": "api.internal"}]
+    assert found["envFrom"] == [{"configMapRef": {"name": "settings"}}]
     assert {each["name"]: each["mountPath"] for each in found["volumeMounts"]} == {
         "tmp": "/tmp",  # noqa: S108 - the pod's own
         "authorities": "/authorities",
@@ -298,18 +298,6 @@ def test_the_roles_are_bound_to_the_account_of_the_pods() -> None:
         subjects = [who["name"] for each in manifests for who in each.get("subjects", [])]
         assert subjects
         assert set(subjects) == {account}
-
-
-def test_notes_name_what_to_do_next() -> None:
-    text = helm("install", "mine", "charts/operator", "--namespace=llm", "--dry-run=client")
-    notes = text.partition("NOTES:\n")[2]
-    assert "The operator watches llm." in notes
-    assert "kubectl rollout status deployment/mine --namespace llm" in notes
-    assert "on the ports 443, 6443." in notes
-    off = "--set=networkPolicy.enabled=false,clusterWide=true"
-    notes = helm("install", "mine", "charts/operator", "--dry-run=client", off).partition("NOTES:\n")[2]
-    assert "every namespace" in notes
-    assert "NetworkPolicy" not in notes
 
 
 def test_the_crd_survives_an_uninstall() -> None:

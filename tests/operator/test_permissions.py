@@ -26,7 +26,7 @@ class Rule:
 
 
 def rules(document: str) -> Iterator[Rule]:
-    """Of a Role as helm renders it; a reason that ends in `...` goes on above the next rule."""
+    """Of a Role as helm renders it."""
     reason: list[str] = []
     fields: dict[str, str] = {}
     for line in document.partition("\nrules:")[2].splitlines():
