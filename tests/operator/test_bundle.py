@@ -33,7 +33,13 @@ API_KEY = "llmo_sk_0123456789abcdef"
 FORMS = {
     form
     for value in (DSN, PASSWORD, SIGNING, "registry-pass", "cHVsbGVyOnJlZ2lzdHJ5", *KEY_LINES)
-    for form in (value, quote(value), json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode())
+    for form in (
+        value,
+        quote(value),
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        base64.b64encode(value.encode()).decode(),
+    )
 } | {SHORT, "rotated-away", API_KEY, quote(PASSWORD, safe=""), base64.b64encode(KEY.encode()).decode()}
 """None of them may be in a bundle."""
 
@@ -41,6 +47,7 @@ LOG = "\n".join(
     (
         "started",
         f'{{"event": "connected", "url": {json.dumps(DSN)}, "password": {json.dumps(PASSWORD)}}}',
+        f"again: {json.dumps([PASSWORD], ensure_ascii=False)}",
         f"tried {PASSWORD} and {quote(PASSWORD)} and {base64.b64encode(DSN.encode()).decode()}",
         KEY,
         f"the short one is {SHORT}.",

@@ -49,7 +49,7 @@ class Reader:
         for deployment in self.actor.api.list("Deployment"):
             self.actor.roll_out(deployment["metadata"]["name"])
         resource, ready = self.actor.resource(), self.actor.condition("Ready")
-        return ready["status"] == "True" and ready["observedGeneration"] == resource["metadata"]["generation"]
+        return bool(ready["status"] == "True" and ready["observedGeneration"] == resource["metadata"]["generation"])
 
     def _orphan(self) -> None:
         """Takes the finalizer away that has children orphaned, as the garbage collector does."""

@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from typing_extensions import override
+
 from tests.support.certificates import certificates
 from tests.support.kube import KubeApi
 
@@ -53,5 +55,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write((content if content is not None else "no such log").encode())
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+    @override
+    def log_message(self, format: str, *args: object) -> None:
         """Silent."""

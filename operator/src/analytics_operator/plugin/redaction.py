@@ -77,7 +77,8 @@ def _forms(value: bytes) -> Iterator[str]:
     except UnicodeDecodeError:
         return
     for part in {text, *_lines(text), *_passwords(text), *_members(text)}:
-        yield from (part, json.dumps(part)[1:-1], quote(part, safe=""), quote(part), unquote(part))
+        yield from (part, quote(part, safe=""), quote(part), unquote(part))
+        yield from (json.dumps(part, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
         yield base64.b64encode(part.encode()).decode()
 
 
