@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from analytics_operator.plugin.bundle import secret_names
+from analytics_operator.plugin.bundle import MAX_LOG_BYTES, complete_lines, secret_names
 from analytics_operator.plugin.redaction import Redaction
 from tests.operator.cluster_actor import a_resource
 from tests.operator.conftest import serving
@@ -181,7 +181,7 @@ def test_a_bundle_has_what_explains_a_resource_and_no_value_of_a_secret(cluster:
 
 
 @pytest.mark.kube
-def test_who_may_not_read_a_secret_gets_no_bundle(cluster: KubeApi, tmp_path: Path) -> None:
+def test_who_may_not_read_a_secret_gets_a_status_and_neither_bundle_nor_diff(cluster: KubeApi, tmp_path: Path) -> None:
     rules = [
         {"apiGroups": ["", "apps", "batch", "policy", "autoscaling"], "resources": ["*"], "verbs": ["list"]},
         {"apiGroups": ["analytics.llm-observatory.io"], "resources": ["analyticsapis"], "verbs": ["get"]},
@@ -197,6 +197,9 @@ def test_who_may_not_read_a_secret_gets_no_bundle(cluster: KubeApi, tmp_path: Pa
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("kubectl aapi: you may not get Secret credentials")
     assert list(tmp_path.glob("*.tar.gz")) == []
+    done = plugin("diff", "demo")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert f'User "{SUPPORT}" cannot' in done.stderr
     status = plugin("status", "demo", "--output=json")
     (node,) = [each for each in json.loads(status.stdout)[0]["children"] if each["name"] == "credentials"]
     assert (node["health"], node["reason"]) == ("Unknown", "Forbidden")
@@ -221,16 +224,19 @@ def test_names_of_secrets_are_those_of_every_part_of_a_pod() -> None:
         {"secret": {"secretName": "c"}},
         {"projected": {"sources": [{"secret": {"name": "d"}}]}},
         {"csi": {"nodePublishSecretRef": {"name": "e"}}},
+        {"tls": [{"secretName": "i"}]},
     ]
     pod = {"containers": [container], "initContainers": [], "volumes": volumes, "imagePullSecrets": [{"name": "f"}]}
     resource = {"image": {"pullSecrets": ["g"]}, "auth": {"acceptedJwtSecretRefs": [{"name": "h", "key": "k"}]}}
-    assert sorted(secret_names([pod, resource])) == list("abcdefgh")
+    assert sorted(secret_names([pod, resource])) == list("abcdefghi")
 
 
 @pytest.mark.parametrize(
     ("text", "redacted"),
     [
         pytest.param("postgres://u:p@h/d", "postgres://u:[redacted]@h/d", id="a password of a URL"),
+        pytest.param("cannot reach postgres://u:pas", "cannot reach postgres://u:[redacted]", id="a URL that was cut"),
+        pytest.param("http://demo.llm.svc:9091", "http://demo.llm.svc:9091", id="a port at the end"),
         pytest.param("redis://:p@h", "redis://:[redacted]@h", id="without a user"),
         pytest.param("authorization: Basic dXNlcjpwYXNz", "authorization: Basic [redacted]", id="basic"),
         pytest.param("eyJhbGciOiJ9.eyJzdWIi.c2ln", "[redacted]", id="a token"),
@@ -246,3 +252,11 @@ def test_what_no_secret_holds_is_found_by_its_form(text: str, redacted: str) -> 
 
 def test_a_value_within_another_word_is_no_secret() -> None:
     assert Redaction([secret("s", a="demo", b="x")]).text("demo demonstrates x") == "[redacted] demonstrates x"
+
+
+def test_a_log_that_was_cut_ends_with_a_line() -> None:
+    half = f"connected to {DSN}"[:-20]
+    cut = "x" * (MAX_LOG_BYTES - len(half) - 1) + "\n" + half
+    assert len(cut) == MAX_LOG_BYTES
+    assert complete_lines(cut) == cut.partition("\n")[0]
+    assert complete_lines(LOG) == LOG

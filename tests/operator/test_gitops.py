@@ -80,14 +80,14 @@ class Kubectl:
     api: KubeApi
     kubeconfig: Path
 
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = shutil.which("kubectl", path=f"{gomodules.clients()}{os.pathsep}{os.environ['PATH']}")
+        command = [str(program), *arguments, f"--kubeconfig={self.kubeconfig}"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
     def waits(self, name: str, condition: str) -> bool:
         """Whether `kubectl wait` is satisfied by what is there now."""
-        program = shutil.which("kubectl", path=f"{gomodules.clients()}{os.pathsep}{os.environ['PATH']}")
-        assert program
-        command = [program, "wait", f"aapi/{name}", f"--for=condition={condition}", "--timeout=0"]
-        done = subprocess.run(
-            [*command, f"--kubeconfig={self.kubeconfig}"], capture_output=True, text=True, check=False
-        )
+        done = self("wait", f"aapi/{name}", f"--for=condition={condition}", "--timeout=0")
         assert done.returncode == 0 or "condition not met" in done.stderr, done.stderr
         return done.returncode == 0
 
@@ -121,12 +121,17 @@ def documents(folder: str) -> Iterator[Object]:
         yield from (each for each in yaml.safe_load_all(file.read_text()) if each)
 
 
-def test_argo_cd_gets_the_lua_that_is_tested() -> None:
-    (patch,) = [each for each in documents("argo-cd") if "data" in each]
-    assert patch["data"] == {
+@pytest.mark.kube
+def test_argo_cd_gets_the_lua_that_is_tested(kubectl: Kubectl) -> None:
+    """By the command that the file names."""
+    kubectl.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm"}, "data": {"a": "b"}})
+    done = kubectl("patch", "configmap", "argocd-cm", f"--patch-file={EXAMPLES / 'argo-cd/argocd-cm.yaml'}")
+    assert done.returncode == 0, done.stderr
+    assert kubectl.api.get("ConfigMap", "argocd-cm")["data"] == {
+        "a": "b",
         "resource.customizations.health.analytics.llm-observatory.io_AnalyticsApi": (
             EXAMPLES / "argo-cd/health.lua"
-        ).read_text()
+        ).read_text(),
     }
 
 

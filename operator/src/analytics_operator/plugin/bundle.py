@@ -22,7 +22,7 @@ from analytics_operator.plugin.status import describe
 OPERATOR_PODS = "app.kubernetes.io/name=analytics-operator"
 MAX_LOG_BYTES = 2**20
 REFERENCES = ("secretRef", "secretKeyRef", "secret")
-"""Fields that hold the name of a Secret in `name` or `secretName`, beside all that end in SecretRef."""
+"""Fields that hold the name of a Secret in `name`, beside all that end in SecretRef."""
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -40,13 +40,13 @@ async def _run(options: Namespace, cluster: Cluster) -> int:
     operator = Cluster(client=cluster.client, namespace=options.operator_namespace or cluster.namespace)
     operator_pods = await operator.client.list(POD, operator.namespace, labels=OPERATOR_PODS)
     files = dict(_objects(seen, secrets)) | {"events.yaml": await _events(cluster, seen)}
-    omitted = []
+    redaction = Redaction(secrets)
+    omitted: list[str] = []
     for folder, place, pods in (("logs", cluster, list(seen.pods)), ("operator", operator, operator_pods)):
         logs, failures = await _logs(place, pods, tail=options.tail)
         files |= {f"{folder}/{path}": text for path, text in logs.items()}
-        omitted += failures
+        omitted += map(redaction.text, failures)
     files["omitted.yaml"] = omitted
-    redaction = Redaction(secrets)
     now = datetime.now(UTC)
     file = options.file or Path(f"{options.name}-{now:%Y%m%dT%H%M%SZ}.tar.gz")
     root = f"{options.name}-bundle"
@@ -56,7 +56,7 @@ async def _run(options: Namespace, cluster: Cluster) -> int:
     else:
         output.write(f"{file}: {len(files)} files\n")
     for each in omitted:
-        output.note(f"left out: {redaction.text(each)}")
+        output.note(f"left out: {each}")
     return 0
 
 
@@ -79,8 +79,9 @@ async def _secrets(cluster: Cluster, seen: Snapshot) -> list[Manifest]:
 def secret_names(value: Any, field: str = "") -> Iterator[str]:
     """The names of Secrets that an object refers to, in whatever part of a pod or of a resource."""
     if isinstance(value, dict):
-        if field in REFERENCES or field.endswith("SecretRef"):
-            yield from (value[key] for key in ("name", "secretName") if isinstance(value.get(key), str))
+        refers = field in REFERENCES or field.endswith("SecretRef")
+        keys = ("name", "secretName") if refers else ("secretName",)
+        yield from (value[key] for key in keys if isinstance(value.get(key), str))
         for key, each in value.items():
             yield from secret_names(each, key)
     elif isinstance(value, list):
@@ -125,10 +126,15 @@ async def _logs(cluster: Cluster, pods: list[Manifest], *, tail: int) -> tuple[d
                 wanted[f"{name}/{container['name']}.previous.log"] = query | {"previous": "true"}
             for path, each in wanted.items():
                 try:
-                    logs[path] = await cluster.client.log(cluster.namespace, name, each)
+                    logs[path] = complete_lines(await cluster.client.log(cluster.namespace, name, each))
                 except ApiError as error:
                     failures.append(f"{path}: {error}")
     return logs, failures
+
+
+def complete_lines(log: str) -> str:
+    """Without the end of a log that was cut in the middle of a line: half a secret is not known as one."""
+    return log if len(log.encode()) < MAX_LOG_BYTES else log.rpartition("\n")[0]
 
 
 def _text(redaction: Redaction, content: Any) -> str:

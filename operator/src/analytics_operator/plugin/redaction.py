@@ -27,6 +27,7 @@ _NAMES = r"(?:password|passwd|pwd|secret|token|api[_-]?key)"
 _PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
     (re.compile(r"(\w+://[^\s:/@\"']*):[^\s@\"']+@"), rf"\1:{MASK}@"),
+    (re.compile(r"(\w+://[^\s:/@\"']*):(?!\d+(?:[/?#]|\Z))[^\s/@\"']+\Z"), rf"\1:{MASK}"),  # a message that was cut
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), MASK),
     (re.compile(r"\b(llmo_sk_|sk-)[\w-]{12,}"), MASK),
