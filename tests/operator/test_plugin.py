@@ -118,6 +118,14 @@ def test_a_diff_names_a_foreign_object_and_what_goes(actor: ClusterActor, plugin
     assert actor.api.find("PodDisruptionBudget", "demo")
 
 
+def test_a_diff_names_pods_that_the_api_server_refuses(actor: ClusterActor, plugin: Plugin) -> None:
+    actor.credentials()
+    actor.declare(suspend=True, pod={"volumes": [{"name": "two", "emptyDir": {}, "configMap": {"name": "x"}}]})
+    (refused,) = [each for each in plugin.changes() if each["action"] == "refused"]
+    assert (refused["kind"], refused["name"]) == ("Deployment", "demo")
+    assert "may not specify more than 1 volume type" in refused["message"]
+
+
 def test_status_shows_the_tree_with_health_and_reasons(world: ClusterActor, plugin: Plugin) -> None:
     world.credentials()
     world.declare(replicas=1)

@@ -5,14 +5,16 @@ It is what this version would change: use the plugin of the operator's version, 
 
 import secrets
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.controller.crd_poller import CRDPoller
+from analytics_operator.controller.dry_run import DryRun
 from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.worker_poller import WorkerPoller
 from analytics_operator.errors import ChildConflict, Conflict, Forbidden, Refused
-from analytics_operator.kube.objects import Absent, Decision, Key, Manifest, Want
+from analytics_operator.kube.objects import Absent, Decision, Key, Manifest, Ref, Want
 from analytics_operator.kube.ownership import Ownership
 from analytics_operator.plan import plan
 from analytics_operator.plugin import output
@@ -50,8 +52,13 @@ async def changes_of(cluster: Cluster, resource: AnalyticsApi, *, status: Manife
     client = cluster.client
     observer = Observer(client=client, crd_poller=CRDPoller(client), worker_poller=WorkerPoller())
     observed = await observer.observe(key, resource, status)
-    planned = plan(observed, now=datetime.now(UTC), random_text=secrets.token_hex(32))
+    now, random_text = datetime.now(UTC), secrets.token_hex(32)
+    planned = plan(observed, now=now, random_text=random_text)
+    if refused := await DryRun(client).judge(key, planned.proposed):
+        planned = plan(replace(observed, pods_refused=refused), now=now, random_text=random_text)
     recorder = Recorder(client)
+    if planned.refusal:
+        recorder.changes.append(_refused(planned.refusal.ref, planned.refusal.message))
     if planned.generated:  # its value stays here
         ref = planned.generated.ref
         recorder.changes.append(Change(kind=ref.kind.name, name=ref.name, live=None, desired={"kind": ref.kind.name}))
@@ -62,10 +69,12 @@ async def changes_of(cluster: Cluster, resource: AnalyticsApi, *, status: Manife
         except Forbidden:
             raise  # the user's privileges, not the operator's
         except (Refused, Conflict, ChildConflict) as error:
-            ref = decision.ref
-            change = Change(kind=ref.kind.name, name=ref.name, live=None, desired=None, refusal=str(error))
-            recorder.changes.append(change)
+            recorder.changes.append(_refused(decision.ref, str(error)))
     return recorder.changes
+
+
+def _refused(ref: Ref, message: str) -> Change:
+    return Change(kind=ref.kind.name, name=ref.name, live=None, desired=None, refusal=message)
 
 
 async def _carry_out(ownership: Ownership, key: Key, uid: str, decision: Decision) -> None:
