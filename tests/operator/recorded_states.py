@@ -10,10 +10,10 @@ from analytics_operator.kube.labels import RELEASED_TEMPLATE
 from analytics_operator.kube.objects import DEPLOYMENT, SERVICE, Ref
 from analytics_operator.plan import plan
 from analytics_operator.state.migration import Gate, State
-from analytics_operator.state.observed import Observed
+from analytics_operator.state.observed import Observed, Refusal
 from analytics_operator.state.worker import FreshnessReport, LastReport, PolicyReport, WorkerReport
 from analytics_operator.status.derive import derive, stopped
-from analytics_operator.status.facts import Applied, Facts, Refusal
+from analytics_operator.status.facts import Applied, Facts
 from tests.operator.cluster_actor import a_resource
 from tests.operator.test_migration import NOW, RANDOM, SECRETS, a_job, a_pod, digest, resource
 from tests.support.kube import Object
@@ -147,7 +147,7 @@ def states() -> dict[str, Recorded]:
         "pods exceed a quota": _recorded(failed, _released(1, _late("ReplicaFailure", "True", "FailedCreate"))),
         "a Service of somebody else": _recorded(failed, _refused(Reason.CHILD_CONFLICT)),
         "a policy refuses a child": _recorded(failed, _refused(Reason.ADMISSION_REFUSED)),
-        "the operator lacks a privilege": _recorded(failed, _refused(Reason.FORBIDDEN)),
+        "the operator has no such privilege": _recorded(failed, _refused(Reason.FORBIDDEN)),
         "a child is invalid": _recorded(failed, _refused(Reason.INVALID)),
         "suspended as declared": _recorded(current, _released(spec={"suspend": True}), suspend=True),
         "suspended with changes that wait": _recorded(

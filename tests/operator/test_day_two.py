@@ -26,7 +26,7 @@ GROUP = "analytics.llm-observatory.io"
 
 @dataclass(frozen=True)
 class Reader:
-    """Whoever follows a page."""
+    """A person who follows a page, command by command."""
 
     actor: ClusterActor
     folder: Path

@@ -1,4 +1,4 @@
-"""bundle: an archive for whoever helps, with everything that explains a resource, and no secret."""
+"""bundle: a support archive with everything that explains a resource, and no secret."""
 
 import io
 import os

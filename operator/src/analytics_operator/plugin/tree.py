@@ -36,7 +36,7 @@ class Node:
 
 
 def tree(snapshot: Snapshot) -> Node:
-    """The resource on top; below it also the Secrets that its pods read, and pods that nobody controls."""
+    """The resource on top; below it also the Secrets that its pods read, and pods without a known controller."""
     known = {each["metadata"]["uid"] for each in (snapshot.resource, *snapshot.children)}
     orphans = [pod for pod in snapshot.pods if not known & _controllers(pod)]
     secrets = [_secret(name, exists) for name, exists in snapshot.secrets.items()]
