@@ -80,6 +80,10 @@ crds: setup ## Generate the CRDs and the page of their fields from the models
 kustomize: setup ## Render the kustomize base from the chart
 	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/operator/test_kustomize.py -k renders
 
+.PHONY: charts
+charts: setup ## Generate the page of the chart's values, and that of the operator's permissions
+	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/operator/test_charts.py tests/operator/test_permissions.py -k page
+
 .PHONY: images
 images: setup ## Build the container images of operator and service
 	$(CLUSTER) images

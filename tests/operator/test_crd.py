@@ -328,7 +328,9 @@ def test_printer_columns_resolve(actor: ClusterActor) -> None:
     path = f"/apis/analytics.llm-observatory.io/v1alpha1/namespaces/{actor.api.namespace}/analyticsapis"
     table = actor.api.request("GET", path, accept=accept)
     names = [column["name"] for column in table["columnDefinitions"]]
-    assert names == ["Name", "Ready", "Status", "Replicas", "Desired", "Schema", "Image", "Message", "Age"]
+    wide = ["Edition", "Policies", "Endpoint", "Image", "Message"]
+    assert names == ["Name", "Ready", "Status", "Replicas", "Desired", "Schema", *wide, "Age"]
+    assert [column["name"] for column in table["columnDefinitions"] if column["priority"] > 0] == wide
 
 
 def test_the_first_resource_of_the_readme_is_valid() -> None:

@@ -40,6 +40,7 @@ class Options:
     lease_namespace: str
     identity: str
     http_port: int = 8081
+    lease_seconds: int = leader_election.LEASE_SECONDS
 
 
 async def run(options: Options) -> None:
@@ -54,7 +55,9 @@ async def run(options: Options) -> None:
     names = leader_election.Names(
         namespace=options.lease_namespace, lease="analytics-operator", identity=options.identity
     )
-    election = leader_election.LeaderElection(lease, names, on_change=metrics.leader_changed)
+    election = leader_election.LeaderElection(
+        lease, names, on_change=metrics.leader_changed, lease_seconds=options.lease_seconds
+    )
     client = KubeClient(await configuration(), on_call=metrics.api_called, fence=election.fence)
     kinds = [kind.name for kind in (ANALYTICS_API, *WATCHED)]
     metrics.export_watches(kinds, options.namespaces or ("",), age=writes.age, refused=writes.refused)

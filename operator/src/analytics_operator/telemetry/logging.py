@@ -1,13 +1,20 @@
-"""Logging as one JSON object a line, kopf's and aiohttp's included."""
+"""Logging as one JSON object a line, or as text for people; kopf's and aiohttp's included."""
 
 import logging
+from enum import StrEnum
 
 import structlog
 from structlog.typing import Processor
 
 
-def configure(level: str) -> None:
+class Format(StrEnum):
+    JSON = "json"
+    TEXT = "text"
+
+
+def configure(level: str, form: Format) -> None:
     """Once, at the start of the process."""
+    text = structlog.dev.ConsoleRenderer(colors=False)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -27,7 +34,7 @@ def configure(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                structlog.processors.JSONRenderer() if form is Format.JSON else text,
             ],
         )
     )
