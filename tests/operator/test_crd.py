@@ -34,6 +34,8 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
         yield from nodes(each, f"{path}.{name}")
     if "items" in schema:
         yield from nodes(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        yield from nodes(schema["additionalProperties"], f"{path}[]")
 
 
 def spec_nodes() -> list[tuple[str, dict[str, Any]]]:
@@ -43,7 +45,8 @@ def spec_nodes() -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize(("path", "schema"), [pytest.param(*each, id=each[0]) for each in spec_nodes()])
 def test_every_field_of_the_spec_is_typed_and_bounded(path: str, schema: dict[str, Any]) -> None:
-    assert not {"$ref", "title", "additionalProperties", "exclusiveMinimum", "exclusiveMaximum"} & schema.keys()
+    assert not {"$ref", "title", "propertyNames", "exclusiveMinimum", "exclusiveMaximum"} & schema.keys()
+    assert "additionalProperties" not in schema or schema["maxProperties"]
     if schema.get("x-kubernetes-int-or-string"):
         assert schema["maxLength"]
         return
@@ -66,7 +69,14 @@ def test_kubectl_explain_says_what_every_field_is() -> None:
 
 
 def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
-    given = a_resource(replicas=None, autoscaling={}, ingest={"resources": {}})["spec"]
+    sections: dict[str, Any] = {
+        "autoscaling": {},
+        "ingest": {"resources": {}},
+        "ingress": {"host": "a.example"},
+        "networkPolicy": {"database": {"to": [{}]}, "redis": {"to": [{}]}},
+        "monitoring": {"podMonitor": {}, "serviceMonitor": {}, "dashboard": {}},
+    }
+    given = a_resource(replicas=None, **sections)["spec"]
     model = Spec.model_validate(given).model_dump(mode="json", by_alias=True)
     for path, schema in spec_nodes():
         if "default" in schema:

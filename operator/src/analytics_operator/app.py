@@ -10,6 +10,7 @@ import kopf
 
 from analytics_operator.controller import watches
 from analytics_operator.controller.crd_poller import CRDPoller
+from analytics_operator.controller.kind_poller import KindPoller
 from analytics_operator.controller.lifecycle import exit_now, first_of, stop_on_signals, take_signals_back
 from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.reconciler import Reconciler
@@ -80,11 +81,19 @@ async def _operate(
 ) -> None:
     await discovery.until_served(client, ANALYTICS_API)
     secret_poller, crd_poller, worker_poller = SecretPoller(client), CRDPoller(client), WorkerPoller()
+    kind_poller = KindPoller(client)
     await crd_poller.poll()
+    await kind_poller.poll()
     ownership = Ownership(client, on_unchanged=metrics.apply_unchanged, on_write=writes.record)
     reconciler = Reconciler(
         client=client,
-        observer=Observer(client=client, crd_poller=crd_poller, worker_poller=worker_poller),
+        observer=Observer(
+            client=client,
+            crd_poller=crd_poller,
+            kind_poller=kind_poller,
+            worker_poller=worker_poller,
+            operator_namespace=options.lease_namespace,
+        ),
         ownership=ownership,
         secret_poller=secret_poller,
         worker_poller=worker_poller,
@@ -105,5 +114,10 @@ async def _operate(
         # Without one kopf asks for a user's name, which a pod's numeric user lacks; its type of str is not exported.
         identity=options.identity,  # type: ignore[arg-type]
     )
-    pollers = (secret_poller.run(queue.add), worker_poller.run(queue.add), crd_poller.run(queue.add_all))
+    pollers = (
+        secret_poller.run(queue.add),
+        worker_poller.run(queue.add),
+        crd_poller.run(queue.add_all),
+        kind_poller.run(queue.add_all),
+    )
     await first_of(*(queue.work() for _ in range(WORKERS)), *pollers, informer, take_signals_back(started, stop))

@@ -1,5 +1,6 @@
 """Building blocks of the resource's fields: the base model, rules, bounded texts and enums."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -24,6 +25,11 @@ def rule(expression: str, message: str) -> dict[str, str]:
 
 def rules(*each: dict[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": list(each)}
+
+
+def one_of(expression: str, values: Iterable[str]) -> str:
+    """CEL: the expression is one of these texts."""
+    return f"({expression} in {list(values)!r})"  # a list of texts is written alike in both languages
 
 
 def differ(one: str, other: str) -> str:

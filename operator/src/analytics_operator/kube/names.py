@@ -28,3 +28,11 @@ def jwt_secret(name: str) -> str:
 
 def migrate_job(name: str, digest: str, attempt: int) -> str:
     return f"{name}-migrate-{digest}-{attempt}"
+
+
+def network_policy(name: str, component: str) -> str:
+    return name if component == "api" else f"{name}-{component}"
+
+
+def dashboard(name: str) -> str:
+    return f"{name}-dashboard"

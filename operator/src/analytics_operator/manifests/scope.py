@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi
 from analytics_operator.kube import labels
-from analytics_operator.kube.objects import Manifest
+from analytics_operator.kube.objects import Absent, Decision, Hold, Kind, Manifest, Ref
 from analytics_operator.manifests.certificates import SecretFile
 from analytics_operator.state.image import Setting
 from analytics_operator.state.migration import Gate
@@ -35,6 +35,9 @@ class Scope:
     """False where pods that only take rows have begun to."""
     every_api_pod_takes_rows: bool = True
     """Whether those that only take rows can go."""
+    served_kinds: frozenset[Kind] = frozenset()
+    """Of those whose CRDs are others' to install."""
+    operator_namespace: str = ""
 
     @property
     def name(self) -> str:
@@ -48,6 +51,10 @@ class Scope:
     def takes_rows(self) -> bool:
         """Whether clients may send rows, and the image to release takes them."""
         return self.resource.spec.ingest_or_default.enabled and self.knows(Setting.INGEST)
+
+    def removed(self, ref: Ref) -> Decision:
+        """Of a child that is not desired, or whose kind is not served: of the latter there is none to delete."""
+        return Absent(ref) if ref.kind in self.served_kinds else Hold(ref)
 
     @property
     def refresh_connections(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels, names
-from analytics_operator.kube.objects import Manifest, condition
+from analytics_operator.kube.objects import Kind, Manifest, condition
 from analytics_operator.state.secrets import SecretData
 from analytics_operator.state.worker import NOT_POLLED, LastReport
 
@@ -54,6 +54,10 @@ class Observed:
     worker: LastReport = NOT_POLLED
     missing_fields: tuple[str, ...] = ()
     """Fields that this operator knows and the served CRD does not."""
+    served_kinds: frozenset[Kind] = frozenset()
+    """Of those whose CRDs are others' to install."""
+    operator_namespace: str = ""
+    """Where the pods of this operator run."""
 
     @property
     def released(self) -> Released | None:

@@ -12,7 +12,9 @@ from analytics_operator.status.deployment import AVAILABLE, PROGRESSING
 from analytics_operator.status.image import IMAGE_OUTDATED
 from analytics_operator.status.ingest import INGEST_AVAILABLE
 from analytics_operator.status.migration import MIGRATED
+from analytics_operator.status.monitoring import MONITORING_CONFIGURED
 from analytics_operator.status.prices import PRICES_LOADED
+from analytics_operator.status.routes import ROUTES_CONFIGURED
 from analytics_operator.status.scaling import SCALING_ACTIVE
 from analytics_operator.status.secrets import SECRETS_READY
 from analytics_operator.status.summary import READY, RECONCILING, STALLED
@@ -30,6 +32,8 @@ CONDITIONS: tuple[StatusCondition, ...] = (
     PRICES_LOADED,
     INGEST_AVAILABLE,
     SCALING_ACTIVE,
+    ROUTES_CONFIGURED,
+    MONITORING_CONFIGURED,
     CRD_OUTDATED,
     IMAGE_OUTDATED,
     RECONCILING,

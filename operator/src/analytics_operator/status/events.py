@@ -47,6 +47,7 @@ class EventRow:
 
 
 _WAITING = frozenset({Reason.WAITING_FOR_SECRETS, Reason.SUPERSEDED, Reason.SUSPENDED})
+_NO_FAILURE = frozenset({Reason.SUSPENDED, Reason.RATE_LIMIT_UNVERIFIED})
 _NO_REPORT = frozenset({Reason.WORKER_UNAVAILABLE})
 
 EVENTS: tuple[EventRow, ...] = (
@@ -78,6 +79,22 @@ EVENTS: tuple[EventRow, ...] = (
     EventRow(Type.INGEST_AVAILABLE, True, Level.NORMAL, "IngestAvailable", moved=True),
     EventRow(Type.INGEST_AVAILABLE, False, Level.WARNING, "IngestUnavailable", moved=True, first=False),
     EventRow(Type.CONNECTION_BUDGET, False, Level.WARNING, "ConnectionBudgetExceeded"),
+    EventRow(
+        Type.ROUTES_CONFIGURED,
+        False,
+        Level.WARNING,
+        "RoutesNotConfigured",
+        except_reasons=_NO_FAILURE,
+        with_reason=True,
+    ),
+    EventRow(
+        Type.MONITORING_CONFIGURED,
+        False,
+        Level.WARNING,
+        "MonitoringNotConfigured",
+        except_reasons=_NO_FAILURE,
+        with_reason=True,
+    ),
     EventRow(Type.IMAGE_OUTDATED, True, Level.WARNING, "ImageOutdated"),
     EventRow(Type.READY, True, Level.NORMAL, "Ready", moved=True),
     EventRow(Type.STALLED, True, Level.WARNING, "Stalled", with_reason=True),
