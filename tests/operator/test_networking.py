@@ -1,5 +1,6 @@
 """Ingress, HTTPRoute, NetworkPolicies, monitors, rules and dashboard on a real API server, with the CRDs of others."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from analytics_operator.plan import plan
 from tests.operator.cluster_actor import ClusterActor
 from tests.operator.test_golden import CASES, NOW, observed
 from tests.support import crds
-from tests.support.kube import KubeApi, KubeError, Object, eventually
+from tests.support.kube import TOP, KubeApi, KubeError, Object, eventually
 
 pytestmark = pytest.mark.kube
 
@@ -112,6 +113,20 @@ def test_another_pass_writes_nothing(world: ClusterActor) -> None:
     eventually(lambda: world.metric(passes) > count, what="another pass")
     world.pause(2)
     assert versions(world.api) == before
+
+
+def examples() -> Iterator[Object]:
+    """The specs that the pages give to copy."""
+    for page in ("networking", "monitoring"):
+        text = (TOP / f"docs/operator/{page}.md").read_text()
+        blocks = [yaml.safe_load(each.partition("```")[0]) for each in text.split("```yaml\n")[1:]]
+        yield from (each["spec"] for each in blocks if each.keys() == {"spec"})
+
+
+@pytest.mark.parametrize("spec", [pytest.param(each, id="+".join(each)) for each in examples()])
+def test_the_api_server_accepts_what_the_pages_give_to_copy(actor: ClusterActor, spec: Object) -> None:
+    stored = actor.declare(**spec)["spec"]
+    assert spec.keys() <= stored.keys()
 
 
 @pytest.mark.parametrize("case", ["routed-and-isolated", "monitored"])

@@ -78,6 +78,12 @@ def test_every_expression_sees_this_resource_alone() -> None:
         assert all(each.startswith(SELECTOR) for each in selectors), expression
 
 
+def test_the_page_lists_every_alert() -> None:
+    page = (TOP / "docs/operator/monitoring.md").read_text()
+    listed = re.findall(r"^\| (AnalyticsApi\w+) \| (\w+) \|", page, re.MULTILINE)
+    assert listed == [(alert.name, alert.severity.value) for alert in ALERTS]
+
+
 def test_every_alert_says_what_it_means_and_where_to_look() -> None:
     assert [rule["alert"] for rule in rules()] == [alert.name for alert in ALERTS]
     for rule in rules():

@@ -74,7 +74,8 @@ def _of(destination: DatabaseFlow | RedisFlow | None) -> tuple[int, ...]:
 FLOWS_IN: tuple[Flow, ...] = (
     Flow(name="clients", components=SERVING, peers=_clients, ports=_ports(HTTP_PORT)),
     Flow(name="monitoring", components=LISTENING, peers=_monitoring, ports=_ports(METRICS_PORT)),
-    Flow(name="operator", components=LISTENING, peers=_operator, ports=_ports(METRICS_PORT)),
+    Flow(name="health", components=frozenset({Component.API}), peers=_operator, ports=_ports(HTTP_PORT)),
+    Flow(name="report", components=frozenset({Component.WORKER}), peers=_operator, ports=_ports(METRICS_PORT)),
 )
 FLOWS_OUT: tuple[Flow, ...] = (
     # Not limited to kube-dns: a cache on the node has an address of the node.
