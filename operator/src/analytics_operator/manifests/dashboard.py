@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analytics_operator.api.monitoring import Monitoring
 from analytics_operator.kube import names
-from analytics_operator.kube.objects import CONFIG_MAP, Absent, Decision, Manifest, Ref, Want
+from analytics_operator.kube.objects import CONFIG_MAP, Decision, Manifest, Ref, Want
 from analytics_operator.manifests.prometheus_rule import series
 from analytics_operator.manifests.scope import Scope, metadata
 from analytics_operator.state import digests
@@ -85,7 +85,7 @@ def dashboard(scope: Scope) -> Decision:
     ref = Ref(CONFIG_MAP, names.dashboard(scope.name))
     section = (scope.resource.spec.monitoring or Monitoring()).dashboard
     if section is None:
-        return Absent(ref)
+        return scope.removed(ref)
     key = f"{scope.resource.metadata.namespace}-{scope.name}.json"  # sidecars put all dashboards into one folder
     manifest = {
         "apiVersion": "v1",

@@ -10,7 +10,7 @@ from analytics_operator.manifests.scope import Scope, metadata
 def http_route(scope: Scope) -> Decision:
     ref = Ref(HTTP_ROUTE, scope.name)
     gateway = scope.resource.spec.gateway
-    if gateway is None or ref.kind not in scope.served_kinds:
+    if gateway is None or not scope.serves(ref.kind):
         return scope.removed(ref)
     rows: list[Manifest] = [
         *({"path": {"type": "PathPrefix", "value": prefix}} for prefix in ROW_PREFIXES),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from analytics_operator.api.networking import CLUSTER_ISSUER, Ingress
 from analytics_operator.kube import names
-from analytics_operator.kube.objects import INGRESS, Absent, Decision, Manifest, Ref, Want
+from analytics_operator.kube.objects import INGRESS, Decision, Manifest, Ref, Want
 from analytics_operator.manifests.scope import Scope, metadata
 from analytics_operator.state.rate_limits import annotations as rate_limit
 
@@ -16,7 +16,7 @@ def ingress(scope: Scope) -> Decision:
     ref = Ref(INGRESS, scope.name)
     section = scope.resource.spec.ingress
     if section is None:
-        return Absent(ref)
+        return scope.removed(ref)
     tls = [{"hosts": [section.host], "secretName": section.tls.secret_name}] if section.tls else []
     manifest = {
         "apiVersion": INGRESS.api_version,

@@ -18,7 +18,7 @@ def service_monitor(scope: Scope) -> Decision:
 
 def _monitor(scope: Scope, kind: Kind, section: Monitor | None, endpoints: str) -> Decision:
     ref = Ref(kind, scope.name)
-    if section is None or kind not in scope.served_kinds:
+    if section is None or not scope.serves(kind):
         return scope.removed(ref)
     manifest = {
         "apiVersion": kind.api_version,

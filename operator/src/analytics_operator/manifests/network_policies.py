@@ -12,7 +12,7 @@ from analytics_operator.api.networking import DatabaseFlow, NetworkPolicy, Peer,
 from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.kube import labels, names
 from analytics_operator.kube.labels import Component
-from analytics_operator.kube.objects import NETWORK_POLICY, Absent, Decision, Manifest, Ref, Want
+from analytics_operator.kube.objects import NETWORK_POLICY, Decision, Manifest, Ref, Want
 from analytics_operator.manifests.scope import Scope, metadata
 
 SERVING = frozenset({Component.API, Component.INGEST})
@@ -90,7 +90,7 @@ def network_policy(component: Component, scope: Scope) -> Decision:
     ref = Ref(NETWORK_POLICY, names.network_policy(scope.name, component))
     policy = scope.resource.spec.network_policy
     if policy is None or not policy.enforced:
-        return Absent(ref)
+        return scope.removed(ref)
     incoming = _rules(FLOWS_IN, "from", component, scope, policy)
     outgoing = _rules(FLOWS_OUT, "to", component, scope, policy)
     manifest = {

@@ -9,7 +9,7 @@ from analytics_operator.manifests.scope import Scope, metadata
 def prometheus_rule(scope: Scope) -> Decision:
     ref = Ref(PROMETHEUS_RULE, scope.name)
     section = (scope.resource.spec.monitoring or Monitoring()).prometheus_rule
-    if section is None or ref.kind not in scope.served_kinds:
+    if section is None or not scope.serves(ref.kind):
         return scope.removed(ref)
     manifest = {
         "apiVersion": PROMETHEUS_RULE.api_version,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi
 from analytics_operator.kube import labels
-from analytics_operator.kube.objects import Absent, Decision, Hold, Kind, Manifest, Ref
+from analytics_operator.kube.objects import OPTIONAL, Absent, Decision, Hold, Kind, Manifest, Ref
 from analytics_operator.manifests.certificates import SecretFile
 from analytics_operator.state.image import Setting
 from analytics_operator.state.migration import Gate
@@ -52,9 +52,16 @@ class Scope:
         """Whether clients may send rows, and the image to release takes them."""
         return self.resource.spec.ingest_or_default.enabled and self.knows(Setting.INGEST)
 
+    def serves(self, kind: Kind) -> bool:
+        return kind in self.served_kinds or kind not in OPTIONAL
+
     def removed(self, ref: Ref) -> Decision:
-        """Of a child that is not desired, or whose kind is not served: of the latter there is none to delete."""
-        return Absent(ref) if ref.kind in self.served_kinds else Hold(ref)
+        """The decision about the child of a section that is absent, or about one whose kind is not served.
+
+        Where the spec never changed, the section was never there: nothing has to be read to know that nothing is left.
+        """
+        changed = self.resource.metadata.generation > 1
+        return Absent(ref) if changed and self.serves(ref.kind) else Hold(ref)
 
     @property
     def refresh_connections(self) -> int:
