@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
+from analytics_operator.controller.kind_poller import KindPoller
+from analytics_operator.errors import NotFound, Unavailable
+from analytics_operator.kube.objects import HTTP_ROUTE, SERVICE_MONITOR, Kind
 from tests.operator.cluster_actor import ClusterActor
 from tests.operator.conftest import running, serving
 from tests.support import crds
 from tests.support.kube import KubeApi, eventually
-
-pytestmark = pytest.mark.kube
 
 SECONDS = 60
 """That a new kind may take to be used."""
@@ -24,6 +26,37 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
         yield api
 
 
+class Discovery:
+    """An API server that serves these groups; of the failing one it knows nothing at the moment."""
+
+    def __init__(self, *served: Kind) -> None:
+        self.served = served
+        self.failing: Kind | None = None
+
+    async def discover(self, kind: Kind, path: str) -> dict[str, Any]:
+        if self.failing and path.endswith(self.failing.api_version):
+            raise Unavailable("HTTP 503")
+        resources = [{"name": each.plural} for each in self.served if path == f"/apis/{each.api_version}"]
+        if not resources:
+            raise NotFound(f"no {kind.api_version}")
+        return {"resources": resources}
+
+
+async def test_a_group_that_does_not_answer_is_taken_as_before() -> None:
+    discovery = Discovery(HTTP_ROUTE, SERVICE_MONITOR)
+    poller = KindPoller(discovery)
+    assert await poller.poll()
+    assert poller.served == {HTTP_ROUTE, SERVICE_MONITOR}, "the other kinds of the group are not served"
+    discovery.failing, discovery.served = HTTP_ROUTE, ()
+    assert await poller.poll()
+    assert poller.served == {HTTP_ROUTE}
+    assert not await poller.poll()
+    discovery.failing = None
+    assert await poller.poll()
+    assert poller.served == frozenset()
+
+
+@pytest.mark.kube
 def test_a_kind_is_reported_until_it_is_installed_and_again_when_it_is_removed(bare: KubeApi) -> None:
     actor = ClusterActor(bare)
     actor.ready(

@@ -9,10 +9,15 @@ import promql_parser
 import pytest
 import yaml
 
+from analytics_operator.api.conditions import Condition, Type
 from analytics_operator.kube.objects import CONFIG_MAP, POD_MONITOR, PROMETHEUS_RULE, SERVICE_MONITOR, Kind, Ref, Want
 from analytics_operator.manifests.alerts import ALERTS
 from analytics_operator.plan import plan
+from analytics_operator.state.observed import Observed
+from analytics_operator.status.facts import Applied, Facts, Refusal
+from analytics_operator.status.monitoring import MONITORING_CONFIGURED
 from tests.operator.test_golden import CASES, NOW, observed
+from tests.operator.test_migration import SECRETS, resource
 from tests.support.kube import TOP
 
 SERIES = re.compile(r"\b([a-z_]+)\{")
@@ -131,3 +136,55 @@ def test_two_resources_have_two_dashboards() -> None:
         found.add((key, json.loads(text)["uid"]))
     assert len(found) == 3
     assert len({key for key, _ in found}) == len({uid for _, uid in found}) == 3
+
+
+def condition(*served: Kind, refusals: tuple[Refusal, ...] = (), **spec: Any) -> Condition | None:
+    """None where it is not shown."""
+    seen = Observed(resource=resource(**spec), secrets=SECRETS, served_kinds=frozenset(served))
+    planned = plan(seen, now=NOW, random_text="0" * 64)
+    facts = Facts(
+        observed=seen,
+        credentials=planned.credentials,
+        gate=planned.gate,
+        desired=None,
+        applied=Applied(refusals=refusals),
+    )
+    return MONITORING_CONFIGURED.of(facts) if MONITORING_CONFIGURED.shown(facts) else None
+
+
+@pytest.mark.parametrize(
+    ("spec", "served", "status", "reason", "words"),
+    [
+        pytest.param({"dashboard": {}}, (), True, "Applied", "ConfigMap demo-dashboard as declared", id="a dashboard"),
+        pytest.param({"podMonitor": {}}, (POD_MONITOR,), True, "Applied", "PodMonitor demo", id="a monitor"),
+        pytest.param(
+            {"podMonitor": {}, "prometheusRule": {}},
+            (PROMETHEUS_RULE,),
+            False,
+            "KindNotInstalled",
+            "PodMonitor is not installed: install the Prometheus Operator's CRDs, or remove monitoring.podMonitor",
+            id="one of two kinds",
+        ),
+    ],
+)
+def test_the_condition_names_what_is_missing_and_the_cure(
+    spec: dict[str, Any], served: tuple[Kind, ...], *, status: bool, reason: str, words: str
+) -> None:
+    found = condition(*served, monitoring=spec)
+    assert found
+    assert (found.status, found.reason) == (status, reason)
+    assert words in found.message
+
+
+def test_a_refused_child_and_a_suspended_resource_are_in_the_condition() -> None:
+    refusal = Refusal(ref=Ref(POD_MONITOR, "demo"), reason="Forbidden", message="no right")
+    found = condition(POD_MONITOR, refusals=(refusal,), monitoring={"podMonitor": {}})
+    assert found == Condition(Type.MONITORING_CONFIGURED, False, "Forbidden", "PodMonitor demo: no right")
+    paused = condition(monitoring={"podMonitor": {}}, suspend=True)
+    assert paused
+    assert (paused.status, paused.reason) == (None, "Suspended")
+
+
+@pytest.mark.parametrize("spec", [{}, {"monitoring": {}}], ids=["no section", "an empty one"])
+def test_without_parts_nothing_is_said(spec: dict[str, Any]) -> None:
+    assert condition(**spec) is None

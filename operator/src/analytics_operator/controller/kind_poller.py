@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from analytics_operator.kube.client import KubeClient
-from analytics_operator.kube.discovery import served_kinds
+from analytics_operator.kube.discovery import Discoverer, served_kinds
 from analytics_operator.kube.objects import CERTIFICATE, OPTIONAL, Kind
 
 log = structlog.get_logger(__name__)
@@ -16,7 +15,7 @@ KINDS = (*OPTIONAL, CERTIFICATE)
 
 
 class KindPoller:
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: Discoverer) -> None:
         self._client = client
         self.served: frozenset[Kind] = frozenset()
 

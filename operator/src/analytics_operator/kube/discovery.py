@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from analytics_operator.errors import ApiError, NotFound
-from analytics_operator.kube.client import KubeClient
 from analytics_operator.kube.objects import Kind
 
 log = structlog.get_logger(__name__)
@@ -15,7 +14,13 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = 5
 
 
-async def until_served(client: KubeClient, kind: Kind) -> None:
+class Discoverer(Protocol):
+    """The part of client.KubeClient that is needed here."""
+
+    async def discover(self, kind: Kind, path: str) -> dict[str, Any]: ...
+
+
+async def until_served(client: Discoverer, kind: Kind) -> None:
     """Returns when the API server serves the kind: kopf resolves kinds once, at its start."""
     while True:
         try:
@@ -26,7 +31,7 @@ async def until_served(client: KubeClient, kind: Kind) -> None:
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def served_kinds(client: KubeClient, kinds: Iterable[Kind], *, before: frozenset[Kind]) -> frozenset[Kind]:
+async def served_kinds(client: Discoverer, kinds: Iterable[Kind], *, before: frozenset[Kind]) -> frozenset[Kind]:
     """Those that the API server serves, by one call for each group; those of `before` where it does not answer."""
     groups: dict[str, list[Kind]] = {}
     for kind in kinds:
@@ -45,13 +50,13 @@ async def served_kinds(client: KubeClient, kinds: Iterable[Kind], *, before: fro
     return frozenset(served)
 
 
-async def _plurals(client: KubeClient, kind: Kind) -> frozenset[str]:
+async def _plurals(client: Discoverer, kind: Kind) -> frozenset[str]:
     """Of all kinds of the kind's group and version."""
     resources = (await client.discover(kind, f"/apis/{kind.api_version}"))["resources"]
     return frozenset(each["name"] for each in resources)
 
 
-async def published_schemas(client: KubeClient, kind: Kind) -> dict[str, Any]:
+async def published_schemas(client: Discoverer, kind: Kind) -> dict[str, Any]:
     """The OpenAPI v3 schemas of the kind's group and version, by name."""
     answer = await client.discover(kind, f"/openapi/v3/apis/{kind.api_version}")
     schemas: dict[str, Any] = answer["components"]["schemas"]

@@ -24,8 +24,8 @@ class Panel:
     legend: str = ""
 
 
-def _rate(metric: str, labels: str = "") -> str:
-    return f"rate({metric}{{$series{labels}}}[{RATE}])"
+def _rate(metric: str) -> str:
+    return f"rate({metric}{{$series}}[{RATE}])"
 
 
 def _quantile(share: float, metric: str, by: str) -> str:
