@@ -68,8 +68,9 @@ golden: setup ## Rewrite the golden files from what the builders give now
 	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/contract/test_otlp_page.py
 
 .PHONY: crds
-crds: setup ## Generate the CRDs from the models
-	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml --write charts/crds/templates/analyticsapis.yaml
+crds: setup ## Generate the CRDs and the page of their fields from the models
+	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml --write charts/crds/templates/analyticsapis.yaml \
+		--fields docs/operator/fields.md
 
 .PHONY: kustomize
 kustomize: setup ## Render the kustomize base from the chart

@@ -14,7 +14,8 @@ import yaml
 
 from analytics_operator.api import fields
 from analytics_operator.api.conditions import Reason
-from analytics_operator.api.v1alpha1 import INGEST_POOL_SIZE, REFRESH_CONNECTIONS
+from analytics_operator.api.database import INGEST_POOL_SIZE, REFRESH_CONNECTIONS
+from analytics_operator.api.variables import SETTINGS
 from analytics_operator.kube import labels
 from analytics_operator.state import jobs as migrate_jobs
 from analytics_operator.state import migration
@@ -69,6 +70,7 @@ WORKER = rendered("everything-set", "Deployment", "worker")
 INGEST = rendered("everything-set", "Deployment", "ingest")
 TAKES_ROWS = rendered("rows-taken-by-the-api", "Deployment", "api")
 JOB = rendered("first-install", "Job")
+DRY_RUN = rendered("planned", "Job")
 
 
 def container(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -193,8 +195,9 @@ def test_the_levels_and_formats_of_logs_are_the_same() -> None:
         (INGEST, ("database_url", "redis_url", "jwt_secret")),
         (WORKER, ("database_url",)),
         (JOB, ("database_url",)),
+        (DRY_RUN, ("database_url",)),
     ],
-    ids=["Deployment", "ingest", "worker", "Job"],
+    ids=["Deployment", "ingest", "worker", "Job", "dry run"],
 )
 def test_every_container_gives_its_command_what_it_needs(manifest: dict[str, Any], required: tuple[str, ...]) -> None:
     given = container(manifest)
@@ -240,6 +243,7 @@ def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
             target=6,
             edition="timescaledb-apache",
             connection_limit=97,
+            pending=("0007_more",),
         ),
         MigrationResult(succeeded=False, reason="DatabaseUnreachable", message="x" * 10_000, target=6),
     ],
@@ -252,6 +256,7 @@ def test_the_operator_reads_the_result_that_the_service_writes(result: Migration
     assert (read.outcome, read.reason) == ("succeeded" if result.succeeded else "failed", result.reason)
     assert (read.version, read.target, read.edition) == (result.version, result.target, result.edition)
     assert (read.connection_limit, read.settings) == (result.connection_limit, known_settings())
+    assert read.pending == result.pending
     assert result.message.startswith(read.message)
 
 
@@ -299,6 +304,10 @@ async def test_the_worker_reads_the_folder_that_the_operator_mounts() -> None:
     assert isinstance(job.run, ReadBooks)
     assert job.run.paths == (folder,)
     assert environment(container(DEPLOYMENT))["PRICE_BOOKS"] == folder
+
+
+def test_no_setting_of_the_service_can_be_set_beside_its_field() -> None:
+    assert set(SETTINGS) == {*map(str.upper, Settings.model_fields), "RUST_LOG"}
 
 
 def test_every_setting_that_the_operator_gives_to_those_who_know_it_is_one_of_the_service() -> None:

@@ -13,8 +13,8 @@ from analytics_operator.api.conditions import Condition, Type
 from analytics_operator.kube.objects import CONFIG_MAP, POD_MONITOR, PROMETHEUS_RULE, SERVICE_MONITOR, Kind, Ref, Want
 from analytics_operator.manifests.alerts import ALERTS
 from analytics_operator.plan import plan
-from analytics_operator.state.observed import Observed
-from analytics_operator.status.facts import Applied, Facts, Refusal
+from analytics_operator.state.observed import Observed, Refusal
+from analytics_operator.status.facts import Applied, Facts
 from analytics_operator.status.monitoring import MONITORING_CONFIGURED
 from tests.operator.test_golden import CASES, NOW, observed
 from tests.operator.test_migration import SECRETS, resource

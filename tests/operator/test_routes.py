@@ -13,9 +13,9 @@ from analytics_operator.manifests.scope import Scope
 from analytics_operator.plan import plan
 from analytics_operator.state.image import Setting
 from analytics_operator.state.migration import Gate, State
-from analytics_operator.state.observed import Observed
+from analytics_operator.state.observed import Observed, Refusal
 from analytics_operator.state.secrets import examine
-from analytics_operator.status.facts import Applied, Facts, Refusal
+from analytics_operator.status.facts import Applied, Facts
 from analytics_operator.status.routes import ROUTES_CONFIGURED
 from tests.operator.test_migration import NOW, RANDOM, SECRETS, resource
 

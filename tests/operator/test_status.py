@@ -10,11 +10,11 @@ from analytics_operator.kube.objects import DEPLOYMENT, SERVICE, Ref
 from analytics_operator.plan import plan
 from analytics_operator.state.jobs import Result
 from analytics_operator.state.migration import Gate, State
-from analytics_operator.state.observed import Observed
+from analytics_operator.state.observed import Observed, Refusal
 from analytics_operator.status import CONDITIONS, events
 from analytics_operator.status.derive import derive
 from analytics_operator.status.events import EVENTS
-from analytics_operator.status.facts import Applied, Facts, Refusal
+from analytics_operator.status.facts import Applied, Facts
 from tests.operator.cluster_actor import a_result
 from tests.operator.test_migration import NOW, RANDOM, SECRETS, resource
 

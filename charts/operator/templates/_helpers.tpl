@@ -40,10 +40,14 @@ deletion.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, patch, delete]
-# The pods' identity and address: garbage-collected with their owner, never deleted before.
+# The pods' identity: garbage-collected with its owner, never deleted before.
 - apiGroups: [""]
-  resources: [serviceaccounts, services]
+  resources: [serviceaccounts]
   verbs: [get, list, watch, create, patch]
+# Their addresses; that of the metrics alone is deleted when spec.service publishes the other no more.
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch, delete]
 # The pods of the API and the worker, as above; those that only take rows are deleted when spec.ingest wants none.
 - apiGroups: [apps]
   resources: [deployments]

@@ -10,6 +10,7 @@ from pathlib import Path
 import uvloop
 
 from analytics_operator import app
+from analytics_operator.api import fields_page
 from analytics_operator.api.crd import document
 from analytics_operator.errors import OperatorError, UsageError
 from analytics_operator.telemetry import logging
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     crd.add_argument(
         "--write", action="append", default=[], type=Path, metavar="PATH", help="write it to the file instead"
     )
+    crd.add_argument("--fields", type=Path, metavar="PATH", help="write the page of its fields to the file instead")
     return top
 
 
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(given if named else ["run", *given])
     try:
         if options.command == "crd":
-            _crd(options.write)
+            _crd(options.write, options.fields)
         else:
             chosen = _options(options)
             logging.configure(options.log_level)
@@ -62,8 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _crd(files: Sequence[Path]) -> None:
-    if not files:
+def _crd(files: Sequence[Path], fields: Path | None) -> None:
+    if fields:
+        fields.write_text(fields_page.page())
+    if not fields and not files:
         sys.stdout.write(document())
     for file in files:
         file.write_text(document())

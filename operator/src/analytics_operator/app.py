@@ -10,6 +10,7 @@ import kopf
 
 from analytics_operator.controller import watches
 from analytics_operator.controller.crd_poller import CRDPoller
+from analytics_operator.controller.dry_run import DryRun
 from analytics_operator.controller.kind_poller import KindPoller
 from analytics_operator.controller.lifecycle import exit_now, first_of, stop_on_signals, take_signals_back
 from analytics_operator.controller.observer import Observer
@@ -86,6 +87,7 @@ async def _operate(
     await kind_poller.poll()
     ownership = Ownership(client, on_unchanged=metrics.apply_unchanged, on_write=writes.record)
     reconciler = Reconciler(
+        dry_run=DryRun(client),
         client=client,
         observer=Observer(
             client=client,

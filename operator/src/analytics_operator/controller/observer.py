@@ -27,8 +27,9 @@ from analytics_operator.kube.objects import (
 )
 from analytics_operator.kube.ownership import check_ours
 from analytics_operator.plan import unread_settings
-from analytics_operator.state.jobs import finished
+from analytics_operator.state.jobs import finished, is_dry_run
 from analytics_operator.state.observed import Observed
+from analytics_operator.state.refusal import variable_sources
 from analytics_operator.state.secrets import data_of, uses
 
 
@@ -55,12 +56,13 @@ class Observer:
 
     async def observe(self, key: Key, resource: AnalyticsApi, previous_status: Manifest) -> Observed:
         """A moment of the cluster; only what the resource controls counts as its child."""
-        (jobs, pods), config_maps, deployment, ingest, secrets = await asyncio.gather(
+        (jobs, pods), config_maps, deployment, ingest, secrets, variable_keys = await asyncio.gather(
             self._jobs_and_pods(key),
             self._children(CONFIG_MAP, key),
             self._deployment(key.name, resource),
             self._ingest(key, resource),
             self._secrets(key, resource),
+            self._variable_keys(key, resource),
         )
         uid = resource.metadata.uid
         for job in jobs:
@@ -73,9 +75,11 @@ class Observer:
             secret_versions={name: _version(secret) for name, secret in secrets.items()},
             deployment=deployment,
             ingest=ingest,
-            jobs=tuple(job for job in jobs if controlled_by(uid, job)),
+            jobs=tuple(job for job in jobs if controlled_by(uid, job) and not is_dry_run(job)),
+            dry_runs=tuple(job for job in jobs if controlled_by(uid, job) and is_dry_run(job)),
             pods=tuple(pods),
             config_maps=tuple(each for each in config_maps if controlled_by(uid, each)),
+            variable_keys=variable_keys,
             worker=self.worker_poller.last_report(key),
             missing_fields=self.crd_poller.missing_fields,
             served_kinds=self.kind_poller.served,
@@ -110,6 +114,12 @@ class Observer:
         if live and resource.spec.jwt_secret_ref is None:
             check_ours(live, key, resource.metadata.uid, Ref(SECRET, generated))
         return secrets
+
+    async def _variable_keys(self, key: Key, resource: AnalyticsApi) -> dict[Ref, frozenset[str]]:
+        """The keys of what envFrom names, no value."""
+        refs = sorted(variable_sources(resource), key=lambda ref: ref.text)
+        bodies = await asyncio.gather(*(self._find(ref.kind, key.namespace, ref.name) for ref in refs))
+        return {ref: frozenset(body.get("data") or ()) for ref, body in zip(refs, bodies, strict=True) if body}
 
     async def _children(self, kind: Kind, key: Key) -> list[Manifest]:
         return await self.client.list(kind, key.namespace, labels=labels.children_of(key.name))

@@ -1,7 +1,7 @@
 """Reconciles one resource: observe, plan, create, apply, derive the status. Why it was called does not matter."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi, Metadata
+from analytics_operator.controller.dry_run import DryRun
 from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.secret_poller import SecretPoller
 from analytics_operator.controller.worker_poller import WorkerPoller
@@ -30,10 +31,10 @@ from analytics_operator.kube.objects import (
 )
 from analytics_operator.kube.ownership import OnWrite, Ownership
 from analytics_operator.plan import Plan, plan
-from analytics_operator.state.observed import Observed
+from analytics_operator.state.observed import Observed, Refusal
 from analytics_operator.state.worker import addresses
 from analytics_operator.status import derive, events
-from analytics_operator.status.facts import Applied, Facts, Refusal
+from analytics_operator.status.facts import Applied, Facts
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class Reconciler:
     client: KubeClient
     observer: Observer
     ownership: Ownership
+    dry_run: DryRun
     secret_poller: SecretPoller
     worker_poller: WorkerPoller
     on_write: OnWrite
@@ -55,6 +57,7 @@ class Reconciler:
         """After what time to reconcile again; None when the resource is gone."""
         body = await self.observer.resource(key)
         if body is None or "deletionTimestamp" in body["metadata"]:
+            self.dry_run.forget(key)
             self.ownership.forget(key)  # its children go by their owner references
             self.secret_poller.forget(key)
             self.worker_poller.forget(key)
@@ -73,7 +76,11 @@ class Reconciler:
     async def _reconcile(self, key: Key, resource: AnalyticsApi, body: Manifest) -> timedelta:
         now = self.clock()
         observed = await self.observer.observe(key, resource, body.get("status", {}))
-        planned = plan(observed, now=now, random_text=self.random_text())
+        random_text = self.random_text()
+        planned = plan(observed, now=now, random_text=random_text)
+        if not resource.spec.suspend and (refused := await self.dry_run.judge(key, planned.proposed)):
+            observed = replace(observed, pods_refused=refused)
+            planned = plan(observed, now=now, random_text=random_text)
         generated = await self._generate(observed, planned.generated) if planned.generated else {}
         self._update_pollers(key, observed, generated)
         applied = await self._apply(key, observed, planned)
@@ -106,7 +113,7 @@ class Reconciler:
         """Carries out the plan. A child that is refused does not keep the others waiting."""
         if observed.resource.spec.suspend:
             return Applied(deployment=observed.deployment, ingest=observed.ingest)
-        uid, refusals = observed.resource.metadata.uid, []
+        uid, refusals = observed.resource.metadata.uid, [planned.refusal] if planned.refusal else []
         name = observed.resource.metadata.name
         api, ingest = Ref(DEPLOYMENT, name), Ref(DEPLOYMENT, names.ingest(name))
         live = {api: observed.deployment, ingest: observed.ingest}

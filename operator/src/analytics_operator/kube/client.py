@@ -67,9 +67,11 @@ class KubeClient:
         items: list[Manifest] = answer["items"]
         return items
 
-    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+    async def create(self, kind: Kind, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """Fails where the kind has no such field. A dry run makes nothing, but the answer or the error is the same."""
         path = kind.path(manifest["metadata"]["namespace"])
-        return await self._call("POST", kind, path, body=manifest, query={"fieldManager": FIELD_MANAGER})
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
+        return await self._call("POST", kind, path, body=manifest, query=query)
 
     async def apply(self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str | None = None) -> Manifest:
         """Server-side apply; a `uid` in the metadata makes it fail on any other object of that name."""

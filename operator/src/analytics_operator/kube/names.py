@@ -26,6 +26,14 @@ def jwt_secret(name: str) -> str:
     return f"{name}-jwt"
 
 
+def metrics(name: str) -> str:
+    return f"{name}-metrics"
+
+
+def dry_run_job(name: str, digest: str, attempt: int) -> str:
+    return f"{name}-plan-{digest}-{attempt}"
+
+
 def migrate_job(name: str, digest: str, attempt: int) -> str:
     return f"{name}-migrate-{digest}-{attempt}"
 

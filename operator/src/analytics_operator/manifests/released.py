@@ -9,7 +9,7 @@ from analytics_operator.state.observed import Released, as_text
 
 def to_release(scope: Scope) -> Released | None:
     """The pod templates to release now, with the digest of their migration; None before the first release."""
-    if scope.gate.open:
+    if scope.releases:
         return Released(
             template=api_template(scope),
             ingest=ingest_template(scope),

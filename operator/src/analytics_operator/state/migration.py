@@ -9,6 +9,7 @@ possible.
     the newest success, or the released template, is of the digest ── DONE: the gate is open
     a Job is live ── RUNNING, or SUPERSEDED where it migrates for another digest
     else ── START, or after a failure BACKOFF, or EXHAUSTED once backoffLimit attempts failed
+    ... but not while the pods to release are REFUSED, nor in the mode Manual before state/approval.py has it start
 """
 
 from dataclasses import dataclass, replace
@@ -49,9 +50,13 @@ TRANSIENT = frozenset(
 
 class State(StrEnum):
     BLOCKED = "Blocked"
+    REFUSED = "Refused"
     DONE = "Done"
     RUNNING = "Running"
     SUPERSEDED = "Superseded"
+    DRY_RUN = "DryRun"
+    DRY_RUNNING = "DryRunning"
+    PENDING_APPROVAL = "PendingApproval"
     START = "Start"
     BACKOFF = "Backoff"
     EXHAUSTED = "Exhausted"
@@ -89,6 +94,14 @@ class Gate:
 def arguments(resource: AnalyticsApi) -> list[str]:
     timeout = str(resource.spec.migrations.timeout_seconds)
     return ["migrate", "--output", "json", "--result-file", "/dev/termination-log", "--timeout-seconds", timeout]
+
+
+def pod_hash(resource: AnalyticsApi) -> str | None:
+    """Of what users add to the pods of the Job; None where they add nothing."""
+    migrations = resource.spec.migrations
+    sections = (resource.spec.pod_of(migrations.pod), migrations.resources)
+    added = [each.model_dump(mode="json", exclude_none=True) if each else {} for each in sections]
+    return digests.of(added) if any(added) else None
 
 
 def digest_of(resource: AnalyticsApi, database_digest: str) -> str:
@@ -129,11 +142,12 @@ def _decide(observed: Observed, credentials: Credentials, *, now: datetime) -> G
     failure = next((job for job in reversed(since) if jobs.failed(job) and jobs.digest_of(job) == digest), None)
     result = jobs.result_of(failure, observed.pods) if failure else None
     if live:
-        return _while_live(live, observed, digest=digest, result=result, now=now)
+        return while_live(live, observed, digest=digest, result=result, now=now)
     return _next(observed, failure, result, digest=digest, now=now)
 
 
-def _while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.Result | None, now: datetime) -> Gate:
+def while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.Result | None, now: datetime) -> Gate:
+    """The gate while that Job has not ended."""
     name = live["metadata"]["name"]
     own_pods = pods.of_job(observed.pods, live)
     # The Job's own count is believed too: its pod may be gone again when the pods are listed.
@@ -142,7 +156,9 @@ def _while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs
     problem = pods.problem(own_pods) if own_pods else _no_pod(live) if refused else _refused_before(observed)
     current = jobs.digest_of(live) == digest
     # A Job for an earlier spec is waited for, since two migrations must not run on one database; unless its container
-    # never ran and cannot, as with an image that does not exist: it would be in the way of its own cure.
+    # never ran and cannot, as with an image that does not exist, or with a node that is not there: it would be in the
+    # way of its own cure.
+    outdated = not current or jobs.pod_hash_of(live) != pod_hash(observed.resource)
     stuck = problem is not None and pods.never_started(own_pods)
     return Gate(
         state=State.RUNNING if current else State.SUPERSEDED,
@@ -151,7 +167,7 @@ def _while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs
         job=name,
         result=result,
         problem=problem,
-        discard=name if refused or (stuck and not current) else None,
+        discard=name if refused or (stuck and outdated) else None,
     )
 
 

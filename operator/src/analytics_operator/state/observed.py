@@ -7,7 +7,7 @@ from typing import Any
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels, names
-from analytics_operator.kube.objects import Kind, Manifest, condition
+from analytics_operator.kube.objects import Kind, Manifest, Ref, condition
 from analytics_operator.state.secrets import SecretData
 from analytics_operator.state.worker import NOT_POLLED, LastReport
 
@@ -35,6 +35,15 @@ class Released:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """An object that the API server, its owner or a rule of ours does not let be as it is desired."""
+
+    ref: Ref
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Observed:
     """A moment of the cluster; only children that the resource controls are in it."""
 
@@ -48,9 +57,16 @@ class Observed:
     ingest: Manifest | None = None
     """The Deployment of pods that only take rows; read where the resource wants them."""
     jobs: tuple[Manifest, ...] = ()
+    """Those that migrate."""
+    dry_runs: tuple[Manifest, ...] = ()
+    """Jobs that only find out what a migration would change."""
     pods: tuple[Manifest, ...] = ()
     config_maps: tuple[Manifest, ...] = ()
     replica_sets: tuple[Manifest, ...] = ()
+    variable_keys: Mapping[Ref, frozenset[str]] = field(default_factory=dict)
+    """Keys of the ConfigMaps and Secrets of envFrom that are there."""
+    pods_refused: Refusal | None = None
+    """The API server's verdict on the desired pods."""
     worker: LastReport = NOT_POLLED
     missing_fields: tuple[str, ...] = ()
     """Fields that this operator knows and the served CRD does not."""

@@ -1,7 +1,7 @@
 """ConnectionBudget: whether the database allows the connections that all pods may open together. A warning only."""
 
 from analytics_operator.api.conditions import Reason, Type
-from analytics_operator.api.v1alpha1 import MIN_POOL_SIZE
+from analytics_operator.api.database import MIN_POOL_SIZE
 from analytics_operator.state import replicas
 from analytics_operator.state.image import Setting
 from analytics_operator.status.condition import StatusCondition, Verdict

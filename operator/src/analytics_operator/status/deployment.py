@@ -9,7 +9,7 @@ from analytics_operator.status.condition import Blocker, StatusCondition, Verdic
 from analytics_operator.status.facts import Facts
 
 NOT_DEPLOYED = "there is no Deployment yet"
-MIGRATING = frozenset({State.START, State.RUNNING, State.SUPERSEDED})
+MIGRATING = frozenset({State.START, State.RUNNING, State.SUPERSEDED, State.DRY_RUN, State.DRY_RUNNING})
 
 
 def _available(facts: Facts) -> Verdict:

@@ -29,6 +29,7 @@ def derive(facts: Facts, *, now: datetime) -> dict[str, Any]:
         "readyReplicas": rollout.ready if rollout else 0,
         "selector": labels.selector_text(metadata.name, labels.Component.API),
         "schema": migration.schema(facts.gate, previous),
+        "migrationPlan": migration.plan(observed, facts.gate),
         "policies": worker.table(observed),
         "endpoints": _endpoints(facts),
         "image": rollout.image if rollout else None,
@@ -66,4 +67,7 @@ def _endpoints(facts: Facts) -> dict[str, str]:
     host = f"{metadata.name}.{metadata.namespace}.svc"
     taken = facts.resource.spec.ingest_or_default.enabled and Setting.INGEST in facts.gate.settings
     ingest = {"ingest": f"http://{names.ingest(metadata.name)}.{metadata.namespace}.svc"} if taken else {}
-    return {"http": f"http://{host}", "metrics": f"http://{host}:{METRICS_PORT}/metrics", **ingest}
+    own = facts.resource.spec.service
+    metrics = names.metrics(metadata.name) if own and own.published else metadata.name
+    scraped = f"http://{metrics}.{metadata.namespace}.svc:{METRICS_PORT}/metrics"
+    return {"http": f"http://{host}", "metrics": scraped, **ingest}

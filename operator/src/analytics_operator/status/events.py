@@ -46,13 +46,29 @@ class EventRow:
     """Whether the condition's reason stands before its message."""
 
 
-_WAITING = frozenset({Reason.WAITING_FOR_SECRETS, Reason.SUPERSEDED, Reason.SUSPENDED})
+_WAITING = frozenset(
+    {
+        Reason.WAITING_FOR_SECRETS,
+        Reason.SUPERSEDED,
+        Reason.SUSPENDED,
+        Reason.PLANNING,
+        Reason.AWAITING_APPROVAL,
+        Reason.PODS_REFUSED,
+    }
+)
 _NO_FAILURE = frozenset({Reason.SUSPENDED, Reason.RATE_LIMIT_UNVERIFIED})
 _NO_REPORT = frozenset({Reason.WORKER_UNAVAILABLE})
 
 EVENTS: tuple[EventRow, ...] = (
     EventRow(Type.MIGRATED, True, Level.NORMAL, "MigrationSucceeded", moved=True, with_reason=True),
     EventRow(Type.MIGRATED, False, Level.NORMAL, "MigrationStarted", only_reasons=frozenset({Reason.MIGRATING})),
+    EventRow(
+        Type.MIGRATED,
+        False,
+        Level.NORMAL,
+        "MigrationAwaitsApproval",
+        only_reasons=frozenset({Reason.AWAITING_APPROVAL}),
+    ),
     EventRow(Type.MIGRATED, False, Level.WARNING, "MigrationFailed", except_reasons=_WAITING, with_reason=True),
     EventRow(Type.SECRETS_READY, False, Level.WARNING, None),
     EventRow(Type.SECRETS_READY, True, Level.NORMAL, "SecretsReady", moved=True, first=False),

@@ -5,20 +5,11 @@ from functools import cached_property
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels
-from analytics_operator.kube.objects import Manifest, Ref
+from analytics_operator.kube.objects import Manifest
 from analytics_operator.state.migration import Gate
-from analytics_operator.state.observed import Observed
+from analytics_operator.state.observed import Observed, Refusal
 from analytics_operator.state.rollout import Rollout, rollout
 from analytics_operator.state.secrets import Credentials
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """A child that the API server, or its owner, did not let the operator make."""
-
-    ref: Ref
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, kw_only=True)

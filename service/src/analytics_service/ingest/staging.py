@@ -7,7 +7,8 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
-from analytics_service.database.changes import FOR_COMPRESSED, RowsChangedError
+from analytics_service.database.changes import RowsChangedError
+from analytics_service.database.compressed import FOR_COMPRESSED
 from analytics_service.database.connect import Connection
 from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.ingest.conflicts import SAME_SPAN

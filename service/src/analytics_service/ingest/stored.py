@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from analytics_service.database.changes import FOR_COMPRESSED
+from analytics_service.database.compressed import FOR_COMPRESSED
 from analytics_service.database.connect import Connection
 from analytics_service.database.tenancy import in_organisation
 from analytics_service.ingest.conflicts import SAME_SPAN
