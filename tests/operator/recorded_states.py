@@ -7,7 +7,7 @@ from typing import Any
 
 from analytics_operator.api.conditions import Reason
 from analytics_operator.kube.labels import RELEASED_TEMPLATE
-from analytics_operator.kube.objects import DEPLOYMENT, SERVICE, Ref
+from analytics_operator.kube.objects import SERVICE, Ref
 from analytics_operator.plan import plan
 from analytics_operator.state.migration import Gate, State
 from analytics_operator.state.observed import Observed, Refusal
@@ -43,8 +43,7 @@ Change = Callable[[Facts], Facts]
 def _facts(spec: Object, secrets: Any = None, **observed: Any) -> Facts:
     seen = Observed(resource=resource(**spec), secrets=SECRETS if secrets is None else secrets, **observed)
     planned = plan(seen, now=NOW, random_text=RANDOM)
-    desired = planned.desired(Ref(DEPLOYMENT, "demo"))
-    return Facts(observed=seen, credentials=planned.credentials, gate=planned.gate, desired=desired, applied=Applied())
+    return Facts(observed=seen, credentials=planned.credentials, gate=planned.gate, applied=Applied())
 
 
 def _recorded(verdict: Verdict, found: Facts, **spec: Any) -> Recorded:
@@ -71,12 +70,16 @@ def _deployment(*, updated: int, condition: Object | None = None, replicas: int 
     }
 
 
+def _with_waiting(facts: Facts, *children: Ref) -> Facts:
+    return replace(facts, applied=replace(facts.applied, waiting=children))
+
+
 def _released(updated: int = 2, condition: Object | None = None, **facts: Any) -> Facts:
     """A resource whose migration is done, and whose Deployment has so many pods of two."""
     spec = {"replicas": 2, "redis": REDIS} | facts.pop("spec", {})
     secrets = SECRETS | {"credentials": SECRETS["credentials"] | {"redis-url": b"redis://redis"}}
     live = _deployment(updated=updated, condition=condition)
-    done = replace(_facts(spec, secrets, **facts), gate=Gate(state=State.DONE), desired=live)
+    done = replace(_facts(spec, secrets, **facts), gate=Gate(state=State.DONE))
     return replace(done, applied=Applied(deployment=live))
 
 
@@ -151,7 +154,7 @@ def states() -> dict[str, Recorded]:
         "a child is invalid": _recorded(failed, _refused(Reason.INVALID)),
         "suspended as declared": _recorded(current, _released(spec={"suspend": True}), suspend=True),
         "suspended with changes that wait": _recorded(
-            moving, replace(_released(spec={"suspend": True}), desired=_deployment(updated=2, replicas=3)), suspend=True
+            moving, _with_waiting(_released(spec={"suspend": True}), Ref(SERVICE, "demo")), suspend=True
         ),
         "suspended before its first pod": _recorded(moving, _facts({"suspend": True}), suspend=True),
         "the operator cannot read the resource": _stored(

@@ -75,8 +75,17 @@ def test_kubectl_explain_says_what_every_field_is() -> None:
 
 
 def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
-    absent: dict[str, Any] = {"autoscaling": {}, "service": {}, "podDisruptionBudget": {}, "replicas": None}
-    given = a_resource(**absent, ingest={"resources": {}}, migrations={"resources": {}})["spec"]
+    sections: dict[str, Any] = {
+        "autoscaling": {},
+        "service": {},
+        "podDisruptionBudget": {},
+        "ingest": {"resources": {}},
+        "migrations": {"resources": {}},
+        "ingress": {"host": "a.example"},
+        "networkPolicy": {"database": {"to": [{}]}, "redis": {"to": [{}]}},
+        "monitoring": {"podMonitor": {}, "serviceMonitor": {}, "dashboard": {}},
+    }
+    given = a_resource(replicas=None, **sections)["spec"]
     model = Spec.model_validate(given).model_dump(mode="json", by_alias=True)
     for path, schema in spec_nodes():
         if "default" in schema and "[]" not in path:  # a list has none

@@ -3,6 +3,7 @@
 from typing import Any
 
 from analytics_operator.controller.watch_lag import SILENT_TIMEOUT_SECONDS, UnconfirmedWrites
+from analytics_operator.kube.objects import OPTIONAL
 
 
 class Clock:
@@ -84,3 +85,12 @@ def test_kinds_are_told_apart_and_silence_alone_is_no_fault() -> None:
     clock.now = 10 * SILENT_TIMEOUT_SECONDS
     assert writes.silent() == ("Service",)
     assert writes.age("Job") == 0
+
+
+def test_a_write_to_a_kind_that_is_not_watched_waits_for_nothing() -> None:
+    clock = Clock()
+    writes = UnconfirmedWrites(clock=clock)
+    for kind in OPTIONAL:
+        writes.record(kind.name, at(11))
+    clock.now = 10 * SILENT_TIMEOUT_SECONDS
+    assert writes.silent() == ()

@@ -64,6 +64,19 @@ deletion.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
+# If spec.ingress or spec.networkPolicy is set; deleted when it is removed.
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses, networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+# If spec.gateway is set and the Gateway API is installed; deleted when it is removed. Not watched: its CRD may come
+# later.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, create, patch, delete]
+# If spec.monitoring is set and the Prometheus Operator is installed; as above.
+- apiGroups: [monitoring.coreos.com]
+  resources: [podmonitors, servicemonitors, prometheusrules]
+  verbs: [get, create, patch, delete]
 # Migrations: each attempt is created once and never changed. All but the last success and the last failure are deleted,
 # and an attempt that gets no pod.
 - apiGroups: [batch]

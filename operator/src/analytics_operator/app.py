@@ -12,6 +12,7 @@ from analytics_operator.controller import watches
 from analytics_operator.controller.crd_poller import CRDPoller
 from analytics_operator.controller.dry_run import DryRun
 from analytics_operator.controller.health_poller import HealthPoller
+from analytics_operator.controller.kind_poller import KindPoller
 from analytics_operator.controller.lifecycle import exit_now, first_of, stop_on_signals, take_signals_back
 from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.reconciler import Reconciler
@@ -86,14 +87,20 @@ async def _operate(
 ) -> None:
     await discovery.until_served(client, ANALYTICS_API)
     secret_poller, crd_poller = SecretPoller(client), CRDPoller(client)
-    worker_poller, health_poller = WorkerPoller(), HealthPoller()
+    worker_poller, health_poller, kind_poller = WorkerPoller(), HealthPoller(), KindPoller(client)
     await crd_poller.poll()
+    await kind_poller.poll()
     ownership = Ownership(client, on_unchanged=metrics.apply_unchanged, on_write=writes.record)
     reconciler = Reconciler(
         dry_run=DryRun(client),
         client=client,
         observer=Observer(
-            client=client, crd_poller=crd_poller, worker_poller=worker_poller, health_poller=health_poller
+            client=client,
+            crd_poller=crd_poller,
+            kind_poller=kind_poller,
+            worker_poller=worker_poller,
+            health_poller=health_poller,
+            operator_namespace=options.lease_namespace,
         ),
         ownership=ownership,
         secret_poller=secret_poller,
@@ -121,5 +128,6 @@ async def _operate(
         worker_poller.run(queue.add),
         health_poller.run(queue.add),
         crd_poller.run(queue.add_all),
+        kind_poller.run(queue.add_all),
     )
     await first_of(*(queue.work() for _ in range(WORKERS)), *pollers, informer, take_signals_back(started, stop))

@@ -67,6 +67,8 @@ def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
         ingest_retried_at=_retried_at(observed.ingest, now=now),
         api_takes_rows=ingest.api_takes_rows(observed),
         every_api_pod_takes_rows=ingest.every_api_pod_takes_rows(observed),
+        served_kinds=observed.served_kinds,
+        operator_namespace=observed.operator_namespace,
     )
     desired = build(scope)
     decisions = (*desired, *_outdated_config_maps(observed, desired), *_outdated_jobs(observed, gate))
@@ -118,8 +120,9 @@ def _outdated_config_maps(observed: Observed, desired: tuple[Decision, ...]) -> 
 
 
 def unread_settings(observed: Observed) -> Iterator[str]:
-    """ConfigMaps that the live Deployment does not name: whether older pods read them, ReplicaSets tell."""
-    read = {names.released(observed.resource.metadata.name), *_settings_of(observed.deployment)}
+    """Settings that the live Deployment does not name: whether older pods read them, ReplicaSets tell."""
+    name = observed.resource.metadata.name
+    read = {names.released(name), names.dashboard(name), *_settings_of(observed.deployment)}
     yield from (each["metadata"]["name"] for each in observed.config_maps if each["metadata"]["name"] not in read)
 
 

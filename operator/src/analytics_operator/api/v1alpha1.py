@@ -24,6 +24,8 @@ from analytics_operator.api.fields import Model, SecretKeyRef, differ, rule, rul
 from analytics_operator.api.image import Image
 from analytics_operator.api.ingest import Ingest, Prices
 from analytics_operator.api.migrations import Migrations
+from analytics_operator.api.monitoring import Monitoring
+from analytics_operator.api.networking import SPEC_RULES, Gateway, Ingress, NetworkPolicy
 from analytics_operator.api.pod import Pod
 from analytics_operator.api.resources import Resources
 from analytics_operator.api.service import Service, ServiceAccount
@@ -87,6 +89,7 @@ class Spec(Model):
                 f"&& (!has(self.redis) || {differ(JWT_SECRET, REDIS_URL)})",
                 "auth.jwtSecretRef names a URL that others know: name a key that holds random characters",
             ),
+            *SPEC_RULES,
             drainable(_MIN_PODS),
         )
     )
@@ -112,6 +115,10 @@ class Spec(Model):
     worker: Worker = Worker()
     ingest: Ingest | None = Field(None, description="rows that clients send; absent: taken by the pods of the API")
     prices: Prices | None = Field(None, description="price books of one's own; absent: those in the store alone")
+    ingress: Ingress | None = Field(None, description="an Ingress to the pods; absent: none")
+    gateway: Gateway | None = Field(None, description="an HTTPRoute to the pods; absent: none")
+    network_policy: NetworkPolicy | None = Field(None, description="NetworkPolicies of the pods; absent: none")
+    monitoring: Monitoring | None = Field(None, description="monitors, alerts and a dashboard; absent: none")
     suspend: bool = Field(default=False, description="nothing is written to the children while true; pods keep serving")
 
     @property

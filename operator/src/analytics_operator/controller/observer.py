@@ -7,6 +7,7 @@ from typing import Protocol
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.controller.crd_poller import CRDPoller
 from analytics_operator.controller.health_poller import HealthPoller
+from analytics_operator.controller.kind_poller import KindPoller
 from analytics_operator.controller.worker_poller import WorkerPoller
 from analytics_operator.errors import NotFound
 from analytics_operator.kube import labels, names
@@ -46,8 +47,10 @@ class Observer:
 
     client: Reader
     crd_poller: CRDPoller
+    kind_poller: KindPoller
     worker_poller: WorkerPoller
     health_poller: HealthPoller
+    operator_namespace: str
 
     async def resource(self, key: Key) -> Manifest | None:
         """The resource as it is stored; None where it is gone."""
@@ -85,6 +88,8 @@ class Observer:
             peers=self.worker_poller.peers(key),
             health=self.health_poller.last_health(key),
             missing_fields=self.crd_poller.missing_fields,
+            served_kinds=self.kind_poller.served,
+            operator_namespace=self.operator_namespace,
         )
         if not any(unread_settings(seen)):
             return seen

@@ -10,8 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from analytics_operator.kube.objects import OPTIONAL
+
 SILENT_TIMEOUT_SECONDS = 150.0
 """Twice as long as the informer itself lets a watch be silent, and some to spare."""
+UNWATCHED = frozenset(kind.name for kind in OPTIONAL)
+"""No event ever confirms a write to these."""
 
 
 class UnconfirmedWrites:
@@ -32,6 +36,8 @@ class UnconfirmedWrites:
 
     def record(self, kind: str, manifest: dict[str, Any]) -> None:
         """The answer to a write; the event of one that changed nothing has come before."""
+        if kind in UNWATCHED:
+            return
         version = _version(manifest)
         watched = {(kind, ""), (kind, manifest["metadata"].get("namespace", ""))}
         if version > self._reached.get(kind, 0) and not watched & self._refused:

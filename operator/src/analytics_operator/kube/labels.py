@@ -11,6 +11,8 @@ FIELD_MANAGER = "analytics-operator"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
+OPERATOR = {"app.kubernetes.io/name": FIELD_MANAGER}
+"""Selects the operator's own pods."""
 OURS = f"{MANAGED_BY}={FIELD_MANAGER}"
 """Selects every child of every resource."""
 
@@ -50,7 +52,12 @@ class Component(StrEnum):
 
 
 def selector(name: str, component: Component) -> dict[str, str]:
-    return {"app.kubernetes.io/name": "analytics-api", INSTANCE: name, COMPONENT: component.value}
+    return pods(name) | {COMPONENT: component.value}
+
+
+def pods(name: str) -> dict[str, str]:
+    """Selects all pods and Services of one resource."""
+    return {"app.kubernetes.io/name": "analytics-api", INSTANCE: name}
 
 
 def takes_rows(name: str) -> dict[str, str]:

@@ -42,3 +42,11 @@ def attempt_of(job: str, like: str) -> int:
     """The attempt that the name of a Job has; 0 where `like`, the name of the attempt 0, is not of that kind."""
     number = job.removeprefix(like.removesuffix("0"))
     return int(number) if number != job and number.isascii() and number.isdigit() and len(number) <= 5 else 0
+
+
+def network_policy(name: str, component: str) -> str:
+    return name if component == "api" else f"{name}-{component}"
+
+
+def dashboard(name: str) -> str:
+    return f"{name}-dashboard"

@@ -106,8 +106,8 @@ class Recorder:
         self._record(kind, answer, before=None, after=answer)
         return _versioned(answer)
 
-    async def apply(self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str | None = None) -> Manifest:
-        answer = await self._client.apply(kind, manifest, force=force, subresource=subresource)
+    async def apply(self, kind: Kind, manifest: Manifest, *, force: bool, dry_run: bool = True) -> Manifest:
+        answer = await self._client.apply(kind, manifest, force=force, dry_run=dry_run)
         self._record(kind, answer, before=self._live.get((kind.name, answer["metadata"]["name"])), after=answer)
         return _versioned(answer)
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.controller.crd_poller import CRDPoller
 from analytics_operator.controller.dry_run import DryRun
+from analytics_operator.controller.health_poller import HealthPoller
+from analytics_operator.controller.kind_poller import KindPoller
 from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.worker_poller import WorkerPoller
 from analytics_operator.errors import ChildConflict, Conflict, Forbidden, Refused
@@ -24,12 +26,19 @@ from analytics_operator.plugin.command import Cluster, Command, parse
 
 def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("name", help="of the AnalyticsApi")
+    parser.add_argument(
+        "--operator-namespace",
+        metavar="NAME",
+        default="analytics",
+        help="where the operator runs, which NetworkPolicies admit (default: %(default)s)",
+    )
 
 
 async def _run(options: Namespace, cluster: Cluster) -> int:
     body = await cluster.resource(options.name)
     resource = parse(body)
-    changes = await changes_of(cluster, resource, status=body.get("status", {}))
+    namespace = options.operator_namespace
+    changes = await changes_of(cluster, resource, status=body.get("status", {}), operator_namespace=namespace)
     if resource.spec.suspend and changes:
         output.note("spec.suspend is true: these changes wait until it is false")
     if options.output == "json":
@@ -45,12 +54,23 @@ async def _run(options: Namespace, cluster: Cluster) -> int:
     return 1 if changes else 0
 
 
-async def changes_of(cluster: Cluster, resource: AnalyticsApi, *, status: Manifest) -> list[Change]:
+async def changes_of(
+    cluster: Cluster, resource: AnalyticsApi, *, status: Manifest, operator_namespace: str
+) -> list[Change]:
     """In the order in which a reconcile would make them; of a suspended resource as if it were not."""
     resource = resource.model_copy(update={"spec": resource.spec.model_copy(update={"suspend": False})})
     key = cluster.key(resource.metadata.name)
     client = cluster.client
-    observer = Observer(client=client, crd_poller=CRDPoller(client), worker_poller=WorkerPoller())
+    kind_poller = KindPoller(client)
+    await kind_poller.poll()
+    observer = Observer(
+        client=client,
+        crd_poller=CRDPoller(client),
+        kind_poller=kind_poller,
+        worker_poller=WorkerPoller(),
+        health_poller=HealthPoller(),
+        operator_namespace=operator_namespace,
+    )
     observed = await observer.observe(key, resource, status)
     now, random_text = datetime.now(UTC), secrets.token_hex(32)
     planned = plan(observed, now=now, random_text=random_text)

@@ -7,7 +7,7 @@ from typing import Any
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels, names
-from analytics_operator.kube.objects import Manifest, Ref, condition
+from analytics_operator.kube.objects import Kind, Manifest, Ref, condition
 from analytics_operator.state.health import ALL_REACHED, LastHealth
 from analytics_operator.state.secrets import SecretData
 from analytics_operator.state.sharing import Peer
@@ -82,6 +82,10 @@ class Observed:
     """Other resources on the same server of databases; None while not all have been asked."""
     missing_fields: tuple[str, ...] = ()
     """Fields that this operator knows and the served CRD does not."""
+    served_kinds: frozenset[Kind] = frozenset()
+    """Of those whose CRDs are others' to install."""
+    operator_namespace: str = ""
+    """Where the pods of this operator run."""
 
     @property
     def released(self) -> Released | None:

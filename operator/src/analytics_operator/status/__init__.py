@@ -14,7 +14,9 @@ from analytics_operator.status.health import CACHE_AVAILABLE
 from analytics_operator.status.image import IMAGE_OUTDATED
 from analytics_operator.status.ingest import INGEST_AVAILABLE
 from analytics_operator.status.migration import MIGRATED
+from analytics_operator.status.monitoring import MONITORING_CONFIGURED
 from analytics_operator.status.prices import PRICES_LOADED
+from analytics_operator.status.routes import ROUTES_CONFIGURED
 from analytics_operator.status.scaling import SCALING_ACTIVE
 from analytics_operator.status.secrets import SECRETS_READY
 from analytics_operator.status.summary import READY, RECONCILING, STALLED
@@ -34,6 +36,8 @@ CONDITIONS: tuple[StatusCondition, ...] = (
     INGEST_AVAILABLE,
     SCALING_ACTIVE,
     CONTESTED,
+    ROUTES_CONFIGURED,
+    MONITORING_CONFIGURED,
     CRD_OUTDATED,
     IMAGE_OUTDATED,
     RECONCILING,

@@ -58,6 +58,7 @@ _WAITING = frozenset(
     }
 )
 _NOT_REACHED = frozenset({Reason.DATABASE_UNREACHABLE, Reason.PODS_UNREACHABLE})
+_NO_FAILURE = frozenset({Reason.SUSPENDED, Reason.RATE_LIMIT_UNVERIFIED})
 _NO_REPORT = frozenset({Reason.WORKER_UNAVAILABLE})
 
 EVENTS: tuple[EventRow, ...] = (
@@ -100,6 +101,22 @@ EVENTS: tuple[EventRow, ...] = (
     EventRow(Type.CACHE_AVAILABLE, True, Level.NORMAL, "CacheAvailable", moved=True, first=False),
     EventRow(Type.CONNECTION_BUDGET, False, Level.WARNING, "ConnectionBudgetExceeded"),
     EventRow(Type.CONTESTED, True, Level.WARNING, None),
+    EventRow(
+        Type.ROUTES_CONFIGURED,
+        False,
+        Level.WARNING,
+        "RoutesNotConfigured",
+        except_reasons=_NO_FAILURE,
+        with_reason=True,
+    ),
+    EventRow(
+        Type.MONITORING_CONFIGURED,
+        False,
+        Level.WARNING,
+        "MonitoringNotConfigured",
+        except_reasons=_NO_FAILURE,
+        with_reason=True,
+    ),
     EventRow(Type.IMAGE_OUTDATED, True, Level.WARNING, "ImageOutdated"),
     EventRow(Type.READY, True, Level.NORMAL, "Ready", moved=True),
     EventRow(Type.STALLED, True, Level.WARNING, "Stalled", with_reason=True),

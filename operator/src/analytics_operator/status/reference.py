@@ -33,6 +33,16 @@ ROLLOUT: Reasons = {
     Reason.SUSPENDED: "set `spec.suspend` to false to apply what the message names",
 }
 
+_OF_A_CHILD = (
+    Reason.REFUSED,
+    Reason.FORBIDDEN,
+    Reason.QUOTA_EXCEEDED,
+    Reason.ADMISSION_REFUSED,
+    Reason.INVALID,
+    Reason.CHILD_CONFLICT,
+)
+REFUSALS: Reasons = {reason: ROLLOUT[reason] for reason in _OF_A_CHILD}
+
 SECRETS: Reasons = {
     Reason.PRESENT: NOTHING,
     Reason.SECRET_MISSING: "create the Secret that the message names",
@@ -217,6 +227,26 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
             "Shown with `spec.autoscaling`."
         ),
         {Reason.METRICS_AWAITED: "wait; if it stays, install metrics-server"},
+    ),
+    Type.ROUTES_CONFIGURED: (
+        "Ingress and HTTPRoute are as declared. Shown with `spec.ingress` or `spec.gateway`.",
+        {
+            Reason.APPLIED: NOTHING,
+            Reason.KIND_NOT_INSTALLED: "install what the message names, or remove the section",
+            Reason.RATE_LIMIT_UNSUPPORTED: "as the message says, or remove `ingress.rateLimitPerSecond`",
+            Reason.RATE_LIMIT_UNVERIFIED: "see that your controller reads the annotations; nothing else has to be done",
+            Reason.SUSPENDED: ROLLOUT[Reason.SUSPENDED],
+            **REFUSALS,
+        },
+    ),
+    Type.MONITORING_CONFIGURED: (
+        "Monitors, rules and dashboard are as declared. Shown with `spec.monitoring`.",
+        {
+            Reason.APPLIED: NOTHING,
+            Reason.KIND_NOT_INSTALLED: "install the Prometheus Operator's CRDs, or remove the section",
+            Reason.SUSPENDED: ROLLOUT[Reason.SUSPENDED],
+            **REFUSALS,
+        },
     ),
     Type.CONTESTED: (
         "Somebody changes what the operator applies, three times in ten minutes or more. Shown only while True.",
