@@ -37,6 +37,7 @@ def main() -> int:
         "--import-rows", type=int, default=400_000, metavar="ROWS", help="of each file that is imported"
     )
     parser.add_argument("--imports", nargs="*", choices=list(KINDS), default=list(KINDS), help="the kinds of files")
+    parser.add_argument("--processes", type=int, help="as of `import` (default: its own)")
     parser.add_argument("--rounds", type=int, default=5, help="medians are of these (default 5)")
     parser.add_argument("--dsn", help="of a server with another edition, as TIMESCALE_TEST_DSN")
     parser.add_argument("--output", choices=("table", "json"), default="table")
@@ -64,7 +65,11 @@ async def _measured(url: str, options: argparse.Namespace, shown: Progress) -> F
             for kind in options.imports:
                 task = shown.add_task(f"import of {kind}", total=None)
                 count, rounds = options.import_rows, options.rounds
-                imported.append(await imports.imported(connection, Path(folder) / kind, rows=count, rounds=rounds))
+                imported.append(
+                    await imports.imported(
+                        connection, Path(folder) / kind, rows=count, rounds=rounds, processes=options.processes
+                    )
+                )
                 shown.update(task, total=1, completed=1)
     dashboards, late, sizes, server = [], [], [], ""
     for size in options.sizes:

@@ -8,11 +8,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from analytics_service.ingest.batches import Options, Tally, batches
+from analytics_service.ingest.batches import Options, batches
 from analytics_service.ingest.fields import COLUMNS, WEIGHT
 from analytics_service.ingest.files.input import open_input
-from analytics_service.ingest.load import load, sources
+from analytics_service.ingest.load import load
 from analytics_service.ingest.mapping import columns
+from analytics_service.ingest.processes import suitable
+from analytics_service.ingest.reading import sources
+from analytics_service.ingest.tally import Tally
 from bench.database.files import KINDS
 from bench.database.rows import START
 from tests.support.rollups import refresh
@@ -39,14 +42,17 @@ class _Run:
     server: float
 
 
-async def imported(connection: Any, path: Path, *, rows: int, rounds: int) -> Imported:
+async def imported(connection: Any, path: Path, *, rows: int, rounds: int, processes: int | None) -> Imported:
     """The same rows by `import`, and by COPY of what it makes of them: interleaved, into the same empty table.
 
     The name of the file is its kind.
     """
     kind = KINDS[path.name]
     kind.write(path, rows)
-    options = Options(columns=replace(columns([], kind.sets, []), start=kind.start))
+    files = sources([str(path)], "bench")
+    options = Options(
+        columns=replace(columns([], kind.sets, []), start=kind.start), processes=suitable(files, processes)
+    )
     names, parsed = _rows(path, options)
     await connection.fetchval("SELECT ensure_partitions($1, $2)", START, START + timedelta(days=1))
     backend = Path(f"/proc/{await connection.fetchval('SELECT pg_backend_pid()')}/stat")
@@ -58,7 +64,7 @@ async def imported(connection: Any, path: Path, *, rows: int, rounds: int) -> Im
 
     async def ours() -> int:
         tally = Tally()
-        await load(connection, sources([str(path)], "bench"), options, tally, lambda _file, _tally: None)
+        await load(connection, files, options, tally, lambda _file, _tally: None)
         return tally.inserted
 
     runs: dict[Any, list[_Run]] = {copy: [], ours: []}
@@ -93,11 +99,11 @@ def _rows(path: Path, options: Options) -> tuple[list[str], list[list[tuple[Any,
 
 
 async def _run(measure: Callable[[], Awaitable[int]], backend: Path, rows: int) -> _Run:
-    started, process, server = time.perf_counter(), time.process_time(), _cpu(backend)
+    started, process, server = time.perf_counter(), _process_time(), _cpu(backend)
     count = await measure()
     run = _Run(
         seconds=time.perf_counter() - started,
-        process=time.process_time() - process,
+        process=_process_time() - process,
         server=_cpu(backend) - server,
     )
     if count != rows:
@@ -105,9 +111,19 @@ async def _run(measure: Callable[[], Awaitable[int]], backend: Path, rows: int) 
     return run
 
 
+def _process_time() -> float:
+    """Of this process, and of those that have read files for it and have ended."""
+    started = (int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split())
+    forks = [Path(f"/proc/{pid}") for pid in started]
+    return time.process_time() + sum(
+        _cpu(fork / "stat") for fork in forks if b"multiprocessing.forkserver" in (fork / "cmdline").read_bytes()
+    )
+
+
 def _cpu(stat: Path) -> float:
-    """Seconds of the process, to a hundredth; zero where its server is on another machine."""
+    """Seconds of the process and of those that it had started and that have ended, to a hundredth; zero where its
+    server is on another machine.
+    """
     if not stat.exists():
         return 0.0
-    user, system = stat.read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / 100
+    return sum(map(int, stat.read_text().rpartition(")")[2].split()[11:15])) / 100

@@ -41,7 +41,7 @@ class Request:
 
     @property
     def trace(self) -> str:
-        return f"{self.number // _OF_A_TRACE:032x}"
+        return f"{self.number // _OF_A_TRACE + 1:032x}"
 
     @property
     def span(self) -> str:

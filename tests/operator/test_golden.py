@@ -35,6 +35,7 @@ def observed(case: dict[str, Any]) -> Observed:
         secrets=secrets,
         deployment=case.get("deployment"),
         jobs=tuple(case.get("jobs", ())),
+        dry_runs=tuple(case.get("dryRuns", ())),
         pods=tuple(case.get("pods", ())),
         config_maps=tuple(case.get("configMaps", ())),
         replica_sets=tuple(case.get("replicaSets", ())),

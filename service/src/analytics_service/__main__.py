@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "import": "analytics_service.commands.import_",
     "prices": "analytics_service.commands.prices",
     "requests": "analytics_service.commands.requests",
+    "forget": "analytics_service.commands.forget",
     "keys": "analytics_service.commands.keys",
     "token": "analytics_service.commands.token",
     "openapi": "analytics_service.commands.openapi",

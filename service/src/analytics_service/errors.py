@@ -18,6 +18,7 @@
     │       ├── OldReleases        processes of a release that the step would break are connected
     │       ├── HistoryEdited      a migration has another text than when it was applied
     │       └── DatabaseNewer      a later release made the schema, and no longer supports this one
+    ├── ProcessLost                exit code 1: a process that this one had started ended before its work was done
     └── RequestError               HTTP 4xx and 5xx, in problems.py
 
 Messages are for people: one line, the name of the setting, field or object and the cure; never a secret.
@@ -34,6 +35,10 @@ class UsageError(ServiceError):
     """Invalid arguments, settings or input; nothing was changed."""
 
     exit_code = 2
+
+
+class ProcessLost(ServiceError):
+    """A process that this one had started ended before its work was done."""
 
 
 class DatabaseError(ServiceError):

@@ -100,6 +100,18 @@ async def test_compressed_rows_are_priced_again_and_back(
     assert await connection.fetch(PRICED) == before
 
 
+async def test_compressed_rows_of_a_user_are_deleted(
+    connection: Any, edition_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await connection.execute("UPDATE traces SET user_id = 'ann' WHERE prompt_tokens % 7 = 0")
+    await connection.execute("SELECT compress_chunk(c, if_not_compressed => true) FROM show_chunks('traces') AS c")
+    user = ("--org", "acme", "--user-id", "ann")
+    plan = await called(edition_url, capsys, "forget", "plan", *user)
+    done = await called(edition_url, capsys, "forget", "apply", plan["plan"], *user)
+    assert done["rows_deleted"] == plan["rows"] == 86
+    await assert_answers(connection, [span for span in LEDGER if (span.prompt_tokens or 0) % 7])
+
+
 async def test_compressed_rows_are_merged_and_nested(
     connection: Any, edition_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

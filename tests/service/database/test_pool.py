@@ -76,6 +76,14 @@ async def test_only_a_search_is_planned_for_its_own_values(database: Database) -
         assert tuple(plans) == kept
 
 
+async def test_a_statement_of_any_length_is_planned_once(database: Database) -> None:
+    asked = "SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE $1"
+    long = Query(sql=f"SELECT $1::int AS of_{'a' * 50} -- {' ' * 100_000}", args=(1,))
+    for _ in range(2):
+        await database.fetch(long)
+    assert await database.fetch_value(Query(sql=asked, args=(f"{long.sql[:60]}%",))) == 2
+
+
 async def test_a_query_ends_at_its_deadline_also_on_the_server(database: Database) -> None:
     with pytest.raises(QueryTimeout):
         await database.fetch(SLEEP, timeout=0.1)

@@ -47,6 +47,7 @@ def test_the_table_is_the_api() -> None:
     assert [(endpoint.method, endpoint.path, endpoint.permission) for endpoint in ENDPOINTS] == [
         ("GET", "/api/v1/traces", "traces:read"),
         ("GET", "/api/v1/traces/{trace_id}", "traces:read"),
+        ("DELETE", "/api/v1/traces", "traces:delete"),
         ("GET", "/api/v1/metrics", "metrics:read"),
         ("GET", "/api/v1/costs/summary", "costs:read"),
         ("GET", "/api/v1/prices/coverage", "costs:read"),

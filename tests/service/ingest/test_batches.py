@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.errors import UsageError
-from analytics_service.ingest.batches import NO_PRESET, OnError, Options, Tally, batches
+from analytics_service.ingest.batches import NO_PRESET, OnError, Options, batches
 from analytics_service.ingest.fields import FIELDS, Field
 from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.mapping import columns
 from analytics_service.ingest.rows import BadRow, Fields, SpanRow, parsed, parsed_together
+from analytics_service.ingest.tally import Tally
 
 TEXTS = ("", "0", "7", "7", "1.50", "1.5", "1e-13", "-1", "gpt-4o", "true", "OK", "a\0b", "\ud83d", "x" * 300)
 TIMES = ("2024-03-09T10:00:00Z", "2024-03-09 10:00:00.25", "1710000000", "20240309")

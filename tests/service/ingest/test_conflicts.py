@@ -292,7 +292,7 @@ async def _is_done_or_waits(task: asyncio.Task[Any], connection: asyncpg.Connect
     return task.done() or await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
 
 
-@pytest.mark.parametrize("at_once", [1, 4, MAX_SCANNED], ids=["each by itself", "as many as are found", "all at once"])
+@pytest.mark.parametrize("at_once", [1, 4, MAX_SCANNED], ids=["each by itself", "as many as there are", "all at once"])
 async def test_stored_spans_are_counted_within_a_day_of_each_trace(database_url: str, at_once: int) -> None:
     """Whether all traces are counted at once, or, where there are many rows, each by itself."""
     connection = await asyncpg.connect(database_url)

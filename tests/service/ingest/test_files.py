@@ -30,6 +30,7 @@ HOW = columns([], ["organisation=acme"], ["*"])
 def read(content: bytes) -> list[tuple[int, Any]]:
     stream: Any = io.BufferedReader(io.BytesIO(content))
     file = Input(name="a.json", stream=stream, stored=stream, size=None, beginning=content)
+    parts, records = json_array(file, HOW)
     return [
         (
             line,
@@ -37,7 +38,7 @@ def read(content: bytes) -> list[tuple[int, Any]]:
             if isinstance(fields, BadRow)
             else {field.column: value for field, value in zip(*fields, strict=True)},
         )
-        for line, fields in json_array(file, HOW)
+        for line, fields in records(list(parts))
     ]
 
 
@@ -148,5 +149,5 @@ def test_a_line_that_is_too_long_is_named_before_all_of_it_is_read() -> None:
     stream: Any = io.BufferedReader(io.BytesIO(b"ts\n2024-03-09\n" + b"x" * 2 * MAX_LINE_BYTES))
     file = Input(name="a.csv", stream=stream, stored=stream, size=None, beginning=b"ts")
     with pytest.raises(UsageError, match=r"a\.csv:3: the line is longer than"):
-        list(csv_rows(file, HOW))
+        list(csv_rows(file, HOW).parts)
     assert stream.read(1) == b"x"

@@ -16,7 +16,7 @@ from pyarrow import parquet
 import analytics_service
 from analytics_service.__main__ import run
 from analytics_service.errors import UsageError
-from analytics_service.ingest.files import AUTO, names_of, records
+from analytics_service.ingest.files import AUTO, names_of, reading
 from analytics_service.ingest.files.input import open_input
 from analytics_service.ingest.mapping import columns
 from analytics_service.ingest.rows import BadRow, parsed
@@ -34,8 +34,9 @@ def written(path: Path, rows: list[dict[str, Any]], schema: Any = None, **option
 
 def read(path: Path, how: Any = HOW) -> list[Any]:
     with open_input(str(path)) as file:
+        parts, records = reading(file, AUTO, how)
         return [
-            each.fields if isinstance(each.fields, BadRow) else parsed(each.fields) for each in records(file, AUTO, how)
+            each.fields if isinstance(each.fields, BadRow) else parsed(each.fields) for each in records(list(parts))
         ]
 
 
@@ -75,7 +76,8 @@ def test_values_are_those_of_other_files(tmp_path: Path) -> None:
 def test_a_row_that_cannot_be_used_is_named_by_its_number(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", [{"ts": AT, "usage": "{"}])
     with open_input(str(path)) as file:
-        (bad,) = records(file, AUTO, HOW)
+        parts, records = reading(file, AUTO, HOW)
+        (bad,) = records(list(parts))
     assert bad.line == 1
     assert str(bad.fields).startswith("usage: is not JSON")
 
@@ -189,12 +191,12 @@ def test_characters_that_cannot_be_stored_are_replaced_in_maps_too(
 READ = """
 import sys
 from analytics_service.errors import UsageError
-from analytics_service.ingest.files import AUTO, records
+from analytics_service.ingest.files import AUTO, reading
 from analytics_service.ingest.files.input import open_input
 from analytics_service.ingest.mapping import columns
 try:
     with open_input(sys.argv[1]) as file:
-        list(records(file, AUTO, columns([], ["organisation=acme"], [])))
+        list(reading(file, AUTO, columns([], ["organisation=acme"], [])).parts)
 except UsageError as error:
     sys.exit(str(error))
 """
@@ -235,7 +237,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
     before, most = pa.total_allocated_bytes(), 0
     with open_input(str(path)) as file:
-        for number, _ in enumerate(records(file, AUTO, columns([], ["organisation=acme"], []))):
+        for number, _ in enumerate(reading(file, AUTO, columns([], ["organisation=acme"], [])).parts):
             if number % 1_000 == 0:
                 most = max(most, pa.total_allocated_bytes() - before)
     assert number == 79_999

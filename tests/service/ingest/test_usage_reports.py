@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from analytics_service.__main__ import run
-from analytics_service.ingest.files import names_of, records
+from analytics_service.ingest.files import names_of, reading
 from analytics_service.ingest.files.input import Input
 from analytics_service.ingest.mapping import columns, with_preset
 from analytics_service.ingest.presets import recognize
@@ -80,9 +80,9 @@ def read(content: bytes, preset: str) -> list[Any]:
     stream: Any = io.BufferedReader(io.BytesIO(content))
     file = Input(name="a.json", stream=stream, stored=stream, size=None, beginning=content[:1000])
     how = with_preset(columns([], ["organisation=acme"], []), preset)
+    parts, records = reading(file, "auto", how)
     return [
-        str(each.fields) if isinstance(each.fields, BadRow) else parsed(each.fields)
-        for each in records(file, "auto", how)
+        str(each.fields) if isinstance(each.fields, BadRow) else parsed(each.fields) for each in records(list(parts))
     ]
 
 

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analytics_service.ingest.batches import Options, Tally
-from analytics_service.ingest.load import Source, load
+from analytics_service.ingest.batches import Options
+from analytics_service.ingest.load import load
 from analytics_service.ingest.mapping import columns
+from analytics_service.ingest.reading import Source
+from analytics_service.ingest.tally import Tally
 from analytics_service.repricing import apply, plan, store
 from analytics_service.repricing.books import Books
 from analytics_service.repricing.plan import Plan

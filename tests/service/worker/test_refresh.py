@@ -45,7 +45,9 @@ async def other(database_url: str) -> AsyncIterator[Any]:
 
 def a_refresh(url: str, *, connections: int = 2, **options: Any) -> Refresh:
     """One that takes what was just written."""
-    return Refresh(Sessions(url, connections), **{"quiet": NO_WAIT, "max_wait": NO_WAIT, **options})
+    return Refresh(
+        Sessions(url, connections), **{"quiet": NO_WAIT, "max_wait": NO_WAIT, "settling": NO_WAIT, **options}
+    )
 
 
 def some_rows(count: int, *, first: int = 0, **changes: Any) -> list[dict[str, Any]]:
@@ -90,6 +92,33 @@ async def test_a_minute_waits_until_it_is_quiet_and_what_is_coarser_until_it_end
     assert await connection.fetchval("SELECT count(*) FROM rollup_stale WHERE bucket < $1", now - DAY) == 0
     assert await connection.fetchval("SELECT count(*) FROM rollup_stale") > 0, "of buckets that are open"
     assert await differences(connection, Table.TOTALS_1MIN) == {}
+
+
+async def test_a_part_waits_until_late_rows_have_come(database_url: str, connection: Any) -> None:
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    ended = now - timedelta(minutes=now.minute % 15 + 1)
+    await connection.execute("SELECT ensure_partitions($1, $2)", ended, now)
+    await insert(database_url, [a_row(0, ts=ended)])
+    waiting_parts = f"SELECT count(*) FROM rollup_stale WHERE step = '{Stage.PART}'"
+    done = await a_refresh(database_url, settling=timedelta(hours=1))(connection)
+    assert (done["entries"], done["late_seconds"], done["watermark_lag_seconds"][Stage.PART]) == (1, 0, 0)
+    assert await connection.fetchval(waiting_parts) == 1
+    await a_refresh(database_url)(connection)
+    assert await connection.fetchval(waiting_parts) == 0
+    assert await connection.fetchval("SELECT count(*) FROM rollup_part") == 1
+
+
+async def test_an_organisation_that_is_written_to_is_due_once_an_entry_has_waited(
+    database_url: str, connection: Any
+) -> None:
+    await insert(database_url, [a_row(0)])
+    await connection.execute("UPDATE rollup_log SET logged_at = logged_at - interval '30 seconds'")
+    await insert(database_url, [a_row(1, ts=T0 + DAY)])
+    dues = [
+        bool((await backlog(connection, quiet=timedelta(seconds=10), max_wait=timedelta(seconds=wait))).due)
+        for wait in (3600, 20)
+    ]
+    assert dues == [False, True]
 
 
 async def test_rows_of_the_future_wait_and_nobody_is_late_for_them(database_url: str, connection: Any) -> None:

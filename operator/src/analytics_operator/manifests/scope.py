@@ -23,6 +23,8 @@ class Scope:
     gate: Gate
     released: Released | None
     """The pod template in use until the gate opens."""
+    refused: bool = False
+    """Whether the API server, or a rule of ours, refuses the desired pods."""
     replicas: int | None
     """Applied to the Deployment; None while an autoscaler owns the field."""
     replicas_read_at: str | None = None
@@ -39,6 +41,11 @@ class Scope:
     @property
     def name(self) -> str:
         return self.resource.metadata.name
+
+    @property
+    def releases(self) -> bool:
+        """Whether the desired pods are released; else those that were released last go on."""
+        return self.gate.open and not self.refused
 
     def knows(self, setting: Setting) -> bool:
         """Whether the image to release knows the setting: its pods are given no other."""

@@ -7,8 +7,10 @@ events.EVENTS has a row.
 
 from analytics_operator.status.condition import StatusCondition
 from analytics_operator.status.connections import CONNECTION_BUDGET
+from analytics_operator.status.contested import CONTESTED
 from analytics_operator.status.crd import CRD_OUTDATED
 from analytics_operator.status.deployment import AVAILABLE, PROGRESSING
+from analytics_operator.status.health import CACHE_AVAILABLE
 from analytics_operator.status.image import IMAGE_OUTDATED
 from analytics_operator.status.ingest import INGEST_AVAILABLE
 from analytics_operator.status.migration import MIGRATED
@@ -21,6 +23,7 @@ from analytics_operator.status.worker import DATA_FRESH, POLICIES_APPLIED
 CONDITIONS: tuple[StatusCondition, ...] = (
     READY,
     AVAILABLE,
+    CACHE_AVAILABLE,
     PROGRESSING,
     SECRETS_READY,
     MIGRATED,
@@ -30,6 +33,7 @@ CONDITIONS: tuple[StatusCondition, ...] = (
     PRICES_LOADED,
     INGEST_AVAILABLE,
     SCALING_ACTIVE,
+    CONTESTED,
     CRD_OUTDATED,
     IMAGE_OUTDATED,
     RECONCILING,

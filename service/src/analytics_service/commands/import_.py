@@ -75,6 +75,12 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=_batch_size, default=8000, metavar="N", help="rows in a transaction; default: 8000"
     )
+    parser.add_argument(
+        "--processes",
+        type=_processes,
+        metavar="N",
+        help="that read the files, beside this one; 0 to read them in it; default: by the files' size and the cores",
+    )
     parser.add_argument("--output", choices=("table", "json"), default="table", help="for people, or for programs")
 
 
@@ -83,6 +89,13 @@ def _batch_size(text: str) -> int:
     if not 1 <= size <= 100_000:
         raise ValueError(text)
     return size
+
+
+def _processes(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 64:
+        raise ValueError(text)
+    return number
 
 
 def _run(arguments: Namespace, environment: Mapping[str, str]) -> int:

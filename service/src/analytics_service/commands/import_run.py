@@ -18,13 +18,16 @@ from analytics_service.commands.refresh import refresh
 from analytics_service.database.connect import Connection, database_url
 from analytics_service.database.failures import FAILURES, FailureReason, classify, command_error
 from analytics_service.database.writers import writer_session
-from analytics_service.errors import DatabaseError, UsageError
-from analytics_service.ingest.batches import OnError, Options, Tally
+from analytics_service.errors import DatabaseError, ProcessLost, ServiceError, UsageError
+from analytics_service.ingest.batches import OnError, Options
 from analytics_service.ingest.conflicts import OnConflict
-from analytics_service.ingest.load import Source, imported_before, load, retention_horizon, sources
+from analytics_service.ingest.load import imported_before, load, retention_horizon
 from analytics_service.ingest.mapping import columns, pairs
 from analytics_service.ingest.price_books import file_books, price_sources
 from analytics_service.ingest.pricing import Prices
+from analytics_service.ingest.processes import suitable
+from analytics_service.ingest.reading import Source, sources
+from analytics_service.ingest.tally import Tally
 from analytics_service.ingest.times import TimeUnit, timestamp
 from analytics_service.settings import Settings
 
@@ -34,6 +37,7 @@ SOME_SKIPPED: Final = 3
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     loaded = settings.load(environment, require=("database_url",))
+    files = sources(arguments.files, arguments.source)
     options = Options(
         columns=replace(
             columns(arguments.map, arguments.set, arguments.ignore),
@@ -47,8 +51,8 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
         on_conflict=OnConflict(arguments.on_conflict),
         batch_size=arguments.batch_size,
         dry_run=arguments.dry_run,
+        processes=suitable(files, arguments.processes),
     )
-    files = sources(arguments.files, arguments.source)
     aliases = pairs("--price-as", arguments.price_as, "MODEL=model")
     tally = Tally(prices=Prices(aliases=aliases))
     asyncio.run(_import(loaded, arguments, files, options, tally))
@@ -96,10 +100,10 @@ async def _import(
 
 async def _store(
     connection: Connection, files: Sequence[Source], options: Options, tally: Tally, *, url: str
-) -> tuple[int, UsageError | DatabaseError | None]:
+) -> tuple[int, ServiceError | None]:
     """The number of buckets that were refreshed, and the error that stopped it; rows before the error stay stored."""
     buckets = 0
-    stopped: UsageError | DatabaseError | None = None
+    stopped: ServiceError | None = None
     try:
         options = replace(
             options,
@@ -109,7 +113,7 @@ async def _store(
         with Progress(Console(stderr=True)) as progress:
             try:
                 await load(connection, files, options, tally, progress.read)
-            except UsageError as error:
+            except (UsageError, ProcessLost) as error:
                 stopped = error
             if not options.dry_run:
                 buckets = await refresh(connection, progress.refreshed)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analytics_service.ingest.batches import Tally
+from analytics_service.ingest.tally import Tally
 from analytics_service.pricing.precedence import versions
 
 

@@ -1,6 +1,5 @@
 """keys create, list, revoke and rotate: what the routes do, for whoever may write to the database."""
 
-import secrets
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -11,15 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from analytics_service.commands import routes
 from analytics_service.commands.command import run_action
-from analytics_service.contract import parameters
-from analytics_service.contract.endpoint import Call, Result, Uncached
-from analytics_service.contract.limit import MAX_PER_MINUTE, Limit
+from analytics_service.contract.endpoint import Uncached
 from analytics_service.contract.parameters import P
-from analytics_service.contract.principal import PERMISSIONS, Principal, Role
-from analytics_service.contract.problems import RequestError
-from analytics_service.database.connect import Session, database_url
-from analytics_service.database.sessions import Statements
+from analytics_service.contract.principal import Role
+from analytics_service.database.connect import database_url
 from analytics_service.database.writers import writer_session
 from analytics_service.endpoints.keys import create, listing, revoke, rotate
 from analytics_service.errors import UsageError
@@ -78,12 +74,13 @@ async def _rotate(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
 
 async def _list(arguments: Namespace, loaded: Settings) -> dict[str, Any]:
     keys, after = list[Any](), None
+    caller = routes.administrator(arguments.org, subject=_SUBJECT)
     async with writer_session(database_url(loaded), command="keys", dry_run=True) as session:
         while True:
-            params = _parsed(listing.ENDPOINT, {"include_inactive": arguments.all, "limit": _PAGE})
+            params = routes.parse(listing.ENDPOINT, {"include_inactive": arguments.all, "limit": _PAGE}, _OPTIONS)
             if after is not None:
                 params.resume(params.range, after)
-            result = await _run(listing.ENDPOINT, params, arguments.org, session)
+            result = await routes.run(listing.ENDPOINT, params, caller, session, _OPTIONS)
             keys += result.data  # type: ignore[arg-type]  # a page is of a list
             if result.page is None or not result.page.has_more:
                 return {"keys": keys}
@@ -94,56 +91,11 @@ async def _changed(
     endpoint: Uncached[P], given: Mapping[str, object], arguments: Namespace, loaded: Settings
 ) -> dict[str, Any]:
     """The key as it is then."""
-    params = _parsed(endpoint, given)
+    params = routes.parse(endpoint, given, _OPTIONS)
+    caller = routes.administrator(arguments.org, subject=_SUBJECT)
     async with writer_session(database_url(loaded), command="keys", dry_run=True) as session:
-        result = await _run(endpoint, params, arguments.org, session)
+        result = await routes.run(endpoint, params, caller, session, _OPTIONS)
     return result.data  # type: ignore[return-value]  # a key is a dictionary
-
-
-def _parsed(endpoint: Uncached[P], given: Mapping[str, object]) -> P:
-    try:
-        present = {name: value for name, value in given.items() if value is not None}
-        return parameters.parse(endpoint.params, present.items(), now=datetime.now(UTC))
-    except RequestError as error:
-        raise _usage_error(error) from None
-
-
-async def _run(endpoint: Uncached[P], params: P, organisation: str, session: Session) -> Result:
-    """UsageError where the routes would refuse the request."""
-    if not 1 <= len(organisation) <= 256:
-        raise UsageError("--org: must have 1 to 256 characters")
-    try:
-        async with session.transaction():
-            return await endpoint.run(
-                Call(
-                    principal=_administrator(organisation),
-                    params=params,
-                    now=datetime.now(UTC),
-                    random_bytes=secrets.token_bytes,
-                    transaction=Statements(session),
-                )
-            )
-    except RequestError as error:
-        raise _usage_error(error) from None
-
-
-def _administrator(organisation: str) -> Principal:
-    """Whoever may write to the table of keys may give any of them."""
-    return Principal(
-        subject=_SUBJECT,
-        organisation=organisation,
-        projects=frozenset(),
-        role=Role.ADMIN,
-        permissions=PERMISSIONS[Role.ADMIN],
-        limit=Limit(per_minute=MAX_PER_MINUTE, burst=MAX_PER_MINUTE),
-    )
-
-
-def _usage_error(error: RequestError) -> UsageError:
-    """The same refusal, which names the option in place of the parameter."""
-    field = error.field or ""
-    option = _OPTIONS.get(field.split(".")[0])
-    return UsageError(error.detail if option is None else f"{option}: {error.detail.removeprefix(f'{field}: ')}")
 
 
 def _from_now(seconds: int | None) -> str | None:

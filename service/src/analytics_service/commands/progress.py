@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from analytics_service.ingest.batches import Tally
-from analytics_service.ingest.files.input import Input
+from analytics_service.ingest.reading import Position
+from analytics_service.ingest.tally import Tally
 
 _LINE_INTERVAL_SECONDS = 5.0
 
@@ -41,11 +41,11 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def read(self, file: Input, tally: Tally) -> None:
+    def read(self, file: Position, tally: Tally) -> None:
         """A batch was written."""
         seconds = max(time.monotonic() - self._started, 0.001)
         stored = tally.inserted + tally.present
-        self.show(Path(file.name).name, f"{stored:,} rows, {stored / seconds:,.0f} rows/s", file.position(), file.size)
+        self.show(Path(file.name).name, f"{stored:,} rows, {stored / seconds:,.0f} rows/s", file.position, file.size)
 
     def refreshed(self, level: str, done: int, total: int | None) -> None:
         """`done` of `total` entries of the log were refreshed; of coarser levels buckets, with no total."""

@@ -78,6 +78,8 @@ class Result:
     page: Page | None = None
     log: Mapping[str, str] | None = None
     """A line of the log, with its `event`, once it is committed: ids of ours, and no word of a client."""
+    more: bool = False
+    """Of a Command: to run it again, in a transaction of its own, goes on where this one ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +191,7 @@ class Uncached(Endpoint[P]):
 
 @dataclass(frozen=True, kw_only=True)
 class Command(Uncached[P]):
-    """Changes the store, in one transaction."""
+    """Changes the store, in one transaction; in several where a result says that there is more to do."""
 
     method: Method = Method.POST
     status: int = 200

@@ -13,6 +13,7 @@ from analytics_service.database.content_policy import KEEP, ContentPolicy
 class Permission(StrEnum):
     TRACES_READ = "traces:read"
     TRACES_WRITE = "traces:write"
+    TRACES_DELETE = "traces:delete"
     METRICS_READ = "metrics:read"
     METRICS_QUERY = "metrics:query"
     COSTS_READ = "costs:read"
@@ -47,6 +48,15 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.SCOPED: frozenset(),
     }
 )
+
+INCLUDED_ROLES: Mapping[Role, frozenset[Role]] = MappingProxyType(
+    {
+        Role.ADMIN: frozenset(Role),
+        Role.DEVELOPER: frozenset({Role.DEVELOPER, Role.VIEWER, Role.SCOPED}),
+        **{role: frozenset({role, Role.SCOPED}) for role in (Role.VIEWER, Role.BILLING, Role.SCOPED)},
+    }
+)
+"""The roles whose permissions each role has in every release: what a role brings may grow."""
 
 
 LIMITS: Mapping[Role, Limit] = MappingProxyType(

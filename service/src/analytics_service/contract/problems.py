@@ -53,6 +53,8 @@ class Problem(Enum):
     KEY_NOT_FOUND = ProblemType(1303, 404, "not_found", "There is no such API key")
     KEY_NOT_ACTIVE = ProblemType(1400, 409, "conflict", "The API key is not active")
     IDEMPOTENCY_KEY_REUSED = ProblemType(1401, 422, "conflict", "The idempotency key was used for another request")
+    KEY_LIMIT_REACHED = ProblemType(1400, 409, "conflict", "The organisation has as many API keys as it may")
+    PLAN_OUTDATED = ProblemType(1402, 409, "conflict", "The plan is out of date")
     INGEST_QUEUE_FULL = ProblemType(1501, 429, "rate_limit", "Too many rows wait to be stored")
     RATE_LIMIT_EXCEEDED = ProblemType(1500, 429, "rate_limit", "Too many requests")
     DATABASE_CONNECTION_FAILED = ProblemType(1600, 503, "database", "The database cannot be reached")

@@ -70,6 +70,21 @@ def insert(key: ApiKey, digest: bytes) -> Query:
     return Query(sql=f"INSERT INTO api_key ({columns}, sha256) VALUES ({places})", args=(*values, digest))
 
 
+def lock_organisation(organisation: str) -> Query:
+    """Until the transaction ends nobody else makes a key of the organisation."""
+    return Query(
+        sql="SELECT pg_advisory_xact_lock(hashtextextended('analytics.api_keys/' || $1::text, 0))", args=(organisation,)
+    )
+
+
+def count_active(organisation: str, at: datetime) -> Query:
+    """`active`: the number of keys that are accepted then."""
+    sql = f"""
+SELECT count(*) AS active FROM api_key AS k
+WHERE {in_organisation("k")} AND k.revoked_at IS NULL AND coalesce(k.expires_at, 'infinity') > $2"""
+    return Query(sql=sql, args=(organisation, at))
+
+
 def lock(organisation: str, projects: list[str] | None, id_: str) -> Query:
     """The key, which nobody else changes until the transaction ends."""
     sql = f"SELECT {_SELECTED} FROM api_key AS k WHERE {_VISIBLE} AND k.id = $3 FOR UPDATE"

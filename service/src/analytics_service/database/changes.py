@@ -1,4 +1,4 @@
-"""Transactions that change rows which others may change at the same time, and rows that may be compressed."""
+"""Transactions that change rows which others may change at the same time."""
 
 import asyncio
 import random
@@ -12,13 +12,6 @@ from analytics_service.errors import DatabaseError
 
 T = TypeVar("T")
 
-FOR_COMPRESSED: Final = """
-SELECT set_config(name, CASE name WHEN 'plan_cache_mode' THEN 'force_custom_plan' ELSE '0' END, true) FROM pg_settings
-WHERE name IN ('plan_cache_mode', 'timescaledb.max_tuples_decompressed_per_dml_transaction')
-"""
-"""At the beginning of a transaction: TimescaleDB finds the compressed batches of an hour by the values of a statement,
-and has a limit to their rows.
-"""
 _MAX_ATTEMPTS: Final = 10
 _MAX_PAUSE_SECONDS: Final = 2.0
 """Before the next attempt, so that of two that wait for each other one gets through."""

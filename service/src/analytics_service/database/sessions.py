@@ -122,6 +122,7 @@ async def open_sessions(settings: Settings, url: str) -> Sessions:
         reset=no_reset,
         server_settings={"application_name": application_name("service"), **({} if shared else set_to | GENERIC_PLAN)},
         statement_cache_size=0 if shared else _STATEMENT_CACHE_SIZE,
+        max_cacheable_statement_size=0,  # any: those longer than 15 kB would be planned each time
     )
     return Sessions(pool, shared, set_to)
 

@@ -15,11 +15,13 @@ from analytics_service.endpoints.keys.rotate import ENDPOINT as ROTATE_KEY
 from analytics_service.endpoints.metrics.series import ENDPOINT as GET_METRICS
 from analytics_service.endpoints.prices.coverage import ENDPOINT as GET_PRICE_COVERAGE
 from analytics_service.endpoints.traces.detail import ENDPOINT as GET_TRACE
+from analytics_service.endpoints.traces.forget import ENDPOINT as FORGET_USER
 from analytics_service.endpoints.traces.list import ENDPOINT as LIST_TRACES
 
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
     LIST_TRACES,
     GET_TRACE,
+    FORGET_USER,
     GET_METRICS,
     GET_COSTS_SUMMARY,
     GET_PRICE_COVERAGE,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from typing_extensions import override
+
 from analytics_service.errors import UsageError
 from analytics_service.ingest import strings, values
 from analytics_service.ingest.conventions import convention_name
@@ -40,6 +42,10 @@ class Field:
     name: str
     column: str
     parse: Parse
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return _named, (self.name,)
 
 
 _NAME = strings.text(256)
@@ -167,6 +173,12 @@ def _all() -> Mapping[str, Field]:
 
 
 FIELDS: Final = _all()
+
+
+def _named(name: str) -> Field:
+    return FIELDS[name]
+
+
 _BY_PLAIN_NAME: Final = {
     name.replace("_", ""): FIELDS[name]
     for column, (_, aliases) in (*_COLUMNS.items(), *_HELPERS.items())

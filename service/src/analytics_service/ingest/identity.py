@@ -14,6 +14,8 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from typing_extensions import override
+
 from analytics_service.ingest.times import EARLIEST
 
 MAX_DIGESTS: Final = 2**18
@@ -47,6 +49,24 @@ class Occurrences:
         return number
 
 
+class Uncounted(Occurrences):
+    """Takes every row for the first of its equals: it is counted where those of earlier portions are known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._digest: bytes | None = None
+
+    @override
+    def number(self, digest: bytes) -> int:
+        self._digest = digest
+        return 1
+
+    def take(self) -> bytes | None:
+        """The digest of the last row; None where it has an id of its own."""
+        digest, self._digest = self._digest, None
+        return digest
+
+
 def identify(
     span: dict[str, Any], content: str, origin: Origin, occurrences: Occurrences, *, with_legacy: bool
 ) -> None:
@@ -63,14 +83,23 @@ def identify(
         # neither has a NUL: an organisation and a content never make the text of others
         text = f"{span['org_id']}\0{content}" if content else span["org_id"]
         digest = _hashed(text.encode("utf-8", "surrogatepass"))
-        if (number := occurrences.number(digest)) > 1:
-            digest = _hashed(digest + number.to_bytes(8, "big"))
-        name = digest.hex()
+        number = occurrences.number(digest)
+        name = digest.hex() if number == 1 else _later(digest, number)
         span.setdefault("trace_id", name[:32])
         span["span_id"] = name[32:]
     if with_legacy:
         trace_id, span_id = _legacy_ids(origin)
         span["legacy_trace_id"], span["legacy_span_id"] = own_trace or trace_id, own_span or span_id
+
+
+def ids(digest: bytes, number: int) -> tuple[str, str]:
+    """Of the trace and of the span of a row that is this one of those with the same digest."""
+    name = digest.hex() if number == 1 else _later(digest, number)
+    return name[:32], name[32:]
+
+
+def _later(digest: bytes, number: int) -> str:
+    return _hashed(digest + number.to_bytes(8, "big")).hex()
 
 
 def contents(alike: Sequence[Mapping[str, Any]]) -> list[str]:

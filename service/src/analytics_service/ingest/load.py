@@ -1,56 +1,20 @@
-"""Files into the database: reads, prices and encodes the next batch while the server stores the last one."""
+"""Files into the database: the next batch is read, priced and encoded while the server stores the last one."""
 
 import asyncio
-import gc
-import glob
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
-from pathlib import Path
 from typing import TypeAlias
 
 from analytics_service.database.connect import Connection
-from analytics_service.errors import UsageError
-from analytics_service.ingest.batches import Options, Tally, batches
+from analytics_service.ingest.batches import Options
 from analytics_service.ingest.copy import Writer
-from analytics_service.ingest.files.input import STDIN, Input, open_input, source_name
-from analytics_service.ingest.text import encode
+from analytics_service.ingest.processes import read_in_processes
+from analytics_service.ingest.reading import Position, Source, few_collections, read
+from analytics_service.ingest.tally import Tally
 
-Report: TypeAlias = Callable[[Input, Tally], None]
+Report: TypeAlias = Callable[[Position, Tally], None]
 """Called after every batch."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A file, and the name that releases before 0.4 made the ids of its rows from."""
-
-    path: str
-    name: str
-
-
-def sources(paths: Sequence[str], name: str | None) -> list[Source]:
-    """The files, those of folders and patterns in the order of their names.
-
-    UsageError where there are none, before anything is imported, and when one name is given to several.
-    """
-    found = {path: _files(path) for path in paths}
-    if missing := [path for path, files in found.items() if not files]:
-        raise UsageError(f"{', '.join(missing)}: no such file")
-    files = [file for path in paths for file in found[path]]
-    if name is not None and len(files) > 1:
-        raise UsageError("--source: names one file; import the others with commands of their own")
-    return [Source(path=file, name=name or source_name(file)) for file in files]
-
-
-def _files(path: str) -> list[str]:
-    if path == STDIN:
-        return [path]
-    given = Path(path)
-    if given.exists() and not given.is_dir():
-        return [path]
-    matching = map(str, given.iterdir()) if given.is_dir() else glob.glob(path)  # noqa: PTH207 - relative to where we are
-    return sorted(file for file in matching if Path(file).is_file())
 
 
 async def retention_horizon(connection: Connection) -> datetime | None:
@@ -72,45 +36,25 @@ async def load(connection: Connection, files: Sequence[Source], options: Options
     Batches are committed one by one: at a bad row with OnError.STOP, or when this is cancelled, those that were
     written before stay, and the rest can be imported by running it again.
     """
-    with _few_collections():
-        await _load(connection, files, options, tally, report)
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """The rows of a batch are many objects without cycles: looking for these takes a tenth of the time of reading."""
-    thresholds = gc.get_threshold()
-    gc.set_threshold(10_000, 50, 1_000)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-
-
-async def _load(
-    connection: Connection, files: Sequence[Source], options: Options, tally: Tally, report: Report
-) -> None:
     writer = Writer(connection, options.on_conflict, tally.prices.price)
     write = writer.dry_run if options.dry_run else writer.write
-    for source in files:
-        with open_input(source.path) as file:
-            following = (
-                encode(batch.rows, with_ids=batch.with_ids) for batch in batches(file, source.name, options, tally)
-            )
-            batch = await asyncio.to_thread(next, following, None)
-            while batch is not None:
-                reading = asyncio.create_task(asyncio.to_thread(next, following, None))
-                try:
-                    written = await write(batch)
-                except BaseException:
-                    await asyncio.wait({reading})  # the thread reads the file, which is closed on the way out
-                    reading.exception()  # of the two failures the database's is the one to report
-                    raise
-                await asyncio.wait({reading})
+    batches = (read_in_processes if options.processes else read)(files, options, tally)
+    with few_collections(), closing(batches):
+        following = asyncio.create_task(asyncio.to_thread(next, batches, None))
+        try:
+            while True:
+                await asyncio.wait({following})
+                batch = following.result()
+                if batch is None:
+                    break
+                following = asyncio.create_task(asyncio.to_thread(next, batches, None))
+                written = await write(batch.text)
                 tally.inserted += written.inserted
                 tally.present += written.present
                 tally.conflicts += written.conflicts
                 tally.changed += written.changed
                 tally.nested += written.nested
-                report(file, tally)
-                batch = reading.result()
+                report(batch.position, tally)
+        finally:
+            await asyncio.wait({following})  # a thread reads the file, which is closed on the way out
+            following.exception()  # of two failures the database's is the one to report

@@ -86,6 +86,18 @@ class Prices:
         """Fills in the costs of a request that has none of its own, as `add` does, and counts nothing."""
         self._fill(row)
 
+    def taken(self) -> "Prices":
+        """Its counts alone; it counts from zero again."""
+        taken = Prices(sources=(), priced=self.priced, unpriced=self.unpriced, unpriced_tokens=self.unpriced_tokens)
+        self.priced, self.unpriced, self.unpriced_tokens = 0, Counter(), Counter()
+        return taken
+
+    def count(self, others: "Prices") -> None:
+        """Adds the counts of others."""
+        self.priced += others.priced
+        self.unpriced.update(others.unpriced)
+        self.unpriced_tokens.update(others.unpriced_tokens)
+
     def _count(self, row: SpanRow, reason: Reason) -> None:
         unpriced = Unpriced(row["provider"], row["model"], reason)
         self.unpriced[unpriced] += 1

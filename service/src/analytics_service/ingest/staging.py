@@ -7,7 +7,8 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
-from analytics_service.database.changes import FOR_COMPRESSED, RowsChangedError
+from analytics_service.database.changes import RowsChangedError
+from analytics_service.database.compressed import FOR_COMPRESSED
 from analytics_service.database.connect import Connection
 from analytics_service.database.tenancy import RAW_HORIZON
 from analytics_service.ingest.conflicts import SAME_SPAN
@@ -59,23 +60,23 @@ _STAGED: Final = f"""(
   SELECT s.*, s.ctid AS line, count(*) OVER (PARTITION BY s.org_id, s.trace_id, s.span_id) AS times
   FROM pg_temp.{TABLE} AS s WHERE {_NOT_LEGACY}
 ) AS s"""
+# Joins, not a look-up of each row: a partition without an index, as a compressed one, is read once for all of them.
 _NEW: Final = f"""
-FROM {_STAGED} LEFT JOIN LATERAL (SELECT true AS known FROM traces AS t WHERE {_NEAR} LIMIT 1) AS t ON true
-WHERE s.times = 1 AND t.known IS NULL"""
+FROM {_STAGED} WHERE s.times = 1 AND NOT EXISTS (SELECT FROM traces AS t WHERE {_NEAR})"""
 _KNOWN: Final = f"""
 SELECT DISTINCT s.org_id, s.trace_id, s.span_id FROM pg_temp.{TABLE} AS s
-CROSS JOIN LATERAL (SELECT FROM traces AS t WHERE {_NEAR} LIMIT 1) AS t"""
+WHERE EXISTS (SELECT FROM traces AS t WHERE {_NEAR})"""
 _COUNT_NEW: Final = f"SELECT count(*) {_NEW}"
 _INSERT_NEW: Final = (
     f"INSERT INTO traces ({{columns}}) SELECT {{columns}} {_NEW} ORDER BY s.line ON CONFLICT DO NOTHING"
 )
 _OTHERS: Final = f"""
-SELECT s.* FROM {_STAGED}
-LEFT JOIN LATERAL (
-  SELECT count(*) AS rows, bool_and(t.ts = s.ts AND {_SAME}) AS same FROM traces AS t WHERE {_NEAR}
-) AS t ON true
-WHERE s.times > 1 OR (t.rows > 0 AND NOT (t.rows = 1 AND t.same))
-ORDER BY s.line"""
+WITH staged AS MATERIALIZED (SELECT * FROM {_STAGED})
+SELECT s.* FROM staged AS s WHERE s.times > 1
+UNION ALL
+SELECT s.* FROM staged AS s
+WHERE s.times = 1 AND EXISTS (SELECT FROM traces AS t WHERE {_NEAR} AND NOT (t.ts = s.ts AND {_SAME}))
+ORDER BY line"""
 _STORED: Final = f"""
 SELECT t.* FROM unnest($3::text[], $4::text[], $5::text[]) AS k (org_id, trace_id, span_id)
 CROSS JOIN LATERAL (

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import asyncpg
 
-from analytics_service.database.changes import FOR_COMPRESSED
+from analytics_service.database.compressed import FOR_COMPRESSED
 from analytics_service.database.connect import Connection
 from analytics_service.database.tenancy import in_organisation
 from analytics_service.ingest.conflicts import SAME_SPAN
@@ -28,7 +28,8 @@ SELECT pg_advisory_xact_lock(key) FROM (
 LOCK_STAGED: Final = _LOCK.format(traces="pg_temp.traces_staging")
 _LOCK_GIVEN: Final = _LOCK.format(traces="unnest($1::text[], $2::text[]) AS k (org_id, trace_id)")
 MAX_SCANNED: Final = 200_000
-"""Rows that are counted at once: where there are more, some trace is very long, and each is counted by itself."""
+"""Rows that are counted at once: where there are more, fewer traces are, down to each of them by itself."""
+_PARTS: Final = 16
 _K: Final = "unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS k (trace_id, first, last)"
 _OF_K: Final = f"t.trace_id = k.trace_id AND {within('k.first', 'k.last')}"
 _IN_RANGE: Final = f"{in_organisation('t')} AND {in_partitions('$5', '$6')}"
@@ -40,10 +41,6 @@ _COUNT: Final = f"""
 WITH t AS MATERIALIZED (SELECT t.trace_id, t.ts FROM traces AS t WHERE {_OF_TRACES} LIMIT $7)
 SELECT t.trace_id, count(*) AS spans FROM t JOIN {_K} ON {_OF_K} GROUP BY 1
 UNION ALL SELECT NULL, count(*) FROM t"""
-_COUNT_EACH: Final = f"""
-SELECT k.trace_id, t.spans FROM {_K} CROSS JOIN LATERAL (
-  SELECT count(*) AS spans FROM (SELECT FROM traces AS t WHERE {_OF_K} AND {_IN_RANGE} LIMIT {MAX_SPANS + 1}) AS t
-) AS t WHERE t.spans > 0"""
 _SPANS: Final = f"""
 SELECT t.org_id, t.trace_id, t.span_id, t.ts, t.parent_span_id, t.is_request, t.is_nested,
   coalesce(greatest(t.total_tokens, t.prompt_tokens, t.completion_tokens, t.images, t.web_searches, t.audio_seconds,
@@ -60,6 +57,9 @@ WHERE t.org_id = $1 AND t.ts >= $2 AND t.ts < $3
 
 
 _NONE: Final[Mapping[Trace, int]] = MappingProxyType({})
+
+
+_Extent: TypeAlias = tuple[str, datetime, datetime]
 
 
 class Change(NamedTuple):
@@ -88,11 +88,16 @@ async def known_spans(
     known: dict[Trace, int] = {}
     if traces:
         await connection.execute(FOR_COMPRESSED)
-    for organisation, extents in _by_organisation(traces):
-        rows = await connection.fetch(_COUNT, organisation, *extents, at_once)
-        if any(row["trace_id"] is None and row["spans"] >= at_once for row in rows):
-            rows = await connection.fetch(_COUNT_EACH, organisation, *extents)
-        known |= {Trace(organisation, row["trace_id"]): row["spans"] for row in rows if row["trace_id"] is not None}
+    groups = list(_by_organisation(traces))
+    while groups:
+        organisation, group = groups.pop()
+        limit = at_once if len(group) > 1 else MAX_SPANS + 1
+        rows = await connection.fetch(_COUNT, organisation, *_extents(group), limit)
+        if len(group) > 1 and any(row["trace_id"] is None and row["spans"] >= limit for row in rows):
+            size = -(-len(group) // _PARTS)
+            groups += [(organisation, group[first : first + size]) for first in range(0, len(group), size)]
+        else:
+            known |= {Trace(organisation, row["trace_id"]): row["spans"] for row in rows if row["trace_id"] is not None}
     return known
 
 
@@ -120,10 +125,10 @@ async def decide(
     counted = {**spans, **dict.fromkeys(doubtful, 0), **await known_spans(connection, doubtful)}
     short = {trace: extent for trace, extent in traces.items() if 0 < counted[trace] <= MAX_SPANS}
     changes: list[Change] = []
-    for organisation, extents in _by_organisation(short):
+    for organisation, group in _by_organisation(short):
         rows: list[asyncpg.Record] = []
         """Of one trace: memory does not grow with the others."""
-        async for row in connection.cursor(_SPANS, organisation, *extents, prefetch=_PREFETCH):
+        async for row in connection.cursor(_SPANS, organisation, *_extents(group), prefetch=_PREFETCH):
             if rows and row["trace_id"] != rows[0]["trace_id"]:
                 changes += _changes(rows, by_operation=by_operation)
                 rows = []
@@ -168,11 +173,15 @@ def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _by_organisation(traces: Mapping[Trace, Extent]) -> Iterator[tuple[str, list[object]]]:
-    """What the statements over traces take, from $2 to $6."""
-    groups: dict[str, list[tuple[str, datetime, datetime]]] = {}
+def _by_organisation(traces: Mapping[Trace, Extent]) -> Iterator[tuple[str, list[_Extent]]]:
+    """Each trace with the first and the last moment at which its spans are looked for."""
+    groups: dict[str, list[_Extent]] = {}
     for (organisation, trace_id), extent in traces.items():
         groups.setdefault(organisation, []).append((trace_id, extent.first - SAME_SPAN, extent.last + SAME_SPAN))
-    for organisation, group in groups.items():
-        names, first, last = zip(*group, strict=True)
-        yield organisation, [names, first, last, min(first), max(last)]
+    yield from groups.items()
+
+
+def _extents(group: Sequence[_Extent]) -> list[object]:
+    """What the statements over traces take, from $2 to $6."""
+    names, first, last = zip(*group, strict=True)
+    return [names, first, last, min(first), max(last)]

@@ -12,7 +12,7 @@ from operator import is_, itemgetter
 from typing import Any, Final, NamedTuple
 
 from analytics_service.ingest.fields import COLUMNS, WEIGHT
-from analytics_service.ingest.identity import LEGACY
+from analytics_service.ingest.identity import LEGACY, Occurrences, ids
 from analytics_service.ingest.rows import SpanRow
 from analytics_service.ingest.times import EARLIEST
 from analytics_service.ingest.traces import Extent, Trace, traces
@@ -56,6 +56,40 @@ def encode(rows: Sequence[SpanRow], *, with_ids: bool = False) -> Text:
         columns=columns,
         data=b"".join([_lines(rows[first : first + _CHUNK], columns) for first in range(0, len(rows), _CHUNK)]),
     )
+
+
+def counted(text: Text, digests: Mapping[int, bytes], occurrences: Occurrences) -> Text:
+    """With the ids of rows that are not the first of their equals; `digests` are those of rows by their position."""
+    later = {
+        position: (digest, number) for position, digest in digests.items() if (number := occurrences.number(digest)) > 1
+    }
+    if not later:
+        return text
+    key = [text.columns.index(name) for name in ("org_id", "trace_id", "span_id")]
+    lines = [line.split(b"\t") for line in text.data.splitlines()]
+    of_rows = dict(text.traces)
+    by_name = {trace.trace_id: trace for trace in of_rows}
+    for position, (digest, number) in later.items():
+        (first, _), (trace_id, span_id) = ids(digest, 1), ids(digest, number)
+        cells = lines[position]
+        cells[key[2]] = span_id.encode()
+        if cells[key[1]] == first.encode():  # else it is the row's own
+            cells[key[1]] = trace_id.encode()
+            if first in by_name:
+                _move(of_rows, by_name[first], trace_id)
+    return text._replace(
+        data=b"\n".join([*map(b"\t".join, lines), b""]),
+        traces=of_rows,
+        is_repeated=text.is_repeated and len({tuple(map(cells.__getitem__, key)) for cells in lines}) < text.rows,
+    )
+
+
+def _move(of_rows: dict[Trace, Extent], trace: Trace, trace_id: str) -> None:
+    """One of the rows of a trace, which all have the same time, to another."""
+    extent = of_rows.pop(trace)
+    of_rows[trace._replace(trace_id=trace_id)] = extent._replace(rows=1)
+    if extent.rows > 1:
+        of_rows[trace] = extent._replace(rows=extent.rows - 1)
 
 
 def _lines(rows: Sequence[SpanRow], columns: Sequence[str]) -> bytes:

@@ -24,6 +24,7 @@ from operator import itemgetter
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from typing_extensions import override
 
 from analytics_service.pricing.book_entries import MAX_NAME, BookContent, Entry
 from analytics_service.pricing.model_names import references
@@ -50,6 +51,10 @@ class PriceBook:
             self._entries[entry.model].append((entry, entry.tiers(dollars[entry.currency])))
         self._patterns = [name[:-1] for name in self._entries if name.endswith("*")]
         self._ranks: dict[tuple[str, str], list[tuple[Entry, Tiers]]] = {}
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return PriceBook, (self._file, self.digest)
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 import genai_prices
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, Provider, TieredPrices
+from typing_extensions import override
 
 from analytics_service.pricing.model_names import references
 from analytics_service.pricing.rates import Kind, Rates, Tiers, rates
@@ -63,6 +64,10 @@ class PriceList:
     def __init__(self) -> None:
         self._models: dict[tuple[str, str], tuple[Provider, ModelInfo] | None] = {}
         self._tiers: dict[tuple[int, bool, str, tuple[int, ...]], tuple[ModelPrice, Tiers | None]] = {}
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return PriceList, ()
 
     @property
     def version(self) -> str:

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from analytics_service.database import session_lock
-from analytics_service.database.changes import FOR_COMPRESSED, transact
+from analytics_service.database.changes import transact
+from analytics_service.database.compressed import FOR_COMPRESSED
 from analytics_service.database.connect import Connection, Session
 from analytics_service.database.plan_state import PlanState
 from analytics_service.database.tenancy import RAW_HORIZON

@@ -20,6 +20,8 @@ from analytics_service.rollups.versions import WRITTEN_DAYS
 from analytics_service.units import decimals
 
 BATCH_TRACES: Final = 500
+_READ_AT_ONCE: Final = 8_000
+"""Traces of a plan: a day that is compressed is unpacked for each so many."""
 _DAYS: Final = f"{WRITTEN_DAYS} ORDER BY org_id, day"
 _CANDIDATES: Final = f"""
 SELECT t.org_id, t.trace_id, min(t.ts) AS first, max(t.ts) AS last, count(*) AS rows FROM traces AS t
@@ -103,7 +105,7 @@ async def make(connection: Session, organisations: Sequence[str], report: Callab
 async def _read(connection: Session, organisation: str, day: datetime, read: _Changes) -> None:
     async with connection.transaction(readonly=True):
         cursor = await connection.cursor(_CANDIDATES, organisation, day, day + timedelta(days=1))
-        while batch := await cursor.fetch(BATCH_TRACES):
+        while batch := await cursor.fetch(_READ_AT_ONCE):
             traces = {
                 Trace(row["org_id"], row["trace_id"]): Extent(row["first"], row["last"], row["rows"]) for row in batch
             }

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from analytics_service.database.changes import FOR_COMPRESSED, RowsChangedError, transact
+from analytics_service.database.changes import RowsChangedError, transact
+from analytics_service.database.compressed import FOR_COMPRESSED
 from analytics_service.database.connect import Connection, Session
 from analytics_service.database.plan_state import PlanState
 from analytics_service.database.tenancy import RAW_HORIZON

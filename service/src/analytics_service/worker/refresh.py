@@ -19,7 +19,7 @@ import structlog
 from analytics_service.database.connect import Session
 from analytics_service.database.failures import FAILURES
 from analytics_service.rollups.hierarchy.backlog import Backlog, Due, backlog
-from analytics_service.rollups.hierarchy.refresh import MAX_WAIT, QUIET, Refresher, Schedule
+from analytics_service.rollups.hierarchy.refresh import MAX_WAIT, QUIET, SETTLING, Refresher, Schedule
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import Stage
 from analytics_service.worker.sessions import Sessions
@@ -70,11 +70,13 @@ class Refresh:
         *,
         quiet: timedelta = QUIET,
         max_wait: timedelta = MAX_WAIT,
+        settling: timedelta = SETTLING,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sessions = sessions
         self._quiet = quiet
         self._max_wait = max_wait
+        self._settling = settling
         self._clock = clock
         self._due_since: dict[_Key, datetime] = {}
 
@@ -130,7 +132,7 @@ class Refresh:
         return None
 
     async def _look(self, run: _Run, leader: Session) -> Backlog:
-        seen = await backlog(leader, quiet=self._quiet, max_wait=self._max_wait)
+        seen = await backlog(leader, quiet=self._quiet, max_wait=self._max_wait, settling=self._settling)
         run.until = seen.now
         self._due_since = {_key(due): self._due_since.get(_key(due), seen.now) for due in seen.due}
         return seen
@@ -150,7 +152,7 @@ class Refresh:
         return due.moment if due.stage is None else self._due_since[_key(due)]
 
     async def _step(self, run: _Run, member: Session, due: Due) -> None:
-        schedule = Schedule(until=run.until, quiet=self._quiet, max_wait=self._max_wait)
+        schedule = Schedule(until=run.until, quiet=self._quiet, max_wait=self._max_wait, settling=self._settling)
         started = time.perf_counter()
         run.last[due.organisation] = _position(due)
         try:

@@ -1,5 +1,6 @@
 """The routes of keys: what is made and shown; by whom, and within what they may do themselves."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,10 +8,12 @@ import asyncpg
 import pytest
 
 from analytics_service.auth.api_keys import secret
-from analytics_service.contract.principal import PERMISSIONS, Role
+from analytics_service.contract.principal import INCLUDED_ROLES, PERMISSIONS, Permission, Role
+from analytics_service.endpoints.keys.create import MAX_ACTIVE_KEYS
 from tests.support.keys import (
     ADMIN,
     GLOBEX,
+    MANY,
     ME,
     at,
     basic,
@@ -23,7 +26,7 @@ from tests.support.keys import (
     revoke,
     rotate,
 )
-from tests.support.service import Client, a_token
+from tests.support.service import Client, a_token, execute
 
 pytestmark = pytest.mark.postgres
 
@@ -225,6 +228,44 @@ async def test_nobody_makes_a_key_that_may_do_more_than_its_maker(
     answer = await create(client, confined(**caller), **body)
     assert (answer.status, answer.json.get("field")) == (403, field), answer.body
     assert await listed(client) == []
+
+
+@pytest.mark.parametrize("caller", [role for role in Role if role is not Role.ADMIN])
+async def test_a_role_is_given_by_who_has_it_in_every_release(client: Client, caller: Role) -> None:
+    """All permissions of today are not those of tomorrow's administrator."""
+    everything = bearing(a_token(role=caller.value, permissions=list(Permission)))
+    given = {role for role in list(Role)[:4] if (await create(client, everything, role=role.value)).status == 201}
+    assert given == INCLUDED_ROLES[caller] - {Role.SCOPED}
+    assert all(PERMISSIONS[role] <= PERMISSIONS[caller] for role in given)
+    refused = await create(client, everything, role="admin")
+    assert (refused.status, refused.json["field"]) == (403, "role")
+    documented(refused, "/api/v1/keys", "post")
+    assert (await create(client, everything, scopes=list(Permission))).status == 201
+    admin = await created(client, role="admin")
+    assert (await rotate(client, admin["id"], everything)).status == 403
+
+
+async def test_an_organisation_has_so_many_active_keys_and_rotates_them_all(client: Client, database_url: str) -> None:
+    await execute(database_url, MANY.format(MAX_ACTIVE_KEYS - 1))
+    key = await created(client)
+    refused = await create(client)
+    assert (refused.status, refused.json["error_code"]) == (409, "KEY_LIMIT_REACHED")
+    documented(refused, "/api/v1/keys", "post")
+    assert (await create(client, GLOBEX)).status == 201, "another organisation"
+    assert (await rotate(client, key["id"])).status == 201
+    await revoke(client, "1")
+    assert (await create(client)).status == 409, "the rotated one is accepted for a day"
+    await revoke(client, "2")
+    assert (await create(client)).status == 201
+    await execute(database_url, MANY.replace("n::text", "(-n)::text").format(MAX_ACTIVE_KEYS))
+    (newest, *_) = await listed(client, query="?from=now-1h&limit=1000")
+    assert (await rotate(client, newest["id"])).json["error_code"] == "KEY_LIMIT_REACHED"
+
+
+async def test_makers_at_the_same_moment_make_no_key_too_many(client: Client, database_url: str) -> None:
+    await execute(database_url, MANY.format(MAX_ACTIVE_KEYS - 2))
+    answers = await asyncio.gather(*(create(client) for _ in range(6)))
+    assert sorted(answer.status for answer in answers) == [201, 201, 409, 409, 409, 409]
 
 
 async def test_content_is_let_pass_by_no_key_that_its_maker_would_drop_or_mask(client: Client) -> None:

@@ -5,7 +5,15 @@ from typing import Final
 
 from analytics_service.auth.tokens import known_permissions
 from analytics_service.contract.limit import Limit
-from analytics_service.contract.principal import LIMITS, PERMISSIONS, KeyIdentity, Permission, Principal, Role
+from analytics_service.contract.principal import (
+    INCLUDED_ROLES,
+    LIMITS,
+    PERMISSIONS,
+    KeyIdentity,
+    Permission,
+    Principal,
+    Role,
+)
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database.api_keys import ApiKey
 from analytics_service.database.content_policy import ContentPolicy, is_known, stored_policy
@@ -65,6 +73,11 @@ def confine(caller: Principal, key: ApiKey) -> None:
         raise _refusal(
             f"a key may do nothing that its maker may not: you lack {', '.join(sorted(missing))}",
             field="role" if key.role != Role.SCOPED else "scopes",
+        )
+    if _role(key) not in INCLUDED_ROLES[caller.role]:
+        raise _refusal(
+            f"the role {key.role} may bring more in a later release than {caller.role} does: name scopes instead",
+            field="role",
         )
     if caller.projects and not (key.projects and caller.projects.issuperset(key.projects)):
         raise _refusal(

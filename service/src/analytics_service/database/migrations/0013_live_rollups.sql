@@ -158,11 +158,11 @@ CREATE TABLE rollup_part (
 
 -- Exact totals of a UTC day, so far. NULL is what requests without a user, a team or a tag belong to.
 CREATE TABLE rollup_user_1day (
-    org_id text NOT NULL,
-    bucket timestamptz NOT NULL,
-    user_id text,
-    dim integer NOT NULL,
+    bucket timestamptz NOT NULL, -- what is aligned comes first: a row of 120 bytes is 4 to 11 shorter
     request_count bigint NOT NULL,
+    dim integer NOT NULL,
+    org_id text NOT NULL,
+    user_id text,
     prompt_tokens_sum numeric, prompt_tokens_missing bigint,
     completion_tokens_sum numeric, completion_tokens_missing bigint,
     total_tokens_sum numeric, total_tokens_missing bigint,

@@ -16,6 +16,8 @@ from analytics_service.database.content_policy import MAX_CHARACTERS, ContentMod
 from analytics_service.endpoints.keys.key import Expiry, NewKey, Rate, described, expiry
 
 ID_BYTES: Final = 10
+MAX_ACTIVE_KEYS: Final = 1_000
+"""Of an organisation; a rotation may go to twice as many, so that all of them can be rotated with an overlap."""
 MAX_PROJECT_CHARACTERS: Final = 8 * 1024
 """Of all projects of a key together, as of a token: every process has thousands of keys in memory."""
 
@@ -117,11 +119,22 @@ async def run(call: Call[CreateParameters]) -> Result:
     if rate is None:
         key = grants.limited(caller, key)
     grants.confine(caller, key)
-    return Result(data=await stored(call, key), log={"event": "an API key was created", "key": key.id})
+    data = await stored(call, key, max_active=MAX_ACTIVE_KEYS)
+    return Result(data=data, log={"event": "an API key was created", "key": key.id})
 
 
-async def stored(call: Call[Any], key: ApiKey) -> NewKey:
-    """Stores the key with a new secret, and returns both: nobody will be able to once more."""
+async def stored(call: Call[Any], key: ApiKey, *, max_active: int) -> NewKey:
+    """Stores the key with a new secret, and returns both: nobody will be able to once more.
+
+    RequestError where the organisation has so many active keys.
+    """
+    await call.transaction.fetch(api_keys.lock_organisation(key.organisation))
+    (row,) = await call.transaction.fetch(api_keys.count_active(key.organisation, call.now))
+    if row["active"] >= max_active:
+        raise RequestError(
+            Problem.KEY_LIMIT_REACHED,
+            f"the organisation has {row['active']} active API keys, of at most {max_active}: revoke those without use",
+        )
     text = secret.encoded(call.random_bytes(secret.RANDOM_BYTES))
     key = replace(key, prefix=secret.shown(text))
     await call.transaction.fetch(api_keys.insert(key, secret.digest(text)))
@@ -137,4 +150,5 @@ ENDPOINT: Final = Command(
     run=run,
     data=NewKey,
     status=201,
+    may_conflict=True,
 )

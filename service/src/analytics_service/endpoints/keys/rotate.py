@@ -13,7 +13,7 @@ from analytics_service.contract.principal import Permission
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database import api_keys
 from analytics_service.database.api_keys import ApiKey
-from analytics_service.endpoints.keys.create import ID_BYTES, stored
+from analytics_service.endpoints.keys.create import ID_BYTES, MAX_ACTIVE_KEYS, stored
 from analytics_service.endpoints.keys.key import Expiry, KeyId, KeyStatus, NewKey, expiry, status, unknown_key
 
 _DAY_SECONDS: Final = 86_400
@@ -48,7 +48,7 @@ async def run(call: Call[RotateParameters]) -> Result:
         expires_at=expiry(call.params.expires_at, now) or _same_lifetime(old, now),
         last_used_at=None,
     )
-    data = await stored(call, new)
+    data = await stored(call, new, max_active=2 * MAX_ACTIVE_KEYS)
     end = now + timedelta(seconds=call.params.overlap_seconds)
     await call.transaction.fetch(api_keys.replace(old.id, new.id, expires_at=end))
     return Result(data=data, log={"event": "an API key was rotated", "key": old.id, "replaced_by": new.id})

@@ -3,7 +3,7 @@
 A record that cannot be used is a BadRow in its place; a UsageError ends a file that cannot be read any further.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -12,25 +12,24 @@ from analytics_service.ingest.files.csv_rows import csv_rows, header_names
 from analytics_service.ingest.files.input import PARQUET, Input
 from analytics_service.ingest.files.json_rows import json_array, json_documents, json_lines, member_names
 from analytics_service.ingest.files.parquet_rows import column_names, parquet_rows
-from analytics_service.ingest.files.records import Record
+from analytics_service.ingest.files.records import Reading
 from analytics_service.ingest.mapping import Columns
 from analytics_service.ingest.presets import PRESETS
 
 AUTO: Final = "auto"
-FORMATS: Final[Mapping[str, Callable[[Input, Columns], Iterator[Record]]]] = MappingProxyType(
+FORMATS: Final[Mapping[str, Callable[[Input, Columns], Reading]]] = MappingProxyType(
     {"csv": csv_rows, "jsonl": json_lines, "json": json_array, "parquet": parquet_rows}
 )
 
 
-def records(file: Input, file_format: str, how: Columns) -> Iterator[Record]:
+def reading(file: Input, file_format: str, how: Columns) -> Reading:
     """The records of a file, in order."""
     known, elements = _format(file, file_format), PRESETS[how.preset].elements if how.preset else None
     if elements is None:
-        yield from FORMATS[known](file, how)
-    elif known in {"json", "jsonl"}:
-        yield from json_documents(file, how, elements)
-    else:
-        raise UsageError(f"{file.name}: is {known}, and the preset {how.preset} is of JSON")
+        return FORMATS[known](file, how)
+    if known in {"json", "jsonl"}:
+        return json_documents(file, how, elements)
+    raise UsageError(f"{file.name}: is {known}, and the preset {how.preset} is of JSON")
 
 
 def names_of(file: Input, file_format: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from analytics_service.errors import UsageError
 from analytics_service.ingest.fields import Field
 from analytics_service.ingest.files.input import MAX_LINE_BYTES, Input, blocks
-from analytics_service.ingest.files.records import Record
+from analytics_service.ingest.files.records import Raw, Reading, Record
 from analytics_service.ingest.mapping import Columns, layout, of_header
 from analytics_service.ingest.objects import fields_within
 from analytics_service.ingest.rows import BadRow, Fields
@@ -18,31 +18,55 @@ from analytics_service.ingest.rows import BadRow, Fields
 _DELIMITERS: Final = ",;\t|"
 
 
-def csv_rows(file: Input, how: Columns) -> Iterator[Record]:
+def csv_rows(file: Input, how: Columns) -> Reading:
     """The rows; UsageError where the header cannot be used, or what follows is no CSV."""
     csv.field_size_limit(MAX_LINE_BYTES)
     texts = _texts(file)
     first = next(texts, "")
     reader = csv.reader(chain([first], texts), delimiter=_delimiter(first), strict=True)
+    header: list[str] = []
+
+    def rows() -> Iterator[Raw]:
+        try:
+            line = reader.line_num
+            for cells in reader:
+                first_line, line = line + 1, reader.line_num
+                if len(cells) == len(header):
+                    yield first_line, cells
+                elif cells:
+                    yield first_line, BadRow(f"has {len(cells)} cells, and the header has {len(header)}")
+        except csv.Error as error:
+            raise _not_csv(file, reader.line_num, error) from error
+
     try:
-        header = next(reader, None)
-        if not header:
-            raise UsageError(f"{file.name}: is empty: a CSV file begins with the names of its columns")
-        filling = layout(of_header(header, how, file.name))
-        nested = [(position, name) for position, name in enumerate(header) if name in how.nested - how.mapped.keys()]
-        line = reader.line_num
-        for cells in reader:
-            first_line, line = line + 1, reader.line_num
-            if not cells:
-                continue
-            if len(cells) == len(header):
-                fields = Fields(filling.of, filling.take(cells))
-                yield Record(first_line, _with_members(fields, cells, nested, how) if nested else fields)
-            else:
-                why = f"has {len(cells)} cells, and the header has {len(header)}"
-                yield Record(first_line, BadRow(why))
+        header += next(reader, [])
     except csv.Error as error:
-        raise UsageError(f"{file.name}:{reader.line_num}: is no CSV from here on: {error}") from error
+        raise _not_csv(file, reader.line_num, error) from error
+    if not header:
+        raise UsageError(f"{file.name}: is empty: a CSV file begins with the names of its columns")
+    return Reading(rows(), _records(header, how, file.name))
+
+
+def _not_csv(file: Input, line: int, error: csv.Error) -> UsageError:
+    return UsageError(f"{file.name}:{line}: is no CSV from here on: {error}")
+
+
+def _records(header: Sequence[str], how: Columns, file: str) -> Callable[[Sequence[Raw]], list[Record]]:
+    of, take, _ = layout(of_header(header, how, file))
+    nested = [(position, name) for position, name in enumerate(header) if name in how.nested - how.mapped.keys()]
+
+    def records(rows: Sequence[Raw]) -> list[Record]:
+        read = [Record(line, cells if isinstance(cells, BadRow) else Fields(of, take(cells))) for line, cells in rows]
+        if not nested:
+            return read
+        return [
+            record
+            if isinstance(record.fields, BadRow)
+            else record._replace(fields=_with_members(record.fields, cells, nested, how))
+            for record, (_, cells) in zip(read, rows, strict=True)
+        ]
+
+    return records
 
 
 def _delimiter(header: str) -> str:

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, time
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from analytics_service.errors import UsageError
 from analytics_service.ingest.files.input import STDIN, Input
-from analytics_service.ingest.files.records import Record
+from analytics_service.ingest.files.records import Raw, Reading, Record
 from analytics_service.ingest.mapping import Columns, of_header
 from analytics_service.ingest.objects import of_object
 from analytics_service.ingest.rows import BadRow
@@ -28,8 +28,16 @@ def column_names(file: Input) -> list[str]:
         return list(parquet.schema_arrow.names)
 
 
-def parquet_rows(file: Input, how: Columns) -> Iterator[Record]:
+def parquet_rows(file: Input, how: Columns) -> Reading:
     """The rows, with their number as line; UsageError where the columns cannot be used, or it is no whole file."""
+
+    def records(rows: Sequence[Raw]) -> list[Record]:
+        return [_record(number, row, how) for number, row in rows]
+
+    return Reading(_numbered(file, how), records)
+
+
+def _numbered(file: Input, how: Columns) -> Iterator[Raw]:
     with _opened(file) as parquet:
         header = list(parquet.schema_arrow.names)
         filling = {header[position] for position, _ in of_header(header, how, file.name)}
@@ -39,7 +47,7 @@ def parquet_rows(file: Input, how: Columns) -> Iterator[Record]:
         for batch in parquet.iter_batches(batch_size=_ROWS, columns=columns):
             for row in _rows(batch.cast(_schema(batch.schema), safe=False)):
                 number += 1
-                yield _record(number, row, how)
+                yield number, row
 
 
 def _schema(schema: Any) -> Any:

@@ -1,5 +1,6 @@
 """Spans of OTLP's JSON, in which ids are hexadecimal, and 64-bit numbers text. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ from analytics_service.ingest.otlp.scopes import usage_of
 from analytics_service.ingest.otlp.spans import KINDS, STATUSES, Resource, Span, mapped, record
 from analytics_service.ingest.otlp.values import EMPTY, Attributes, Empty, as_object, elements, of_json
 
-_HEX: Final = frozenset("0123456789abcdef")
+_HEX: Final = re.compile("[0-9a-f]*")
 
 
 def records(resource_spans: Any) -> Iterator[dict[str, Any] | ValueError | Empty]:
@@ -74,7 +75,7 @@ def _span(span: Mapping[str, Any]) -> Span:
 def identity(value: Any, name: str, digits: int) -> str:
     """An id in small letters; ValueError where it is none of so many hexadecimal digits, or of zeros alone."""
     text = value.lower() if isinstance(value, str) else ""
-    if len(text) != digits or not _HEX.issuperset(text):
+    if len(text) != digits or not _HEX.fullmatch(text):
         raise ValueError(f"{name}: has to have {digits} hexadecimal digits")
     if text.strip("0") == "":
         raise ValueError(f"{name}: has to have a digit other than zero")

@@ -96,8 +96,12 @@ def _of_message(value: AnyValue, levels: int) -> Any:
 
 
 def _members(holder: Any, name: str, levels: int) -> Attributes:
-    pairs = [as_object(each, name) for each in elements(holder, name)]
-    return {str(each.get("key")): json_value(each.get("value"), levels) for each in pairs}
+    values: Attributes = {}
+    for each in elements(holder, name):
+        if not isinstance(each, dict):
+            as_object(each, name)
+        values[str(each.get("key"))] = json_value(each.get("value"), levels)
+    return values
 
 
 def _with_members(values: Attributes) -> Attributes:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from analytics_service.database.connect import Connection
-from analytics_service.rollups.hierarchy.refresh import MAX_WAIT, QUIET
+from analytics_service.rollups.hierarchy.refresh import MAX_WAIT, QUIET, SETTLING
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import Stage
 
@@ -17,7 +17,8 @@ NOW: Final = "SELECT clock_timestamp()"
 MINUTES: Final = """
 SELECT org_id, sum(entries)::bigint AS entries,
   min(since) FILTER (WHERE minute < now) AS since,
-  bool_or(minute < now AND (newest <= now - $2::interval OR oldest <= now - $3::interval)) AS due,
+  coalesce(max(newest) FILTER (WHERE minute < now) <= max(now) - $2::interval, false)
+    OR coalesce(bool_or(oldest <= now - $3::interval) FILTER (WHERE minute < now), false) AS due,
   min(minute) FILTER (WHERE requests AND minute <= now - interval '1 minute') AS first
 FROM (
   SELECT org_id, minute, $1::timestamptz AS now, count(*) AS entries, bool_or(requests) AS requests,
@@ -48,8 +49,10 @@ FROM rollup_stale AS s CROSS JOIN LATERAL (
   ) AS blocked
 ) AS b
 WHERE s.bucket <= $1::timestamptz - {WIDTH}
+  - CASE s.step WHEN '{Stage.PART.value}' THEN $2::interval ELSE interval '0' END
 GROUP BY 1, 2"""
-"""Argument: $1 now. `first` is the first bucket that has ended, `due` the first that a refresh would take."""
+"""Arguments: $1 now, $2 for how long parts settle. `first` is the first bucket that has ended and settled, `due` the
+first that a refresh would take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +80,17 @@ class Backlog:
     from raw; 0 where there is none."""
 
 
-async def backlog(connection: Connection, *, quiet: timedelta = QUIET, max_wait: timedelta = MAX_WAIT) -> Backlog:
+async def backlog(
+    connection: Connection,
+    *,
+    quiet: timedelta = QUIET,
+    max_wait: timedelta = MAX_WAIT,
+    settling: timedelta = SETTLING,
+) -> Backlog:
     """What waits now; minutes and buckets to come do not."""
     now: datetime = await connection.fetchval(NOW)
     minutes = await connection.fetch(MINUTES, now, quiet, max_wait)
-    stale = await connection.fetch(STALE, now)
+    stale = await connection.fetch(STALE, now, settling)
     due = [Due(organisation=row["org_id"], stage=None, moment=row["since"]) for row in minutes if row["due"]]
     firsts = {Step.MINUTE.value: [row["first"] for row in minutes if row["first"] is not None]}
     for stage in Stage:

@@ -7,7 +7,7 @@ from typing import Final
 
 from analytics_service.rollups import sketches
 from analytics_service.rollups.hierarchy.columns import is_single
-from analytics_service.rollups.hierarchy.raw import ADDED, DIMS, LOGGED, SEGMENTS, bucket_of, same_dimensions
+from analytics_service.rollups.hierarchy.raw import DIMS, LOGGED, SEGMENTS, bucket_of, same_dimensions
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.hierarchy.totals import finer_rows
 
@@ -17,40 +17,22 @@ RANKS: Final = 128
 """A code of users is this many times the register, plus its rank."""
 
 
+def codes_of(row: str) -> tuple[str, str]:
+    """SQL: the codes of a row of raw, which may be NULL."""
+    return sketches.bin_of(f"{row}.duration_us"), f"{sketches.bin_of(f'{row}.ttft_us')} + {TTFT_CODES}::smallint"
+
+
 def _bins(table: Table, condition: str) -> str:
     """The select of bucket, dim, code and number, of single requests that meet the condition."""
-    codes = f"(VALUES ({sketches.bin_of('t.duration_us')}), ({sketches.bin_of('t.ttft_us')} + {TTFT_CODES}::smallint))"
     return f"""SELECT {bucket_of(table.step, "t.ts")} AS bucket, d.dim, m.code::smallint AS code, count(*) AS n
     FROM {SEGMENTS}
     JOIN dims AS d ON {same_dimensions("d", "t")}
-    CROSS JOIN LATERAL {codes} AS m (code)
+    CROSS JOIN LATERAL (VALUES {", ".join(f"({each})" for each in codes_of("t"))}) AS m (code)
     WHERE t.is_request AND {is_single("t")} AND m.code IS NOT NULL AND {condition}
     GROUP BY 1, 2, 3"""
 
 
-_ARRAYS: Final = "array_agg(code ORDER BY code) AS codes, array_agg(n ORDER BY code) AS counts"
-
-
-def add_histograms(table: Table) -> str:
-    """Adds rows to minutes, and returns bucket and dim of each row that changed; arguments: those of raw.py."""
-    return f"""
-WITH {DIMS}, bins AS MATERIALIZED (
-  {_bins(table, ADDED)}
-), stored AS (
-  SELECT r.bucket, r.dim, e.code, e.n
-  FROM {table.sql} AS r
-  JOIN (SELECT DISTINCT bucket, dim FROM bins) AS b ON b.bucket = r.bucket AND b.dim = r.dim
-  CROSS JOIN LATERAL unnest(r.codes, r.counts) AS e (code, n)
-  WHERE r.org_id = $1 AND r.bucket = ANY($6::timestamptz[])
-)
-INSERT INTO {table.sql} AS r (org_id, bucket, dim, codes, counts)
-SELECT $1, bucket, dim, {_ARRAYS}
-FROM (
-  SELECT bucket, dim, code, sum(n)::bigint AS n FROM (TABLE bins UNION ALL TABLE stored) AS every GROUP BY 1, 2, 3
-) AS summed
-GROUP BY 2, 3
-ON CONFLICT (org_id, bucket, dim) DO UPDATE SET codes = excluded.codes, counts = excluded.counts
-RETURNING bucket, dim"""
+ARRAYS: Final = "array_agg(code ORDER BY code) AS codes, array_agg(n ORDER BY code) AS counts"
 
 
 def histograms_of_raw(table: Table) -> str:
@@ -59,7 +41,7 @@ def histograms_of_raw(table: Table) -> str:
     condition = f"NOT {LOGGED}" if table is Table.LATENCY_1MIN else "true"
     return f"""
 WITH {DIMS}, fresh AS MATERIALIZED (
-  SELECT bucket, dim, {_ARRAYS}
+  SELECT bucket, dim, {ARRAYS}
   FROM (
     {_bins(table, condition)}
   ) AS bins

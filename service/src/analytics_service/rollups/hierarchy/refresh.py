@@ -13,13 +13,16 @@ from typing import Any, Final
 
 from analytics_service.database.connect import Connection
 from analytics_service.rollups.hierarchy import details, latency, log, totals
+from analytics_service.rollups.hierarchy.minutes import ADD
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import FINER, Stage, Table
 
 QUIET: Final = timedelta(seconds=10)
-"""A minute for which nothing was logged for so long is refreshed."""
+"""An organisation for which nothing was logged for so long is refreshed."""
 MAX_WAIT: Final = timedelta(seconds=60)
-"""A minute that is written to all the time is refreshed as often as this."""
+"""One that is written to all the time is refreshed as often as this."""
+SETTLING: Final = timedelta(minutes=5)
+"""For which a part waits after its end: it is made of all of its rows each time, and most late rows are there then."""
 UNBOUNDED: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _NONE: Final = timedelta(0)
 _DAY: Final = timedelta(days=1)
@@ -48,10 +51,7 @@ _OF_RAW: Final = {
     **{table: latency.histograms_of_raw(table) for table in Table if table.value.startswith("latency")},
     Table.PART: details.refresh_parts(),
 }
-_ADD: Final = {
-    Table.TOTALS_1MIN: totals.add(Table.TOTALS_1MIN),
-    Table.LATENCY_1MIN: latency.add_histograms(Table.LATENCY_1MIN),
-}
+_MINUTES: Final = (Table.TOTALS_1MIN, Table.LATENCY_1MIN)
 _DELETE: Final = {table: totals.delete(table) for table in _OF_FINER}
 
 
@@ -63,6 +63,10 @@ class Schedule:
     """Buckets that end later are left to readers, who take them from finer ones and from raw."""
     quiet: timedelta = _NONE
     max_wait: timedelta = _NONE
+    settling: timedelta = _NONE
+
+    def until_of(self, stage: Stage) -> datetime:
+        return self.until - self.settling if stage is Stage.PART else self.until
 
 
 @dataclass
@@ -129,13 +133,12 @@ class Refresher:
             kept = list(due)
             await self._number([minute for minute in kept if minute < self._horizons[Table.TOTALS_1MIN]])
             changed: set[tuple[datetime, int | None]] = set()
-            for table in _ADD:
-                mine = {minute: ids for minute, ids in due.items() if minute >= self._horizons[table]}
-                rebuilt = [minute for minute, ids in mine.items() if None in ids]
-                added = {minute: ids for minute, ids in mine.items() if None not in ids}
-                written = [*await self._from_raw(table, rebuilt), *await self._add(table, added)]
-                changed |= {(row["bucket"], row["dim"]) for row in written}
+            for table in _MINUTES:
+                rebuilt = [minute for minute, ids in due.items() if minute >= self._horizons[table] and None in ids]
+                changed |= {(row["bucket"], row["dim"]) for row in await self._from_raw(table, rebuilt)}
                 changed |= {(minute, None) for minute in kept if minute < self._horizons[table]}
+            added = {minute: ids for minute, ids in due.items() if None not in ids}
+            changed |= {(row["bucket"], row["dim"]) for row in await self._add(added)}
             changes = _Changes()
             for bucket, dim in changed:
                 changes.add(bucket, None if dim is None else (dim,))
@@ -161,7 +164,7 @@ class Refresher:
         async with self._connection.transaction(isolation="read_committed"):
             await self._begin()
             due = await self._connection.fetch(
-                log.consume(stage), self._organisation, self._schedule.until, _MAX_BUCKETS
+                log.consume(stage), self._organisation, self._schedule.until_of(stage), _MAX_BUCKETS
             )
             if not due:
                 return Refreshed()
@@ -205,15 +208,15 @@ class Refresher:
         rows = await self._connection.fetch(_OF_RAW[table], self._organisation, *bounds, list(buckets), *horizons)
         return list(rows)
 
-    async def _add(self, table: Table, minutes: Mapping[datetime, Sequence[int]]) -> list[Any]:
+    async def _add(self, minutes: Mapping[datetime, Sequence[int]]) -> list[Any]:
         """Adds the rows that transactions inserted into minutes."""
         if not minutes:
             return []
-        starts, ends = segments(list(minutes), table.step)
+        starts, ends = segments(list(minutes), Step.MINUTE.width)
         pairs = [(minute, transaction) for minute, transactions in minutes.items() for transaction in transactions]
         moments, transactions = zip(*pairs, strict=True)
-        bounds = (starts, ends, starts[0], ends[-1])
-        return list(await self._connection.fetch(_ADD[table], self._organisation, *bounds, moments, transactions))
+        bounds, horizons = (starts, ends, starts[0], ends[-1]), [self._horizons[table] for table in _MINUTES]
+        return list(await self._connection.fetch(ADD, self._organisation, *bounds, moments, transactions, *horizons))
 
     async def _number(self, minutes: Sequence[datetime]) -> None:
         """As totals of minutes do: so whoever makes anything of a row that has left the log finds its combination."""

@@ -4,7 +4,7 @@ Arguments from $1 to $5: rollups/hierarchy/raw.py. $6 are the buckets, $7 the co
 """
 
 from analytics_service.rollups.hierarchy.columns import DIMENSIONS, TOTALS, totals_of_finer, totals_of_raw
-from analytics_service.rollups.hierarchy.raw import ADDED, LOGGED, SEGMENTS, bucket_of, same_dimensions
+from analytics_service.rollups.hierarchy.raw import LOGGED, SEGMENTS, bucket_of, same_dimensions
 from analytics_service.rollups.hierarchy.tables import FINER, Table
 
 _COLUMNS = ", ".join(TOTALS)
@@ -29,21 +29,6 @@ def _fresh(table: Table, rows: str) -> str:
 ), fresh AS MATERIALIZED (
   SELECT f.bucket, d.dim, {_COLUMNS} FROM totals AS f JOIN dims AS d ON {same_dimensions("d", "f")}
 )"""
-
-
-def add(table: Table) -> str:
-    """Adds rows to minutes, and returns bucket and dim of each row that changed; arguments: those of raw.py."""
-    return f"""
-WITH {_fresh(table, f"{SEGMENTS} WHERE t.is_request AND {ADDED}")}
-INSERT INTO {table.sql} AS r (org_id, bucket, dim, {_COLUMNS}) SELECT $1, bucket, dim, {_COLUMNS} FROM fresh
-ON CONFLICT (org_id, bucket, dim) DO UPDATE SET {", ".join(map(_grown, TOTALS))}
-RETURNING bucket, dim"""
-
-
-def _grown(name: str) -> str:
-    if name.endswith(("_min", "_max")):
-        return f"{name} = {'least' if name.endswith('_min') else 'greatest'}(r.{name}, excluded.{name})"
-    return f"{name} = coalesce(r.{name} + excluded.{name}, r.{name}, excluded.{name})"
 
 
 def from_raw(table: Table) -> str:
