@@ -1,155 +1,177 @@
-"""Costs of rows over HTTP: spans a second, CPU of a span by process, and how long an answer takes.
+"""Costs of rows over HTTP: spans a second, CPU of a span by process, how long answers take, what dashboards notice.
 
 `python -m bench.ingest` starts a PostgreSQL of its own with fsync and synchronous_commit on, `serve` and `work`, and
-sends OTLP in batches of 512 and alone. The sender is a process too, on the same machine.
+sends OTLP in batches and alone, and batches of LiteLLM's logger; OTLP to FastAPI and axum too, in the same run. The
+sender is a process on the same machine.
 """
 
 import argparse
-import json
-import os
-import secrets
-import shutil
-import subprocess
+import asyncio
 import sys
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from statistics import mean
 
-import jwt
+from pydantic import TypeAdapter
 
-from analytics_service.commands.embedded import postgres
-from bench.service.cpu import cpu_seconds, cpu_seconds_with_children
-from bench.service.servers import SERVICE, free_port, running_process
+from bench.ingest import figures
+from bench.ingest.bodies import FORMS
+from bench.ingest.dashboards import asked
+from bench.ingest.figures import Case, Figures, Measured, Saturated, Steady, milliseconds
+from bench.ingest.servers import FAST, OURS, Servers, running_servers
+from bench.ingest.store import copied, stored, until_refreshed
+from bench.service.load import LoadError, connections, load
 
-SECONDS_TO_START = 30
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    form: str
-    batch: int
-    connections: int
-    text_bytes: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.form}, {self.batch} a request, {self.text_bytes} bytes of text"
-
-
-CASES = tuple(
-    Case(form=form, batch=batch, connections=connections, text_bytes=text_bytes)
-    for text_bytes in (0, 2560)
-    for form in ("protobuf", "json")
-    for batch, connections in ((512, 4), (1, 32))
+BATCH = 512
+CASES = (
+    *(
+        Case(form=form, batch=batch, text_bytes=text_bytes)
+        for text_bytes in (0, 2560)
+        for form in ("protobuf", "json")
+        for batch in (BATCH, 1)
+    ),
+    *(Case(form="litellm", batch=BATCH, text_bytes=text_bytes) for text_bytes in (0, 2560)),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Servers:
-    port: int
-    token: str
-    serve: int
-    work: int
-    postmaster: int
-
-    def cpu(self) -> dict[str, float]:
-        """Seconds since each began."""
-        return {
-            "serve": cpu_seconds(self.serve),
-            "work": cpu_seconds(self.work),
-            "PostgreSQL": cpu_seconds_with_children(self.postmaster),
-        }
-
-
-@contextmanager
-def servers() -> Iterator[Servers]:
-    folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
-    folder.chmod(0o755)
-    try:
-        with postgres(folder / "data") as url:
-            secret = secrets.token_urlsafe(48)
-            environment = os.environ | {"DATABASE_URL": url, "JWT_SECRET": secret, "LOG_LEVEL": "warning"}
-            subprocess.run([*SERVICE, "migrate"], env=environment, check=True, capture_output=True)
-            port, ports = free_port(), [free_port() for _ in range(2)]
-            serve = environment | {"API_PORT": str(port), "API_METRICS_PORT": str(ports[0])}
-            work = environment | {"API_METRICS_PORT": str(ports[1])}
-            claims = {"sub": "bench", "org_id": "acme", "projects": [], "role": "admin"}
-            token = jwt.encode(claims | {"exp": datetime.now(UTC) + timedelta(days=1)}, secret, algorithm="HS256")
-            with (
-                running_process(*SERVICE, "serve", environment=serve) as served,
-                running_process(*SERVICE, "work", environment=work) as worked,
-            ):
-                _until_ready(port)
-                postmaster = int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
-                yield Servers(port=port, token=token, serve=served.pid, work=worked.pid, postmaster=postmaster)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _until_ready(port: int) -> None:
-    until = time.monotonic() + SECONDS_TO_START
-    while time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("serve: is not ready")
-
-
-def measured(running: Servers, case: Case, *, seconds: float, rate: float = 0.0) -> dict[str, object]:
-    """Spans and requests a second, microseconds of CPU a span by process, and times of answers in milliseconds."""
-    command = (
-        *(sys.executable, "-m", "bench.ingest.load", "--port", str(running.port), "--token", running.token),
-        *("--form", case.form, "--batch", str(case.batch), "--connections", str(case.connections)),
-        *("--text-bytes", str(case.text_bytes), "--seconds", str(seconds), "--rate", str(rate)),
-    )
-    before = running.cpu()
-    done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    after = running.cpu()
-    if not done["requests"]:
-        raise SystemExit(f"{case.name}: no request was answered with 200: {done['other']}")
-    spans, latencies = done["requests"] * case.batch, done["latencies"]
-    return {
-        "case": case.name,
-        "requests/s": round(done["requests"] / done["seconds"], 1),
-        "spans/s": round(spans / done["seconds"]),
-        **{f"{name} us a span": round(1e6 * (after[name] - before[name]) / spans, 1) for name in before},
-        "p50 ms": round(1000 * latencies[len(latencies) // 2], 1),
-        "p99 ms": round(1000 * latencies[len(latencies) * 99 // 100], 1),
-        "other answers": done["other"],
-    }
+BUSY = {BATCH: 4, 1: 32}
+"""Connections, by the size of batches."""
+STEADY = {BATCH: 16, 1: 64}
+PROBE = {BATCH: 12, 1: 400}
+"""Requests from which a stage's number is taken."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10, help="of each case (default 10)")
-    parser.add_argument("--loads", type=float, nargs="*", default=[0.25, 0.5, 0.75], help="parts of what was reached")
-    parser.add_argument("--form", help="of OTLP, if only one: protobuf or json")
+    parser.add_argument("--seconds", type=float, default=5, help="of each stage (default 5)")
+    parser.add_argument("--rounds", type=int, default=2, help="of busy connections, interleaved (default 2)")
+    parser.add_argument("--loads", type=float, nargs="*", default=[0.25, 0.5, 0.75], help="shares of what was reached")
+    parser.add_argument("--forms", nargs="*", choices=tuple(FORMS), default=list(FORMS), help="of bodies")
     parser.add_argument("--output", choices=("table", "json"), default="table")
     options = parser.parse_args()
-    found = []
-    with servers() as running:
-        for case in CASES:
-            if options.form not in {None, case.form}:
-                continue
-            measured(running, case, seconds=1)  # partitions and statistics are there, and prices are read
-            full = measured(running, case, seconds=options.seconds)
-            found.append({"load": "all", **full})
-            for part in options.loads:
-                rate = part * float(str(full["requests/s"]))
-                found.append({"load": f"{part:.0%}", **measured(running, case, seconds=options.seconds, rate=rate)})
+    with running_servers() as servers:
+        found = measure(servers, options)
     if options.output == "json":
-        print(json.dumps(found, indent=1))
+        print(TypeAdapter(Figures).dump_json(found, indent=1).decode())
     else:
-        names = list(found[0])
-        print("\n".join("| " + " | ".join(map(str, row)) + " |" for row in [names, *(each.values() for each in found)]))
+        print("\n".join(figures.tables(found, OURS, FAST)))
     return 0
+
+
+def measure(servers: Servers, options: argparse.Namespace) -> Figures:
+    cases = [case for case in CASES if case.form in options.forms]
+    found = [
+        Measured(case=case, program=name)
+        for case in cases
+        for name in servers.programs
+        if name == OURS or case.form != "litellm"
+    ]
+    for one in found:
+        say(f"warm-up: {one.case.name}, {one.program}")
+        busy(servers, one, PROBE[one.case.batch])
+    refreshes: dict[str, list[float]] = {name: [] for name in servers.programs}
+    for number in range(options.rounds):
+        for name, spent in refreshes.items():
+            refresh(servers)
+            before = sum(one.sent for one in found)
+            for one in (each for each in found if each.program == name):
+                say(f"busy connections, round {number + 1}: {one.case.name}, {one.program}")
+                probe = busy(servers, one, PROBE[one.case.batch])
+                one.saturated.append(busy(servers, one, int(probe.requests * options.seconds)))
+                say(f"  {one.saturated[-1]}")
+            spent.append(1e6 * refresh(servers) / (sum(one.sent for one in found) - before))
+    alone = dashboards_alone(servers, options.seconds) if options.loads else []
+    for share in options.loads:
+        for name in servers.programs:
+            refresh(servers)
+            for one in (each for each in found if each.program == name):
+                say(f"{share:.0%}: {one.case.name}, {one.program}")
+                one.steady.append(steady(servers, one, share, options.seconds))
+                say(f"  {one.steady[-1]}")
+    if options.loads:
+        refresh(servers)
+        alone += dashboards_alone(servers, options.seconds)
+    check(servers, found)
+    return Figures(
+        measured=found,
+        copies=asyncio.run(copied(servers.database_url, OURS)),
+        refreshes={name: mean(each) for name, each in refreshes.items()},
+        dashboards_alone=milliseconds(alone, 0.95) if alone else 0.0,
+        skipped=servers.skipped,
+    )
+
+
+def refresh(servers: Servers) -> float:
+    """Waits until the rollups are those of the rows, so that no stage pays for another one; CPU seconds of that."""
+    say("until the worker has refreshed all rollups")
+    before = servers.cpu(OURS)
+    asyncio.run(until_refreshed(servers.database_url))
+    after = servers.cpu(OURS)
+    return sum(after[name] - before[name] for name in ("worker", "PostgreSQL"))
+
+
+def check(servers: Servers, found: list[Measured]) -> None:
+    """SystemExit where a program has not stored what it acknowledged."""
+    rows = asyncio.run(stored(servers.database_url))
+    for name in servers.programs:
+        sent = sum(one.sent for one in found if one.program == name)
+        if rows.get(name, 0) != sent and not any(each.refused for one in found for each in one.steady):
+            raise SystemExit(f"{name}: has stored {rows.get(name, 0)} of {sent} spans that it acknowledged")
+
+
+def busy(servers: Servers, one: Measured, count: int) -> Saturated:
+    """Each connection sends its next request when the last one is answered."""
+    case = one.case
+    with connections(servers.programs[one.program].port, BUSY[case.batch]) as free:
+        requests = bodies(servers, one, "busy")
+        before = servers.cpu(one.program)
+        try:
+            done = load(free, requests, max(count, BUSY[case.batch]))
+        except LoadError as error:
+            raise SystemExit(f"{case.name}, {one.program}: {error}") from error
+    spans = len(done.latencies) * case.batch
+    one.sent += spans
+    spent = {name: 1e6 * (after - before[name]) / spans for name, after in servers.cpu(one.program).items()}
+    return Saturated(requests=len(done.latencies) / done.seconds, cpu=spent)
+
+
+def steady(servers: Servers, one: Measured, share: float, seconds: float) -> Steady:
+    case, rate = one.case, share * one.requests
+    made = list(islice(bodies(servers, one, f"at {share}"), max(int(rate * seconds), 4)))
+    latencies: Sequence[float] = ()
+    refused = ""
+    with (
+        connections(servers.programs[one.program].port, STEADY[case.batch]) as free,
+        asked(servers.programs[OURS].port, servers.token(OURS, "dashboards"), seconds=seconds) as answers,
+    ):
+        try:
+            latencies = load(free, made, len(made), rate=rate).latencies
+        except LoadError as error:
+            refused = str(error).splitlines()[0]
+    one.sent += len(latencies) * case.batch
+    return Steady(
+        share=share,
+        rate=rate,
+        p50=milliseconds(latencies, 0.5) if latencies else 0.0,
+        p99=milliseconds(latencies, 0.99) if latencies else 0.0,
+        dashboards_p95=milliseconds(answers, 0.95) if answers else None,
+        refused=refused,
+    )
+
+
+def dashboards_alone(servers: Servers, seconds: float) -> list[float]:
+    say("dashboards without writes")
+    with asked(servers.programs[OURS].port, servers.token(OURS, "dashboards"), seconds=seconds) as answers:
+        pass
+    return answers
+
+
+def bodies(servers: Servers, one: Measured, subject: str) -> Iterator[bytes]:
+    case = one.case
+    token = servers.token(one.program, f"{case.name} {subject}")
+    return FORMS[case.form].requests(token, case.batch, text_bytes=case.text_bytes)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

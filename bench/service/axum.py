@@ -1,4 +1,4 @@
-"""The program in Rust, built by cargo from its lock file into the cache outside the clone."""
+"""The programs in Rust, built by cargo from their lock file into the cache outside the clone."""
 
 import os
 import shutil
@@ -10,8 +10,8 @@ from e2e.cluster import cache
 SOURCE = Path(__file__).parent.parent / "axum"
 
 
-def built() -> Path | str:
-    """Where it is, or in one line why it is not there."""
+def built(name: str = "bench-axum") -> Path | str:
+    """Where the program is, or in one line why it is not there."""
     cargo = shutil.which("cargo")
     if cargo is None:
         return "cargo is not installed"
@@ -23,4 +23,4 @@ def built() -> Path | str:
         )
     if done.returncode:
         return f"cargo did not build it: {done.stderr.strip().splitlines()[-1][:200]}"
-    return target / "release" / "bench-axum"
+    return target / "release" / name

@@ -75,7 +75,7 @@ def running_servers() -> Iterator[Servers]:
         kept.write_bytes(body)
 
         def program(number: int, *command: str | Path) -> Server:
-            started = stack.enter_context(_program(redis_url(number), *command))
+            started = stack.enter_context(running_program(redis_url(number), *command))
             if question.totals(_answer(started, asked, secret)[0]) != question.totals(body):
                 raise SystemExit(f"{command[-2]}: answers something else than we do")
             return started
@@ -135,13 +135,13 @@ def running_process(
 
 
 @contextmanager
-def _program(environment: dict[str, str], *command: str | Path) -> Iterator[Server]:
+def running_program(environment: dict[str, str], *command: str | Path) -> Iterator[Server]:
     """One that prints its port when it listens."""
     with running_process(*command, environment=environment) as running:
         assert running.stdout is not None
         port = running.stdout.readline()
         if not port:
-            raise SystemExit(f"{command[-2]}: ended at its start")
+            raise SystemExit(f"{' '.join(map(str, command))}: ended at its start")
         yield Server(pid=running.pid, port=int(port))
 
 

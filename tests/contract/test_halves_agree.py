@@ -28,9 +28,11 @@ from analytics_operator.status.prices import BOOKS_MISSING
 from analytics_service import settings
 from analytics_service.__main__ import parser
 from analytics_service.contract.endpoint import Receive
+from analytics_service.database.content_policy import ContentMode, ContentPolicy, Redaction
 from analytics_service.database.failures import EXTERNAL_REASONS
 from analytics_service.database.limits import StoreIdentity
 from analytics_service.database.migrate.result import MigrationResult, as_json, known_settings
+from analytics_service.ingest.content_rules import ContentRules
 from analytics_service.policies.desired import MIN_DAYS, Policy
 from analytics_service.server.service import Only
 from analytics_service.settings import Settings
@@ -177,6 +179,13 @@ def test_connections_of_a_pod_that_only_takes_rows_are_shared_among_reads_and_wr
     assert loaded.database_pool_size == INGEST_POOL_SIZE
     assert loaded.ingest_connections * 2 <= INGEST_POOL_SIZE
     assert loaded.ingest_max_body_bytes == 32 * 2**20
+    rules = ContentRules.of(loaded)
+    masked = frozenset({Redaction.EMAIL, Redaction.SECRET})
+    assert rules.policy("shop") == ContentPolicy(mode=ContentMode.TRUNCATE, characters=2000, redact=masked)
+    assert rules.policy("billing") == ContentPolicy(mode=ContentMode.DROP, redact=masked)
+    assert rules.policy("my.chat") == ContentPolicy(mode=ContentMode.TRUNCATE, characters=100, redact=masked)
+    assert [each.value for each in fields.ContentMode] == [each.value for each in ContentMode]
+    assert [each.value for each in fields.Redaction] == [each.value for each in Redaction]
 
 
 def test_the_worker_is_told_the_policies_of_the_resource() -> None:

@@ -86,6 +86,8 @@ def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
         "monitoring": {"podMonitor": {}, "serviceMonitor": {}, "dashboard": {}},
     }
     given = a_resource(replicas=None, **sections)["spec"]
+    absent: dict[str, Any] = {"autoscaling": {}, "service": {}, "podDisruptionBudget": {}, "replicas": None}
+    given = a_resource(**absent, ingest={"resources": {}, "content": {}}, migrations={"resources": {}})["spec"]
     model = Spec.model_validate(given).model_dump(mode="json", by_alias=True)
     for path, schema in spec_nodes():
         if "default" in schema and "[]" not in path:  # a list has none
@@ -154,6 +156,19 @@ def without_nulls(value: Any, default: Any) -> Any:
         pytest.param({"prices": {"configMapRef": {"name": "acme.price-books"}}}, id="price books"),
         pytest.param({"ingest": {"enabled": False}}, id="no rows from clients"),
         pytest.param({"ingest": {"maxBodyBytes": 64 * 2**20}}, id="the largest body"),
+        pytest.param(
+            {
+                "ingest": {
+                    "content": {
+                        "mode": "truncate",
+                        "characters": 2000,
+                        "redact": ["email"],
+                        "services": [{"name": "billing", "mode": "drop"}, {"name": "chat"}],
+                    }
+                }
+            },
+            id="rules of content",
+        ),
         pytest.param({"redis": REDIS, "ingest": {"replicas": 1}}, id="a pod that only takes rows"),
         pytest.param(
             {"redis": REDIS, "ingest": {"enabled": False, "replicas": 2, "resources": {}}}, id="switched off for a time"
@@ -270,6 +285,17 @@ def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> No
         pytest.param({"ingest": {"replicas": 1}}, "share limits.*set redis.urlSecretRef", id="more pods without redis"),
         pytest.param({"redis": REDIS, "ingest": {"replicas": 0}}, "equal to 1", id="no pod that takes rows"),
         pytest.param({"ingest": {"resources": {}}}, "set ingest.replicas, or remove it", id="resources of no pod"),
+        pytest.param({"ingest": {"content": {"mode": "truncate"}}}, "set both, or neither", id="cut to no length"),
+        pytest.param({"ingest": {"content": {"characters": 5}}}, "set both, or neither", id="a length of what is kept"),
+        pytest.param({"ingest": {"content": {"redact": ["names"]}}}, "Unsupported value", id="a kind that is unknown"),
+        pytest.param(
+            {"ingest": {"content": {"services": [{"name": "a", "mode": "truncate"}]}}},
+            "set both, or neither",
+            id="a service cut to no length",
+        ),
+        pytest.param(
+            {"ingest": {"content": {"services": [{"name": "a=b"}]}}}, "should match", id="no name of a service"
+        ),
         pytest.param({"ingest": {"maxBodyBytes": 1023}}, "equal to 1024", id="a small body"),
         pytest.param({"ingest": {"maxBodyBytes": 64 * 2**20 + 1}}, "equal to 67108864", id="a body over the queue"),
         pytest.param(

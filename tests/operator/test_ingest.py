@@ -204,6 +204,22 @@ def test_the_size_of_bodies_restarts_only_pods_that_take_rows() -> None:
     assert [name for name, template in before.items() if template != after[name]] == ["demo-ingest"]
 
 
+def test_rules_of_content_are_given_to_an_image_that_knows_them() -> None:
+    content = {"mode": "drop", "services": [{"name": "a", "mode": "truncate", "characters": 7}, {"name": "b"}]}
+
+    def env(*settings: str) -> dict[str, str]:
+        manifest = decision(
+            planned(observed(spec={"ingest": {"content": content}}, settings=settings)), DEPLOYMENT, "demo"
+        )
+        assert isinstance(manifest, dict)
+        (container,) = manifest["spec"]["template"]["spec"]["containers"]
+        return {each["name"]: each["value"] for each in container["env"] if each["name"].startswith("INGEST_C")}
+
+    assert env(*KNOWN) == {}
+    known = env(*KNOWN, Setting.CONTENT)
+    assert known == {"INGEST_CONTENT": "drop", "INGEST_CONTENT_SERVICES": "a=truncate 7,b=keep"}
+
+
 def test_their_connections_are_of_the_budget() -> None:
     database = {"urlSecretRef": {"name": "credentials", "key": "database-url"}, "connectionBudget": 60}
     alone, beside = (

@@ -23,8 +23,8 @@ class Process:
         async with self.session.get(self.url + path, headers={"Connection": "close"}) as response:
             return response.status
 
-    async def until(self, path: str, status: int) -> None:
-        async with asyncio.timeout(30):
+    async def until(self, path: str, status: int, *, seconds: float = 30) -> None:
+        async with asyncio.timeout(seconds):
             while True:
                 try:
                     if await self.status(path) == status:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -80,6 +80,10 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 MAX_DAYS = 36_500
 RetentionDays = Annotated[Annotated[int, Field(ge=1, le=MAX_DAYS)] | None, _unless("keep"), Field(examples=["keep"])]
 """Days; None retains for ever. policies/desired.py refuses what is too short for the API's ranges."""
+_RULE = r"(keep|drop|truncate [1-9][0-9]{0,5})"
+ContentRule = Annotated[str, Field(pattern=f"^{_RULE}$", examples=["drop", "truncate 500"])]
+ServiceRule = Annotated[str, Field(pattern=rf"^[A-Za-z0-9][A-Za-z0-9._/:@-]{{0,127}}={_RULE}$")]
+RedactedKind = Literal["email", "phone", "credit_card", "iban", "ip_address", "secret"]
 RefreshSeconds = Annotated[int, Field(ge=1, le=3600)]
 """Retired: `work` warns about another value than the default. Minutes are refreshed once nothing was written to them
 for 10 s, or after 60 s, and what is coarser once it has ended: rollups/hierarchy/refresh.py."""
@@ -127,6 +131,14 @@ class Settings(BaseModel):
     """Whether clients may send rows."""
     ingest_max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 16 * 2**20
     """Before and after decompression."""
+    ingest_content: ContentRule = "keep"
+    """What is stored of prompts and completions; of a key that has a stricter rule, what that says."""
+    ingest_content_services: Annotated[
+        tuple[ServiceRule, ...], BeforeValidator(_csv), Field(examples=["billing=drop,my.chat=truncate 500"])
+    ] = ()
+    """Stricter rules, by the `service.name` of rows."""
+    ingest_redact: Annotated[tuple[RedactedKind, ...], BeforeValidator(_csv), Field(examples=["email,secret"])] = ()
+    """Kinds that are masked wherever texts are stored."""
     ingest_queue_bytes: Annotated[int, Field(ge=1024, le=2**34)] = 64 * 2**20
     """Of bodies whose rows are not committed yet."""
     ingest_queue_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -38,6 +39,8 @@ def test_a_key_that_is_made_here_is_one_that_the_service_accepts(keys: Keys, dat
 
     me = asyncio.run(caller())
     assert (me["organisation"], me["projects"], me["permissions"]) == ("acme", ["a", "b"], ["traces:write"])
+    for name in ("created_at", "expires_at"):
+        assert re.fullmatch(r"[0-9-]{10}T[0-9:.]{8,15}Z", key[name]), "by RFC 3339, as the API has it"
     assert (me["rate_limit"], key["created_by"]) == ({"per_minute": 60, "burst": 5}, "analytics-service keys")
 
 

@@ -247,7 +247,10 @@ def test_a_protocol_out_of_step_is_a_lost_connection_and_no_wrong_url() -> None:
     assert nobody.message == "DATABASE_URL cannot be used to connect (no host is a primary)"
 
 
-async def test_a_connection_that_the_server_ended_while_it_was_idle_costs_no_query(database_url: str) -> None:
+@pytest.mark.parametrize("in_transaction", [False, True])
+async def test_a_connection_that_the_server_ended_while_it_was_idle_costs_no_query(
+    database_url: str, *, in_transaction: bool
+) -> None:
     """Its last word has arrived, and its end has not: a relay keeps the connection open."""
     server = urlsplit(database_url)
     clients: list[asyncio.StreamWriter] = []
@@ -263,18 +266,25 @@ async def test_a_connection_that_the_server_ended_while_it_was_idle_costs_no_que
                 target.write(data)
         target.close()
 
+    async def backend() -> object:
+        asked = Query(sql="SELECT pg_backend_pid()")
+        if not in_transaction:
+            return await database.fetch_value(asked)
+        async with database.transaction(readonly=False, timeout=10) as statements:
+            return (await statements.fetch(asked))[0][0]
+
     listener = await asyncio.start_server(relay, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     database = Database()
     await database.connect(the_settings(database_url.replace(f":{server.port}/", f":{port}/"), size=1))
     await until_ready(database)
     try:
-        before = await database.fetch_value(Query(sql="SELECT pg_backend_pid()"))
+        before = await backend()
         for client in clients:
             if not client.is_closing():
                 client.write(LAST_WORD)
         await asyncio.sleep(0.05)  # it arrives; the outcome is the same where it does not
-        assert await database.fetch_value(Query(sql="SELECT pg_backend_pid()")) != before
+        assert await backend() != before
         assert database.state.reachable
     finally:
         await database.close()

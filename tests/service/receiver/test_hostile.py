@@ -13,7 +13,7 @@ import zstandard
 
 from analytics_service.http.content_encoding import NotEncoded, decoded
 from tests.support.keys import created
-from tests.support.otlp import JSON, Span, encoded, send
+from tests.support.otlp import JSON, PROTOBUF, Span, encoded, send
 from tests.support.service import Client
 
 NOW = datetime.now(UTC)
@@ -70,15 +70,44 @@ async def test_log_records_that_are_not_kept_count_too(client: Client) -> None:
     assert await client.metric("analytics_ingest_queue_rows") == 0
 
 
-async def test_a_long_body_of_nothing_lets_others_in(client: Client) -> None:
-    """It has no record, so there is no turn between those of others."""
-    body = gzip.compress(b'{"resourceSpans":[' + b"{}," * 2_000_000 + b"{}]}")
-    long = asyncio.create_task(send(client, body, JSON, Content_Encoding="gzip"))
-    answered = 0
+@pytest.mark.parametrize(
+    ("path", "media_type", "body", "status"),
+    [
+        pytest.param("/v1/traces", JSON, b'{"resourceSpans":[%s]}', 413, id="resources of spans"),
+        pytest.param("/v1/traces", JSON, b'{"resourceSpans":[{"scopeSpans":[%s]}]}', 413, id="scopes of spans"),
+        pytest.param("/v1/logs", JSON, b'{"resourceLogs":[%s]}', 413, id="resources of logs"),
+        pytest.param("/v1/logs", JSON, b'{"resourceLogs":[{"scopeLogs":[%s]}]}', 413, id="scopes of logs"),
+        pytest.param("/v1/metrics", JSON, b'{"resourceMetrics":[%s]}', 400, id="resources of metrics"),
+        pytest.param("/v1/metrics", JSON, b'{"resourceMetrics":[{"scopeMetrics":[%s]}]}', 400, id="scopes of metrics"),
+        pytest.param("/v1/traces", PROTOBUF, b"\n\0", 413, id="messages of spans"),
+        pytest.param("/v1/logs", PROTOBUF, b"\n\0", 413, id="messages of logs"),
+        pytest.param("/v1/metrics", PROTOBUF, b"\n\0", 400, id="messages of metrics"),
+    ],
+)
+async def test_a_body_without_records_is_bounded_and_lets_others_in(
+    client: Client, path: str, media_type: str, body: bytes, status: int
+) -> None:
+    """Lists without records take as long as records do: each counts as one."""
+    repeated = body * 1_000_000 if media_type == PROTOBUF else body % (b"{}," * 1_000_000 + b"{}")
+    long = asyncio.create_task(send(client, gzip.compress(repeated), media_type, path=path, Content_Encoding="gzip"))
     while not long.done():
         assert (await client.request("GET", "/health/live")).status == 200
-        answered += 1
-    assert ((await long).status, answered > 3) == (200, True)
+    assert (await long).status == status
+    assert await client.metric("analytics_ingest_queue_rows") == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/traces", {"resourceSpans": [{}, {"scopeSpans": [{}, {"spans": []}]}]}),
+        ("/v1/logs", {"resourceLogs": [{}, {"scopeLogs": [{}, {"logRecords": []}]}]}),
+        ("/v1/metrics", {"resourceMetrics": [{}, {"scopeMetrics": [{}, {"metrics": []}, {"metrics": [{}]}]}]}),
+    ],
+)
+async def test_lists_without_records_are_taken(client: Client, path: str, body: Any) -> None:
+    for message, media_type in ((json.dumps(body).encode(), JSON), (b"\n\0\n\2\x12\0", PROTOBUF)):
+        answer = await send(client, message, media_type, path=path)
+        assert (answer.status, answer.body) == (200, b"{}" if media_type == JSON else b"")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])

@@ -65,6 +65,21 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
+class ContentMode(StrEnum):
+    KEEP = "keep"
+    TRUNCATE = "truncate"
+    DROP = "drop"
+
+
+class Redaction(StrEnum):
+    EMAIL = "email"
+    PHONE = "phone"
+    CREDIT_CARD = "credit_card"
+    IBAN = "iban"
+    IP_ADDRESS = "ip_address"
+    SECRET = "secret"  # noqa: S105 - no secret
+
+
 class TlsSecretRef(Model):
     """A Secret of the type kubernetes.io/tls in the namespace of the resource: its keys are tls.crt and tls.key."""
 

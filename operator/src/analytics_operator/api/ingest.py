@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from analytics_operator.api.content import Content
 from analytics_operator.api.database import INGEST_POOL_SIZE
 from analytics_operator.api.fields import ConfigMapRef, Model, Replicas, rule, rules
 from analytics_operator.api.pod import Pod
@@ -30,6 +31,7 @@ class Ingest(Model):
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = Field(
         16 * 2**20, description="size of one request, before and after decompression"
     )
+    content: Content | None = Field(None, description="what is stored of prompts and completions; absent: everything")
     replicas: Replicas | None = Field(
         None,
         description=f"pods that only take rows, with {INGEST_POOL_SIZE} database connections each; they need redis, "

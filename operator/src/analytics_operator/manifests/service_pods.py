@@ -1,5 +1,6 @@
 """The pods that run `serve`: those of the API, and those that only take rows where the resource wants them."""
 
+from analytics_operator.api.content import Content
 from analytics_operator.api.database import INGEST_POOL_SIZE
 from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.api.resources import Resources
@@ -35,7 +36,19 @@ def ingest_template(scope: Scope) -> Manifest | None:
 
 def _ingest_env(scope: Scope) -> dict[str, str]:
     """Of pods that take rows; not in the ConfigMap, where a change of it would restart the others too."""
-    return {Setting.INGEST.value: str(scope.resource.spec.ingest_or_default.max_body_bytes)}
+    ingest = scope.resource.spec.ingest_or_default
+    return {Setting.INGEST.value: str(ingest.max_body_bytes)} | _content_env(scope, ingest.content)
+
+
+def _content_env(scope: Scope, content: Content | None) -> dict[str, str]:
+    if content is None or not scope.knows(Setting.CONTENT):
+        return {}
+    values = {
+        Setting.CONTENT.value: content.text,
+        "INGEST_REDACT": ",".join(content.redact),
+        "INGEST_CONTENT_SERVICES": ",".join(f"{each.name}={each.text}" for each in content.services),
+    }
+    return {name: value for name, value in values.items() if value}
 
 
 def _template(scope: Scope, component: Component, only: list[str], env: dict[str, str]) -> Manifest:

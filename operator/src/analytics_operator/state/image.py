@@ -23,6 +23,7 @@ class Setting(StrEnum):
     PRICE_BOOKS = "PRICE_BOOKS"
     INGEST = "INGEST_MAX_BODY_BYTES"
     """An image that lists it takes rows, and knows `serve --only`."""
+    CONTENT = "INGEST_CONTENT"
 
 
 def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
@@ -40,6 +41,8 @@ def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
         yield Setting.REFRESH_CONNECTIONS, "worker.refreshConnections"
     if resource.spec.ingest and resource.spec.ingest.enabled:
         yield Setting.INGEST, "ingest"
+    if resource.spec.ingest and resource.spec.ingest.enabled and resource.spec.ingest.content:
+        yield Setting.CONTENT, "ingest.content"
     if resource.spec.prices:
         yield Setting.PRICE_BOOKS, "prices.configMapRef"
 

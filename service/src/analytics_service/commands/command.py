@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from analytics_service import settings
@@ -71,6 +72,11 @@ def run_action(arguments: Namespace, environment: Mapping[str, str], actions: Ma
 def print_result(result: dict[str, Any], output: str, show: Callable[[dict[str, Any]], None]) -> None:
     """As JSON in one line for programs, or as `show` prints it for people."""
     if output == "json":
-        sys.stdout.write(json.dumps(result, default=str) + "\n")
+        sys.stdout.write(json.dumps(result, default=_text) + "\n")
     else:
         show(result)
+
+
+def _text(value: object) -> str:
+    """Times by RFC 3339, as the API has them."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)

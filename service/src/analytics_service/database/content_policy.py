@@ -43,6 +43,13 @@ class ContentPolicy:
         is_stricter = _STRICTNESS.index(self.mode) >= _STRICTNESS.index(other.mode)
         return is_stricter and shorter and self.redact >= other.redact
 
+    def stricter(self, other: "ContentPolicy") -> "ContentPolicy":
+        """What lets pass only what both do."""
+        mode = max(self.mode, other.mode, key=_STRICTNESS.index)
+        lengths = [each.characters for each in (self, other) if each.characters is not None]
+        characters = min(lengths) if mode is ContentMode.TRUNCATE else None
+        return ContentPolicy(mode=mode, characters=characters, redact=self.redact | other.redact)
+
 
 KEEP: Final = ContentPolicy()
 

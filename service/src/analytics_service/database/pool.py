@@ -148,12 +148,25 @@ class Database:
     @contextlib.asynccontextmanager
     async def transaction(self, *, readonly: bool, timeout: float) -> AsyncIterator[Statements]:  # noqa: ASYNC109 - as above
         """Statements of one transaction: committed when the block ends, undone where it raises or takes too long."""
+        until = asyncio.get_running_loop().time() + timeout
+        stack = contextlib.AsyncExitStack()
+        try:
+            statements = await self._begin(stack, readonly=readonly, until=until)
+        except _EndedWhileIdle:  # as in `_ask`
+            statements = await self._begin(stack, readonly=readonly, until=until)
+        async with stack:
+            yield statements
+
+    async def _begin(self, stack: contextlib.AsyncExitStack, *, readonly: bool, until: float) -> Statements:
+        """A transaction that ends with the stack, which stays empty where none could begin."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + timeout
-        async with self._borrowed(timeout) as (sessions, connection):
+        async with contextlib.AsyncExitStack() as begun:
+            borrowed = self._borrowed(max(until - loop.time(), 0))
+            sessions, connection = await begun.enter_async_context(borrowed)
             left = max(until - loop.time(), 0)
-            async with sessions.transaction(connection, readonly=readonly, seconds=left):
-                yield Statements(connection)
+            await begun.enter_async_context(sessions.transaction(connection, readonly=readonly, seconds=left))
+            stack.push_async_exit(begun.pop_all())
+            return Statements(connection)
 
     @contextlib.asynccontextmanager
     async def _connection(

@@ -7,12 +7,12 @@ bounded on both sides.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from analytics_service.database.content_policy import KEEP, ContentPolicy
 from analytics_service.ingest.content import applied
+from analytics_service.ingest.content_rules import EVERYTHING, ContentRules
 from analytics_service.ingest.fields import DEFAULTS
 from analytics_service.ingest.identity import Occurrences, Origin, identify
 from analytics_service.ingest.making import made
@@ -42,7 +42,7 @@ class Caller:
     organisation: str
     projects: frozenset[str] = frozenset()
     """The ones that it may write to; empty for all of the organisation."""
-    content: ContentPolicy = KEEP
+    content: ContentRules = EVERYTHING
     """Applied before anything else sees a row."""
 
 
@@ -64,12 +64,14 @@ class Reader:
         default = next(iter(caller.projects)) if len(caller.projects) == 1 else ""
         self._columns = _columns(caller.organisation, default, preset)
         self._occurrences = Occurrences()
-        self._apply_content = partial(applied, caller.content)
 
     def rows(self, records: Iterable[object]) -> list[SpanRow | BadRow]:
         """Of each record, which is an object or the ValueError that says why it is none."""
         fields = [self._fields(record) for record in records]
         return [self._finished(*each) for each in made(fields, self._columns, change=self._apply_content)]
+
+    def _apply_content(self, given: SpanRow) -> SpanRow:
+        return applied(self._caller.content.policy(given.get("service_name")), given)
 
     def _fields(self, record: object) -> Fields | BadRow:
         if isinstance(record, ValueError):

@@ -1,11 +1,10 @@
 """Requests that arrive within a few milliseconds are written together, each answered when its rows are committed.
 
 While a group is written the next one gathers. A group that its rows make fail is written again by halves, down to the
-row that the database refuses, so that one row never fails another's.
+request, and that by halves down to the row that the database refuses, so that one row never fails another's.
 """
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from analytics_service.ingest.pricing import Prices
 from analytics_service.ingest.received import reworded
 from analytics_service.receiver import request_keys
 from analytics_service.receiver.commit import TOO_OLD, Committer, HorizonMoved, SpansOfOthers
+from analytics_service.receiver.queue import Queue
 from analytics_service.receiver.request_keys import Keyed, KeyInUse
 from analytics_service.receiver.sessions import WriteSessions
 from analytics_service.receiver.state import StoreState
@@ -35,6 +35,8 @@ _GROUP_SECONDS: Final = 30.0
 """Then the connection is dropped: its server is silent."""
 WAIT_SECONDS: Final = 10.0
 """As long as exporters wait for an answer."""
+_ISOLATE_SECONDS: Final = 2.0
+"""For so long the rows of a request that the database refuses are halved; then each part is tried once more."""
 _PAUSE_SECONDS: Final = 1.0
 """After a connection was lost requests are refused at once for so long."""
 _CLEAN_SECONDS: Final = 600.0
@@ -53,15 +55,17 @@ class Groups:
         *,
         committed: Callable[[int, float], None] = lambda _rows, _seconds: None,
         seconds: float = _GROUP_SECONDS,
+        isolate_seconds: float = _ISOLATE_SECONDS,
     ) -> None:
         """`committed` gets the rows of each group and the seconds that it took to write them; a connection on which a
         group takes more than `seconds` is dropped.
         """
         self._seconds = seconds
+        self._isolate_seconds = isolate_seconds
         self._sessions = sessions
         self._state = state
         self._committed = committed
-        self._waiting: deque[Submission] = deque()
+        self._queue = Queue()
         self._arrived = asyncio.Event()
         self._writers: list[asyncio.Task[None]] = []
         self._refused_until = 0.0
@@ -71,7 +75,7 @@ class Groups:
     @property
     def waiting(self) -> int:
         """Requests that no writer has come to yet."""
-        return len(self._waiting)
+        return len(self._queue)
 
     def start(self) -> None:
         """Inside of a running loop."""
@@ -83,7 +87,7 @@ class Groups:
             writer.cancel()
         if self._writers:
             await asyncio.wait(self._writers)
-        for each in self._waiting:
+        for each in self._queue:
             _fail(each, unavailable())
 
     async def store(self, submission: Submission) -> Outcome:
@@ -92,29 +96,26 @@ class Groups:
         """
         if time.monotonic() < self._refused_until:
             raise unavailable()
-        self._waiting.append(submission)
+        self._queue.put(submission)
         self._arrived.set()
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 return await submission.done
         except TimeoutError:
-            self._forget(submission)
+            self._queue.remove(submission)  # its rows must not stay for as long as no writer comes to them
             raise unavailable() from None
         except asyncio.CancelledError:
-            self._forget(submission)
+            self._queue.remove(submission)
             raise
-
-    def _forget(self, submission: Submission) -> None:
-        """Nobody waits for it any more: its rows must not stay for as long as no writer comes to them."""
-        with contextlib.suppress(ValueError):  # a writer has it
-            self._waiting.remove(submission)
 
     async def _write_groups(self) -> None:
         while True:
             await self._arrived.wait()
-            if not self._has_enough():
+            if self._queue.rows < _ENOUGH_ROWS:
                 await asyncio.sleep(_GATHER_SECONDS)
-            group = self._take()
+            group = self._queue.take(max_rows=_MAX_GROUP_ROWS, max_bytes=_MAX_GROUP_BYTES)
+            if not self._queue:
+                self._arrived.clear()
             if group:
                 try:
                     await self._write(group)
@@ -122,31 +123,6 @@ class Groups:
                     _log.exception("a group of requests failed unexpectedly")
                     for each in group:
                         _fail(each, unavailable())
-
-    def _has_enough(self) -> bool:
-        rows = 0
-        for each in self._waiting:
-            rows += len(each.rows)
-            if rows >= _ENOUGH_ROWS:
-                return True
-        return False
-
-    def _take(self) -> list[Submission]:
-        """Those that wait longest, but for whom nobody waits any more."""
-        group: list[Submission] = []
-        rows = size = 0
-        while self._waiting:
-            if self._waiting[0].done.done():
-                self._waiting.popleft()
-                continue
-            rows += len(self._waiting[0].rows)
-            size += self._waiting[0].size
-            if group and (rows > _MAX_GROUP_ROWS or size > _MAX_GROUP_BYTES):
-                break
-            group.append(self._waiting.popleft())
-        if not self._waiting:
-            self._arrived.clear()
-        return group
 
     async def _write(self, group: Sequence[Submission]) -> None:
         try:
@@ -166,33 +142,43 @@ class Groups:
 
     async def _write_on(self, connection: Connection, group: Sequence[Submission], prices: Prices) -> None:
         started = time.perf_counter()
-        await self._settle(connection, group, prices)
+        refused = await self._settle(connection, group, prices)
+        until = time.monotonic() + self._isolate_seconds
+        for number, each in enumerate(refused):
+            try:
+                if number and time.monotonic() >= until:  # others wait; in a later group it may be the first
+                    raise unavailable()
+                _answer(each, await self._alone(connection, each, prices))
+            except RequestError as refusal:
+                _fail(each, refusal)
         self._committed(sum(len(each.rows) for each in group), time.perf_counter() - started)
         if time.monotonic() > self._clean_at:
             self._clean_at = time.monotonic() + _CLEAN_SECONDS
             async with self._sessions.transaction_on(connection):
                 await request_keys.delete_old(connection)
 
-    async def _settle(self, connection: Connection, group: Sequence[Submission], prices: Prices) -> None:
-        """Writes and answers the group, by halves where it cannot be written together."""
+    async def _settle(self, connection: Connection, group: Sequence[Submission], prices: Prices) -> list[Submission]:
+        """Writes and answers the group, by halves where it cannot be written together; returns those whose rows cannot
+        be written even alone.
+        """
         try:
             outcomes = await self._committer.commit(connection, group, prices)
         except (KeyInUse, SpansOfOthers, HorizonMoved, *_REFUSALS) as error:
             self._committer.forget_partitions()
             if len(group) > 1:
                 middle = len(group) // 2
-                for half in (group[:middle], group[middle:]):
-                    await self._settle(connection, half, prices)
-                return
+                halves = (group[:middle], group[middle:])
+                return [each for half in halves for each in await self._settle(connection, half, prices)]
+            if not isinstance(error, KeyInUse):
+                return [*group]
             try:
-                is_known = isinstance(error, KeyInUse)
-                settle = self._answered(connection, group[0]) if is_known else self._alone(connection, group[0], prices)
-                _answer(group[0], await settle)
+                _answer(group[0], await self._answered(connection, group[0]))
             except RequestError as refusal:
                 _fail(group[0], refusal)
         else:
             for each, outcome in zip(group, outcomes, strict=True):
                 _answer(each, outcome)
+        return []
 
     async def _alone(self, connection: Connection, submission: Submission, prices: Prices) -> Outcome:
         """Its rows one by one where they have to be, and then its key with the answer."""
@@ -205,30 +191,36 @@ class Groups:
         return outcome
 
     async def _parts(self, connection: Connection, submission: Submission, prices: Prices) -> Outcome:
-        """Its rows, each in a transaction with as many others as can be stored together."""
-        rows = submission.rows
-        try:
-            (outcome,) = await self._committer.commit(connection, [submission], prices)
-        except HorizonMoved as error:
-            self._state.horizon = error.horizon
-            young = [number for number, row in enumerate(rows) if row["ts"] >= error.horizon]
-            refused = dict.fromkeys(set(range(len(rows))) - set(young), TOO_OLD)
-            parts = [young]
-        except _REFUSALS as error:
-            if len(rows) == 1:
-                reason = _reason(error)
-                _log.warning("a row was refused by the database", reason=reason)
-                return Outcome(refused={0: reason})
-            middle = len(rows) // 2
-            refused, parts = {}, [list(range(middle)), list(range(middle, len(rows)))]
-        else:
-            return outcome
-        known = 0
-        for numbers in filter(None, parts):
+        """Its rows, each in a transaction with as many others as can be stored together.
+
+        The largest parts come first. Those that the database refuses after a time are halved no more, but rejected with
+        whatever else is in them: a request that got no answer would be sent again, and take as long, for ever.
+        """
+        until = time.monotonic() + self._isolate_seconds
+        rows, known = submission.rows, 0
+        refused: dict[int, str] = {}
+        parts: deque[Sequence[int]] = deque([range(len(rows))])
+        while parts:
+            numbers = parts.popleft()
             part = replace(submission, rows=[rows[number] for number in numbers])
-            outcome = await self._parts(connection, part, prices)
-            known += outcome.known
-            refused |= {numbers[position]: reason for position, reason in outcome.refused.items()}
+            try:
+                (outcome,) = await self._committer.commit(connection, [part], prices)
+            except HorizonMoved as error:
+                self._state.horizon = error.horizon
+                young = [number for number in numbers if rows[number]["ts"] >= error.horizon]
+                refused |= dict.fromkeys(set(numbers) - set(young), TOO_OLD)
+                parts.extend([young] if young else [])
+            except _REFUSALS as error:
+                middle = len(numbers) // 2
+                if middle and time.monotonic() < until:
+                    parts.extend((numbers[:middle], numbers[middle:]))
+                else:
+                    refused |= dict.fromkeys(numbers, _reason(error, rows=len(numbers)))
+            else:
+                known += outcome.known
+                refused |= {numbers[position]: reason for position, reason in outcome.refused.items()}
+        if refused:
+            _log.warning("rows were refused by the database", rows=len(refused), reason=next(iter(refused.values())))
         return Outcome(known=known, refused=refused)
 
     async def _answered(self, connection: Connection, submission: Submission) -> Outcome:
@@ -242,12 +234,16 @@ class Groups:
         return Outcome(answer=answer)
 
 
-def _reason(error: BaseException) -> str:
-    """Why a row was refused, without what it says."""
+def _reason(error: BaseException, *, rows: int) -> str:
+    """Why rows were refused together, without what they say."""
     if isinstance(error, UsageError):
-        return reworded(str(error))
-    constraint = getattr(error, "constraint_name", None) or getattr(error, "sqlstate", None)
-    return f"the database refuses the row ({constraint})"
+        reason = reworded(str(error))
+    else:
+        constraint = getattr(error, "constraint_name", None) or getattr(error, "sqlstate", None)
+        reason = f"the database refuses the row ({constraint})"
+    if rows == 1:
+        return reason
+    return f"{reason}, or one of {rows} that were tried together, for want of time: send smaller batches"
 
 
 def unavailable() -> RequestError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from analytics_service.ingest.content_rules import ContentRules
 from analytics_service.receiver.budget import Budget
 from analytics_service.receiver.groups import Groups
 from analytics_service.receiver.sessions import WriteSessions
@@ -16,6 +17,7 @@ class Receiver:
         self, settings: Settings, *, committed: Callable[[int, float], None] = lambda _rows, _seconds: None
     ) -> None:
         self.max_body_bytes = settings.ingest_max_body_bytes
+        self.content = ContentRules.of(settings)
         self.budget = Budget(max_bytes=settings.ingest_queue_bytes, max_rows=settings.ingest_queue_rows)
         self._sessions = WriteSessions(settings, size=settings.ingest_connections)
         self.state = StoreState(

@@ -161,8 +161,9 @@ def _register_gauges(wired: Services, lifecycle: Lifecycle, settings: Settings, 
     gauge("analytics_db_up", "1 while the database answers", lambda: database.state.reachable)
     if wired.receiver is not None:
         budget = wired.receiver.budget
-        gauge("analytics_ingest_queue_rows", "Rows that are not committed yet", lambda: budget.rows)
-        gauge("analytics_ingest_queue_bytes", "Bytes of bodies whose rows are not committed yet", lambda: budget.bytes)
+        gauge("analytics_ingest_queue_rows", "Rows that are not committed yet", lambda: budget.rows.used)
+        name, text = "analytics_ingest_queue_bytes", "Bytes of bodies whose rows are not committed yet"
+        gauge(name, text, lambda: budget.bytes.used)
     if (replica := wired.reader.replica) is not None:
         gauge("analytics_db_replica_up", "1 while the replica answers", lambda: replica.problem is None)
         gauge("analytics_db_replica_lag_seconds", "Replication lag behind the primary", lambda: replica.lag)

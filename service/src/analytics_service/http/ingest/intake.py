@@ -16,6 +16,7 @@ from analytics_service.http import bodies
 from analytics_service.http.admission import authorize
 from analytics_service.http.context import CONTEXT
 from analytics_service.http.services import Services
+from analytics_service.ingest.otlp.values import Empty
 from analytics_service.ingest.received import Caller, Reader
 from analytics_service.ingest.rows import BadRow, SpanRow
 from analytics_service.ingest.strings import repaired
@@ -64,11 +65,16 @@ class Intake:
         context, now = request[CONTEXT], datetime.now(UTC)
         with context.timed("auth"):
             principal = (await authorize(endpoint, services, request, now)).principal
+        lease.assign(principal.organisation)
         intake = cls(
             receiver=services.receiver,
             request=request,
             lease=lease,
-            caller=Caller(organisation=principal.organisation, projects=principal.projects, content=principal.content),
+            caller=Caller(
+                organisation=principal.organisation,
+                projects=principal.projects,
+                content=services.receiver.content.within(principal.content),
+            ),
             now=now,
         )
         if request.content_type not in media_types:
@@ -86,13 +92,15 @@ class Intake:
         return await asyncio.to_thread(work) if len(self.body) > _LONG else work()
 
     async def turn(self, remaining: Iterator[T]) -> list[T]:
-        """The next records, which count from now on; none at the end."""
+        """The next records, which count from now on, EMPTY too; none at the end."""
         turn = await self.apart(lambda: list(islice(remaining, _TURN)))
         self.lease.take_rows(len(turn))
         return turn
 
     async def read(self, records: Iterable[object], *, preset: str | None = None) -> None:
-        """Makes rows of records; in the place of one that is none stands a ValueError with the reason."""
+        """Makes rows of records; in the place of one that is none stands a ValueError with the reason, and EMPTY
+        is passed over.
+        """
         try:
             prices = await self.receiver.state.prices()
         except DatabaseError:
@@ -101,7 +109,7 @@ class Intake:
         remaining = iter(records)
         with self.request[CONTEXT].timed("rows"):
             while turn := await self.turn(remaining):
-                for each in reader.rows(turn):
+                for each in reader.rows([record for record in turn if not isinstance(record, Empty)]):
                     if isinstance(each, BadRow):
                         self.rejected[self.records] = repaired(str(each))  # it may have a name as it came
                     else:

@@ -16,6 +16,7 @@ from analytics_service.http.ingest.intake import Intake
 from analytics_service.http.ingest.otlp_answers import Encoding, Signal, exported, reasons, status
 from analytics_service.http.services import Services
 from analytics_service.ingest.otlp import logs, messages
+from analytics_service.ingest.otlp.values import Empty
 from analytics_service.ingest.received import OTLP
 
 _SIGNALS: Final[Mapping[Form, Signal]] = MappingProxyType(
@@ -38,6 +39,9 @@ async def respond(endpoint: Receive[Any], services: Services, request: web.Reque
         refusal = from_database_error(error)
     except RequestError as error:
         refusal = error
+    except Exception:  # noqa: BLE001 - a defect has an answer of OTLP, too
+        _log.exception("a request failed unexpectedly", route=endpoint.path)
+        refusal = RequestError(Problem.INTERNAL_ERROR, "the log has the cause under this request id")
     services.metrics.problems.labels(refusal.problem.name).inc()
     return _failed(refusal, encoding)
 
@@ -84,6 +88,8 @@ async def _logs(intake: Intake, services: Services, *, is_json: bool) -> tuple[i
     remaining = await intake.apart(partial(messages.events, intake.body, is_json=is_json))
     while turn := await intake.turn(remaining):
         for each in turn:
+            if isinstance(each, Empty):
+                continue
             if isinstance(each, ValueError):
                 rejected.append((total, str(each)))
             else:

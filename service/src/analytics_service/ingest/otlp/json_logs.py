@@ -6,23 +6,30 @@ from typing import Any
 from analytics_service.ingest.otlp.json_spans import identity, nanoseconds
 from analytics_service.ingest.otlp.logs import Event, has_content
 from analytics_service.ingest.otlp.spans import Resource
-from analytics_service.ingest.otlp.values import as_object, elements, json_value, of_json
+from analytics_service.ingest.otlp.values import EMPTY, Empty, as_object, elements, json_value, of_json
 
 
-def events(resource_logs: Any) -> Iterator[Event | ValueError]:
-    """The events with content of an element of `resourceLogs`, and in the place of each other record the reason."""
+def events(resource_logs: Any) -> Iterator[Event | ValueError | Empty]:
+    """The events with content of an element of `resourceLogs`, and in the place of each other record the reason.
+
+    EMPTY in the place of a list without records, as of spans.
+    """
     try:
         resource = Resource.of(of_json(as_object(resource_logs, "resourceLogs").get("resource") or {}))
         scopes = elements(resource_logs, "scopeLogs")
     except ValueError as error:
         yield error
         return
+    if not scopes:
+        yield EMPTY
     for scope_logs in scopes:
         try:
             listed = elements(scope_logs, "logRecords")
         except ValueError as error:
             yield error
             continue
+        if not listed:
+            yield EMPTY
         for each in listed:
             try:
                 yield _event(as_object(each, "logRecords"), resource)

@@ -6,14 +6,15 @@ from typing import Any, Final
 
 from analytics_service.ingest.otlp.scopes import usage_of
 from analytics_service.ingest.otlp.spans import KINDS, STATUSES, Resource, Span, mapped, record
-from analytics_service.ingest.otlp.values import Attributes, as_object, elements, of_json
+from analytics_service.ingest.otlp.values import EMPTY, Attributes, Empty, as_object, elements, of_json
 
 _HEX: Final = re.compile("[0-9a-f]*")
 
 
-def records(resource_spans: Any) -> Iterator[dict[str, Any] | ValueError]:
+def records(resource_spans: Any) -> Iterator[dict[str, Any] | ValueError | Empty]:
     """The spans of an element of `resourceSpans`, and in the place of what is none the reason: the others are read.
 
+    EMPTY in the place of a list without spans: it takes time as a span does, so it has to be counted.
     A resource or a scope that cannot be read is a reason too; its spans are read without what it says of them.
     """
     try:
@@ -26,11 +27,16 @@ def records(resource_spans: Any) -> Iterator[dict[str, Any] | ValueError]:
         resource = Resource.of(of_json(as_object(resource_spans.get("resource") or {}, "resource")))
     except ValueError as error:
         yield ValueError(f"resource: {error}")
+    if not scopes:
+        yield EMPTY
     for scope_spans in scopes:
         try:
             spans = elements(as_object(scope_spans, "scopeSpans"), "spans")
         except ValueError as error:
             yield error
+            continue
+        if not spans:
+            yield EMPTY
             continue
         scope: Mapping[str, Any] = {}
         try:
@@ -49,7 +55,8 @@ def _span(span: Mapping[str, Any]) -> Span:
     status = as_object(span.get("status") or {}, "status")
     events: Attributes = {}
     for event in elements(span, "events"):
-        events.update(mapped(of_json(as_object(event, "events"))))
+        if as_object(event, "events").get("attributes"):
+            events.update(mapped(of_json(event)))
     return Span(
         trace_id=identity(span.get("traceId"), "traceId", 32),
         span_id=identity(span.get("spanId"), "spanId", 16),

@@ -7,17 +7,21 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 from analytics_service.ingest.otlp.logs import Event, has_content
 from analytics_service.ingest.otlp.message_spans import identity
 from analytics_service.ingest.otlp.spans import Resource
-from analytics_service.ingest.otlp.values import message_value, of_messages
+from analytics_service.ingest.otlp.values import EMPTY, Empty, message_value, of_messages
 
 
-def events(resource_logs: ResourceLogs) -> Iterator[Event | ValueError]:
+def events(resource_logs: ResourceLogs) -> Iterator[Event | ValueError | Empty]:
     """As those of JSON: in the place of each record that is not kept the reason."""
     try:
         resource = Resource.of(of_messages(resource_logs.resource.attributes))
     except ValueError as error:
-        yield from (error for scope_logs in resource_logs.scope_logs for _ in scope_logs.log_records)
+        yield from (error for scope_logs in resource_logs.scope_logs for _ in scope_logs.log_records or (None,))
         return
+    if not resource_logs.scope_logs:
+        yield EMPTY
     for scope_logs in resource_logs.scope_logs:
+        if not scope_logs.log_records:
+            yield EMPTY
         for each in scope_logs.log_records:
             try:
                 yield _event(each, resource)

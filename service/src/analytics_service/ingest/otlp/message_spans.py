@@ -7,17 +7,22 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 
 from analytics_service.ingest.otlp.scopes import usage_of
 from analytics_service.ingest.otlp.spans import KINDS, STATUSES, Resource, Span, mapped, record
-from analytics_service.ingest.otlp.values import Attributes, of_messages
+from analytics_service.ingest.otlp.values import EMPTY, Attributes, Empty, of_messages
 
 
-def records(resource_spans: ResourceSpans) -> Iterator[dict[str, object] | ValueError]:
+def records(resource_spans: ResourceSpans) -> Iterator[dict[str, object] | ValueError | Empty]:
     """As those of JSON: in the place of a span that cannot be used the reason."""
     try:
         resource = Resource.of(of_messages(resource_spans.resource.attributes))
     except ValueError as error:
-        yield from (error for scope_spans in resource_spans.scope_spans for _ in scope_spans.spans)
+        yield from (error for scope_spans in resource_spans.scope_spans for _ in scope_spans.spans or (None,))
         return
+    if not resource_spans.scope_spans:
+        yield EMPTY
     for scope_spans in resource_spans.scope_spans:
+        if not scope_spans.spans:
+            yield EMPTY
+            continue
         usage = usage_of(scope_spans.scope.name, scope_spans.schema_url)
         for span in scope_spans.spans:
             try:
@@ -29,7 +34,8 @@ def records(resource_spans: ResourceSpans) -> Iterator[dict[str, object] | Value
 def _span(span: Message) -> Span:
     events: Attributes = {}
     for event in span.events:
-        events.update(mapped(of_messages(event.attributes)))
+        if event.attributes:  # a body may have millions of events, most of them without any
+            events.update(mapped(of_messages(event.attributes)))
     parent, kind, status = span.parent_span_id, span.kind, span.status
     return Span(
         trace_id=identity(span.trace_id, "trace_id", 16),

@@ -16,6 +16,13 @@ from analytics_service.ingest.strings import load_json
 
 Attributes: TypeAlias = dict[str, Any]
 """By name; whole numbers are int, others Decimal, and bytes their text in base64."""
+
+
+class Empty:
+    """In the place of a list of spans or log records that has none: it takes time as one does, so it has to count."""
+
+
+EMPTY: Final = Empty()
 _MAX_LEVELS: Final = 64
 _MAX_LITERAL: Final = 16 * 1024
 """Characters of an object in Python's notation that are read."""
@@ -28,8 +35,8 @@ def of_json(holder: Mapping[str, Any], name: str = "attributes") -> Attributes:
 
 
 def of_messages(attributes: Iterable[KeyValue]) -> Attributes:
-    """As `of_json`."""
-    values = {each.key: _of_message(each.value, _MAX_LEVELS) for each in attributes}
+    """As `of_json`; an attribute without a name, which OTLP does not allow, is left out."""
+    values = {name: _of_message(each.value, _MAX_LEVELS) for each in attributes if (name := each.key)}
     return values if OBJECTS.isdisjoint(values) else _with_members(values)
 
 
