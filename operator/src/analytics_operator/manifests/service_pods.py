@@ -1,8 +1,9 @@
 """The pods that run `serve`: those of the API, and those that only take rows where the resource wants them."""
 
+from analytics_operator.api.content import Content
 from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.api.resources import Resources
-from analytics_operator.api.v1alpha1 import INGEST_POOL_SIZE, Content
+from analytics_operator.api.v1alpha1 import INGEST_POOL_SIZE
 from analytics_operator.kube import labels
 from analytics_operator.kube.labels import Component
 from analytics_operator.kube.objects import Manifest
