@@ -67,13 +67,22 @@ golden: setup ## Rewrite the golden files from what the builders give now
 	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/operator -k golden
 	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/contract/test_otlp_page.py
 
+.PHONY: docs
+docs: setup ## Write the pages that are generated from the code
+	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/contract/test_conditions_page.py
+
 .PHONY: crds
-crds: setup ## Generate the CRDs from the models
-	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml --write charts/crds/templates/analyticsapis.yaml
+crds: setup ## Generate the CRDs and the page of their fields from the models
+	$(RUN) analytics-operator crd --write crds/analyticsapis.yaml --write charts/crds/templates/analyticsapis.yaml \
+		--fields docs/operator/fields.md
 
 .PHONY: kustomize
 kustomize: setup ## Render the kustomize base from the chart
 	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/operator/test_kustomize.py -k renders
+
+.PHONY: charts
+charts: setup ## Generate the page of the chart's values, and that of the operator's permissions
+	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/operator/test_charts.py tests/operator/test_permissions.py -k page
 
 .PHONY: images
 images: setup ## Build the container images of operator and service

@@ -14,7 +14,8 @@ from e2e.cluster.shell import ClusterError, output, run, step
 
 KUBERNETES_MODULE = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
 MONITORING_MODULE = f"github.com/prometheus-operator/prometheus-operator@v{versions.PROMETHEUS_OPERATOR}"
-MONITORING_KINDS = ("servicemonitors", "prometheusrules")
+MONITORING_KINDS = ("podmonitors", "servicemonitors", "prometheusrules")
+GATEWAY_MODULE = f"sigs.k8s.io/gateway-api@v{versions.GATEWAY_API}"
 VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -88,14 +89,24 @@ def kubeconform() -> Path:
 
 
 def monitoring_crds() -> Path:
-    """A folder with the CRDs of the Prometheus Operator that our charts have resources of."""
+    """A folder with the CRDs of the Prometheus Operator that our charts and the operator have resources of."""
 
     def copy(into: Path) -> None:
         source = Path(_downloaded(MONITORING_MODULE, into)["Dir"]) / "example" / "prometheus-operator-crd"
         for each in MONITORING_KINDS:
             shutil.copyfile(source / f"monitoring.coreos.com_{each}.yaml", into / f"{each}.yaml")
 
-    return cache.entry(f"prometheus-operator-crds-{versions.PROMETHEUS_OPERATOR}", copy)
+    return cache.entry(f"prometheus-operator-crds-{versions.PROMETHEUS_OPERATOR}-{cache.key(*MONITORING_KINDS)}", copy)
+
+
+def gateway_crds() -> Path:
+    """A folder with the CRDs of the Gateway API that the operator has resources of."""
+
+    def copy(into: Path) -> None:
+        source = Path(_downloaded(GATEWAY_MODULE, into)["Dir"]) / "config" / "crd" / "standard"
+        shutil.copyfile(source / "gateway.networking.k8s.io_httproutes.yaml", into / "httproutes.yaml")
+
+    return cache.entry(f"gateway-api-crds-{versions.GATEWAY_API}", copy)
 
 
 def clients() -> Path:

@@ -14,10 +14,14 @@ import yaml
 
 from analytics_operator.api import fields
 from analytics_operator.api.conditions import Reason
-from analytics_operator.api.v1alpha1 import INGEST_POOL_SIZE, REFRESH_CONNECTIONS
+from analytics_operator.api.database import INGEST_POOL_SIZE, REFRESH_CONNECTIONS
+from analytics_operator.api.variables import SETTINGS
+from analytics_operator.controller.health_poller import STATUSES
 from analytics_operator.kube import labels
 from analytics_operator.state import jobs as migrate_jobs
 from analytics_operator.state import migration
+from analytics_operator.state.addresses import of_api
+from analytics_operator.state.health import HealthReport
 from analytics_operator.state.image import Setting
 from analytics_operator.state.worker import WorkerReport
 from analytics_operator.status.prices import BOOKS_MISSING
@@ -26,6 +30,7 @@ from analytics_service.__main__ import parser
 from analytics_service.contract.endpoint import Receive
 from analytics_service.database.content_policy import ContentMode, ContentPolicy, Redaction
 from analytics_service.database.failures import EXTERNAL_REASONS
+from analytics_service.database.limits import StoreIdentity
 from analytics_service.database.migrate.result import MigrationResult, as_json, known_settings
 from analytics_service.ingest.content_rules import ContentRules
 from analytics_service.policies.desired import MIN_DAYS, Policy
@@ -71,6 +76,7 @@ WORKER = rendered("everything-set", "Deployment", "worker")
 INGEST = rendered("everything-set", "Deployment", "ingest")
 TAKES_ROWS = rendered("rows-taken-by-the-api", "Deployment", "api")
 JOB = rendered("first-install", "Job")
+DRY_RUN = rendered("planned", "Job")
 
 
 def container(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -202,8 +208,9 @@ def test_the_levels_and_formats_of_logs_are_the_same() -> None:
         (INGEST, ("database_url", "redis_url", "jwt_secret")),
         (WORKER, ("database_url",)),
         (JOB, ("database_url",)),
+        (DRY_RUN, ("database_url",)),
     ],
-    ids=["Deployment", "ingest", "worker", "Job"],
+    ids=["Deployment", "ingest", "worker", "Job", "dry run"],
 )
 def test_every_container_gives_its_command_what_it_needs(manifest: dict[str, Any], required: tuple[str, ...]) -> None:
     given = container(manifest)
@@ -234,6 +241,24 @@ async def test_every_probe_is_a_route_of_the_service_and_every_port_is_its_own()
     assert ports == {"http": Settings().api_port, "metrics": Settings().api_metrics_port}
 
 
+async def test_the_operator_reads_what_pods_say_of_a_store_and_a_cache_that_they_do_not_reach() -> None:
+    unreachable = "postgres://user:password@127.0.0.1:1/database"
+    (address,) = of_api([pod_of(DEPLOYMENT)])
+    path = address.url.removeprefix(f"http://10.0.0.1:{Settings().api_port}")
+    async with a_service(unreachable, ready=False, REDIS_URL="redis://127.0.0.1:1") as client:
+        response = await client.request("GET", path)
+    assert response.status in STATUSES
+    found = HealthReport.model_validate_json(response.body)
+    assert (found.database, found.redis) == ("unhealthy", "unhealthy")
+
+
+def pod_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """As it runs."""
+    template: dict[str, Any] = deployment["spec"]["template"]
+    metadata = template["metadata"] | {"name": "pod"}
+    return template | {"metadata": metadata, "status": {"phase": "Running", "podIP": "10.0.0.1"}}
+
+
 def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
     assert {reason.value for reason in EXTERNAL_REASONS} <= migration.TRANSIENT
 
@@ -249,6 +274,7 @@ def test_what_lies_in_the_database_is_tried_again_without_end() -> None:
             target=6,
             edition="timescaledb-apache",
             connection_limit=97,
+            pending=("0007_more",),
         ),
         MigrationResult(succeeded=False, reason="DatabaseUnreachable", message="x" * 10_000, target=6),
     ],
@@ -261,6 +287,7 @@ def test_the_operator_reads_the_result_that_the_service_writes(result: Migration
     assert (read.outcome, read.reason) == ("succeeded" if result.succeeded else "failed", result.reason)
     assert (read.version, read.target, read.edition) == (result.version, result.target, result.edition)
     assert (read.connection_limit, read.settings) == (result.connection_limit, known_settings())
+    assert read.pending == result.pending
     assert result.message.startswith(read.message)
 
 
@@ -285,9 +312,14 @@ def test_the_operator_reads_what_the_worker_says(*, leads: bool) -> None:
         report.succeeded("refresh", at=now, seconds=0.1, details={"buckets": 0})
         report.succeeded("policies", at=now, seconds=0.1, details={"policies": policies})
         report.succeeded("prices", at=now, seconds=0.1, details={"prices": prices})
+    digests = dict.fromkeys(("server", "database", "role"), "0123456789abcdef")
+    limits = {"server_connections": 97, "database_connections": None, "role_connections": 20}
+    report.store = StoreIdentity(**digests, **limits)  # type: ignore[arg-type]
     found = WorkerReport.model_validate_json(decimals.dumps(report.as_dict()))
     assert (found.role, found.problem) == ("leader" if leads else "standby", "not connected yet")
     assert found.complete == leads
+    assert found.store is not None
+    assert found.store.model_dump() == digests | limits
     if leads:
         assert found.policies is not None
         assert found.policies.model_dump(mode="json") == policies
@@ -308,6 +340,10 @@ async def test_the_worker_reads_the_folder_that_the_operator_mounts() -> None:
     assert isinstance(job.run, ReadBooks)
     assert job.run.paths == (folder,)
     assert environment(container(DEPLOYMENT))["PRICE_BOOKS"] == folder
+
+
+def test_no_setting_of_the_service_can_be_set_beside_its_field() -> None:
+    assert set(SETTINGS) == {*map(str.upper, Settings.model_fields), "RUST_LOG"}
 
 
 def test_every_setting_that_the_operator_gives_to_those_who_know_it_is_one_of_the_service() -> None:

@@ -204,7 +204,8 @@ class ClusterActor:
             current = self.resource(name)
             ready = self.condition("Ready", name)
             up_to_date: bool = ready["observedGeneration"] == current["metadata"]["generation"]
-            return up_to_date and bool(ready["status"] == "True")
+            assert ready["status"] == "True", ready
+            return up_to_date
 
         eventually(look, what=f"{name} is Ready")
 

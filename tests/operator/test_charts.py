@@ -1,20 +1,26 @@
 """The charts: what they render, what they grant, and which values they refuse."""
 
+import json
+import os
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.kube import objects
 from analytics_operator.kube.objects import WATCHED, Kind
 from e2e.cluster import versions
 from tests.support import charts
 from tests.support.charts import names, one, rendered
-from tests.support.kube import TOP, helm
+from tests.support.kube import TOP, KubeApi, helm
 
 KUBE_VERSION = f"--kube-version={versions.KUBERNETES}"
-KINDS = [each for each in vars(objects).values() if isinstance(each, Kind)]
+KINDS = [each for each in vars(objects).values() if isinstance(each, Kind) and each is not objects.CERTIFICATE]
+"""Certificates are only discovered."""
 
 
 @pytest.mark.parametrize("chart", ["charts/crds", "charts/operator"])
@@ -148,7 +154,7 @@ def test_the_network_policy_lets_through_dns_workers_the_api_server_and_promethe
     assert policy["podSelector"] == one(rendered(), "Deployment")["spec"]["selector"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     allowed = {(each["port"], each["protocol"]) for rule in policy["egress"] for each in rule["ports"]}
-    assert allowed == {(53, "UDP"), (53, "TCP"), (9091, "TCP"), (443, "TCP"), (6443, "TCP")}
+    assert allowed == {(53, "UDP"), (53, "TCP"), (8080, "TCP"), (9091, "TCP"), (443, "TCP"), (6443, "TCP")}
     (ingress,) = policy["ingress"]
     assert ingress == {"ports": [{"port": 8081, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}
 
@@ -160,21 +166,36 @@ def test_nobody_reads_metrics_where_no_peer_is_named() -> None:
 
 def test_the_api_server_can_be_named_by_address() -> None:
     policy = one(rendered("networkPolicy.apiServer.cidrs={10.96.0.1/32}"), "NetworkPolicy")["spec"]
-    assert policy["egress"][2]["to"] == [{"ipBlock": {"cidr": "10.96.0.1/32"}}]
+    assert policy["egress"][-1]["to"] == [{"ipBlock": {"cidr": "10.96.0.1/32"}}]
 
 
 @pytest.mark.parametrize(
     ("values", "namespaces"),
-    [((), ["default"]), (("watchNamespaces={a,b}",), ["a", "b"]), (("clusterWide=true",), None)],
+    [((), []), (("watchNamespaces={a,b}",), ["a", "b"]), (("clusterWide=true",), None)],
 )
-def test_workers_are_reached_where_resources_are_watched(values: tuple[str, ...], namespaces: list[str] | None) -> None:
-    (peer,) = one(rendered(*values), "NetworkPolicy")["spec"]["egress"][1]["to"]
-    assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "worker"
-    if namespaces is None:
-        assert peer["namespaceSelector"] == {}
-    else:
-        (expression,) = peer["namespaceSelector"]["matchExpressions"]
-        assert expression["values"] == namespaces
+def test_pods_are_reached_where_resources_are_watched(values: tuple[str, ...], namespaces: list[str] | None) -> None:
+    rules = one(rendered(*values), "NetworkPolicy")["spec"]["egress"][1:3]
+    components = {"api": HTTP_PORT, "worker": METRICS_PORT}
+    for rule, (component, port) in zip(rules, components.items(), strict=True):
+        (peer,) = rule["to"]
+        assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == component
+        assert [each["port"] for each in rule["ports"]] == [port]
+        if namespaces is None:
+            assert peer["namespaceSelector"] == {}
+        elif namespaces:
+            (expression,) = peer["namespaceSelector"]["matchExpressions"]
+            assert expression["values"] == namespaces
+        else:
+            assert "namespaceSelector" not in peer, "the policy's own, in whatever namespace it is applied"
+
+
+@pytest.mark.kube
+def test_the_notes_say_where_the_ports_of_the_api_server_are(cluster: KubeApi, tmp_path: Path) -> None:
+    cluster_of_its_own = f"--kubeconfig={cluster.kubeconfig(tmp_path / 'kubeconfig')}"
+    chart = ("install", "another-release", "charts/operator", "--dry-run=client", cluster_of_its_own)
+    notes = helm(*chart, "--set=networkPolicy.apiServer.ports={443,8443}")
+    assert "ports 443 and 8443" in notes
+    assert "kubectl get service,endpoints kubernetes -n default" in notes
 
 
 def test_the_network_policy_can_be_left_out() -> None:
@@ -189,6 +210,13 @@ def test_the_network_policy_can_be_left_out() -> None:
         "image.digest=sha256:short",
         "replicas=-1",
         "logLevel=loud",
+        "logFormat=xml",
+        "leaderElection.leaseSeconds=5",
+        "serviceAccount.create=false",
+        "env[0].value=nameless",
+        "volumes[0].name=tmp",
+        "volumeMounts[0].name=a,volumeMounts[0].mountPath=/tmp",
+        "probes.liveness.httpGet.path=/",
         "unknown=1",
         "resources.limit.cpu=1",
         "podLabels.app\\.kubernetes\\.io/name=other",
@@ -208,29 +236,86 @@ def test_values_that_cannot_work_are_refused(wrong: str) -> None:
     assert "values don't meet the specifications of the schema" in refused.value.stderr
 
 
-def test_every_value_is_in_the_schema_and_described_where_it_stands() -> None:
-    file = TOP / "charts/operator/values.yaml"
-    schema = yaml.safe_load((TOP / "charts/operator/values.schema.json").read_text())
-    assert leaves(yaml.safe_load(file.read_text())) == declared(schema) - {"global"}
-    blocks = file.read_text().split("\n\n")
+README = """# analytics-operator
+
+DO NOT EDIT: generated from values.yaml and values.schema.json by `make charts`.
+
+Turns `AnalyticsApi` resources into complete analytics services for LLM traces. The CRD is a chart of its own: install
+and upgrade `analytics-crds` first. [Install and day two](../../docs/operator/day-two.md),
+[permissions](../../docs/operator/permissions.md), [GitOps](../../docs/operator/gitops.md).
+
+```console
+$ helm install analytics-crds charts/crds
+$ helm install analytics-operator charts/operator --namespace analytics --create-namespace
+```
+
+| value | default | |
+|---|---|---|
+"""
+
+
+def test_the_page_of_values_is_what_the_chart_has() -> None:
+    values = yaml.safe_load((TOP / "charts/operator/values.yaml").read_text())
+    rows = charts.described(charts.schema(), values)
+    text = README + "".join(f"| `{name}` | `{json.dumps(value)}` | {what} |\n" for name, value, what in rows)
+    file = TOP / "charts/operator/README.md"
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(text)
+    assert file.read_text() == text, "run `make charts` and read the difference"
+
+
+def test_every_value_has_a_default_and_a_description() -> None:
+    values = yaml.safe_load((TOP / "charts/operator/values.yaml").read_text())
+    names = {name for name, _, _ in charts.described(charts.schema(), values)}
+    assert names == set(declared(charts.schema())) - {"global"}
+    blocks = (TOP / "charts/operator/values.yaml").read_text().split("\n\n")
     assert all(block.startswith("#") for block in blocks), "each block of values begins with what it is for"
 
 
-def leaves(values: dict[str, Any], top: str = "") -> set[str]:
-    """The dotted names of the values; what users fill in freely is one value."""
-    found: set[str] = set()
-    for key, value in values.items():
-        free = key in {"labels", "requests", "limits"}
-        found |= leaves(value, f"{top}{key}.") if isinstance(value, dict) and value and not free else {top + key}
-    return found
+def declared(schema: dict[str, Any], top: str = "") -> Iterator[str]:
+    """The dotted names that the schema knows; each has a description, and so has each object above it."""
+    for name, value in schema["properties"].items():
+        assert value["description"].endswith((".", ".)")), f"{top}{name}"
+        if "properties" in value and name != "affinity":
+            yield from declared(value, f"{top}{name}.")
+        else:
+            yield top + name
 
 
-def declared(schema: dict[str, Any], top: str = "") -> set[str]:
-    found: set[str] = set()
-    for key, value in schema["properties"].items():
-        chosen_by_users = "properties" not in value or key == "affinity"
-        found |= {top + key} if chosen_by_users else declared(value, f"{top}{key}.")
-    return found
+def test_values_of_users_reach_the_pods() -> None:
+    spec = pod(*charts.EXTENDED)["spec"]
+    (found,) = spec["containers"]
+    assert found["args"] == ["run", "--log-level=info", "--log-format=text", "--lease-seconds=30"]
+    assert found["env"] == [{"name": "KUBERNETES_SERVICE_HOST", "value": "api.internal"}]
+    assert found["envFrom"] == [{"configMapRef": {"name": "settings"}}]
+    assert {each["name"]: each["mountPath"] for each in found["volumeMounts"]} == {
+        "tmp": "/tmp",  # noqa: S108 - the pod's own
+        "authorities": "/authorities",
+    }
+    assert [each["name"] for each in spec["volumes"]] == ["tmp", "authorities"]
+    assert found["livenessProbe"] == {
+        "httpGet": {"path": "/healthz", "port": "http"},
+        "periodSeconds": 10,
+        "timeoutSeconds": 5,
+        "failureThreshold": 5,
+    }
+    assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert [each["topologyKey"] for each in spec["topologySpreadConstraints"]] == ["rack"]
+
+
+def test_the_roles_are_bound_to_the_account_of_the_pods() -> None:
+    for values, account, created in (
+        ((), "analytics-operator", ["analytics-operator"]),
+        (("serviceAccount.name=mine",), "mine", ["mine"]),
+        (("serviceAccount.name=theirs,serviceAccount.create=false",), "theirs", []),
+        (("serviceAccount.name=mine,clusterWide=true",), "mine", ["mine"]),
+    ):
+        manifests = rendered(*values)
+        assert names(manifests, "ServiceAccount") == created
+        assert one(manifests, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == account
+        subjects = [who["name"] for each in manifests for who in each.get("subjects", [])]
+        assert subjects
+        assert set(subjects) == {account}
 
 
 def test_the_crd_survives_an_uninstall() -> None:

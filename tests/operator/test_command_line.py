@@ -17,6 +17,12 @@ def test_outside_a_cluster_it_asks_what_to_watch(capsys: pytest.CaptureFixture[s
     assert "--namespace NAME" in lines[0]
 
 
+@pytest.mark.parametrize("seconds", ["14", "301"])
+def test_a_lease_that_is_too_short_or_too_long_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--namespace=x", f"--lease-seconds={seconds}"]) == 2
+    assert capsys.readouterr().err == "analytics-operator: --lease-seconds: must be between 15 and 300\n"
+
+
 def test_without_a_command_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "--namespace NAME" in capsys.readouterr().err

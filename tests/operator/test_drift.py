@@ -36,7 +36,7 @@ class Child:
     def of(self, api: KubeApi) -> str:
         if self.name == "settings":
             found = {each["metadata"]["name"] for each in api.list("ConfigMap", labels.children_of(self.resource))}
-            (settings,) = found - {names.released(self.resource)}
+            (settings,) = found - {names.released(self.resource), names.dashboard(self.resource)}
             return str(settings)
         return self.name or self.resource
 
@@ -88,12 +88,33 @@ CHILDREN = {
         kind="PodDisruptionBudget", resource="taking", name=names.ingest("taking"), edit={"spec": {"maxUnavailable": 2}}
     ),
     "budget": Child(kind="PodDisruptionBudget", edit={"spec": {"maxUnavailable": 2}}),
+    "ingress": Child(
+        kind="Ingress",
+        edit={"metadata": {"annotations": {"team.example/ours": "edited"}}},
+        foreign={"metadata": {"annotations": {"team.example/theirs": "stays"}}},
+    ),
+    "network policy": Child(kind="NetworkPolicy", edit={"spec": {"policyTypes": ["Ingress"]}}),
+    "network policy of the workers": Child(
+        kind="NetworkPolicy", name=names.worker("demo"), edit={"spec": {"policyTypes": ["Ingress"]}}
+    ),
+    "dashboard": Child(
+        kind="ConfigMap", name=names.dashboard("demo"), edit=LABEL, foreign={"data": {"theirs": "stays"}}
+    ),
     "autoscaler": Child(
         kind="HorizontalPodAutoscaler",
         resource="scaled",
         edit={"spec": {"maxReplicas": 9}},
         foreign={"spec": {"behavior": {"scaleUp": {"stabilizationWindowSeconds": 7}}}},
     ),
+}
+SECTIONS: Object = {
+    "ingress": {"host": "a.example", "annotations": {"team.example/ours": "declared"}},
+    "networkPolicy": {
+        "ingressFrom": [{"namespaceSelector": {}}],
+        "database": {"to": [{"podSelector": {}}]},
+        "redis": {"to": [{"podSelector": {}}]},
+    },
+    "monitoring": {"dashboard": {}},
 }
 EACH = pytest.mark.parametrize("child", CHILDREN.values(), ids=CHILDREN)
 
@@ -104,7 +125,7 @@ def drifting(cluster: KubeApi, operator: Operator) -> Iterator[KubeApi]:
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "drift"}})
     world = ClusterActor(replace(cluster, namespace="drift"), operator.port)
     world.credentials(redis_url="redis://redis:6379/0")
-    world.ready("demo", replicas=2, redis=REDIS)
+    world.ready("demo", replicas=2, redis=REDIS, **SECTIONS)
     world.ready("scaled", replicas=2, redis=REDIS, autoscaling={"minReplicas": 2, "maxReplicas": 4})
     world.declare("taking", redis=REDIS, ingest={"replicas": 2})
     world.migrate("taking", settings=[Setting.INGEST.value])

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
-from analytics_operator.kube.objects import Absent, Decision, Want
+from analytics_operator.kube.objects import OPTIONAL, Absent, Decision, Want
 from analytics_operator.plan import plan
 from analytics_operator.state.observed import Observed
 
@@ -35,9 +35,12 @@ def observed(case: dict[str, Any]) -> Observed:
         secrets=secrets,
         deployment=case.get("deployment"),
         jobs=tuple(case.get("jobs", ())),
+        dry_runs=tuple(case.get("dryRuns", ())),
         pods=tuple(case.get("pods", ())),
         config_maps=tuple(case.get("configMaps", ())),
         replica_sets=tuple(case.get("replicaSets", ())),
+        served_kinds=frozenset(kind for kind in OPTIONAL if kind.name in case.get("servedKinds", ())),
+        operator_namespace="analytics-system",
     )
 
 

@@ -16,7 +16,7 @@ class Api:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.answered: list[tuple[str, int]] = []
+        self.answered: list[tuple[str, str, int]] = []
         self.relisted = 0
         self.status = 200
 
@@ -36,7 +36,7 @@ async def session(api: Api) -> AsyncIterator[aiohttp.ClientSession]:
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    informer = InformerMiddleware(lambda plural, status: api.answered.append((plural, status)), api.again)
+    informer = InformerMiddleware(lambda *answer: api.answered.append(answer), api.again)
     server = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         async with aiohttp.ClientSession(server, middlewares=(informer,)) as found:
@@ -50,8 +50,15 @@ async def test_a_watch_that_is_too_old_begins_with_what_there_is_now() -> None:
     async with session(api) as client, client.get("/api/v1/pods?watch=true&resourceVersion=7") as response:
         assert response.status == 200
     assert api.asked == ["/api/v1/pods?watch=true&resourceVersion=7", "/api/v1/pods?watch=true"]
-    assert api.answered == [("pods", 200)]
+    assert api.answered == [("", "pods", 200)]
     assert api.relisted == 1
+
+
+async def test_answers_are_told_with_the_namespace_of_their_watch() -> None:
+    api = Api()
+    async with session(api) as client:
+        await client.get("/apis/apps/v1/namespaces/llm/deployments?watch=true")
+    assert api.answered == [("llm", "deployments", 200)]
 
 
 async def test_a_list_that_took_too_long_is_given_up() -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from analytics_operator.kube.objects import DEPLOYMENT
+from analytics_operator.kube.objects import DEPLOYMENT, Ref
 from analytics_operator.status import events
 from analytics_operator.status.derive import derive
 from analytics_operator.status.facts import Applied, Facts
-from tests.operator.test_ingest import ANSWERING, KNOWN, OWN_PODS, REDIS, TAKING, decision, live, observed, planned
+from tests.operator.test_ingest import ANSWERING, KNOWN, OWN_PODS, REDIS, TAKING, live, observed, planned
 from tests.operator.test_migration import NOW
 from tests.support.kube import Object
 
@@ -19,7 +19,7 @@ def facts(own_pods: Object | None, /, *, settings: tuple[str, ...] = KNOWN, **sp
     of = observed(spec=spec or OWN_PODS, settings=settings)
     found = planned(of)
     applied = Applied(deployment=live(ANSWERING), ingest=own_pods)
-    return Facts(observed=of, credentials=found.credentials, gate=found.gate, desired=None, applied=applied)
+    return Facts(observed=of, credentials=found.credentials, gate=found.gate, applied=applied)
 
 
 def conditions(of: Facts) -> dict[str, tuple[str, str, str]]:
@@ -91,6 +91,7 @@ def test_people_are_told_when_rows_are_not_taken(before: Any, after: Any, reason
 
 def test_changes_that_wait_while_suspended_are_reported_of_these_pods_too() -> None:
     of = facts(live(TAKING), redis=REDIS, ingest={"replicas": 3}, suspend=True)
-    desired = decision(planned(of.observed), DEPLOYMENT, "demo-ingest")
-    assert isinstance(desired, dict)
-    assert conditions(replace(of, desired_ingest=desired))["Ready"][:2] == ("False", "Suspended")
+    waiting = replace(of, applied=replace(of.applied, waiting=(Ref(DEPLOYMENT, "demo-ingest"),)))
+    status, reason, message = conditions(waiting)["Ready"]
+    assert (status, reason) == ("False", "Suspended")
+    assert message == "Deployment demo-ingest would change: nothing is written until suspend is false"

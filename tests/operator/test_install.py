@@ -21,16 +21,21 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KubeApi, Pa
 
 @pytest.mark.kube
 @pytest.mark.parametrize("release", UPGRADABLE, ids=lambda release: release.version)
-def test_an_upgrade_keeps_the_deployment_and_what_it_selects(bare: tuple[KubeApi, Path], release: Release) -> None:
+def test_an_upgrade_keeps_the_deployment_what_it_selects_and_the_values(
+    bare: tuple[KubeApi, Path], release: Release
+) -> None:
     api, there = bare[0], (f"--kubeconfig={bare[1]}", "--namespace=default")
-    for chart in ("crds", "operator"):
-        helm("install", f"analytics-{chart}", str(tree(release) / "charts" / chart), *there)
+    values = {"crds": (), "operator": ("--set=replicas=1,logLevel=debug",)}
+    for chart, given in values.items():
+        helm("install", f"analytics-{chart}", str(tree(release) / "charts" / chart), *there, *given)
     before = api.get("Deployment", "analytics-operator")
-    for chart in ("crds", "operator"):
-        helm("upgrade", f"analytics-{chart}", f"charts/{chart}", *there)
+    for chart in values:
+        helm("upgrade", f"analytics-{chart}", f"charts/{chart}", *there, "--reset-then-reuse-values")
     after = api.get("Deployment", "analytics-operator")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["spec"]["selector"] == before["spec"]["selector"]
+    assert after["spec"]["replicas"] == 1
+    assert "--log-level=debug" in after["spec"]["template"]["spec"]["containers"][0]["args"]
     for chart in ("operator", "crds"):
         helm("uninstall", f"analytics-{chart}", *there)
 
@@ -52,3 +57,15 @@ def test_uninstalling_both_charts_leaves_the_crd_the_resources_and_their_childre
     assert api.find("Deployment", "analytics-operator") is None
     assert api.get("AnalyticsApi", "demo")["metadata"] == resource["metadata"]
     assert api.get("ConfigMap", "demo-child")["metadata"] == child["metadata"]
+
+
+@pytest.mark.kube
+def test_notes_name_what_to_do_next(bare: tuple[KubeApi, Path]) -> None:
+    install = ("install", "mine", "charts/operator", f"--kubeconfig={bare[1]}", "--dry-run=server")
+    notes = helm(*install, "--namespace=default").partition("NOTES:\n")[2]
+    assert "The operator watches default." in notes
+    assert "kubectl rollout status deployment/mine --namespace default" in notes
+    assert "on the ports 443, 6443." in notes
+    notes = helm(*install, "--set=networkPolicy.enabled=false,clusterWide=true").partition("NOTES:\n")[2]
+    assert "every namespace" in notes
+    assert "NetworkPolicy" not in notes

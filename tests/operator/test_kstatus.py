@@ -9,16 +9,19 @@ pytestmark = pytest.mark.kube
 
 
 def kstatus(resource: Object) -> str:
-    """What tools that follow the conventions of conditions take the resource for."""
-    status = resource.get("status", {})
-    if status.get("observedGeneration", 0) != resource["metadata"]["generation"]:
+    """What the rules of kstatus make of a custom resource: its README, and the order in which its code applies them."""
+    status, metadata = resource.get("status", {}), resource["metadata"]
+    if metadata.get("deletionTimestamp"):
+        return "Terminating"
+    if status.get("observedGeneration", metadata["generation"]) != metadata["generation"]:
         return "InProgress"
-    verdicts = {each["type"]: each["status"] for each in status.get("conditions", ())}
-    if verdicts.get("Reconciling") == "True":
-        return "InProgress"
-    if verdicts.get("Stalled") == "True":
-        return "Failed"
-    return "Current" if verdicts.get("Ready", "True") == "True" else "InProgress"
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "Reconciling" and condition["status"] == "True":
+            return "InProgress"
+        if condition["type"] == "Stalled" and condition["status"] == "True":
+            return "Failed"
+    ready = next((each["status"] for each in status.get("conditions", ()) if each["type"] == "Ready"), "True")
+    return "Current" if ready == "True" else "InProgress"
 
 
 def test_tools_that_wait_see_progress_then_success(world: ClusterActor) -> None:

@@ -111,3 +111,13 @@ def test_a_lease_that_cannot_be_read_for_a_while_is_kept(
 def writes(proxy: Proxy) -> dict[tuple[str, str], int]:
     """What passed the proxy and was no read."""
     return {what: count for what, count in proxy.passed.items() if what[0] != "GET"}
+
+
+def test_the_lease_is_as_long_and_the_log_as_readable_as_they_are_asked_to_be(api: KubeApi, tmp_path: Path) -> None:
+    options = (f"--namespace={api.namespace}", "--lease-seconds=30", "--log-format=text")
+    with running(api, tmp_path, *options) as operator:
+        eventually(lambda: "leading" in operator.log.read_text(), what="it leads")
+        assert api.get("Lease", "analytics-operator")["spec"]["leaseDurationSeconds"] == 30
+        (line,) = [each for each in operator.log.read_text().splitlines() if "leading" in each]
+    assert "[info" in line
+    assert not line.startswith("{")

@@ -3,6 +3,7 @@
 import pytest
 
 from analytics_operator.kube import names
+from analytics_operator.kube.labels import Component, common
 from tests.operator.cluster_actor import ClusterActor, a_result, released_of
 from tests.operator.conftest import Operator
 from tests.support.kube import Object, eventually
@@ -141,12 +142,20 @@ def test_replicas_follow_the_scale_subresource_and_bring_the_budget(world: Clust
 
 
 def test_suspend_writes_nothing_to_children_and_still_the_status(world: ClusterActor) -> None:
-    world.ready()
-    world.edit(suspend=True, cache={"defaultTtlSeconds": 5})
-    world.until("Ready", "False", "Suspended")
+    world.credentials(redis_url="redis://redis:6379/0")
+    world.ready(replicas=2, redis=REDIS)
+    world.edit(suspend=True)
+    assert "nothing waits" in world.until("Ready", "True", "Suspended")["message"]
     world.api.delete("Service", "demo")
+    assert world.until("Ready", "False", "Suspended")["message"].startswith("Service demo would change")
+    world.edit(cache={"defaultTtlSeconds": 5})
+    eventually(lambda: "Deployment demo, " in world.condition("Ready")["message"], what="what waits")
+    worker = world.api.get("Service", "demo-worker")["metadata"]["resourceVersion"]
+    world.api.merge("PodDisruptionBudget", "demo", {"spec": {"maxUnavailable": 2}})
+    eventually(lambda: "PodDisruptionBudget demo" in world.condition("Ready")["message"], what="an edited child")
+    assert world.api.get("Service", "demo-worker")["metadata"]["resourceVersion"] == worker
     world.edit(cache={"defaultTtlSeconds": 6})
-    eventually(lambda: world.resource()["status"]["observedGeneration"] == 3, what="the status of generation 3")
+    eventually(lambda: world.resource()["status"]["observedGeneration"] == 4, what="the status of generation 4")
     assert world.api.find("Service", "demo") is None
     world.edit(suspend=False)
     world.settle()
@@ -164,13 +173,40 @@ def test_a_child_of_somebody_else_is_left_alone(world: ClusterActor) -> None:
     world.until("Stalled", "True", "ChildConflict")
     assert "Service demo exists and is not ours" in world.condition("Ready")["message"]
     assert world.api.get("Service", "demo")["metadata"]["resourceVersion"] == created["metadata"]["resourceVersion"]
-    world.migrate()
+    assert world.api.find("ServiceAccount", "demo"), "other children are made"
+    assert world.jobs() == [], "no migration starts for pods that could not be released"
     world.api.delete("Service", "demo")
+    world.migrate()
     world.settle()
 
 
+@pytest.mark.parametrize("name", ["demo", "demo-worker"])
+def test_a_deployment_of_somebody_else_is_noticed_before_the_migration(world: ClusterActor, name: str) -> None:
+    labels = {"app": "theirs"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "x", "image": "x"}]}}
+    spec = {"selector": {"matchLabels": labels}, "template": pod}
+    world.api.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec})
+    world.credentials()
+    world.declare()
+    assert f"Deployment {name} exists" in world.until("Stalled", "True", "ChildConflict")["message"]
+    assert world.jobs() == []
+    world.api.delete("Deployment", name)
+    world.migrate()
+    world.settle()
+
+
+def test_a_resource_that_has_the_name_of_anothers_worker_is_told_before_its_migration(world: ClusterActor) -> None:
+    world.ready()
+    world.declare("demo-worker")
+    message = world.until("Stalled", "True", "ChildConflict", name="demo-worker")["message"]
+    assert "demo-worker belongs to AnalyticsApi demo" in message
+    assert "rename this resource" in message
+    assert world.jobs("demo-worker") == []
+    assert world.condition("Ready")["status"] == "True", "the other goes on"
+
+
 def test_an_orphan_with_our_labels_is_adopted(world: ClusterActor) -> None:
-    labels = {"app.kubernetes.io/managed-by": "analytics-operator", "app.kubernetes.io/instance": "demo"}
+    labels = common("demo", Component.API)
     orphan = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "demo", "labels": labels}}
     uid = world.api.create(orphan)["metadata"]["uid"]
     world.ready()

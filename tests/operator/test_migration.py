@@ -188,6 +188,18 @@ def test_a_failing_pod_says_how_it_ended_and_how_to_read_its_message(last: dict[
     assert found.message == f"Pod p is in CrashLoopBackOff: {end}"
 
 
+def test_a_sidecar_that_does_not_start_is_named_too() -> None:
+    state = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
+    ours = {"name": "api", "image": "x", "state": {"waiting": {"reason": "PodInitializing"}}}
+    status = {
+        "initContainerStatuses": [{"name": "proxy", "image": "p:typo", "state": state}],
+        "containerStatuses": [ours],
+    }
+    found = problem([{"metadata": {"name": "p"}, "status": status}])
+    assert found is not None
+    assert found.message == "Pod p cannot pull p:typo (ImagePullBackOff): not found"
+
+
 def test_a_pod_of_an_earlier_job_of_the_same_name_is_not_believed() -> None:
     ours = digest(resource())
     earlier = a_job(ours, ended="Failed", at=1)

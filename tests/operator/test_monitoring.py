@@ -18,7 +18,7 @@ def series() -> set[str]:
     """Every series that /metrics can show."""
     metrics = Metrics()
     metrics.export_queue(depth=lambda: 0, oldest=lambda: 0)
-    metrics.export_watches(["Service"], age=lambda _: 0, refused=lambda _: False)
+    metrics.export_watches(["Service"], [""], age=lambda _: 0, refused=lambda *_: False)
     suffixes = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",)}
     found = metrics.registry.collect()
     return {each.name + suffix for each in found for suffix in suffixes.get(each.type, ("",))}

@@ -41,7 +41,7 @@ class Api:
         manifest: Manifest,  # noqa: ARG002
         *,
         force: bool,  # noqa: ARG002
-        subresource: str | None = None,  # noqa: ARG002
+        dry_run: bool = False,  # noqa: ARG002
     ) -> Manifest:
         return an_object(version=7)
 

@@ -16,6 +16,7 @@ from analytics_operator.errors import (
     ApiError,
     Conflict,
     Forbidden,
+    Invalid,
     NotFound,
     QuotaExceeded,
     Unavailable,
@@ -159,6 +160,12 @@ def test_a_transition_time_moves_exactly_with_the_status(before: bool, after: bo
         pytest.param(409, "conflict", Conflict, id="conflict"),
         pytest.param(429, "slow down", Unavailable, id="too many"),
         pytest.param(500, "etcd", Unavailable, id="broken"),
+        pytest.param(
+            500,
+            "failed to create typed patch object (a/b; apps/v1, Kind=Job): .spec.x: field not declared in schema",
+            Invalid,
+            id="a field that the kind has not",
+        ),
     ],
 )
 def test_answers_are_told_apart(status: int, message: str, kind: type[ApiError]) -> None:

@@ -139,14 +139,15 @@ def test_objects_under_names_of_children_are_left_alone(world: ClusterActor, own
     theirs = {kind: world.api.create(an_object(kind, kind.lower(), ownerReferences=owners)) for kind in KINDS}
     for kind in KINDS:
         world.declare(kind.lower(), **SCALED)
-        world.migrate(kind.lower())
     for kind, found in theirs.items():
         name = found["metadata"]["name"]
         stalled = world.until("Stalled", "True", "ChildConflict", name=kind.lower())
         assert stalled["message"].startswith(f"{kind} {name}: {kind} {name} ")
         assert world.api.get(kind, name)["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+        assert world.jobs(kind.lower()) == [], "no migration starts before"
         world.api.delete(kind, name)
     for kind in KINDS:
+        world.migrate(kind.lower())
         world.settle(kind.lower())
 
 
@@ -172,14 +173,11 @@ def test_an_object_under_a_name_with_a_digest_is_left_alone(world: ClusterActor,
     spec = {"spec": {"template": {"spec": pods}}} if kind == "Job" else {}
     theirs = world.api.create(head | {"metadata": {"name": name}} | spec)
     world.declare(auth=auth)
-    if kind == "ConfigMap":
-        world.migrate()
     stalled = world.until("Stalled", "True", "ChildConflict")
     assert stalled["message"].startswith(f"{kind} {name}: {kind} {name} exists and is not ours")
     assert world.api.get(kind, name)["metadata"]["uid"] == theirs["metadata"]["uid"]
     world.api.delete(kind, name)
-    if kind == "Job":
-        world.migrate()
+    world.migrate()
     world.settle()
 
 

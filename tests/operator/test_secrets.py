@@ -61,7 +61,7 @@ def test_a_secret_of_somebody_else_under_the_generated_name_is_not_used(world: C
     world.credentials()
     world.api.secret("demo-jwt", jwt_secret="x" * 40)
     world.declare()
-    world.until("Stalled", "True", "ChildConflict")
+    world.until("Stalled", "True", "SecretUnconfirmed")
     assert world.jobs() == []
 
 

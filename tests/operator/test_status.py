@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from analytics_operator.api.conditions import Condition, Type, merge
-from analytics_operator.kube.objects import DEPLOYMENT, SERVICE, Ref
+from analytics_operator.kube.objects import SERVICE, Ref
 from analytics_operator.plan import plan
 from analytics_operator.state.jobs import Result
 from analytics_operator.state.migration import Gate, State
-from analytics_operator.state.observed import Observed
+from analytics_operator.state.observed import Observed, Refusal
 from analytics_operator.status import CONDITIONS, events
 from analytics_operator.status.derive import derive
 from analytics_operator.status.events import EVENTS
-from analytics_operator.status.facts import Applied, Facts, Refusal
+from analytics_operator.status.facts import Applied, Facts
 from tests.operator.cluster_actor import a_result
 from tests.operator.test_migration import NOW, RANDOM, SECRETS, resource
 
@@ -25,10 +25,7 @@ def facts(**spec: Any) -> Facts:
     """Of a resource whose first migration is about to start."""
     observed = Observed(resource=resource(**spec), secrets=SECRETS)
     planned = plan(observed, now=NOW, random_text=RANDOM)
-    desired = planned.desired(Ref(DEPLOYMENT, "demo"))
-    return Facts(
-        observed=observed, credentials=planned.credentials, gate=planned.gate, desired=desired, applied=Applied()
-    )
+    return Facts(observed=observed, credentials=planned.credentials, gate=planned.gate, applied=Applied())
 
 
 def shown(found: Facts) -> dict[str, tuple[str, str]]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from analytics_operator.controller.watch_lag import SILENT_TIMEOUT_SECONDS, UnconfirmedWrites
+from analytics_operator.kube.objects import OPTIONAL
 
 
 class Clock:
@@ -14,7 +15,7 @@ class Clock:
 
 
 def at(version: int) -> dict[str, Any]:
-    return {"metadata": {"resourceVersion": str(version)}}
+    return {"metadata": {"namespace": "llm", "resourceVersion": str(version)}}
 
 
 def test_a_write_waits_for_its_event_and_then_the_watch_is_silent() -> None:
@@ -36,13 +37,17 @@ def test_a_watch_that_is_refused_is_not_taken_for_dead() -> None:
     clock = Clock()
     writes = UnconfirmedWrites(clock=clock)
     writes.record("Service", at(11))
-    assert writes.watch_answered("Service", accepted=False), "news"
-    assert not writes.watch_answered("Service", accepted=False), "no news"
+    assert writes.watch_answered("Service", "llm", accepted=False), "news"
+    assert not writes.watch_answered("Job", "llm", accepted=False), "the namespace is refused, as is known"
+    assert not writes.watch_answered("Service", "llm", accepted=False), "no news"
+    assert writes.watch_answered("Service", "other", accepted=False), "another namespace"
+    assert writes.watch_answered("Service", "other", accepted=True)
     writes.record("Service", at(12))
     clock.now = 10 * SILENT_TIMEOUT_SECONDS
-    assert writes.refused("Service")
+    assert writes.refused("Service", "llm")
     assert writes.silent() == ()
-    assert writes.watch_answered("Service", accepted=True)
+    assert not writes.watch_answered("Job", "llm", accepted=True), "one kind is still refused"
+    assert writes.watch_answered("Service", "llm", accepted=True)
     writes.record("Service", at(13))
     clock.now *= 2
     assert writes.silent() == ("Service",)
@@ -80,3 +85,12 @@ def test_kinds_are_told_apart_and_silence_alone_is_no_fault() -> None:
     clock.now = 10 * SILENT_TIMEOUT_SECONDS
     assert writes.silent() == ("Service",)
     assert writes.age("Job") == 0
+
+
+def test_a_write_to_a_kind_that_is_not_watched_waits_for_nothing() -> None:
+    clock = Clock()
+    writes = UnconfirmedWrites(clock=clock)
+    for kind in OPTIONAL:
+        writes.record(kind.name, at(11))
+    clock.now = 10 * SILENT_TIMEOUT_SECONDS
+    assert writes.silent() == ()

@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from analytics_operator.controller.worker_poller import LEADER_TIMEOUT_SECONDS, MAX_ANSWER_BYTES, WorkerPoller
+from analytics_operator.controller.pod_client import MAX_ANSWER_BYTES
+from analytics_operator.controller.worker_poller import LEADER_TIMEOUT_SECONDS, WorkerPoller
 from analytics_operator.kube.objects import Key
 from analytics_operator.state import policies
+from analytics_operator.state.addresses import Address, of_workers
 from analytics_operator.state.observed import Observed
-from analytics_operator.state.worker import NOT_POLLED, Address, LastReport, WorkerReport, addresses
+from analytics_operator.state.sharing import Share
+from analytics_operator.state.worker import NOT_POLLED, LastReport, WorkerReport
 from analytics_operator.status.condition import Verdict
 from analytics_operator.status.worker import data_fresh, policies_applied, table
 from tests.operator.cluster_actor import ClusterActor
@@ -34,6 +37,7 @@ ROW = {
 APPLIED: dict[str, Any] = {"reason": "Applied", "message": "the store is as wanted", "plan": None, "table": []}
 HELD = {"reason": "DestructiveChange", "message": "held back", "plan": "0123456789abcdef", "table": [ROW]}
 KEY = Key("llm", "demo")
+SHARE = Share(connections=20, policies=())
 
 
 def leading(**parts: Any) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def a_pod(name: str, port: int, *, phase: str = "Running", ip: str | None = "127
 
 def test_only_running_pods_with_an_address_are_asked() -> None:
     pods = [a_pod("b", 2, ip="::1"), a_pod("a", 1), a_pod("c", 3, phase="Pending"), a_pod("d", 4, ip=None)]
-    assert addresses(pods) == (Address("a", "http://127.0.0.1:1/status"), Address("b", "http://[::1]:2/status"))
+    assert of_workers(pods) == (Address("a", "http://127.0.0.1:1/status"), Address("b", "http://[::1]:2/status"))
 
 
 def seen(last: LastReport, previous_status: Object | None = None) -> Observed:
@@ -212,7 +216,7 @@ async def test_an_answer_is_believed_until_a_new_leader_must_have_come() -> None
 async def test_what_the_status_says_is_believed_as_long_by_a_new_operator() -> None:
     now = 0.0
     poller = WorkerPoller(clock=lambda: now, round_seconds=0.01)
-    poller.track(KEY, (), reported=True)
+    poller.track(KEY, (), SHARE, reported=True)
     now = LEADER_TIMEOUT_SECONDS - 1
     changes: asyncio.Queue[Key] = asyncio.Queue()
     with pytest.raises(TimeoutError):
@@ -245,8 +249,8 @@ async def test_a_silent_worker_keeps_no_other_resource_waiting() -> None:
         answering(lambda: (200, b"") if end.wait(30) else (500, b"")) as silent,
         answering(lambda: (200, json.dumps(leading()).encode())) as port,
     ):
-        poller.track(KEY, addresses([a_pod("w-1", silent)]), reported=False)
-        poller.track(other, addresses([a_pod("w-1", port)]), reported=False)
+        poller.track(KEY, of_workers([a_pod("w-1", silent)]), SHARE, reported=False)
+        poller.track(other, of_workers([a_pod("w-1", port)]), SHARE, reported=False)
         watch = asyncio.create_task(poller.run(changes.put))
         try:
             first = await asyncio.wait_for(changes.get(), timeout=20)
@@ -259,7 +263,7 @@ async def test_a_silent_worker_keeps_no_other_resource_waiting() -> None:
 
 async def asked(poller: WorkerPoller, ports: dict[str, int]) -> LastReport:
     """What is known after the first question."""
-    poller.track(KEY, addresses(a_pod(name, port) for name, port in ports.items()), reported=False)
+    poller.track(KEY, of_workers(a_pod(name, port) for name, port in ports.items()), SHARE, reported=False)
     assert await changed(poller)
     return poller.last_report(KEY)
 

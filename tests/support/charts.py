@@ -1,11 +1,13 @@
-"""The charts as helm renders them, and the sets of values that tests render them with."""
+"""The charts as helm renders them, the sets of values that tests render them with, and the page of their values."""
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
 from e2e.cluster import versions
-from tests.support.kube import helm
+from tests.support.kube import TOP, helm
 
 RELEASE = "analytics-operator"
 KUBE_VERSION = versions.KUBERNETES
@@ -18,6 +20,19 @@ PLACED = (
     "podLabels.team=llm",
     "podAnnotations.example\\.com/owner=llm",
 )
+EXTENDED = (
+    "logFormat=text",
+    "leaderElection.leaseSeconds=30",
+    "serviceAccount.create=false,serviceAccount.name=theirs",
+    "env[0].name=KUBERNETES_SERVICE_HOST,env[0].value=api.internal",
+    "envFrom[0].configMapRef.name=settings",
+    "volumes[0].name=authorities,volumes[0].configMap.name=authorities",
+    "volumeMounts[0].name=authorities,volumeMounts[0].mountPath=/authorities,volumeMounts[0].readOnly=true",
+    "probes.liveness.failureThreshold=5",
+    "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null",
+    "topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=rack",
+    "topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule",
+)
 MONITORED = tuple(f"monitoring.{each}.enabled=true" for each in ("serviceMonitor", "prometheusRule", "dashboard"))
 
 VALUES: dict[str, tuple[str, ...]] = {
@@ -27,6 +42,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "by-digest": ("image.digest=sha256:" + "a" * 64, "image.pullSecrets={registry}"),
     "named-namespaces": ("watchNamespaces={default,kube-public}",),
     "placed": PLACED,
+    "extended": EXTENDED,
+    "annotated": ("serviceAccount.name=operator,serviceAccount.annotations.example\\.com/role=reader",),
     "closed": ("networkPolicy.apiServer.cidrs={10.96.0.1/32}", "networkPolicy.metricsFrom=null"),
     "monitored": MONITORED,
 }
@@ -51,3 +68,19 @@ def one(manifests: list[dict[str, Any]], kind: str) -> dict[str, Any]:
 
 def names(manifests: list[dict[str, Any]], kind: str) -> list[str]:
     return [each["metadata"]["name"] for each in manifests if each["kind"] == kind]
+
+
+def schema() -> dict[str, Any]:
+    """The schema of the values of the operator's chart."""
+    found: dict[str, Any] = json.loads((TOP / "charts/operator/values.schema.json").read_text())
+    return found
+
+
+def described(schema: dict[str, Any], values: dict[str, Any], top: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Dotted name, default and description of each value; what users fill in freely is one value."""
+    for name, value in values.items():
+        declared = schema["properties"][name]
+        if "properties" in declared and name != "affinity":
+            yield from described(declared, value, f"{top}{name}.")
+        else:
+            yield top + name, value, declared["description"]

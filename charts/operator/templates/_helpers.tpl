@@ -12,6 +12,10 @@ app.kubernetes.io/name: analytics-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "operator.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default .Release.Name }}
+{{- end }}
+
 {{- define "operator.image" -}}
 {{- $tag := .Values.image.tag | default (ternary "" .Chart.AppVersion (not (empty .Values.image.digest))) -}}
 {{ .Values.image.repository }}{{ with $tag }}:{{ . }}{{ end }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
@@ -40,10 +44,14 @@ deletion.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, patch, delete]
-# The pods' identity and address: garbage-collected with their owner, never deleted before.
+# The pods' identity: garbage-collected with its owner, never deleted before.
 - apiGroups: [""]
-  resources: [serviceaccounts, services]
+  resources: [serviceaccounts]
   verbs: [get, list, watch, create, patch]
+# Their addresses; that of the metrics alone is deleted when spec.service publishes the other no more.
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch, delete]
 # The pods of the API and the worker, as above; those that only take rows are deleted when spec.ingest wants none.
 - apiGroups: [apps]
   resources: [deployments]
@@ -56,6 +64,19 @@ deletion.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
+# If spec.ingress or spec.networkPolicy is set; deleted when it is removed.
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses, networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+# If spec.gateway is set and the Gateway API is installed; deleted when it is removed. Not watched: its CRD may come
+# later.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, create, patch, delete]
+# If spec.monitoring is set and the Prometheus Operator is installed; as above.
+- apiGroups: [monitoring.coreos.com]
+  resources: [podmonitors, servicemonitors, prometheusrules]
+  verbs: [get, create, patch, delete]
 # Migrations: each attempt is created once and never changed. All but the last success and the last failure are deleted,
 # and an attempt that gets no pod.
 - apiGroups: [batch]

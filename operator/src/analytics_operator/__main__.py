@@ -10,8 +10,10 @@ from pathlib import Path
 import uvloop
 
 from analytics_operator import app
+from analytics_operator.api import fields_page
 from analytics_operator.api.crd import document
 from analytics_operator.errors import OperatorError, UsageError
+from analytics_operator.kube.leader_election import LEASE_SECONDS, MAX_LEASE_SECONDS
 from analytics_operator.telemetry import logging
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -31,7 +33,15 @@ def parser() -> argparse.ArgumentParser:
     )
     scope.add_argument("--all-namespaces", action="store_true", help="watch every namespace")
     run.add_argument("--lease-namespace", metavar="NAME", help="where the Lease of the leader is (default: our own)")
+    run.add_argument(
+        "--lease-seconds",
+        type=int,
+        default=LEASE_SECONDS,
+        metavar="N",
+        help="after which another replica takes over from a leader that has vanished (default %(default)s)",
+    )
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    run.add_argument("--log-format", choices=tuple(logging.Format), default=logging.Format.JSON.value)
     run.add_argument(
         "--http-port", type=int, default=8081, metavar="PORT", help="/healthz, /readyz, /metrics (default 8081)"
     )
@@ -39,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     crd.add_argument(
         "--write", action="append", default=[], type=Path, metavar="PATH", help="write it to the file instead"
     )
+    crd.add_argument("--fields", type=Path, metavar="PATH", help="write the page of its fields to the file instead")
     return top
 
 
@@ -48,10 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(given if named else ["run", *given])
     try:
         if options.command == "crd":
-            _crd(options.write)
+            _crd(options.write, options.fields)
         else:
             chosen = _options(options)
-            logging.configure(options.log_level)
+            logging.configure(options.log_level, logging.Format(options.log_format))
             uvloop.run(app.run(chosen))
     except UsageError as error:
         sys.stderr.write(f"analytics-operator: {error}\n")
@@ -62,8 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _crd(files: Sequence[Path]) -> None:
-    if not files:
+def _crd(files: Sequence[Path], fields: Path | None) -> None:
+    if fields:
+        fields.write_text(fields_page.page())
+    if not fields and not files:
         sys.stdout.write(document())
     for file in files:
         file.write_text(document())
@@ -77,11 +90,14 @@ def _options(options: argparse.Namespace) -> app.Options:
         raise UsageError(
             "outside a cluster name what to watch: --namespace NAME, or --all-namespaces with --lease-namespace"
         )
+    if not LEASE_SECONDS <= options.lease_seconds <= MAX_LEASE_SECONDS:
+        raise UsageError(f"--lease-seconds: must be between {LEASE_SECONDS} and {MAX_LEASE_SECONDS}")
     return app.Options(
         namespaces=namespaces,
         lease_namespace=lease_namespace,
         identity=f"{socket.gethostname()}-{os.getpid()}",
         http_port=options.http_port,
+        lease_seconds=options.lease_seconds,
     )
 
 

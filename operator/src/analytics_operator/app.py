@@ -10,6 +10,9 @@ import kopf
 
 from analytics_operator.controller import watches
 from analytics_operator.controller.crd_poller import CRDPoller
+from analytics_operator.controller.dry_run import DryRun
+from analytics_operator.controller.health_poller import HealthPoller
+from analytics_operator.controller.kind_poller import KindPoller
 from analytics_operator.controller.lifecycle import exit_now, first_of, stop_on_signals, take_signals_back
 from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.reconciler import Reconciler
@@ -38,6 +41,7 @@ class Options:
     lease_namespace: str
     identity: str
     http_port: int = 8081
+    lease_seconds: int = leader_election.LEASE_SECONDS
 
 
 async def run(options: Options) -> None:
@@ -52,9 +56,12 @@ async def run(options: Options) -> None:
     names = leader_election.Names(
         namespace=options.lease_namespace, lease="analytics-operator", identity=options.identity
     )
-    election = leader_election.LeaderElection(lease, names, on_change=metrics.leader_changed)
+    election = leader_election.LeaderElection(
+        lease, names, on_change=metrics.leader_changed, lease_seconds=options.lease_seconds
+    )
     client = KubeClient(await configuration(), on_call=metrics.api_called, fence=election.fence)
-    metrics.export_watches([kind.name for kind in (ANALYTICS_API, *WATCHED)], age=writes.age, refused=writes.refused)
+    kinds = [kind.name for kind in (ANALYTICS_API, *WATCHED)]
+    metrics.export_watches(kinds, options.namespaces or ("",), age=writes.age, refused=writes.refused)
     try:
         async with serving(
             port=options.http_port, registry=metrics.registry, ready=lambda: not stop.is_set(), silent=writes.silent
@@ -79,15 +86,26 @@ async def _operate(
     options: Options, client: KubeClient, metrics: Metrics, writes: UnconfirmedWrites, stop: asyncio.Event
 ) -> None:
     await discovery.until_served(client, ANALYTICS_API)
-    secret_poller, crd_poller, worker_poller = SecretPoller(client), CRDPoller(client), WorkerPoller()
+    secret_poller, crd_poller = SecretPoller(client), CRDPoller(client)
+    worker_poller, health_poller, kind_poller = WorkerPoller(), HealthPoller(), KindPoller(client)
     await crd_poller.poll()
+    await kind_poller.poll()
     ownership = Ownership(client, on_unchanged=metrics.apply_unchanged, on_write=writes.record)
     reconciler = Reconciler(
+        dry_run=DryRun(client),
         client=client,
-        observer=Observer(client=client, crd_poller=crd_poller, worker_poller=worker_poller),
+        observer=Observer(
+            client=client,
+            crd_poller=crd_poller,
+            kind_poller=kind_poller,
+            worker_poller=worker_poller,
+            health_poller=health_poller,
+            operator_namespace=options.lease_namespace,
+        ),
         ownership=ownership,
         secret_poller=secret_poller,
         worker_poller=worker_poller,
+        health_poller=health_poller,
         on_write=writes.record,
         clock=lambda: datetime.now(UTC),
         random_text=lambda: secrets.token_hex(32),
@@ -105,5 +123,11 @@ async def _operate(
         # Without one kopf asks for a user's name, which a pod's numeric user lacks; its type of str is not exported.
         identity=options.identity,  # type: ignore[arg-type]
     )
-    pollers = (secret_poller.run(queue.add), worker_poller.run(queue.add), crd_poller.run(queue.add_all))
+    pollers = (
+        secret_poller.run(queue.add),
+        worker_poller.run(queue.add),
+        health_poller.run(queue.add),
+        crd_poller.run(queue.add_all),
+        kind_poller.run(queue.add_all),
+    )
     await first_of(*(queue.work() for _ in range(WORKERS)), *pollers, informer, take_signals_back(started, stop))

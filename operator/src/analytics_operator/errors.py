@@ -13,6 +13,7 @@
     │   │   └── Invalid        400 or 422
     │   └── Unavailable        429, 5xx, timeouts, no connection: backoff, honouring Retry-After
     └── ChildConflict          an object of a desired name belongs to somebody else: a condition, and a slow retry
+        └── SecretUnconfirmed  a generated Secret that no resource controls: somebody has to confirm it
 
 Messages are for people and hold no secret: the bodies of requests are never part of them.
 """
@@ -76,6 +77,12 @@ class ChildConflict(OperatorError):
     """The object exists and is not ours; it is left as it is."""
 
     reason = "ChildConflict"
+
+
+class SecretUnconfirmed(ChildConflict):
+    """The generated Secret exists without a controller."""
+
+    reason = "SecretUnconfirmed"
 
 
 _ADMISSION = ("admission webhook", "violates PodSecurity", "ValidatingAdmissionPolicy", "failed calling webhook")

@@ -5,21 +5,26 @@ value the digests of the pods depend before the Secret is there.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from analytics_operator.kube import names
 from analytics_operator.kube.objects import CONFIG_MAP, JOB, Absent, Create, Decision, Manifest, Ref, Want, condition
-from analytics_operator.manifests import build
+from analytics_operator.manifests import DEPLOYMENTS, build
 from analytics_operator.manifests.jwt_secret import jwt_secret
 from analytics_operator.manifests.scope import Scope
-from analytics_operator.state import ingest, migration, replicas
-from analytics_operator.state.observed import Observed
+from analytics_operator.state import approval, ingest, migration, replicas
+from analytics_operator.state.observed import Observed, Refusal
+from analytics_operator.state.refusal import refusal, sections
 from analytics_operator.state.secrets import Credentials, data_of, examine, must_generate
 
 RETRY_SECONDS = 20
 """Interval at which a Deployment whose pods are refused gets a new retry annotation: left alone, its ReplicaSet doubles
 its backoff after each refusal."""
+
+
+PROPOSED = ".proposed"
+"""Ends the names of Deployments that are only judged: no other object of a resource has a name with a dot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +36,11 @@ class Plan:
     digests are those of this value."""
     decisions: tuple[Decision, ...]
     """In the order in which they are carried out; what goes, goes last."""
-
-    def desired(self, ref: Ref) -> Manifest | None:
-        """The object as it shall be; None where it stays as it is, or goes."""
-        return next((each.manifest for each in self.decisions if isinstance(each, Want) and each.ref == ref), None)
+    refusal: Refusal | None = None
+    """Why the desired pods are not released."""
+    proposed: tuple[Manifest, ...] = ()
+    """Deployments as they would be once the database is migrated, where users customize their pods: to be judged by
+    the API server before anything is done for them."""
 
 
 def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
@@ -42,13 +48,18 @@ def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
     generated = _generated(observed, random_text)
     made = {generated.ref.name: data_of(generated.manifest)} if generated else {}
     credentials = examine(observed.resource, {**observed.secrets, **made})
-    gate = migration.decide(observed, credentials, now=now)
-    to_apply = replicas.to_apply(observed.resource, observed.deployment)
-    retained = observed.deployment if observed.resource.spec.autoscaling and to_apply is not None else None
+    gate = approval.decide(observed, migration.decide(observed, credentials, now=now), now=now)
+    refused = refusal(observed)
+    if refused and gate.state in {migration.State.START, migration.State.DRY_RUN}:
+        gate = replace(gate, state=migration.State.REFUSED)
+    live = observed.deployment or observed.orphan
+    to_apply = replicas.to_apply(observed.resource, live)
+    retained = live if observed.resource.spec.autoscaling and to_apply is not None else None
     scope = Scope(
         resource=observed.resource,
         credentials=credentials,
         gate=gate,
+        refused=refused is not None,
         released=observed.released,
         replicas=to_apply,
         replicas_read_at=retained["metadata"]["resourceVersion"] if retained else None,
@@ -56,10 +67,31 @@ def plan(observed: Observed, *, now: datetime, random_text: str) -> Plan:
         ingest_retried_at=_retried_at(observed.ingest, now=now),
         api_takes_rows=ingest.api_takes_rows(observed),
         every_api_pod_takes_rows=ingest.every_api_pod_takes_rows(observed),
+        served_kinds=observed.served_kinds,
+        operator_namespace=observed.operator_namespace,
     )
     desired = build(scope)
     decisions = (*desired, *_outdated_config_maps(observed, desired), *_outdated_jobs(observed, gate))
-    return Plan(credentials=credentials, gate=gate, generated=generated, decisions=decisions)
+    return Plan(
+        credentials=credentials,
+        gate=gate,
+        generated=generated,
+        decisions=decisions,
+        refusal=refused,
+        proposed=tuple(_proposed(scope)),
+    )
+
+
+def _proposed(scope: Scope) -> Iterator[Manifest]:
+    """Under names that nothing else has, and without what the live object decides."""
+    if scope.credentials.problems or not any(sections(scope.resource)):
+        return
+    done = replace(scope, gate=replace(scope.gate, state=migration.State.DONE), refused=False)
+    for decision in (builder(done) for builder in DEPLOYMENTS):
+        if isinstance(decision, Want):
+            metadata = decision.manifest["metadata"]
+            name = {"name": f"{decision.ref.name}{PROPOSED}", "namespace": metadata["namespace"]}
+            yield decision.manifest | {"metadata": name | {"labels": metadata["labels"]}}
 
 
 def _generated(observed: Observed, random_text: str) -> Create | None:
@@ -88,8 +120,9 @@ def _outdated_config_maps(observed: Observed, desired: tuple[Decision, ...]) -> 
 
 
 def unread_settings(observed: Observed) -> Iterator[str]:
-    """ConfigMaps that the live Deployment does not name: whether older pods read them, ReplicaSets tell."""
-    read = {names.released(observed.resource.metadata.name), *_settings_of(observed.deployment)}
+    """Settings that the live Deployment does not name: whether older pods read them, ReplicaSets tell."""
+    name = observed.resource.metadata.name
+    read = {names.released(name), names.dashboard(name), *_settings_of(observed.deployment)}
     yield from (each["metadata"]["name"] for each in observed.config_maps if each["metadata"]["name"] not in read)
 
 
@@ -102,6 +135,8 @@ def _settings_of(workload: Manifest | None) -> Iterator[str]:
 
 def _outdated_jobs(observed: Observed, gate: migration.Gate) -> Iterator[Absent]:
     for name in migration.superfluous(observed, keep=gate.digest):
+        yield Absent(Ref(JOB, name))
+    for name in approval.superfluous(observed, gate):
         yield Absent(Ref(JOB, name))
     if gate.discard:
         yield Absent(Ref(JOB, gate.discard))

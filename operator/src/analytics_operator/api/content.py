@@ -1,4 +1,4 @@
-"""spec.ingest.content: what is stored of prompts and completions."""
+"""What is stored of prompts and completions that clients send."""
 
 from typing import Annotated
 

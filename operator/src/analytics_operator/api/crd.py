@@ -9,12 +9,12 @@ from analytics_operator.api.schema import structural
 from analytics_operator.api.status import Status
 from analytics_operator.api.v1alpha1 import GROUP, KIND, NAME_LENGTH, NAME_PATTERN, PLURAL, VERSION, Spec
 
-HEADER = "# DO NOT EDIT: generated from operator/src/analytics_operator/api/v1alpha1.py by `make crds`.\n"
+HEADER = "# DO NOT EDIT: generated from operator/src/analytics_operator/api/ by `make crds`.\n"
 
 
 def document() -> str:
-    """The YAML of the CRD, as it is committed."""
-    return HEADER + yaml.safe_dump(definition(), sort_keys=False, width=1000)
+    """The YAML of the CRD, as it is committed: most fields are a line each, since half of its size was indentation."""
+    return HEADER + yaml.safe_dump(definition(), sort_keys=False, width=1000, default_flow_style=None)
 
 
 def definition() -> dict[str, Any]:
@@ -53,6 +53,9 @@ def _version() -> dict[str, Any]:
             _column("Replicas", ".status.readyReplicas", kind="integer"),
             _column("Desired", ".status.desiredReplicas", kind="integer"),
             _column("Schema", ".status.schema.version", kind="integer"),
+            _column("Edition", ".status.schema.edition", priority=1),
+            _column("Policies", '.status.conditions[?(@.type=="PoliciesApplied")].reason', priority=1),
+            _column("Endpoint", ".status.endpoints.http", priority=1),
             _column("Image", ".status.image", priority=1),
             _column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
             _column("Age", ".metadata.creationTimestamp", kind="date"),

@@ -1,5 +1,6 @@
 """Building blocks of the resource's fields: the base model, rules, bounded texts and enums."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,7 +12,6 @@ MESSAGE_LENGTH = 1024
 
 PoolSize = Annotated[int, Field(ge=1, le=1000)]
 Replicas = Annotated[int, Field(ge=1, le=100)]
-Utilization = Annotated[int, Field(ge=1, le=1000)]
 Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|https?://[^\s,]+)$")]
 KeyPrefix = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9._:-]*$")]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
@@ -24,6 +24,16 @@ def rule(expression: str, message: str) -> dict[str, str]:
 
 def rules(*each: dict[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": list(each)}
+
+
+def one_of(expression: str, values: Iterable[str]) -> str:
+    """CEL: the expression is one of these texts."""
+    return f"({expression} in {list(values)!r})"  # a list of texts is written alike in both languages
+
+
+def map_by(*keys: str) -> dict[str, Any]:
+    """A list in which an item is known by these fields: unique, and several managers may apply to it."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
 def differ(one: str, other: str) -> str:

@@ -68,3 +68,17 @@ class WorkerResources(Resources):
 
     requests: WorkerRequests = WorkerRequests()
     limits: WorkerLimits = WorkerLimits()
+
+
+class MigrationRequests(Requests):
+    """What the scheduler sets aside."""
+
+    cpu: Quantity = Field("100m", description="cores, as 500m or 2")
+    memory: Quantity = Field("128Mi", description="bytes, as 512Mi")
+
+
+class MigrationResources(Resources):
+    """Of the Job that migrates: the database works, it waits."""
+
+    requests: MigrationRequests = MigrationRequests()
+    limits: WorkerLimits = WorkerLimits()

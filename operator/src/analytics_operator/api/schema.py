@@ -7,9 +7,8 @@ from pydantic import BaseModel
 
 Json = dict[str, Any]
 
-DROPPED = frozenset(
-    {"title", "$defs", "additionalProperties"}
-)  # the API server prunes; it knows neither $defs nor titles
+DROPPED = frozenset({"title", "$defs", "propertyNames"})  # the dialect has none of them
+PRESERVE = "x-kubernetes-preserve-unknown-fields"
 EXCLUSIVE = {"exclusiveMinimum": ("minimum", 1), "exclusiveMaximum": ("maximum", -1)}
 
 
@@ -31,6 +30,8 @@ def _rewrite(schema: Json, *, definitions: Json) -> Json:
             result[bound] = value + step  # all numbers of the API are whole
         elif key == "properties":
             result[key] = {name: _rewrite(each, definitions=definitions) for name, each in value.items()}
+        elif key == "additionalProperties":
+            result |= _additional(value, definitions)
         elif key == "items":
             result[key] = _rewrite(value, definitions=definitions)
         elif key == "default" and value in (None, []):
@@ -40,6 +41,13 @@ def _rewrite(schema: Json, *, definitions: Json) -> Json:
         else:
             result[key] = deepcopy(value)  # a value in two places would become a YAML anchor
     return result
+
+
+def _additional(value: Json | bool, definitions: Json) -> Json:  # noqa: FBT001 - both are schemas
+    """Of maps the schema of the values; of models that let any field through, that the API server must not prune it."""
+    if isinstance(value, dict):
+        return {"additionalProperties": _rewrite(value, definitions=definitions)}
+    return {PRESERVE: True} if value else {}
 
 
 def _inline(schema: Json, definitions: Json) -> Json:

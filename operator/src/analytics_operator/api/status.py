@@ -1,11 +1,11 @@
 """The schema of the resource's status."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from analytics_operator.api.fields import MESSAGE_LENGTH, Model
+from analytics_operator.api.fields import MESSAGE_LENGTH, Model, map_by
 
 Text = Annotated[str, Field(max_length=512)]
 
@@ -40,6 +40,22 @@ class Schema(Model):
     connection_limit: int | None = Field(None, description="connections that the database allows its user")
 
 
+MAX_PENDING = 64
+
+
+class MigrationPlan(Model):
+    """What waits for its approval, in the mode Manual."""
+
+    hash: Annotated[str, Field(max_length=8)] = Field(
+        description="the value of the annotation analytics.llm-observatory.io/approved-migration that approves it"
+    )
+    version: int = Field(description="schema of the database")
+    target: int = Field(description="schema that the image brings")
+    pending: Annotated[tuple[Annotated[str, Field(max_length=128)], ...], Field(max_length=MAX_PENDING)] = Field(
+        (), description="migrations that would be applied, the first of them"
+    )
+
+
 class PolicyState(StrEnum):
     APPLIED = "Applied"
     PENDING = "Pending"
@@ -69,18 +85,13 @@ class Endpoints(Model):
     ingest: Text | None = Field(None, description="URL that clients send rows to; absent where none are taken")
 
 
-def conditions_are_a_map(schema: dict[str, Any]) -> None:
-    schema["x-kubernetes-list-type"] = "map"
-    schema["x-kubernetes-list-map-keys"] = ["type"]
-
-
 class Status(Model):
     """What is, as the operator saw it last."""
 
     model_config = ConfigDict(json_schema_extra={"default": {"observedGeneration": -1}})
 
     observed_generation: int | None = Field(None, description="the generation that this status speaks of")
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=32, json_schema_extra=conditions_are_a_map)] = Field(
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=32, json_schema_extra=map_by("type"))] = Field(
         (), description="Ready first; where it is False, the others say what is in the way"
     )
     replicas: int | None = Field(None, description="pods that there are")
@@ -88,6 +99,7 @@ class Status(Model):
     ready_replicas: int | None = Field(None, description="pods that serve")
     selector: Text | None = Field(None, description="label selector of the pods, for the scale subresource")
     schema_: Schema | None = Field(None, alias="schema")
+    migration_plan: MigrationPlan | None = Field(None, description="absent where no plan waits for its approval")
     policies: Annotated[tuple[Policy, ...], Field(max_length=MAX_POLICIES)] = Field(
         (), description="retention, compression and chunks, as the worker sees them"
     )

@@ -14,15 +14,13 @@ Pause = Annotated[int, Field(ge=1, le=3600)]
 
 
 def _schema(word: str, minimum: int) -> WithJsonSchema:
-    """A number of days, or a word for no end. So is null, but a merge patch takes a null for the default."""
+    """A number of days, or a word for no end. A null is the default, however it is applied: it is not nullable."""
     schema: dict[str, Any] = {
         "x-kubernetes-int-or-string": True,
-        "anyOf": [{"type": "integer"}, {"type": "string"}],
         "minimum": minimum,
         "maximum": MAX_DAYS,
         "pattern": f"^{word}$",
         "maxLength": len(word),
-        "nullable": True,
     }
     return WithJsonSchema(schema)
 
@@ -35,7 +33,7 @@ UnboundedDays = Annotated[int | None, BeforeValidator(_unbounded)]
 
 
 def _days(field: str) -> str:
-    """CEL: the number of days; a null is absent to it."""
+    """CEL: the number of days."""
     return f"(has(self.{field}) && type(self.{field}) == int ? self.{field} : {UNBOUNDED})"
 
 
@@ -55,16 +53,16 @@ class RetentionDays(Model):
     )
 
     raw: Annotated[UnboundedDays, _schema("Forever", 8)] = Field(
-        92, description="requests themselves; shorter than before needs migrations.allowDestructive"
+        92, description="days, or Forever: requests themselves; shorter than before needs migrations.allowDestructive"
     )
     one_minute: Annotated[UnboundedDays, _schema("Forever", 8)] = Field(
-        8, description="sums by minute, which ranges of up to 7 days are answered from"
+        8, description="days, or Forever: sums by minute, which ranges of up to 7 days are answered from"
     )
     one_hour: Annotated[UnboundedDays, _schema("Forever", 91)] = Field(
-        400, description="sums by hour and its quarters, percentiles, users, teams and tags"
+        400, description="days, or Forever: sums by hour and its quarters, percentiles, users, teams and tags"
     )
     one_day: Annotated[UnboundedDays, _schema("Forever", 366)] = Field(
-        1095, description="sums by day, which ranges of up to 365 days are answered from"
+        1095, description="days, or Forever: sums by day, which ranges of up to 365 days are answered from"
     )
 
 

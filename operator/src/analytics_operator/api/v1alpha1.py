@@ -2,34 +2,36 @@
 
 Only what works is in the schema: a field that nothing reads is not added. Every text and list is bounded, because the
 API server prices CEL rules by the worst case. Unknown fields are ignored, so that a rolled-back operator reads a newer
-one's objects.
+one's objects. Here are the fields of `spec` and the rules over several sections; a section is a module of its own.
 """
 
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from analytics_operator.api.content import Content
-from analytics_operator.api.fields import (
-    ConfigMapRef,
-    KeyPrefix,
-    LogFormat,
-    LogLevel,
-    Model,
-    ObjectName,
-    Origin,
-    PoolSize,
-    PullPolicy,
-    Replicas,
-    SecretKeyRef,
-    TlsSecretRef,
-    Utilization,
-    differ,
-    rule,
-    rules,
+from analytics_operator.api.autoscaling import Autoscaling
+from analytics_operator.api.database import (
+    DATABASE_URL,
+    INGEST_POOL_SIZE,
+    MIN_POOL_SIZE,
+    REDIS_URL,
+    RESERVED_CONNECTIONS,
+    Database,
+    Redis,
 )
-from analytics_operator.api.resources import Resources, WorkerResources
+from analytics_operator.api.disruption import PodDisruptionBudget, drainable
+from analytics_operator.api.fields import Model, SecretKeyRef, differ, rule, rules
+from analytics_operator.api.image import Image
+from analytics_operator.api.ingest import Ingest, Prices
+from analytics_operator.api.migrations import Migrations
+from analytics_operator.api.monitoring import Monitoring
+from analytics_operator.api.networking import SPEC_RULES, Gateway, Ingress, NetworkPolicy
+from analytics_operator.api.pod import Pod
+from analytics_operator.api.resources import Resources
+from analytics_operator.api.service import Service, ServiceAccount
+from analytics_operator.api.serving import JWT_SECRET, Auth, Cache, Cors, Logging
 from analytics_operator.api.timescale import Timescale
+from analytics_operator.api.worker import Worker
 
 GROUP = "analytics.llm-observatory.io"
 VERSION = "v1alpha1"
@@ -40,234 +42,10 @@ PLURAL = "analyticsapis"
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_LENGTH = 40
 
-DATABASE_URL = "self.database.urlSecretRef"
-REDIS_URL = "self.redis.urlSecretRef"
-MIN_POOL_SIZE = 2
-"""Connections of a replica, however small the budget is."""
-REFRESH_CONNECTIONS = 2
-"""Connections with which a worker refreshes, beside its own."""
-RESERVED_CONNECTIONS = 2
-"""Connections for a migration and for whoever looks after it."""
-INGEST_POOL_SIZE = 4
-"""Connections of a pod that only takes rows: half of them write."""
 _MAX_PODS = "(has(self.autoscaling) ? self.autoscaling.maxReplicas : self.replicas)"
+_MIN_PODS = "(has(self.autoscaling) ? self.autoscaling.minReplicas : self.replicas)"
 _OWN_INGEST = "has(self.ingest) && self.ingest.enabled && has(self.ingest.replicas)"
 _INGEST_CONNECTIONS = f"({_OWN_INGEST} ? {INGEST_POOL_SIZE} * (self.ingest.replicas + 1) : 0)"
-JWT_SECRET = "self.auth.jwtSecretRef"  # noqa: S105 - where it stands in a rule
-
-
-class Image(Model):
-    """The service's image; pinned, because an upgrade is a decision."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule("has(self.tag) || has(self.digest)", "set image.tag or image.digest: the version has to be pinned"),
-            rule("!has(self.tag) || self.tag != 'latest'", "image.tag latest moves: name a version, or a digest"),
-            rule("!self.repository.matches(':[^/]*$')", "image.repository ends in a tag: move it to image.tag"),
-        )
-    )
-
-    repository: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-z0-9]([-a-z0-9._/:]*[a-z0-9])?$")] = (
-        Field(description="registry, port and path, without tag")
-    )
-    tag: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_.]*$")] | None = Field(
-        None, description="a version; latest is refused"
-    )
-    digest: Annotated[str, Field(max_length=71, pattern=r"^sha256:[a-f0-9]{64}$")] | None = Field(
-        None, description="decides where a tag is given too"
-    )
-    pull_policy: PullPolicy | None = Field(None, description="Kubernetes' default for the tag where absent")
-    pull_secrets: Annotated[tuple[ObjectName, ...], Field(max_length=10)] = Field(
-        (), description="names of Secrets that the kubelet pulls with"
-    )
-
-    @property
-    def reference(self) -> str:
-        """The reference that the kubelet pulls; the digest decides where both are given."""
-        tag = f":{self.tag}" if self.tag else ""
-        digest = f"@{self.digest}" if self.digest else ""
-        return f"{self.repository}{tag}{digest}"
-
-
-class Database(Model):
-    """PostgreSQL 15 or later, with TimescaleDB or without; the operator migrates it before pods use it."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule("self.minConnections <= self.poolSize", "database.minConnections must be at most database.poolSize"),
-            rule(
-                f"!has(self.readonlyUrlSecretRef) || {differ('self.readonlyUrlSecretRef', 'self.urlSecretRef')}",
-                "database.readonlyUrlSecretRef names the URL of the primary: name the replica's, or remove it",
-            ),
-            rule(
-                f"!has(self.caSecretRef) || {differ('self.caSecretRef', 'self.urlSecretRef')}",
-                "database.caSecretRef names the URL of the database: name the key that holds the certificate",
-            ),
-        )
-    )
-
-    url_secret_ref: SecretKeyRef = Field(description="postgres:// URL of the database")
-    readonly_url_secret_ref: SecretKeyRef | None = Field(
-        None, description="postgres:// URL of a replica, which answers while it is near enough to the primary"
-    )
-    ca_secret_ref: SecretKeyRef | None = Field(
-        None,
-        description="PEM certificates of the authorities that sign those of the database and its replica: each is "
-        "verified with its host name, unless its URL has an sslmode that says otherwise",
-    )
-    client_cert_secret_ref: TlsSecretRef | None = Field(
-        None, description="certificate and key that pods show to the database and its replica"
-    )
-    pool_size: PoolSize = Field(20, description="connections of one replica at most")
-    connection_budget: Annotated[int, Field(ge=2, le=10_000)] | None = Field(
-        None, description="connections of all pods together, at most; two to four times the database's cores do"
-    )
-    min_connections: Annotated[int, Field(ge=0, le=1000)] = Field(
-        5, description="connections that a replica keeps open"
-    )
-    statement_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        30, description="after which the database ends a query"
-    )
-
-
-class Redis(Model):
-    """Cache and rate limits that replicas share."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                f"!has(self.caSecretRef) || {differ('self.caSecretRef', 'self.urlSecretRef')}",
-                "redis.caSecretRef names the URL of Redis: name the key that holds the certificate",
-            ),
-        )
-    )
-
-    url_secret_ref: SecretKeyRef = Field(
-        description="redis:// or rediss:// URL; redis+sentinel:// and redis+cluster:// name several servers"
-    )
-    ca_secret_ref: SecretKeyRef | None = Field(
-        None, description="PEM certificates of the authorities that sign Redis' certificate, of a URL with TLS"
-    )
-    key_prefix: KeyPrefix | None = Field(None, description="begins every key, where several services share a Redis")
-
-
-class Auth(Model):
-    """How the service tells who asks."""
-
-    jwt_secret_ref: SecretKeyRef | None = Field(
-        None, description="secret of at least 32 characters that signs tokens; generated where absent"
-    )
-    issuer: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(None, description="required `iss`")
-    audience: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(None, description="required `aud`")
-
-
-class Cache(Model):
-    """Of finished answers; one that rows have changed is never served for longer than a second."""
-
-    default_ttl_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
-        3600, description="how long an answer is kept, where its route names no other time"
-    )
-
-
-class Cors(Model):
-    """Which web pages may read answers."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "!('*' in self.origins) || size(self.origins) == 1", "cors.origins: give * alone, or a list without it"
-            ),
-            rule(
-                "self.origins.all(each, !each.matches('//[^/]*/'))",
-                "cors.origins: an origin is scheme, host and port: take the path, or the / at its end, away",
-            ),
-        )
-    )
-
-    origins: Annotated[tuple[Origin, ...], Field(min_length=1, max_length=50)] = Field(
-        ("*",), description="as https://app.example; * is every page, without credentials"
-    )
-
-
-class Logging(Model):
-    """Of the pods, on standard output."""
-
-    level: LogLevel = Field(LogLevel.INFO, description="the least that is written; info has a line a request")
-    format: LogFormat = Field(LogFormat.JSON, description="json for programs, text for people")
-
-
-class Migrations(Model):
-    """The Job that brings the schema to the image's, before its pods are released."""
-
-    timeout_seconds: Annotated[int, Field(ge=10, le=86400)] = Field(900, description="of one attempt")
-    backoff_limit: Annotated[int, Field(ge=1, le=20)] = Field(3, description="failed attempts before Stalled")
-    allow_destructive: Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]{16}$")] | None = Field(
-        None, description="the plan whose losses are wanted: the 16 digits that PoliciesApplied names"
-    )
-
-
-class Worker(Model):
-    """Refreshes rollups, drops what is kept no longer, and keeps the store's policies."""
-
-    replicas: Annotated[int, Field(ge=1, le=5)] = Field(1, description="one works, the others take over within seconds")
-    refresh_connections: Annotated[int, Field(ge=0, le=16)] | None = Field(
-        None,
-        description="database connections with which the one that works refreshes rollups, an organisation each, "
-        f"beside its own, {REFRESH_CONNECTIONS} where it is absent; fewer where database.connectionBudget leaves "
-        "fewer, and 0 refreshes with its own",
-    )
-    resources: WorkerResources = WorkerResources()
-
-
-class Ingest(Model):
-    """How the rows that clients send come in: OTLP, and JSON in the fields of `import`."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "!has(self.resources) || has(self.replicas)",
-                "ingest.resources is of pods that only take rows: set ingest.replicas, or remove it",
-            ),
-        )
-    )
-
-    enabled: bool = Field(default=True, description="false: rows come by `import` alone, whatever else is set here")
-    max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = Field(
-        16 * 2**20, description="size of one request, before and after decompression"
-    )
-    content: Content | None = Field(None, description="what is stored of prompts and completions; absent: everything")
-    replicas: Replicas | None = Field(
-        None,
-        description=f"pods that only take rows, with {INGEST_POOL_SIZE} database connections each; they need redis, "
-        "and clients send to the Service <name>-ingest alone then. Absent: the pods of the API take rows",
-    )
-    resources: Resources | None = Field(None, description="of one of these pods; absent: as those of the API's")
-
-
-class Prices(Model):
-    """Price books of one's own, which come before the list of prices that the image brings."""
-
-    config_map_ref: ConfigMapRef = Field(
-        description="each key is a book in YAML or JSON; edits arrive within minutes, without a restart"
-    )
-
-
-class Autoscaling(Model):
-    """A HorizontalPodAutoscaler rules the number of replicas, from the use of what the pods request."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "self.minReplicas <= self.maxReplicas",
-                "autoscaling.minReplicas must be at most autoscaling.maxReplicas",
-            ),
-        )
-    )
-
-    min_replicas: Replicas = Field(3, description="pods that serve at least")
-    max_replicas: Replicas = Field(10, description="pods that serve at most")
-    cpu_utilization: Utilization = Field(70, description="percent of resources.requests.cpu to aim at")
-    memory_utilization: Utilization = Field(80, description="percent of resources.requests.memory to aim at")
 
 
 class Spec(Model):
@@ -311,6 +89,8 @@ class Spec(Model):
                 f"&& (!has(self.redis) || {differ(JWT_SECRET, REDIS_URL)})",
                 "auth.jwtSecretRef names a URL that others know: name a key that holds random characters",
             ),
+            *SPEC_RULES,
+            drainable(_MIN_PODS),
         )
     )
 
@@ -326,11 +106,19 @@ class Spec(Model):
     cors: Cors = Cors()
     logging: Logging = Logging()
     resources: Resources = Resources()
+    pod: Pod | None = Field(None, description="of all pods: where they run, what they carry; absent: nothing more")
+    service: Service | None = Field(None, description="the Service <name>; absent: inside of the cluster alone")
+    service_account: ServiceAccount | None = Field(None, description="the account <name> that pods have")
+    pod_disruption_budget: PodDisruptionBudget | None = Field(None, description="absent: one pod at a time")
     migrations: Migrations = Migrations()
     timescale: Timescale = Timescale()
     worker: Worker = Worker()
     ingest: Ingest | None = Field(None, description="rows that clients send; absent: taken by the pods of the API")
     prices: Prices | None = Field(None, description="price books of one's own; absent: those in the store alone")
+    ingress: Ingress | None = Field(None, description="an Ingress to the pods; absent: none")
+    gateway: Gateway | None = Field(None, description="an HTTPRoute to the pods; absent: none")
+    network_policy: NetworkPolicy | None = Field(None, description="NetworkPolicies of the pods; absent: none")
+    monitoring: Monitoring | None = Field(None, description="monitors, alerts and a dashboard; absent: none")
     suspend: bool = Field(default=False, description="nothing is written to the children while true; pods keep serving")
 
     @property
@@ -342,6 +130,11 @@ class Spec(Model):
     def ingest_replicas(self) -> int | None:
         """Pods that only take rows; None where there are none."""
         return self.ingest.replicas if self.ingest and self.ingest.enabled else None
+
+    def pod_of(self, own: Pod | None) -> Pod:
+        """The fields of pods that have a section of their own, `own`."""
+        base = self.pod or Pod()
+        return own.over(base) if own else base
 
     @property
     def jwt_secret_ref(self) -> SecretKeyRef | None:
@@ -355,6 +148,7 @@ class Metadata(Model):
     namespace: str
     uid: str
     generation: int = 0
+    annotations: dict[str, str] = Field(default_factory=dict)
 
 
 class AnalyticsApi(Model):

@@ -1,7 +1,7 @@
 """Reconciles one resource: observe, plan, create, apply, derive the status. Why it was called does not matter."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -9,31 +9,23 @@ from pydantic import ValidationError
 
 from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi, Metadata
+from analytics_operator.controller import executor
+from analytics_operator.controller.dry_run import DryRun
+from analytics_operator.controller.health_poller import HealthPoller
 from analytics_operator.controller.observer import Observer
 from analytics_operator.controller.secret_poller import SecretPoller
 from analytics_operator.controller.worker_poller import WorkerPoller
-from analytics_operator.errors import ApiError, ChildConflict, Refused
-from analytics_operator.kube import labels, names
+from analytics_operator.errors import ApiError, ChildConflict, Forbidden, Refused
+from analytics_operator.kube import labels
 from analytics_operator.kube.client import KubeClient
-from analytics_operator.kube.objects import (
-    ANALYTICS_API,
-    DEPLOYMENT,
-    EVENT,
-    HORIZONTAL_POD_AUTOSCALER,
-    Absent,
-    Create,
-    Hold,
-    Key,
-    Manifest,
-    Ref,
-    Want,
-)
+from analytics_operator.kube.objects import ANALYTICS_API, EVENT, Create, Key, Manifest, Ref
 from analytics_operator.kube.ownership import OnWrite, Ownership
-from analytics_operator.plan import Plan, plan
+from analytics_operator.plan import plan
+from analytics_operator.state import addresses
 from analytics_operator.state.observed import Observed
-from analytics_operator.state.worker import addresses
-from analytics_operator.status import derive, events
-from analytics_operator.status.facts import Applied, Facts, Refusal
+from analytics_operator.state.sharing import Share, share_of
+from analytics_operator.status import derive, events, health
+from analytics_operator.status.facts import Applied, Facts
 
 log = structlog.get_logger(__name__)
 
@@ -45,19 +37,23 @@ class Reconciler:
     client: KubeClient
     observer: Observer
     ownership: Ownership
+    dry_run: DryRun
     secret_poller: SecretPoller
     worker_poller: WorkerPoller
+    health_poller: HealthPoller
     on_write: OnWrite
     clock: Callable[[], datetime]
     random_text: Callable[[], str]
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """After what time to reconcile again; None when the resource is gone."""
-        body = await self.observer.resource(key)
+        try:
+            body = await self.observer.resource(key)
+        except Forbidden:  # of a namespace that is gone, or whose Role is: the refused watch has its line and metric
+            self._forget(key)
+            return derive.RESYNC
         if body is None or "deletionTimestamp" in body["metadata"]:
-            self.ownership.forget(key)  # its children go by their owner references
-            self.secret_poller.forget(key)
-            self.worker_poller.forget(key)
+            self._forget(key)  # its children go by their owner references
             return None
         try:
             return await self._reconcile(key, AnalyticsApi.model_validate(body), body)
@@ -70,21 +66,23 @@ class Reconciler:
         except (Refused, ChildConflict) as error:
             return await self._stop(body, error.reason, str(error), requeue_after=derive.WHILE_SECRETS_ARE_MISSING)
 
+    def _forget(self, key: Key) -> None:
+        for each in (self.dry_run, self.ownership, self.secret_poller, self.worker_poller, self.health_poller):
+            each.forget(key)
+
     async def _reconcile(self, key: Key, resource: AnalyticsApi, body: Manifest) -> timedelta:
         now = self.clock()
         observed = await self.observer.observe(key, resource, body.get("status", {}))
-        planned = plan(observed, now=now, random_text=self.random_text())
+        random_text = self.random_text()
+        planned = plan(observed, now=now, random_text=random_text)
+        if not resource.spec.suspend and (refused := await self.dry_run.judge(key, planned.proposed)):
+            observed = replace(observed, pods_refused=refused)
+            planned = plan(observed, now=now, random_text=random_text)
         generated = await self._generate(observed, planned.generated) if planned.generated else {}
-        self._update_pollers(key, observed, generated)
-        applied = await self._apply(key, observed, planned)
-        facts = Facts(
-            observed=observed,
-            credentials=planned.credentials,
-            gate=planned.gate,
-            desired=planned.desired(Ref(DEPLOYMENT, key.name)),
-            desired_ingest=planned.desired(Ref(DEPLOYMENT, names.ingest(key.name))),
-            applied=applied,
-        )
+        self._update_pollers(key, observed, generated, share_of(resource, planned.gate.settings))
+        applied = await executor.execute(self.ownership, key, observed, planned)
+        await self._report_changes(observed, applied)
+        facts = Facts(observed=observed, credentials=planned.credentials, gate=planned.gate, applied=applied)
         derived = derive.derive(facts, now=now)
         await self._write_status(body, derived)
         return derive.requeue_after(facts, derived, now=now)
@@ -96,37 +94,25 @@ class Reconciler:
         await self._post(events.secret_generated(secret.ref.name, again=again), observed.resource.metadata)
         return {secret.ref.name: made["metadata"]["resourceVersion"]}
 
-    def _update_pollers(self, key: Key, observed: Observed, generated: Mapping[str, str]) -> None:
-        """From now on they compare with this observation, and ask its workers."""
+    def _update_pollers(self, key: Key, observed: Observed, generated: Mapping[str, str], share: Share) -> None:
+        """From now on they compare with this observation, and ask its pods."""
         self.secret_poller.track(key, {**observed.secret_versions, **generated})
         reported = bool(observed.previous_status.get("policies"))
-        self.worker_poller.track(key, addresses(observed.pods_of(labels.Component.WORKER)), reported=reported)
+        workers = addresses.of_workers(observed.pods_of(labels.Component.WORKER))
+        self.worker_poller.track(key, workers, share, reported=reported)
+        api = addresses.of_api(observed.pods_of(labels.Component.API))
+        self.health_poller.track(key, api, missed=health.missed(observed))
 
-    async def _apply(self, key: Key, observed: Observed, planned: Plan) -> Applied:
-        """Carries out the plan. A child that is refused does not keep the others waiting."""
-        if observed.resource.spec.suspend:
-            return Applied(deployment=observed.deployment, ingest=observed.ingest)
-        uid, refusals = observed.resource.metadata.uid, []
-        name = observed.resource.metadata.name
-        api, ingest = Ref(DEPLOYMENT, name), Ref(DEPLOYMENT, names.ingest(name))
-        live = {api: observed.deployment, ingest: observed.ingest}
-        for decision in planned.decisions:
-            try:
-                match decision:
-                    case Want(ref):
-                        live[ref] = await self.ownership.ensure(key, uid, decision)
-                    case Absent(ref):
-                        await self.ownership.retire(key, uid, ref)
-                    case Hold():
-                        pass
-            except (Refused, ChildConflict) as error:
-                refusals.append(Refusal(ref=decision.ref, reason=error.reason, message=str(error)))
-        return Applied(
-            deployment=live[api],
-            ingest=live[ingest],
-            autoscaler=live.get(Ref(HORIZONTAL_POD_AUTOSCALER, name)),
-            refusals=tuple(refusals),
-        )
+    async def _report_changes(self, observed: Observed, applied: Applied) -> None:
+        """One line and one Event for each release and each child that is as declared again."""
+        metadata = observed.resource.metadata
+        key = Key(metadata.namespace, metadata.name)
+        changes = [events.drift_corrected(each) for each in self.ownership.drift.pop_corrections(key)]
+        if released := applied.released_since(observed.deployment):
+            changes.append(events.released(released))
+        for event in changes:
+            log.info("change of children", resource=key.text, reason=event.reason, message=event.message)
+            await self._post(event, metadata)
 
     async def _write_status(self, body: Manifest, derived: Manifest) -> None:
         """Writes only a status that moved, with the Events of its transitions."""

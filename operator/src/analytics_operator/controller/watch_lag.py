@@ -10,8 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from analytics_operator.kube.objects import OPTIONAL
+
 SILENT_TIMEOUT_SECONDS = 150.0
 """Twice as long as the informer itself lets a watch be silent, and some to spare."""
+UNWATCHED = frozenset(kind.name for kind in OPTIONAL)
+"""No event ever confirms a write to these."""
 
 
 class UnconfirmedWrites:
@@ -21,7 +25,8 @@ class UnconfirmedWrites:
         self._clock = clock
         self._reached: dict[str, int] = {}
         self._unconfirmed: dict[str, tuple[int, float]] = {}
-        self._refused: set[str] = set()
+        self._refused: set[tuple[str, str]] = set()
+        """Kind and namespace; no namespace: all of them."""
 
     def confirm(self, kind: str, manifest: dict[str, Any]) -> None:
         """An event of the kind; it may come before the answer to the write that caused it."""
@@ -31,22 +36,31 @@ class UnconfirmedWrites:
 
     def record(self, kind: str, manifest: dict[str, Any]) -> None:
         """The answer to a write; the event of one that changed nothing has come before."""
+        if kind in UNWATCHED:
+            return
         version = _version(manifest)
-        if version > self._reached.get(kind, 0) and kind not in self._refused:
+        watched = {(kind, ""), (kind, manifest["metadata"].get("namespace", ""))}
+        if version > self._reached.get(kind, 0) and not watched & self._refused:
             self._unconfirmed.setdefault(kind, (version, self._clock()))
 
-    def watch_answered(self, kind: str, *, accepted: bool) -> bool:
-        """The API server's answer to a list or watch of the kind; whether it is another answer than before."""
-        before = kind in self._refused
-        if accepted:
-            self._refused.discard(kind)
-        else:
-            self._refused.add(kind)
-            self._unconfirmed.pop(kind, None)
-        return before is accepted
+    def watch_answered(self, kind: str, namespace: str, *, accepted: bool) -> bool:
+        """The API server's answer to a list or watch; whether the namespace's answers are others than before.
 
-    def refused(self, kind: str) -> bool:
-        return kind in self._refused
+        A namespace that is gone, or whose Role is, is one change and not one of each kind.
+        """
+        before = self._namespaces_refused()
+        if accepted:
+            self._refused.discard((kind, namespace))
+        else:
+            self._refused.add((kind, namespace))
+            self._unconfirmed.pop(kind, None)
+        return before != self._namespaces_refused()
+
+    def refused(self, kind: str, namespace: str) -> bool:
+        return (kind, namespace) in self._refused
+
+    def _namespaces_refused(self) -> set[str]:
+        return {namespace for _, namespace in self._refused}
 
     def age(self, kind: str) -> float:
         """Seconds that the oldest write to the kind has waited for its event."""

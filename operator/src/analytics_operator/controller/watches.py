@@ -82,10 +82,10 @@ def register(
 def _on_response(writes: UnconfirmedWrites) -> informer.OnResponse:
     kinds = {kind.plural: kind.name for kind in (ANALYTICS_API, *WATCHED)}
 
-    def on_response(plural: str, status: int) -> None:
+    def on_response(namespace: str, plural: str, status: int) -> None:
         kind = kinds.get(plural)
-        if kind and writes.watch_answered(kind, accepted=status < 400):
-            log.warning("watch response changed", kind=kind, status=status)
+        if kind and writes.watch_answered(kind, namespace, accepted=status < 400):
+            log.warning("watch response changed", namespace=namespace, kind=kind, status=status)
 
     return on_response
 

@@ -29,6 +29,8 @@ def _kind(status: int, message: str) -> type[errors.ApiError]:
     refusal = errors.refusal(message)
     if refusal is errors.AdmissionRefused:  # webhooks answer with any status
         return refusal
+    if status == 500 and "failed to create typed patch object" in message:
+        return errors.Invalid  # an apply with a field that the kind has not, which is no failure of the server
     if status == 403:
         return refusal or errors.Forbidden
     match status:

@@ -15,7 +15,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from analytics_operator.errors import NotFound, Unavailable
 from analytics_operator.kube import api_errors
 from analytics_operator.kube.labels import FIELD_MANAGER
-from analytics_operator.kube.objects import Kind, Manifest
+from analytics_operator.kube.objects import POD, Kind, Manifest
 
 TIMEOUT_SECONDS = 15.0
 JSON = "application/json"
@@ -36,8 +36,12 @@ class KubeClient:
         on_call: OnCall,
         fence: Callable[[], None] = lambda: None,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        dry_run: bool = False,
     ) -> None:
-        """`fence` is called before every write, and raises where nothing may be written any more."""
+        """`fence` is called before every write, and raises where nothing may be written any more.
+
+        With `dry_run` no write is stored: the API server answers as if it were.
+        """
         configuration.connection_pool_maxsize = 64
         configuration.trace_configs = [_fenced(fence)]
         # Else each call asks two threads for proxies and netrc, which costs more than the call. A proxy is what the
@@ -46,6 +50,7 @@ class KubeClient:
         self._client = ApiClient(configuration)
         self._on_call = on_call
         self._timeout_seconds = timeout_seconds
+        self._dry_run = dry_run
 
     async def close(self) -> None:
         await self._client.close()  # type: ignore[no-untyped-call]
@@ -67,15 +72,25 @@ class KubeClient:
         items: list[Manifest] = answer["items"]
         return items
 
-    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
-        path = kind.path(manifest["metadata"]["namespace"])
-        return await self._call("POST", kind, path, body=manifest, query={"fieldManager": FIELD_MANAGER})
+    async def log(self, namespace: str, pod: str, query: dict[str, str]) -> str:
+        """The log of a container; `query` names it, and how much of its log."""
+        content = await self._send("GET", POD, POD.path(namespace, pod, "log"), query=query, accept="*/*", verb="LOG")
+        return content.decode(errors="replace")
 
-    async def apply(self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str | None = None) -> Manifest:
+    async def create(self, kind: Kind, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """Fails where the kind has no such field. A dry run makes nothing, but the answer or the error is the same."""
+        path = kind.path(manifest["metadata"]["namespace"])
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
+        return await self._call("POST", kind, path, body=manifest, query=query)
+
+    async def apply(
+        self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str | None = None, dry_run: bool = False
+    ) -> Manifest:
         """Server-side apply; a `uid` in the metadata makes it fail on any other object of that name."""
         metadata = manifest["metadata"]
         path = kind.path(metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        query |= {"dryRun": "All"} if dry_run else {}
         return await self._call("PATCH", kind, path, body=manifest, query=query, content_type=APPLY, verb="APPLY")
 
     async def replace(self, kind: Kind, manifest: Manifest) -> Manifest:
@@ -94,7 +109,11 @@ class KubeClient:
         """A document of discovery that concerns the kind."""
         return await self._call("GET", kind, path, verb="DISCOVER")
 
-    async def _call(  # noqa: PLR0913 - one place for all that a request can carry
+    async def _call(self, method: str, kind: Kind, path: str, **request: Any) -> Manifest:
+        result: Manifest = orjson.loads(await self._send(method, kind, path, **request))
+        return result
+
+    async def _send(  # noqa: PLR0913 - one place for all that a request can carry
         self,
         method: str,
         kind: Kind,
@@ -105,7 +124,11 @@ class KubeClient:
         content_type: str = JSON,
         accept: str = JSON,
         verb: str | None = None,
-    ) -> Manifest:
+    ) -> bytes:
+        if self._dry_run and method == "DELETE":  # its options are the body, beside which the query does not count
+            body = (body or {}) | {"dryRun": ["All"]}
+        elif self._dry_run and method != "GET":
+            query = (query or {}) | {"dryRun": "All"}
         status = 0
         try:
             request = await self._client.param_serialize(
@@ -118,7 +141,7 @@ class KubeClient:
             answer = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
                 method, url, headers=headers, body=body, _request_timeout=self._timeout_seconds
             )
-            content = await answer.read()
+            content: bytes = await answer.read()
             status = answer.status
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"no answer from the API server: {type(error).__name__}") from error
@@ -126,8 +149,7 @@ class KubeClient:
             self._on_call(verb or method, kind.name, status)
         if not 200 <= status < 300:
             raise api_errors.error(status, content, retry_after=answer.headers.get("Retry-After"))
-        result: Manifest = orjson.loads(content)
-        return result
+        return content
 
 
 def _fenced(fence: Callable[[], None]) -> aiohttp.TraceConfig:

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import kopf
 
-OnResponse = Callable[[str, int], None]
-"""Called with the plural of a kind and the status of every answer to its list or watch."""
+OnResponse = Callable[[str, str, int], None]
+"""Called with namespace, plural of the kind, and status of every answer to a list or watch; no namespace: all."""
 
 OnRelist = Callable[[], Awaitable[None]]
 """Called when a watch could not go on where it ended: no event tells what was deleted meanwhile."""
@@ -59,7 +59,7 @@ class InformerMiddleware:
             await self._on_relist()
         elif repeated and not watch and response.ok:
             await self._on_relist()
-        self._on_response(request.url.name, response.status)
+        self._on_response(_namespace(request.url.path), request.url.name, response.status)
         return response
 
     async def _pace(self, request: tuple[str, bool]) -> bool:
@@ -69,3 +69,9 @@ class InformerMiddleware:
         self._not_before[request] = start + 1
         await asyncio.sleep(start - now)
         return repeated
+
+
+def _namespace(path: str) -> str:
+    """Of a list or watch; empty where it is of all namespaces."""
+    _, _, after = path.partition("/namespaces/")
+    return after.partition("/")[0]

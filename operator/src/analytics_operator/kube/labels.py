@@ -11,6 +11,8 @@ FIELD_MANAGER = "analytics-operator"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
+OPERATOR = {"app.kubernetes.io/name": FIELD_MANAGER}
+"""Selects the operator's own pods."""
 OURS = f"{MANAGED_BY}={FIELD_MANAGER}"
 """Selects every child of every resource."""
 
@@ -18,8 +20,19 @@ MIGRATION_HASH = f"{GROUP}/migration-hash"
 ATTEMPT = f"{GROUP}/attempt"
 FAILURES = f"{GROUP}/failures"
 """Number of failed attempts before a Job since the last success: Jobs that failed earlier are pruned."""
+DRY_RUN = f"{GROUP}/dry-run"
+"""The label of Jobs that only find out what a migration would change."""
+APPROVED_MIGRATION = f"{GROUP}/approved-migration"
+"""The annotation of a resource that approves a plan, by its hash."""
+POD_HASH = f"{GROUP}/pod-hash"
+"""The label of a Job's customization: one that cannot start is replaced where users change that."""
 SEQUENCE = f"{GROUP}/sequence"
 """Orders the Jobs of a resource: creation stamps of Kubernetes have whole seconds only."""
+
+GENERATED_FOR = f"{GROUP}/generated-for"
+"""Annotation of the generated Secret: namespace and name of its resource."""
+ADOPT_SECRET = f"{GROUP}/adopt-secret"
+"""Annotation of a resource: UID of a generated Secret that an earlier resource of its name has left."""
 
 RELEASED_TEMPLATE = f"{GROUP}/released-template"
 IMAGE_SETTINGS = f"{GROUP}/image-settings"
@@ -39,7 +52,12 @@ class Component(StrEnum):
 
 
 def selector(name: str, component: Component) -> dict[str, str]:
-    return {"app.kubernetes.io/name": "analytics-api", INSTANCE: name, COMPONENT: component.value}
+    return pods(name) | {COMPONENT: component.value}
+
+
+def pods(name: str) -> dict[str, str]:
+    """Selects all pods and Services of one resource."""
+    return {"app.kubernetes.io/name": "analytics-api", INSTANCE: name}
 
 
 def takes_rows(name: str) -> dict[str, str]:

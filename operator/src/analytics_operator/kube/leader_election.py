@@ -1,4 +1,4 @@
-"""Leader election by a Lease: 15 s valid, renewed every 2 s, given up by its holder after 10 s without a renewal.
+"""Leader election by a Lease: valid for 15 s or more, renewed every 2 s, given up by its holder after two thirds of it.
 
 A candidate measures how long a Lease has not changed by its own monotonic clock; clocks of machines are never compared.
 Writes carry the resourceVersion, so that of two candidates one wins.
@@ -21,10 +21,10 @@ from analytics_operator.kube.objects import LEASE, Manifest
 log = structlog.get_logger(__name__)
 
 LEASE_SECONDS = 15
-RENEW_DEADLINE_SECONDS = 10
+MAX_LEASE_SECONDS = 300
 RETRY_SECONDS = 2
 REQUEST_TIMEOUT_SECONDS = 5.0
-"""Timeout of a Lease call: two fit before the deadline."""
+"""Timeout of a Lease call: two fit before the deadline of the shortest Lease."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,19 @@ class Names:
 class LeaderElection:
     """Acquires, keeps and gives back the Lease."""
 
-    def __init__(self, client: KubeClient, names: Names, *, on_change: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        names: Names,
+        *,
+        on_change: Callable[[bool], None],
+        lease_seconds: int = LEASE_SECONDS,
+    ) -> None:
+        """`lease_seconds` is LEASE_SECONDS at least."""
         self._client = client
         self._names = names
+        self._lease_seconds = lease_seconds
+        self._deadline_seconds = lease_seconds * 2 / 3
         self._on_change = on_change
         self._observed: tuple[str, float] = ("", 0.0)
         """resourceVersion of the Lease, and when it was first seen at that version."""
@@ -50,8 +60,8 @@ class LeaderElection:
 
         Asked before every write. What was handed to the kernel before the freeze is not held back.
         """
-        if time.monotonic() - self._renewed > RENEW_DEADLINE_SECONDS:
-            raise LeaseLost(f"the Lease was not renewed for {RENEW_DEADLINE_SECONDS} s: nothing more is written")
+        if time.monotonic() - self._renewed > self._deadline_seconds:
+            raise LeaseLost(f"the Lease was not renewed for {self._deadline_seconds:g} s: nothing more is written")
 
     async def acquire(self) -> None:
         """Returns when we hold the Lease."""
@@ -72,17 +82,17 @@ class LeaderElection:
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             with suppress(ApiError, TimeoutError):
-                # A request that hangs ends at the deadline, so that LeaseLost is raised 5 s before the Lease is free.
-                left = RENEW_DEADLINE_SECONDS - (time.monotonic() - self._renewed)
+                # A request that hangs ends at the deadline, so that LeaseLost is raised 5 s or more before it is free.
+                left = self._deadline_seconds - (time.monotonic() - self._renewed)
                 start = time.monotonic()
                 async with asyncio.timeout(max(left, 0)):
                     if not await self._try():
                         self._on_change(False)
                         raise LeaseLost("another replica holds the Lease")
                 self._renewed = start
-            if time.monotonic() - self._renewed > RENEW_DEADLINE_SECONDS:
+            if time.monotonic() - self._renewed > self._deadline_seconds:
                 self._on_change(False)
-                raise LeaseLost(f"the Lease could not be renewed for {RENEW_DEADLINE_SECONDS} s")
+                raise LeaseLost(f"the Lease could not be renewed for {self._deadline_seconds:g} s")
 
     async def release(self) -> None:
         """Lets another replica lead at once; best effort."""
@@ -107,7 +117,11 @@ class LeaderElection:
             return False
         if not ours:
             spec |= {"acquireTime": _now(), "leaseTransitions": spec.get("leaseTransitions", 0) + 1}
-        spec |= {"holderIdentity": self._names.identity, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": _now()}
+        spec |= {
+            "holderIdentity": self._names.identity,
+            "leaseDurationSeconds": self._lease_seconds,
+            "renewTime": _now(),
+        }
         try:
             await self._client.replace(LEASE, lease)
         except Conflict:
@@ -130,7 +144,7 @@ class LeaderElection:
             "metadata": {"name": self._names.lease, "namespace": self._names.namespace},
             "spec": {
                 "holderIdentity": self._names.identity,
-                "leaseDurationSeconds": LEASE_SECONDS,
+                "leaseDurationSeconds": self._lease_seconds,
                 "acquireTime": _now(),
                 "renewTime": _now(),
                 "leaseTransitions": 0,

@@ -38,17 +38,39 @@ CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 EVENT = Kind("v1", "Event", "events")
 HORIZONTAL_POD_AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
 JOB = Kind("batch/v1", "Job", "jobs")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 POD = Kind("v1", "Pod", "pods")
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+POD_MONITOR = Kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")
+PROMETHEUS_RULE = Kind("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules")
 REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
 SECRET = Kind("v1", "Secret", "secrets")
 SERVICE = Kind("v1", "Service", "services")
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
 
-WATCHED = (SERVICE_ACCOUNT, CONFIG_MAP, JOB, DEPLOYMENT, SERVICE, POD_DISRUPTION_BUDGET, HORIZONTAL_POD_AUTOSCALER)
+WATCHED = (
+    SERVICE_ACCOUNT,
+    CONFIG_MAP,
+    JOB,
+    DEPLOYMENT,
+    SERVICE,
+    POD_DISRUPTION_BUDGET,
+    HORIZONTAL_POD_AUTOSCALER,
+    INGRESS,
+    NETWORK_POLICY,
+)
 """Children whose events start a reconcile. Secrets are not among them: the operator may not list those of others."""
+
+OPTIONAL = (HTTP_ROUTE, POD_MONITOR, SERVICE_MONITOR, PROMETHEUS_RULE)
+"""Children whose CRDs are others' to install. Not watched, since the informer finds kinds at its start only: a resync
+repairs them."""
+CERTIFICATE = Kind("cert-manager.io/v1", "Certificate", "certificates")
+"""No child: where cert-manager is installed, this kind is served."""
 
 
 @dataclass(frozen=True, order=True)

@@ -1,17 +1,18 @@
 """Ownership: makes a child as it is desired without ever touching somebody else's object.
 
-First contact reads before it writes: what has no controller and our labels is adopted, what an earlier resource of the
-same name left behind is awaited, anything else is a ChildConflict. Afterwards every apply carries the object's UID, so
-that it fails instead of taking over whatever came under that name.
+First contact reads before it writes: adoption.py says what is ours then, what an earlier resource of the same name left
+behind is awaited, anything else is a ChildConflict. Afterwards every apply carries the object's UID, so that it fails
+instead of taking over whatever came under that name.
 """
 
 import time
 from collections.abc import Callable
 from typing import Protocol
 
-from analytics_operator.api.v1alpha1 import KIND
-from analytics_operator.errors import ChildConflict, Conflict, Invalid, NotFound
+from analytics_operator.errors import Conflict, Invalid, NotFound
 from analytics_operator.kube import labels
+from analytics_operator.kube.adoption import adoptable, check_ours
+from analytics_operator.kube.drift import Drift
 from analytics_operator.kube.objects import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
@@ -40,9 +41,7 @@ class Writer(Protocol):
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest: ...
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest: ...
-    async def apply(
-        self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str | None = None
-    ) -> Manifest: ...
+    async def apply(self, kind: Kind, manifest: Manifest, *, force: bool, dry_run: bool = False) -> Manifest: ...
     async def delete(self, kind: Kind, manifest: Manifest) -> None: ...
 
 
@@ -57,6 +56,7 @@ class Ownership:
         on_write: OnWrite,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.drift = Drift(clock=clock)
         self._client = client
         self._on_unchanged = on_unchanged
         self._on_write = on_write
@@ -73,6 +73,7 @@ class Ownership:
         The plan was made before it, so that of these kinds every event counts.
         """
         self._absent.get(key, {}).pop(ref, None)
+        self.drift.observe(key, ref, manifest)
         return ref.kind in WRITTEN_BY_OTHERS or self._known.get(key, {}).get(ref) != _identity(manifest)
 
     def remember(self, key: Key, ref: Ref, live: Manifest) -> None:
@@ -82,6 +83,7 @@ class Ownership:
     def forget(self, key: Key) -> None:
         self._known.pop(key, None)
         self._absent.pop(key, None)
+        self.drift.forget(key)
 
     async def ensure(self, key: Key, owner: str, want: Want) -> Manifest:
         """The live object, as it is desired."""
@@ -96,6 +98,7 @@ class Ownership:
             self._on_unchanged()
         else:
             self._on_write(want.ref.kind.name, live)
+            self.drift.written(key, want.ref, live)
         self.remember(key, want.ref, live)
         return live
 
@@ -138,38 +141,56 @@ class Ownership:
         try:
             live = await self._client.get(want.ref.kind, key.namespace, want.ref.name)
         except NotFound:
+            if want.ref in self._known.get(key, {}):
+                self.drift.recreated(key, want.ref)
             # Not POST: its fields would belong to a manager of updates, and no later apply could remove them.
             return await self._client.apply(want.ref.kind, want.manifest, force=False)
-        if not adoptable(live):
+        if not adoptable(live, want.manifest["metadata"]["labels"]):
             check_ours(live, key, owner, want.ref)
         return await self._apply(want, uid=live["metadata"]["uid"])
 
-    async def _apply(self, want: Want, *, uid: str) -> Manifest:
+    async def check_free(self, key: Key, owner: str, ref: Ref, component: labels.Component) -> None:
+        """Raises where the name of a child that is not made yet is taken by somebody else."""
+        try:
+            live = await self._client.get(ref.kind, key.namespace, ref.name)
+        except NotFound:
+            return
+        if not adoptable(live, labels.common(key.name, component)):
+            check_ours(live, key, owner, ref)
+
+    async def would_change(self, key: Key, owner: str, want: Want) -> bool:
+        """Whether `ensure` would change something; nothing is changed. Raises what it would raise."""
+        try:
+            live = await self._client.get(want.ref.kind, key.namespace, want.ref.name)
+        except NotFound:
+            return True
+        if want.ref.kind is JOB or not adoptable(live, want.manifest["metadata"]["labels"]):
+            check_ours(live, key, owner, want.ref)
+        if want.ref.kind is JOB:
+            return False
+        return _content(await self._apply(want, uid=live["metadata"]["uid"], dry_run=True)) != _content(live)
+
+    async def would_retire(self, key: Key, owner: str, ref: Ref) -> bool:
+        """Whether `retire` would delete something."""
+        try:
+            return controlled_by(owner, await self._client.get(ref.kind, key.namespace, ref.name))
+        except NotFound:
+            return False
+
+    async def _apply(self, want: Want, *, uid: str, dry_run: bool = False) -> Manifest:
         # The API server compares the UID: of an object that was deleted and recreated by somebody else in between, the
         # apply answers 409 instead of taking its fields over.
         metadata = want.manifest["metadata"] | {"uid": uid}
-        return await self._client.apply(want.ref.kind, want.manifest | {"metadata": metadata}, force=True)
+        manifest = want.manifest | {"metadata": metadata}
+        return await self._client.apply(want.ref.kind, manifest, force=True, dry_run=dry_run)
 
 
 def _identity(manifest: Manifest) -> tuple[str, str]:
     return manifest["metadata"]["uid"], manifest["metadata"]["resourceVersion"]
 
 
-def adoptable(live: Manifest) -> bool:
-    """Whether the object says that it is ours, and nobody controls it."""
-    ours: bool = live["metadata"].get("labels", {}).get(labels.MANAGED_BY) == labels.FIELD_MANAGER
-    return ours and controller(live) is None
-
-
-def check_ours(live: Manifest, key: Key, owner: str, ref: Ref) -> None:
-    """Raises unless the resource controls the object."""
-    found = controller(live)
-    if found is None:
-        raise ChildConflict(f"{ref.text} exists and is not ours: delete or rename it, or rename this resource")
-    if found["uid"] == owner:
-        return
-    if found["kind"] == KIND and found["name"] == key.name:
-        raise Conflict(f"{ref.text} still belongs to an earlier {key.name}: waiting for garbage collection")
-    raise ChildConflict(
-        f"{ref.text} belongs to {found['kind']} {found['name']}: delete or rename it, or rename this resource"
-    )
+def _content(manifest: Manifest) -> Manifest:
+    """Without what the API server notes of a write."""
+    noted = ("managedFields", "resourceVersion", "generation")
+    metadata = {name: value for name, value in manifest["metadata"].items() if name not in noted}
+    return manifest | {"metadata": metadata}

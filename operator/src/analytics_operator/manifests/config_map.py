@@ -11,7 +11,7 @@ from analytics_operator.state.replicas import pool_size
 
 def config_map(scope: Scope) -> Decision:
     name = config_map_name(scope)
-    if not scope.gate.open and scope.released is None:
+    if not scope.releases and scope.released is None:
         return Hold(Ref(CONFIG_MAP, name))  # the first pods' image says what it knows when its migration is done
     manifest = {
         "apiVersion": "v1",

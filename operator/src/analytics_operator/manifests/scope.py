@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, AnalyticsApi
 from analytics_operator.kube import labels
-from analytics_operator.kube.objects import Manifest
+from analytics_operator.kube.objects import OPTIONAL, Absent, Decision, Hold, Kind, Manifest, Ref
 from analytics_operator.manifests.certificates import SecretFile
 from analytics_operator.state.image import Setting
 from analytics_operator.state.migration import Gate
@@ -23,6 +23,8 @@ class Scope:
     gate: Gate
     released: Released | None
     """The pod template in use until the gate opens."""
+    refused: bool = False
+    """Whether the API server, or a rule of ours, refuses the desired pods."""
     replicas: int | None
     """Applied to the Deployment; None while an autoscaler owns the field."""
     replicas_read_at: str | None = None
@@ -35,10 +37,18 @@ class Scope:
     """False where pods that only take rows have begun to."""
     every_api_pod_takes_rows: bool = True
     """Whether those that only take rows can go."""
+    served_kinds: frozenset[Kind] = frozenset()
+    """Of those whose CRDs are others' to install."""
+    operator_namespace: str = ""
 
     @property
     def name(self) -> str:
         return self.resource.metadata.name
+
+    @property
+    def releases(self) -> bool:
+        """Whether the desired pods are released; else those that were released last go on."""
+        return self.gate.open and not self.refused
 
     def knows(self, setting: Setting) -> bool:
         """Whether the image to release knows the setting: its pods are given no other."""
@@ -48,6 +58,17 @@ class Scope:
     def takes_rows(self) -> bool:
         """Whether clients may send rows, and the image to release takes them."""
         return self.resource.spec.ingest_or_default.enabled and self.knows(Setting.INGEST)
+
+    def serves(self, kind: Kind) -> bool:
+        return kind in self.served_kinds or kind not in OPTIONAL
+
+    def removed(self, ref: Ref) -> Decision:
+        """The decision about the child of a section that is absent, or about one whose kind is not served.
+
+        Where the spec never changed, the section was never there: nothing has to be read to know that nothing is left.
+        """
+        changed = self.resource.metadata.generation > 1
+        return Absent(ref) if changed and self.serves(ref.kind) else Hold(ref)
 
     @property
     def refresh_connections(self) -> int:

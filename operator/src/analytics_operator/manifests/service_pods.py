@@ -1,15 +1,16 @@
 """The pods that run `serve`: those of the API, and those that only take rows where the resource wants them."""
 
 from analytics_operator.api.content import Content
+from analytics_operator.api.database import INGEST_POOL_SIZE
 from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.api.resources import Resources
-from analytics_operator.api.v1alpha1 import INGEST_POOL_SIZE
 from analytics_operator.kube import labels
 from analytics_operator.kube.labels import Component
 from analytics_operator.kube.objects import Manifest
 from analytics_operator.manifests.certificates import of_database, of_redis
 from analytics_operator.manifests.config_map import config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
+from analytics_operator.manifests.pod_customization import customized
 from analytics_operator.manifests.scope import Scope
 from analytics_operator.state.image import Setting
 from analytics_operator.state.secrets import jwt_ref
@@ -52,7 +53,8 @@ def _content_env(scope: Scope, content: Content | None) -> dict[str, str]:
 
 def _template(scope: Scope, component: Component, only: list[str], env: dict[str, str]) -> Manifest:
     files = scope.known((*of_database(scope.resource), *of_redis(scope.resource)))
-    return {
+    spec = scope.resource.spec
+    template = {
         "metadata": {
             "labels": labels.common(scope.name, component) | (labels.TAKES_ROWS if Setting.INGEST in env else {}),
             "annotations": {labels.SECRETS_HASH: scope.credentials.pods_digest},
@@ -66,6 +68,8 @@ def _template(scope: Scope, component: Component, only: list[str], env: dict[str
             ],
         },
     }
+    pod = spec.pod_of(spec.ingest_or_default.pod if component is Component.INGEST else None)
+    return customized(template, pod, selector=labels.selector(scope.name, component))
 
 
 def _container(scope: Scope, component: Component, only: list[str], env: dict[str, str]) -> Manifest:

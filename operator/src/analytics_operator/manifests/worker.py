@@ -6,6 +6,7 @@ from analytics_operator.kube.objects import DEPLOYMENT, Decision, Hold, Manifest
 from analytics_operator.manifests.certificates import of_database
 from analytics_operator.manifests.config_map import config_map_name
 from analytics_operator.manifests.pod import pod_spec, secret_env
+from analytics_operator.manifests.pod_customization import customized
 from analytics_operator.manifests.scope import Scope, metadata
 from analytics_operator.state import policies
 from analytics_operator.state.image import Setting
@@ -13,7 +14,7 @@ from analytics_operator.state.image import Setting
 
 def worker(scope: Scope) -> Decision:
     ref = Ref(DEPLOYMENT, names.worker(scope.name))
-    if not scope.gate.open:
+    if not scope.releases:
         return Hold(ref)  # the released one goes on: it knows the schema that there is
     manifest = {
         "apiVersion": "apps/v1",
@@ -39,7 +40,7 @@ def _pod_template(scope: Scope) -> Manifest:
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {"matchLabels": labels.selector(scope.name, labels.Component.WORKER)},
     }
-    return {
+    template = {
         "metadata": {
             "labels": labels.common(scope.name, labels.Component.WORKER),
             "annotations": {labels.SECRETS_HASH: scope.credentials.database_digest},
@@ -49,6 +50,10 @@ def _pod_template(scope: Scope) -> Manifest:
         )
         | {"terminationGracePeriodSeconds": 30, "topologySpreadConstraints": [spread]},
     }
+    spec = scope.resource.spec
+    return customized(
+        template, spec.pod_of(spec.worker.pod), selector=labels.selector(scope.name, labels.Component.WORKER)
+    )
 
 
 def _container(scope: Scope) -> Manifest:

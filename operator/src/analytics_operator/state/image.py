@@ -6,7 +6,8 @@ The result of `migrate` lists what its image knows; pods are given no other. See
 from collections.abc import Iterator
 from enum import StrEnum
 
-from analytics_operator.api.v1alpha1 import REFRESH_CONNECTIONS, AnalyticsApi
+from analytics_operator.api.database import REFRESH_CONNECTIONS
+from analytics_operator.api.v1alpha1 import AnalyticsApi
 
 
 class Setting(StrEnum):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +26,8 @@ class Result(BaseModel):
     version: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     target: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     edition: Annotated[str, Field(max_length=64)] | None = None
+    pending: Annotated[tuple[Annotated[str, Field(max_length=128)], ...], Field(max_length=512)] = ()
+    """Migrations that are not applied."""
     connection_limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """Connections that the database allows its user; None where it is not known."""
     settings: tuple[Annotated[str, Field(max_length=128, pattern=r"^[A-Z][A-Z0-9_]*(=\S+)?$")], ...] | None = None
@@ -33,6 +35,14 @@ class Result(BaseModel):
 
     None in the result of 0.2.0 and earlier, and where no result was left.
     """
+
+    @property
+    def schema_status(self) -> dict[str, Any] | None:
+        """For status.schema; None of a migration that did not see the database."""
+        if self.edition is None:
+            return None
+        seen = self.model_dump(include={"version", "target", "edition"}, exclude_none=True)
+        return seen | ({} if self.connection_limit is None else {"connectionLimit": self.connection_limit})
 
 
 def result_of(job: Manifest, live_pods: Iterable[Manifest]) -> Result:
@@ -64,6 +74,10 @@ def _result(terminated: Manifest) -> Result | None:
         return None
 
 
+def is_dry_run(job: Manifest) -> bool:
+    return labels.DRY_RUN in job["metadata"].get("labels", {})
+
+
 def finished(job: Manifest) -> bool:
     return succeeded(job) or failed(job)
 
@@ -90,12 +104,19 @@ def digest_of(job: Manifest) -> str | None:
     return digest
 
 
+def pod_hash_of(job: Manifest) -> str | None:
+    """Of the customization that its pods have; None where they have none."""
+    digest: str | None = job["metadata"].get("labels", {}).get(labels.POD_HASH)
+    return digest
+
+
 def sequence_of(job: Manifest) -> int:
     return int(job["metadata"].get("labels", {}).get(labels.SEQUENCE, "0"))
 
 
 def ended_at(job: Manifest) -> datetime:
-    stamp = (condition(job, "Failed") or {}).get("lastTransitionTime")
+    end = condition(job, "Failed") or condition(job, "Complete") or {}
+    stamp = end.get("lastTransitionTime")
     return datetime.fromisoformat(stamp) if stamp else datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -9,6 +9,7 @@ possible.
     the newest success, or the released template, is of the digest ── DONE: the gate is open
     a Job is live ── RUNNING, or SUPERSEDED where it migrates for another digest
     else ── START, or after a failure BACKOFF, or EXHAUSTED once backoffLimit attempts failed
+    ... but not while the pods to release are REFUSED, nor in the mode Manual before state/approval.py has it start
 """
 
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from enum import StrEnum
 
 from analytics_operator.api.conditions import Reason
 from analytics_operator.api.v1alpha1 import AnalyticsApi
+from analytics_operator.kube import names
 from analytics_operator.kube.objects import Manifest
 from analytics_operator.state import digests, jobs, pods
 from analytics_operator.state.observed import Observed, Released
@@ -49,9 +51,13 @@ TRANSIENT = frozenset(
 
 class State(StrEnum):
     BLOCKED = "Blocked"
+    REFUSED = "Refused"
     DONE = "Done"
     RUNNING = "Running"
     SUPERSEDED = "Superseded"
+    DRY_RUN = "DryRun"
+    DRY_RUNNING = "DryRunning"
+    PENDING_APPROVAL = "PendingApproval"
     START = "Start"
     BACKOFF = "Backoff"
     EXHAUSTED = "Exhausted"
@@ -91,6 +97,14 @@ def arguments(resource: AnalyticsApi) -> list[str]:
     return ["migrate", "--output", "json", "--result-file", "/dev/termination-log", "--timeout-seconds", timeout]
 
 
+def pod_hash(resource: AnalyticsApi) -> str | None:
+    """Of what users add to the pods of the Job; None where they add nothing."""
+    migrations = resource.spec.migrations
+    sections = (resource.spec.pod_of(migrations.pod), migrations.resources)
+    added = [each.model_dump(mode="json", exclude_none=True) if each else {} for each in sections]
+    return digests.of(added) if any(added) else None
+
+
 def digest_of(resource: AnalyticsApi, database_digest: str) -> str:
     return digests.of([resource.spec.image.reference, arguments(resource), database_digest])
 
@@ -122,18 +136,21 @@ def _decide(observed: Observed, credentials: Credentials, *, now: datetime) -> G
     ours = success if success and jobs.digest_of(success) == digest else None
     released = observed.released  # stays true when the Job is deleted by hand
     if ours or (released and released.digest == digest):
-        return Gate(state=State.DONE, digest=digest, result=jobs.result_of(ours, observed.pods) if ours else None)
+        result = jobs.result_of(ours, observed.pods) if ours else None
+        discard = live["metadata"]["name"] if live and _never_runs(live, observed) else None
+        return Gate(state=State.DONE, digest=digest, result=result, discard=discard)
     # Only failures after the newest success count against backoffLimit: whoever went back to an older image and forward
     # again has all attempts once more.
     since = attempts[attempts.index(success) + 1 :] if success else attempts
     failure = next((job for job in reversed(since) if jobs.failed(job) and jobs.digest_of(job) == digest), None)
     result = jobs.result_of(failure, observed.pods) if failure else None
     if live:
-        return _while_live(live, observed, digest=digest, result=result, now=now)
+        return while_live(live, observed, digest=digest, result=result, now=now)
     return _next(observed, failure, result, digest=digest, now=now)
 
 
-def _while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.Result | None, now: datetime) -> Gate:
+def while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs.Result | None, now: datetime) -> Gate:
+    """The gate while that Job has not ended."""
     name = live["metadata"]["name"]
     own_pods = pods.of_job(observed.pods, live)
     # The Job's own count is believed too: its pod may be gone again when the pods are listed.
@@ -142,7 +159,9 @@ def _while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs
     problem = pods.problem(own_pods) if own_pods else _no_pod(live) if refused else _refused_before(observed)
     current = jobs.digest_of(live) == digest
     # A Job for an earlier spec is waited for, since two migrations must not run on one database; unless its container
-    # never ran and cannot, as with an image that does not exist: it would be in the way of its own cure.
+    # never ran and cannot, as with an image that does not exist, or with a node that is not there: it would be in the
+    # way of its own cure.
+    outdated = not current or jobs.pod_hash_of(live) != pod_hash(observed.resource)
     stuck = problem is not None and pods.never_started(own_pods)
     return Gate(
         state=State.RUNNING if current else State.SUPERSEDED,
@@ -151,8 +170,14 @@ def _while_live(live: Manifest, observed: Observed, *, digest: str, result: jobs
         job=name,
         result=result,
         problem=problem,
-        discard=name if refused or (stuck and not current) else None,
+        discard=name if refused or (stuck and outdated) else None,
     )
+
+
+def _never_runs(live: Manifest, observed: Observed) -> bool:
+    """Whether the container of the Job never ran, and cannot: as of a tag that was a mistake, and was taken back."""
+    own_pods = pods.of_job(observed.pods, live)
+    return pods.problem(own_pods) is not None and pods.never_started(own_pods)
 
 
 def _refused_before(observed: Observed) -> pods.PodProblem | None:
@@ -174,14 +199,17 @@ def _next(
     observed: Observed, failure: Manifest | None, result: jobs.Result | None, *, digest: str, now: datetime
 ) -> Gate:
     # Numbers of attempts are never used twice while a Job that has one is there: the name of a Job holds it.
-    taken = max((jobs.attempt_of(job) for job in observed.jobs if jobs.digest_of(job) == digest), default=0)
+    like = names.migrate_job(observed.resource.metadata.name, digest, 0)
+    orphaned = (names.attempt_of(job, like) for job in observed.orphaned_jobs)
+    ours = (jobs.attempt_of(job) for job in observed.jobs if jobs.digest_of(job) == digest)
+    taken = max((*ours, *orphaned), default=0)
     sequence = max(map(jobs.sequence_of, observed.jobs), default=0) + 1
     start = Gate(state=State.START, digest=digest, attempt=taken + 1, sequence=sequence, result=result)
     if failure is None or result is None:
         return replace(start, problem=_refused_before(observed))
     failures = jobs.failures_before(failure) + 1
-    name = failure["metadata"]["name"]
-    ended = replace(start, state=State.EXHAUSTED, attempt=jobs.attempt_of(failure), failures=failures, job=name)
+    job = failure["metadata"]["name"]
+    ended = replace(start, state=State.EXHAUSTED, attempt=jobs.attempt_of(failure), failures=failures, job=job)
     exhausted = failures >= observed.resource.spec.migrations.backoff_limit
     if exhausted and result.reason not in TRANSIENT:
         return ended

@@ -29,7 +29,8 @@ def problem(pods: Iterable[Manifest]) -> PodProblem | None:
         if scheduled.get("reason") == "Unschedulable":
             text = f"no node takes Pod {pod['metadata']['name']}: {scheduled.get('message', 'no message')}"
             return PodProblem(reason=Reason.UNSCHEDULABLE, message=text)
-        for container in pod.get("status", {}).get("containerStatuses", []):
+        status = pod.get("status", {})
+        for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
             found = _waiting(pod, container)
             if found:
                 return found

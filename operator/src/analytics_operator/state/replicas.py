@@ -1,12 +1,7 @@
 """The number of replicas, and who owns the field: the operator, or an autoscaler. Pure."""
 
-from analytics_operator.api.v1alpha1 import (
-    INGEST_POOL_SIZE,
-    MIN_POOL_SIZE,
-    REFRESH_CONNECTIONS,
-    RESERVED_CONNECTIONS,
-    AnalyticsApi,
-)
+from analytics_operator.api.database import INGEST_POOL_SIZE, MIN_POOL_SIZE, REFRESH_CONNECTIONS, RESERVED_CONNECTIONS
+from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import Manifest
 

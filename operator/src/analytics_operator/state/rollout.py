@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 from analytics_operator import errors
 from analytics_operator.api.conditions import Reason
+from analytics_operator.kube.labels import Component
 from analytics_operator.kube.objects import Manifest, condition
 from analytics_operator.state import pods
+
+SERVICE_CONTAINERS = frozenset({Component.API, Component.INGEST})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +45,16 @@ def rollout(deployment: Manifest, live_pods: tuple[Manifest, ...]) -> Rollout:
         total=total,
         available=(condition(deployment, "Available") or {}).get("status") == "True",
         complete=complete,
-        image=deployment["spec"]["template"]["spec"]["containers"][0]["image"],
+        image=image_of(deployment),
         failure=None if complete else _failure(deployment, live_pods),
     )
+
+
+def image_of(deployment: Manifest) -> str:
+    """Of the service's container, whatever else stands beside it."""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    image: str = next(each["image"] for each in containers if each["name"] in SERVICE_CONTAINERS)
+    return image
 
 
 def _failure(deployment: Manifest, live_pods: tuple[Manifest, ...]) -> RolloutFailure | None:

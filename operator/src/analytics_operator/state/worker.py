@@ -1,13 +1,12 @@
-"""Reports of workers: the answer to GET /status as a model, and where to ask for it. Pure."""
+"""Reports of workers: the answer to GET /status as a model. Pure."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from analytics_operator.api.status import PolicyState
-from analytics_operator.kube.objects import Manifest
+from analytics_operator.state.addresses import Settings
 
 _Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")]
 
@@ -46,6 +45,21 @@ class PricesReport(_Part):
     message: str
 
 
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+_Connections = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class StoreReport(_Part):
+    """Equal digests are of one server, one database, one role; limits are None where none holds."""
+
+    server: _Digest
+    database: _Digest
+    role: _Digest
+    server_connections: _Connections
+    database_connections: _Connections | None
+    role_connections: _Connections | None
+
+
 class WorkerReport(_Part):
     """The answer to GET /status; the names of its fields are the service's."""
 
@@ -53,6 +67,8 @@ class WorkerReport(_Part):
     problem: str | None = None
     policies: PolicyReport | None = None
     fresh: FreshnessReport | None = None
+    store: StoreReport | None = None
+    """None of an image up to 0.3.0, and until the worker has been connected."""
     prices: PricesReport | None = None
     """None where PRICE_BOOKS is not set, or the worker has only begun."""
 
@@ -73,10 +89,6 @@ class WorkerReport(_Part):
         )
 
 
-Settings = tuple[tuple[str, str], ...]
-"""The variables that a pod's template gives their values itself, by name."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class LastReport:
     """The last report of the worker that leads, or why there is none."""
@@ -87,38 +99,12 @@ class LastReport:
     """False in a process that has just begun to lead."""
     settings: Settings = ()
     """Of the pod that the report comes from."""
+    store: StoreReport | None = None
+    """Of any worker that answers, whether it leads or not."""
 
     @property
     def comparison_key(self) -> object:
-        return (self.report.comparison_key, self.settings) if self.report else self.problem
+        return (self.report.comparison_key, self.settings) if self.report else self.problem, self.store
 
 
 NOT_POLLED = LastReport(polled=False)
-
-
-@dataclass(frozen=True, order=True)
-class Address:
-    """The URL of one worker's report."""
-
-    pod: str
-    url: str
-    settings: Settings = ()
-
-
-def addresses(pods: Iterable[Manifest]) -> tuple[Address, ...]:
-    """Of the pods that run, by their container's port `metrics`."""
-    return tuple(sorted(_addresses(pods)))
-
-
-def _addresses(pods: Iterable[Manifest]) -> Iterator[Address]:
-    for pod in pods:
-        address, phase = pod.get("status", {}).get("podIP"), pod.get("status", {}).get("phase")
-        if not address or phase != "Running" or "deletionTimestamp" in pod["metadata"]:
-            continue
-        host = f"[{address}]" if ":" in address else address
-        for container in pod["spec"]["containers"]:
-            given = {each["name"]: each["value"] for each in container.get("env", ()) if "value" in each}
-            for port in container.get("ports", ()):
-                if port.get("name") == "metrics":
-                    url = f"http://{host}:{port['containerPort']}/status"
-                    yield Address(pod=pod["metadata"]["name"], url=url, settings=tuple(sorted(given.items())))

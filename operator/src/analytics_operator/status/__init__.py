@@ -7,12 +7,16 @@ events.EVENTS has a row.
 
 from analytics_operator.status.condition import StatusCondition
 from analytics_operator.status.connections import CONNECTION_BUDGET
+from analytics_operator.status.contested import CONTESTED
 from analytics_operator.status.crd import CRD_OUTDATED
 from analytics_operator.status.deployment import AVAILABLE, PROGRESSING
+from analytics_operator.status.health import CACHE_AVAILABLE
 from analytics_operator.status.image import IMAGE_OUTDATED
 from analytics_operator.status.ingest import INGEST_AVAILABLE
 from analytics_operator.status.migration import MIGRATED
+from analytics_operator.status.monitoring import MONITORING_CONFIGURED
 from analytics_operator.status.prices import PRICES_LOADED
+from analytics_operator.status.routes import ROUTES_CONFIGURED
 from analytics_operator.status.scaling import SCALING_ACTIVE
 from analytics_operator.status.secrets import SECRETS_READY
 from analytics_operator.status.summary import READY, RECONCILING, STALLED
@@ -21,6 +25,7 @@ from analytics_operator.status.worker import DATA_FRESH, POLICIES_APPLIED
 CONDITIONS: tuple[StatusCondition, ...] = (
     READY,
     AVAILABLE,
+    CACHE_AVAILABLE,
     PROGRESSING,
     SECRETS_READY,
     MIGRATED,
@@ -30,6 +35,9 @@ CONDITIONS: tuple[StatusCondition, ...] = (
     PRICES_LOADED,
     INGEST_AVAILABLE,
     SCALING_ACTIVE,
+    CONTESTED,
+    ROUTES_CONFIGURED,
+    MONITORING_CONFIGURED,
     CRD_OUTDATED,
     IMAGE_OUTDATED,
     RECONCILING,

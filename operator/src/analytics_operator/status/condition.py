@@ -24,6 +24,8 @@ class Blocker(NamedTuple):
     message: str
     stalled: bool
     """Whether it stays until somebody helps."""
+    known: bool = True
+    """False: nobody can tell whether the resource is Ready."""
 
 
 def always(_: Facts) -> bool:

@@ -1,21 +1,23 @@
 """Available and Progressing: the pods that serve, and how far their rollout is."""
 
 from analytics_operator.api.conditions import Reason, Type
-from analytics_operator.kube import labels
-from analytics_operator.kube.objects import Manifest
 from analytics_operator.state.migration import State
 from analytics_operator.state.rollout import Rollout
 from analytics_operator.status.condition import Blocker, StatusCondition, Verdict
 from analytics_operator.status.facts import Facts
+from analytics_operator.status.health import store
 
 NOT_DEPLOYED = "there is no Deployment yet"
-MIGRATING = frozenset({State.START, State.RUNNING, State.SUPERSEDED})
+MAX_NAMED = 8
+MIGRATING = frozenset({State.START, State.RUNNING, State.SUPERSEDED, State.DRY_RUN, State.DRY_RUNNING})
 
 
 def _available(facts: Facts) -> Verdict:
     rollout = facts.rollout
     if rollout is None:
         return Verdict(False, Reason.NOT_DEPLOYED, NOT_DEPLOYED)
+    if missed := store(facts):
+        return missed
     reason = Reason.AVAILABLE if rollout.available else Reason.UNAVAILABLE
     return Verdict(rollout.available, reason, f"{rollout.ready} of {rollout.desired} replicas are ready")
 
@@ -38,10 +40,12 @@ PROGRESSING = StatusCondition(type=Type.PROGRESSING, derive=_progressing)
 
 
 def suspended_changes(facts: Facts) -> Blocker | None:
-    pairs = ((facts.desired, facts.applied.deployment), (facts.desired_ingest, facts.applied.ingest))
-    if not facts.suspended or not any(_differs(desired, live) for desired, live in pairs):
+    waiting = [ref.text for ref in facts.applied.waiting]
+    if not waiting:
         return None
-    return Blocker(Reason.SUSPENDED, "changes wait until suspend is false", stalled=False)
+    more = f" and {len(waiting) - MAX_NAMED} more" if len(waiting) > MAX_NAMED else ""
+    text = f"{', '.join(waiting[:MAX_NAMED])}{more} would change: nothing is written until suspend is false"
+    return Blocker(Reason.SUSPENDED, text, stalled=False)
 
 
 def incomplete_rollout(facts: Facts) -> Blocker | None:
@@ -60,18 +64,9 @@ def blocker_of(rollout: Rollout, *, of: str = "") -> Blocker | None:
 def serving(facts: Facts) -> str:
     """The message of a resource that is Ready."""
     rollout = facts.rollout
-    return f"{rollout.ready} of {rollout.desired} replicas serve {rollout.image}" if rollout else ""
+    suspended = "; nothing waits until suspend is false" if facts.suspended else ""
+    return f"{rollout.ready} of {rollout.desired} replicas serve {rollout.image}{suspended}" if rollout else ""
 
 
 def _counts(rollout: Rollout, *, of: str = "") -> str:
     return f"{rollout.updated} of {rollout.desired} replicas{of} are up to date, {rollout.ready} are ready"
-
-
-def _differs(desired: Manifest | None, live: Manifest | None) -> bool:
-    """Whether the planned Deployment is another than the live one."""
-    if desired is None or live is None:
-        return desired is not live
-    template = desired["metadata"]["annotations"][labels.RELEASED_TEMPLATE]
-    same_template = live["metadata"].get("annotations", {}).get(labels.RELEASED_TEMPLATE) == template
-    replicas = live["spec"]["replicas"]
-    return not same_template or bool(desired["spec"].get("replicas", replicas) != replicas)

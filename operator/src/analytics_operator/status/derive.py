@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from analytics_operator.api.conditions import Condition, Type, merge
+from analytics_operator.api.conditions import Condition, Reason, Type, merge
 from analytics_operator.api.ports import METRICS_PORT
 from analytics_operator.kube import labels, names
 from analytics_operator.state.image import Setting
@@ -14,6 +14,8 @@ from analytics_operator.status.facts import Facts
 WHILE_SECRETS_ARE_MISSING = timedelta(seconds=15)
 WHILE_NOT_READY = timedelta(seconds=10)
 RESYNC = timedelta(minutes=10)
+NOT_REQUEUED = frozenset({Reason.DATABASE_UNREACHABLE, Reason.PODS_UNREACHABLE, Reason.SUSPENDED})
+"""Reasons whose end a poller or an event tells: a database that many resources share is no work for the operator."""
 
 
 def derive(facts: Facts, *, now: datetime) -> dict[str, Any]:
@@ -28,7 +30,8 @@ def derive(facts: Facts, *, now: datetime) -> dict[str, Any]:
         "desiredReplicas": rollout.desired if rollout else observed.resource.spec.replicas,
         "readyReplicas": rollout.ready if rollout else 0,
         "selector": labels.selector_text(metadata.name, labels.Component.API),
-        "schema": migration.schema(facts.gate, previous),
+        "schema": migration.schema(facts),
+        "migrationPlan": migration.plan(observed, facts.gate),
         "policies": worker.table(observed),
         "endpoints": _endpoints(facts),
         "image": rollout.image if rollout else None,
@@ -58,7 +61,7 @@ def requeue_after(facts: Facts, status: Mapping[str, Any], *, now: datetime) -> 
     if facts.gate.retry_at:
         return min(max(facts.gate.retry_at - now, timedelta(0)), WHILE_NOT_READY)
     ready = next(each for each in status["conditions"] if each["type"] == Type.READY)
-    return RESYNC if ready["status"] == "True" else WHILE_NOT_READY
+    return RESYNC if ready["status"] == "True" or ready["reason"] in NOT_REQUEUED else WHILE_NOT_READY
 
 
 def _endpoints(facts: Facts) -> dict[str, str]:
@@ -66,4 +69,7 @@ def _endpoints(facts: Facts) -> dict[str, str]:
     host = f"{metadata.name}.{metadata.namespace}.svc"
     taken = facts.resource.spec.ingest_or_default.enabled and Setting.INGEST in facts.gate.settings
     ingest = {"ingest": f"http://{names.ingest(metadata.name)}.{metadata.namespace}.svc"} if taken else {}
-    return {"http": f"http://{host}", "metrics": f"http://{host}:{METRICS_PORT}/metrics", **ingest}
+    own = facts.resource.spec.service
+    metrics = names.metrics(metadata.name) if own and own.published else metadata.name
+    scraped = f"http://{metrics}.{metadata.namespace}.svc:{METRICS_PORT}/metrics"
+    return {"http": f"http://{host}", "metrics": scraped, **ingest}

@@ -8,6 +8,7 @@ from typing import Any
 
 from analytics_operator.api.conditions import Reason, Type, cut
 from analytics_operator.api.v1alpha1 import API_VERSION, KIND, Metadata
+from analytics_operator.kube.drift import Correction
 from analytics_operator.kube.labels import FIELD_MANAGER
 from analytics_operator.kube.objects import Manifest
 
@@ -46,12 +47,30 @@ class EventRow:
     """Whether the condition's reason stands before its message."""
 
 
-_WAITING = frozenset({Reason.WAITING_FOR_SECRETS, Reason.SUPERSEDED, Reason.SUSPENDED})
+_WAITING = frozenset(
+    {
+        Reason.WAITING_FOR_SECRETS,
+        Reason.SUPERSEDED,
+        Reason.SUSPENDED,
+        Reason.PLANNING,
+        Reason.AWAITING_APPROVAL,
+        Reason.PODS_REFUSED,
+    }
+)
+_NOT_REACHED = frozenset({Reason.DATABASE_UNREACHABLE, Reason.PODS_UNREACHABLE})
+_NO_FAILURE = frozenset({Reason.SUSPENDED, Reason.RATE_LIMIT_UNVERIFIED})
 _NO_REPORT = frozenset({Reason.WORKER_UNAVAILABLE})
 
 EVENTS: tuple[EventRow, ...] = (
     EventRow(Type.MIGRATED, True, Level.NORMAL, "MigrationSucceeded", moved=True, with_reason=True),
     EventRow(Type.MIGRATED, False, Level.NORMAL, "MigrationStarted", only_reasons=frozenset({Reason.MIGRATING})),
+    EventRow(
+        Type.MIGRATED,
+        False,
+        Level.NORMAL,
+        "MigrationAwaitsApproval",
+        only_reasons=frozenset({Reason.AWAITING_APPROVAL}),
+    ),
     EventRow(Type.MIGRATED, False, Level.WARNING, "MigrationFailed", except_reasons=_WAITING, with_reason=True),
     EventRow(Type.SECRETS_READY, False, Level.WARNING, None),
     EventRow(Type.SECRETS_READY, True, Level.NORMAL, "SecretsReady", moved=True, first=False),
@@ -77,7 +96,27 @@ EVENTS: tuple[EventRow, ...] = (
     ),
     EventRow(Type.INGEST_AVAILABLE, True, Level.NORMAL, "IngestAvailable", moved=True),
     EventRow(Type.INGEST_AVAILABLE, False, Level.WARNING, "IngestUnavailable", moved=True, first=False),
+    EventRow(Type.AVAILABLE, False, Level.WARNING, None, only_reasons=_NOT_REACHED),
+    EventRow(Type.CACHE_AVAILABLE, False, Level.WARNING, None),
+    EventRow(Type.CACHE_AVAILABLE, True, Level.NORMAL, "CacheAvailable", moved=True, first=False),
     EventRow(Type.CONNECTION_BUDGET, False, Level.WARNING, "ConnectionBudgetExceeded"),
+    EventRow(Type.CONTESTED, True, Level.WARNING, None),
+    EventRow(
+        Type.ROUTES_CONFIGURED,
+        False,
+        Level.WARNING,
+        "RoutesNotConfigured",
+        except_reasons=_NO_FAILURE,
+        with_reason=True,
+    ),
+    EventRow(
+        Type.MONITORING_CONFIGURED,
+        False,
+        Level.WARNING,
+        "MonitoringNotConfigured",
+        except_reasons=_NO_FAILURE,
+        with_reason=True,
+    ),
     EventRow(Type.IMAGE_OUTDATED, True, Level.WARNING, "ImageOutdated"),
     EventRow(Type.READY, True, Level.NORMAL, "Ready", moved=True),
     EventRow(Type.STALLED, True, Level.WARNING, "Stalled", with_reason=True),
@@ -94,14 +133,27 @@ def between(previous: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator
             row = next((row for row in EVENTS if _matches(row, old, now)), None)
             if row:
                 yield _event(row, now)
-    if previous.get("image") != current.get("image") and current.get("image"):
-        yield Event(Level.NORMAL, "Released", f"pods of {current['image']} are released")
 
 
 def secret_generated(name: str, *, again: bool) -> Event:
     """Of the generated JWT Secret; a warning where the resource had one before: tokens signed with it end."""
     level = Level.WARNING if again else Level.NORMAL
     return Event(level, "SecretGenerated", f"Secret {name} holds a new secret that signs tokens")
+
+
+def released(image: str) -> Event:
+    """Of a new pod template; its image may be the same."""
+    return Event(Level.NORMAL, "Released", f"pods of {image} are released")
+
+
+def drift_corrected(correction: Correction) -> Event:
+    if not correction.takeovers:
+        text = f"{correction.ref.text} was deleted, and is there again"
+    else:
+        fields = ", ".join(sorted({each.field for each in correction.takeovers}))
+        managers = ", ".join(sorted({each.manager for each in correction.takeovers}))
+        text = f"{correction.ref.text} is as declared again: {managers} had changed {fields}"
+    return Event(Level.NORMAL, "DriftCorrected", text)
 
 
 def _matches(row: EventRow, old: Mapping[str, Any] | None, now: Mapping[str, Any]) -> bool:

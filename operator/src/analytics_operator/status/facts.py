@@ -5,20 +5,12 @@ from functools import cached_property
 
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels
+from analytics_operator.kube.drift import Takeover
 from analytics_operator.kube.objects import Manifest, Ref
 from analytics_operator.state.migration import Gate
-from analytics_operator.state.observed import Observed
-from analytics_operator.state.rollout import Rollout, rollout
+from analytics_operator.state.observed import Observed, Refusal
+from analytics_operator.state.rollout import Rollout, image_of, rollout
 from analytics_operator.state.secrets import Credentials
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """A child that the API server, or its owner, did not let the operator make."""
-
-    ref: Ref
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +21,23 @@ class Applied:
     ingest: Manifest | None = None
     """The Deployment of pods that only take rows."""
     autoscaler: Manifest | None = None
+    worker: Manifest | None = None
+    """The Deployment of the workers, where it was applied."""
     refusals: tuple[Refusal, ...] = ()
+    contested: tuple[Takeover, ...] = ()
+    waiting: tuple[Ref, ...] = ()
+    """Children of a suspended resource that are not as they are declared."""
+
+    def released_since(self, before: Manifest | None) -> str | None:
+        """The image of the API's pods where their template is another than before; None where it is the same."""
+        if self.deployment is None or _template(self.deployment) == (before and _template(before)):
+            return None
+        return image_of(self.deployment)
+
+
+def _template(deployment: Manifest) -> str | None:
+    template: str | None = deployment["metadata"].get("annotations", {}).get(labels.RELEASED_TEMPLATE)
+    return template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +45,7 @@ class Facts:
     observed: Observed
     credentials: Credentials
     gate: Gate
-    desired: Manifest | None
-    """The API's Deployment as the plan wants it; None where it stays as it is."""
     applied: Applied
-    desired_ingest: Manifest | None = None
-    """The same of the pods that only take rows."""
 
     @property
     def resource(self) -> AnalyticsApi:

@@ -22,7 +22,7 @@ def _prices_loaded(facts: Facts) -> Verdict:
         return Verdict(_STATUS.get(before["status"]), before["reason"], before["message"])
     report = observed.worker.report
     if report is None:
-        return unavailable(observed)._replace(status=None)
+        return unavailable(observed, facts.applied.worker)._replace(status=None)
     if facts.gate.open and Setting.PRICE_BOOKS not in facts.gate.settings:
         return Verdict(None, Reason.SETTINGS_UNKNOWN, f"{facts.resource.spec.image.reference} reads no price books")
     if report.prices is None or (Setting.PRICE_BOOKS.value, price_books_folder(name)) not in observed.worker.settings:

@@ -6,6 +6,7 @@ from analytics_operator.api.conditions import Reason, Type
 from analytics_operator.status.condition import Blocker, StatusCondition, Verdict
 from analytics_operator.status.deployment import incomplete_rollout, serving, suspended_changes
 from analytics_operator.status.facts import Facts
+from analytics_operator.status.health import unreachable_store
 from analytics_operator.status.ingest import incomplete_ingest
 from analytics_operator.status.migration import closed_gate
 from analytics_operator.status.secrets import unusable_secret
@@ -22,6 +23,7 @@ BLOCKERS: tuple[Callable[[Facts], Blocker | None], ...] = (
     refused_child,
     unusable_secret,
     closed_gate,
+    unreachable_store,
     suspended_changes,
     incomplete_rollout,
     incomplete_ingest,
@@ -36,8 +38,8 @@ def blocker(facts: Facts) -> Blocker | None:
 def _ready(facts: Facts) -> Verdict:
     found = blocker(facts)
     if found is None:
-        return Verdict(True, Reason.AS_DECLARED, serving(facts))
-    return Verdict(False, found.reason, found.message)
+        return Verdict(True, Reason.SUSPENDED if facts.suspended else Reason.AS_DECLARED, serving(facts))
+    return Verdict(False if found.known else None, found.reason, found.message)
 
 
 def _reconciling(facts: Facts) -> Verdict:
@@ -48,8 +50,12 @@ def _reconciling(facts: Facts) -> Verdict:
 
 def _stalled(facts: Facts) -> Verdict:
     found = blocker(facts)
-    if found is None or not found.stalled:
+    if found is None:
         return Verdict(False, Reason.NOT_STALLED, "nobody's help is needed")
+    if not found.stalled:
+        return Verdict(
+            False, Reason.NOT_STALLED, f"not Ready ({found.reason}); it goes on by itself once the cause is gone"
+        )
     return Verdict(True, found.reason, found.message)
 
 

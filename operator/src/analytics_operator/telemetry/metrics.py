@@ -62,9 +62,14 @@ class Metrics:
         self._leader.set(1 if now else 0)
 
     def export_watches(
-        self, kinds: Iterable[str], *, age: Callable[[str], float], refused: Callable[[str], bool]
+        self,
+        kinds: Iterable[str],
+        namespaces: Iterable[str],
+        *,
+        age: Callable[[str], float],
+        refused: Callable[[str, str], bool],
     ) -> None:
-        """Reads each when it is scraped."""
+        """Reads each when it is scraped. An empty namespace stands for all of them."""
         unconfirmed = Gauge(
             "analytics_operator_watch_unconfirmed_write_age_seconds",
             "Age of the oldest own write that the watch has not shown",
@@ -73,13 +78,14 @@ class Metrics:
         )
         refusals = Gauge(
             "analytics_operator_watch_refused",
-            "1 while the API server refuses the watch",
-            ["kind"],
+            "1 while the API server refuses the watch; watched_namespace is empty where one watch is of all",
+            ["kind", "watched_namespace"],
             registry=self.registry,
         )
         for kind in kinds:
             unconfirmed.labels(kind).set_function(partial(age, kind))
-            refusals.labels(kind).set_function(partial(refused, kind))
+            for namespace in namespaces:
+                refusals.labels(kind, namespace).set_function(partial(refused, kind, namespace))
 
     def export_queue(self, *, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
         """Reads both when they are scraped."""

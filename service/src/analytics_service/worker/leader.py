@@ -10,6 +10,7 @@ import structlog
 
 from analytics_service.database.connect import Session, session
 from analytics_service.database.failures import FAILURES, FailureReason, classify
+from analytics_service.database.limits import store_identity
 from analytics_service.database.writers import writing_blocker
 from analytics_service.policies.observe import store_edition
 from analytics_service.worker.jobs import Job
@@ -40,6 +41,7 @@ class Worker:
             try:
                 async with session(self._url, command="work") as connection:
                     pause = 0.25
+                    self._report.store = await store_identity(connection)
                     await self._stand_by(connection)
                     await self._lead(connection)
             except FAILURES as error:

@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from analytics_service.database.edition import Edition
+from analytics_service.database.limits import StoreIdentity
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import Stage
 from analytics_service.worker.freshness import Freshness, freshness
@@ -23,6 +24,7 @@ class Report:
         self.edition: Edition | None = None
         self.problem: str | None = "not connected yet"
         """Why this process can neither lead nor stand by; None when it can."""
+        self.store: StoreIdentity | None = None
         self.jobs = {name: JobState() for name in jobs}
         self._policies: dict[str, Any] | None = None
         self._prices: dict[str, Any] | None = None
@@ -156,6 +158,7 @@ class Report:
             "role": "leader" if self.leading else "standby",
             "problem": self.problem,
             "edition": self.edition,
+            "store": None if self.store is None else asdict(self.store),
             "jobs": {name: state.as_dict() for name, state in self.jobs.items()},
             "policies": self._policies if self.leading else None,
             "prices": self._prices if self.leading else None,

@@ -1,0 +1,62 @@
+"""status: the tree of a resource's children with their health, and its conditions."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from analytics_operator.kube.objects import ANALYTICS_API, Manifest
+from analytics_operator.plugin import output, snapshot
+from analytics_operator.plugin.command import Cluster, Command
+from analytics_operator.plugin.snapshot import Snapshot
+from analytics_operator.plugin.tree import Node, tree
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="of the AnalyticsApi (default: all of the namespace)")
+
+
+async def _run(options: Namespace, cluster: Cluster) -> int:
+    if options.name:
+        resources = [await cluster.resource(options.name)]
+    else:
+        listed = await cluster.client.list(ANALYTICS_API, cluster.namespace, labels="")
+        resources = [{"apiVersion": ANALYTICS_API.api_version, "kind": ANALYTICS_API.name} | each for each in listed]
+    trees = [(each, tree(await snapshot.read(cluster, each))) for each in resources]
+    if options.output == "json":
+        output.write(output.as_json([_as_dict(*each) for each in trees]))
+        return 0
+    if not trees:
+        output.note(f"no AnalyticsApi in namespace {cluster.namespace}")
+    output.write("\n".join(_text(*each) for each in trees))
+    return 0
+
+
+def _conditions(resource: Manifest) -> list[Manifest]:
+    conditions: list[Manifest] = resource.get("status", {}).get("conditions", [])
+    return conditions
+
+
+def _text(resource: Manifest, top: Node) -> str:
+    conditions = ((each["type"], each["status"], each["reason"], each["message"]) for each in _conditions(resource))
+    return (
+        output.table(("NAME", "HEALTH", "REASON", "MESSAGE"), top.rows())
+        + "\n"
+        + output.table(("CONDITION", "STATUS", "REASON", "MESSAGE"), conditions)
+    )
+
+
+def _as_dict(resource: Manifest, top: Node) -> dict[str, Any]:
+    return {"namespace": resource["metadata"]["namespace"], **top.as_dict(), "conditions": _conditions(resource)}
+
+
+def describe(seen: Snapshot) -> str:
+    """The tree and the conditions, as a table."""
+    return _text(seen.resource, tree(seen))
+
+
+STATUS = Command(
+    name="status",
+    help="show the tree of its objects, with their health and reasons",
+    description="Shows each object of a resource under the one that controls it, with its health, and the conditions.",
+    configure=_configure,
+    run=_run,
+)

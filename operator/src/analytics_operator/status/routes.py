@@ -1,0 +1,58 @@
+"""RoutesConfigured: whether Ingress and HTTPRoute are as spec.ingress and spec.gateway want them. A warning only: the
+Service answers all the same. Whether a controller serves them is in the status of the objects themselves.
+"""
+
+from collections.abc import Iterator
+
+from analytics_operator.api.conditions import Reason, Type
+from analytics_operator.kube.objects import CERTIFICATE, HTTP_ROUTE, INGRESS, Ref
+from analytics_operator.state.rate_limits import controller
+from analytics_operator.status import kinds
+from analytics_operator.status.condition import StatusCondition, Verdict
+from analytics_operator.status.facts import Facts
+
+
+def _children(facts: Facts) -> tuple[Ref, ...]:
+    spec, name = facts.resource.spec, facts.resource.metadata.name
+    return (
+        *([Ref(INGRESS, name)] if spec.ingress else []),
+        *([Ref(HTTP_ROUTE, name)] if spec.gateway else []),
+    )
+
+
+def _routes_configured(facts: Facts) -> Verdict:
+    children = _children(facts)
+    if verdict := kinds.suspended(facts):
+        return verdict
+    if problems := [*kinds.problems(facts, children), *_certificate(facts), *_rate_limit(facts)]:
+        return kinds.first_with_all_messages(problems)
+    return Verdict(True, Reason.APPLIED, f"{' and '.join(ref.text for ref in children)} as declared")
+
+
+def _certificate(facts: Facts) -> Iterator[Verdict]:
+    section = facts.resource.spec.ingress
+    issuer = section.tls.cluster_issuer if section and section.tls else None
+    if issuer and CERTIFICATE not in facts.observed.served_kinds:
+        text = "cert-manager is not installed, so that nobody fills the Secret of ingress.tls: install it, or remove "
+        yield Verdict(False, Reason.KIND_NOT_INSTALLED, f"{text}ingress.tls.clusterIssuer")
+
+
+def _rate_limit(facts: Facts) -> Iterator[Verdict]:
+    section = facts.resource.spec.ingress
+    if section is None or section.rate_limit_per_second is None:
+        return
+    known = controller(section)
+    if known is None:
+        text = (
+            f"whether the class {section.class_name or 'of the cluster'} limits requests cannot be told from its name"
+        )
+        cure = "the annotations of ingress-nginx, NGINX and HAProxy are set, and no other controller reads them"
+        yield Verdict(None, Reason.RATE_LIMIT_UNVERIFIED, f"{text}: {cure}")
+    elif not known.annotations:
+        text = f"{section.class_name} has no annotation for ingress.rateLimitPerSecond"
+        yield Verdict(False, Reason.RATE_LIMIT_UNSUPPORTED, f"{text}: {known.cure}")
+
+
+ROUTES_CONFIGURED = StatusCondition(
+    type=Type.ROUTES_CONFIGURED, derive=_routes_configured, shown=lambda facts: bool(_children(facts))
+)

@@ -1,0 +1,202 @@
+"""How requests reach the pods: paths and annotations of the Ingress, and what the condition says of both ways."""
+
+from typing import Any
+
+import pytest
+
+from analytics_operator.api.conditions import Condition
+from analytics_operator.api.networking import RATE_LIMITS
+from analytics_operator.kube.objects import CERTIFICATE, HTTP_ROUTE, INGRESS, Kind, Ref, Want
+from analytics_operator.manifests.ingress import ROW_PREFIXES
+from analytics_operator.manifests.ingress import ingress as build_ingress
+from analytics_operator.manifests.scope import Scope
+from analytics_operator.plan import plan
+from analytics_operator.state.image import Setting
+from analytics_operator.state.migration import Gate, State
+from analytics_operator.state.observed import Observed, Refusal
+from analytics_operator.state.secrets import examine
+from analytics_operator.status.facts import Applied, Facts
+from analytics_operator.status.routes import ROUTES_CONFIGURED
+from tests.operator.test_migration import NOW, RANDOM, SECRETS, resource
+
+HOST = "analytics.example.com"
+NGINX = "nginx.ingress.kubernetes.io"
+INGRESS_OF_ANY = {"host": HOST}
+
+
+def manifest(section: dict[str, Any], *, takes_rows: bool = True, **spec: Any) -> dict[str, Any]:
+    declared = resource(ingress={"host": HOST} | section, **spec)
+    settings = (Setting.INGEST.value,) if takes_rows else ()
+    scope = Scope(
+        resource=declared,
+        credentials=examine(declared, SECRETS),
+        gate=Gate(state=State.DONE, settings=settings),
+        released=None,
+        replicas=1,
+    )
+    decision = build_ingress(scope)
+    assert isinstance(decision, Want)
+    return decision.manifest
+
+
+def annotations(section: dict[str, Any], **more: Any) -> dict[str, str]:
+    found: dict[str, str] = manifest(section, **more)["metadata"].get("annotations", {})
+    return found
+
+
+def paths(*prefixes: str, takes_rows: bool = True) -> list[tuple[str, str]]:
+    section: dict[str, Any] = {"paths": list(prefixes)} if prefixes else {}
+    (rule,) = manifest(section, takes_rows=takes_rows)["spec"]["rules"]
+    return [(each["path"], each["backend"]["service"]["name"]) for each in rule["http"]["paths"]]
+
+
+def test_paths_of_rows_go_to_those_who_take_them() -> None:
+    rows = [(prefix, "demo-ingest") for prefix in ROW_PREFIXES]
+    assert paths() == [*rows, ("/", "demo")]
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "expected"),
+    [
+        pytest.param(["/api"], [*ROW_PREFIXES[1:], "/api"], id="those within a prefix"),
+        pytest.param(["/v1"], ["/v1"], id="a prefix of rows itself"),
+        pytest.param(["/v1/"], ["/v1/"], id="with a slash at its end"),
+        pytest.param(["/v"], ["/v"], id="a part of a segment is no prefix"),
+        pytest.param(["/v1/traces"], ["/v1/traces"], id="a path below a prefix of rows"),
+        pytest.param(["/docs", "/health"], ["/docs", "/health"], id="none"),
+    ],
+)
+def test_only_paths_of_the_section_are_routed(prefixes: list[str], expected: list[str]) -> None:
+    assert [path for path, _ in paths(*prefixes)] == expected
+
+
+def test_a_path_below_a_prefix_of_rows_goes_to_those_who_take_them() -> None:
+    assert paths("/v1/traces") == [("/v1/traces", "demo-ingest")]
+
+
+def test_without_those_who_take_rows_the_api_answers_everywhere() -> None:
+    assert paths(takes_rows=False) == [("/", "demo")]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("nginx-internal", {f"{NGINX}/limit-rps": "7", "nginx.org/limit-req-rate": "7r/s"}, id="nginx"),
+        pytest.param(
+            "haproxy",
+            {
+                "haproxy.org/rate-limit-requests": "7",
+                "haproxy.org/rate-limit-period": "1s",
+                "haproxy-ingress.github.io/limit-rps": "7",
+            },
+            id="haproxy",
+        ),
+        pytest.param("traefik", {}, id="traefik has none"),
+    ],
+)
+def test_a_rate_limit_is_the_annotation_of_the_controller(name: str, expected: dict[str, str]) -> None:
+    assert annotations({"className": name, "rateLimitPerSecond": 7}, takes_rows=False) == expected
+
+
+@pytest.mark.parametrize("section", [{"className": "public"}, {}], ids=["another name", "no class"])
+def test_a_class_that_tells_nothing_gets_the_annotations_of_all(section: dict[str, Any]) -> None:
+    assert RATE_LIMITS.keys() <= annotations(section | {"rateLimitPerSecond": 7}).keys()
+
+
+def test_nginx_lets_bodies_through_as_large_as_the_service_does() -> None:
+    size = f"{NGINX}/proxy-body-size"
+    assert annotations({"className": "nginx"}, ingest={"maxBodyBytes": 2048})[size] == "2048"
+    assert annotations({"className": "nginx", "annotations": {size: "1g"}})[size] == "1g", "the user's own"
+    assert size not in annotations({"className": "nginx"}, takes_rows=False)
+    assert size not in annotations({"className": "traefik"})
+
+
+def test_cert_manager_is_asked_by_an_annotation() -> None:
+    section = {"tls": {"secretName": "tls", "clusterIssuer": "letsencrypt"}}
+    assert annotations(section) == {"cert-manager.io/cluster-issuer": "letsencrypt"}
+    assert manifest(section)["spec"]["tls"] == [{"hosts": [HOST], "secretName": "tls"}]
+    assert annotations({"tls": {"secretName": "tls"}}) == {}
+
+
+def condition(served: tuple[Kind, ...] = (), *, refusals: tuple[Refusal, ...] = (), **spec: Any) -> Condition | None:
+    """None where it is not shown."""
+    observed = Observed(resource=resource(**spec), secrets=SECRETS, served_kinds=frozenset(served))
+    planned = plan(observed, now=NOW, random_text=RANDOM)
+    facts = Facts(
+        observed=observed,
+        credentials=planned.credentials,
+        gate=planned.gate,
+        applied=Applied(refusals=refusals),
+    )
+    return ROUTES_CONFIGURED.of(facts) if ROUTES_CONFIGURED.shown(facts) else None
+
+
+GATEWAY = {"parentRefs": [{"name": "public"}]}
+ISSUED = {"host": HOST, "tls": {"secretName": "tls", "clusterIssuer": "letsencrypt"}}
+REFUSED = Refusal(ref=Ref(INGRESS, "demo"), reason="AdmissionRefused", message="not that host")
+
+
+@pytest.mark.parametrize(
+    ("spec", "served", "status", "reason", "words"),
+    [
+        pytest.param({"ingress": INGRESS_OF_ANY}, (), True, "Applied", "Ingress demo as declared", id="an Ingress"),
+        pytest.param(
+            {"ingress": INGRESS_OF_ANY, "gateway": GATEWAY}, (HTTP_ROUTE,), True, "Applied", "HTTPRoute demo", id="both"
+        ),
+        pytest.param(
+            {"gateway": GATEWAY}, (), False, "KindNotInstalled", "install the Gateway API's CRDs", id="no HTTPRoute"
+        ),
+        pytest.param({"ingress": ISSUED}, (), False, "KindNotInstalled", "cert-manager is not", id="no cert-manager"),
+        pytest.param({"ingress": ISSUED}, (CERTIFICATE,), True, "Applied", "as declared", id="cert-manager"),
+        pytest.param(
+            {"ingress": INGRESS_OF_ANY | {"className": "traefik", "rateLimitPerSecond": 1}},
+            (),
+            False,
+            "RateLimitUnsupported",
+            "make a Middleware",
+            id="a limit that needs a Middleware",
+        ),
+        pytest.param(
+            {"ingress": INGRESS_OF_ANY | {"className": "public", "rateLimitPerSecond": 1}},
+            (),
+            None,
+            "RateLimitUnverified",
+            "no other controller reads them",
+            id="a limit of an unknown controller",
+        ),
+        pytest.param(
+            {"ingress": INGRESS_OF_ANY | {"className": "nginx", "rateLimitPerSecond": 1}},
+            (),
+            True,
+            "Applied",
+            "as declared",
+            id="a limit",
+        ),
+        pytest.param(
+            {"ingress": INGRESS_OF_ANY, "suspend": True}, (), None, "Suspended", "spec.suspend", id="suspended"
+        ),
+    ],
+)
+def test_the_condition_names_what_is_missing_and_the_cure(
+    spec: dict[str, Any],
+    served: tuple[Kind, ...],
+    *,
+    status: bool | None,
+    reason: str,
+    words: str,
+) -> None:
+    found = condition(served, **spec)
+    assert found
+    assert (found.status, found.reason) == (status, reason)
+    assert words in found.message
+
+
+def test_a_refused_ingress_is_in_the_condition_with_all_else_that_is_wrong() -> None:
+    found = condition(refusals=(REFUSED,), ingress=INGRESS_OF_ANY, gateway=GATEWAY)
+    assert found
+    assert found.reason == "KindNotInstalled"
+    assert "Ingress demo: not that host" in found.message
+
+
+def test_without_the_sections_nothing_is_said() -> None:
+    assert condition() is None
