@@ -79,15 +79,13 @@ def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
         "autoscaling": {},
         "service": {},
         "podDisruptionBudget": {},
-        "ingest": {"resources": {}},
+        "ingest": {"resources": {}, "content": {}},
         "migrations": {"resources": {}},
         "ingress": {"host": "a.example"},
         "networkPolicy": {"database": {"to": [{}]}, "redis": {"to": [{}]}},
         "monitoring": {"podMonitor": {}, "serviceMonitor": {}, "dashboard": {}},
     }
     given = a_resource(replicas=None, **sections)["spec"]
-    absent: dict[str, Any] = {"autoscaling": {}, "service": {}, "podDisruptionBudget": {}, "replicas": None}
-    given = a_resource(**absent, ingest={"resources": {}, "content": {}}, migrations={"resources": {}})["spec"]
     model = Spec.model_validate(given).model_dump(mode="json", by_alias=True)
     for path, schema in spec_nodes():
         if "default" in schema and "[]" not in path:  # a list has none

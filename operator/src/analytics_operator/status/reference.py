@@ -228,6 +228,13 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
         ),
         {Reason.METRICS_AWAITED: "wait; if it stays, install metrics-server"},
     ),
+    Type.CONTESTED: (
+        "Somebody changes what the operator applies, three times in ten minutes or more. Shown only while True.",
+        {
+            Reason.CONTESTED_REPLICAS: "remove your HorizontalPodAutoscaler, and set `spec.autoscaling`",
+            Reason.CONTESTED_FIELD: "have the manager that the message names leave the field",
+        },
+    ),
     Type.ROUTES_CONFIGURED: (
         "Ingress and HTTPRoute are as declared. Shown with `spec.ingress` or `spec.gateway`.",
         {
@@ -246,13 +253,6 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
             Reason.KIND_NOT_INSTALLED: "install the Prometheus Operator's CRDs, or remove the section",
             Reason.SUSPENDED: ROLLOUT[Reason.SUSPENDED],
             **REFUSALS,
-        },
-    ),
-    Type.CONTESTED: (
-        "Somebody changes what the operator applies, three times in ten minutes or more. Shown only while True.",
-        {
-            Reason.CONTESTED_REPLICAS: "remove your HorizontalPodAutoscaler, and set `spec.autoscaling`",
-            Reason.CONTESTED_FIELD: "have the manager that the message names leave the field",
         },
     ),
     Type.CRD_OUTDATED: (
