@@ -1,15 +1,23 @@
 """Fixtures of tests that call commands on a database of their own, and look into it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import pytest
+import structlog
 
 from analytics_service.__main__ import run
 from tests.support.postgres import PASSWORD, Server
 
 Command: TypeAlias = Callable[..., tuple[int, str, str]]
 Ask: TypeAlias = Callable[[str], str]
+
+
+@pytest.fixture(autouse=True)
+def levels_of_a_command_end_with_its_test() -> Iterator[None]:
+    """A command that runs in this process sets the level of all loggers, those of the next file's tests too."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
