@@ -1,0 +1,20 @@
+"""Add-ons that only `make e2e-full` has in its cluster: an image of one program each, built from Go modules."""
+
+import shutil
+
+from e2e.cluster import cache, engine, kind
+from e2e.cluster.gomodules import Program, program
+
+DOCKERFILE = 'FROM scratch\nCOPY program /program\nENTRYPOINT ["/program"]\n'
+
+
+def loaded(wanted: Program, *, context: str) -> str:
+    """The name of an image with this program, which the nodes of the cluster have afterwards."""
+    image = f"analytics-e2e/{wanted.name}:{wanted.version}"
+    if not engine.has_image(image):
+        with cache.scratch("context") as folder:
+            shutil.copy(program(wanted), folder / "program")
+            (folder / "Dockerfile").write_text(DOCKERFILE)
+            engine.build(image, folder)
+    kind.taker(kind.chosen(context))([image])
+    return image
