@@ -54,6 +54,11 @@ HELM = Program(name="helm", package="helm.sh/helm/v3/cmd/helm", version=versions
 KUBECONFORM = Program(
     name="kubeconform", package="github.com/yannh/kubeconform/cmd/kubeconform", version=versions.KUBECONFORM
 )
+KUBE_ROUTER = Program(
+    name="kube-router",
+    package="github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+    version=versions.KUBE_ROUTER,
+)
 METRICS_SERVER = Program(
     name="metrics-server", package="sigs.k8s.io/metrics-server/cmd/metrics-server", version=versions.METRICS_SERVER
 )

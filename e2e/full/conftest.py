@@ -10,6 +10,7 @@ import yaml
 
 from e2e.cluster import addons, gomodules
 from e2e.cluster.gomodules import Program
+from e2e.cluster.shell import output
 from e2e.kubectl import Kubectl
 
 HERE = Path(__file__).parent
@@ -29,6 +30,20 @@ def metrics_server(kubectl: Kubectl) -> Iterator[None]:
     kubectl("wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=120s", seconds=150)
     yield
     remove(kubectl, found)
+
+
+@pytest.fixture(scope="session")
+def kube_router(kubectl: Kubectl) -> Iterator[None]:
+    """A network that enforces policies, between pods of one node too."""
+    if not kubectl.context.startswith("kind-"):
+        pytest.skip("a cluster of yours has its own network")
+    node = f"{kubectl.context.removeprefix('kind-')}-control-plane"
+    output("docker", "exec", node, "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1")
+    kubectl.apply(*(found := manifests(kubectl, gomodules.KUBE_ROUTER)))
+    kubectl("-n", "kube-system", "rollout", "status", "daemonset/kube-router", "--timeout=120s", seconds=150)
+    yield
+    remove(kubectl, found)
+    output("docker", "exec", node, "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0")
 
 
 @pytest.fixture(scope="session")
