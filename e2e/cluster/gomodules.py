@@ -54,6 +54,7 @@ HELM = Program(name="helm", package="helm.sh/helm/v3/cmd/helm", version=versions
 KUBECONFORM = Program(
     name="kubeconform", package="github.com/yannh/kubeconform/cmd/kubeconform", version=versions.KUBECONFORM
 )
+HELM_4 = Program(name="helm", package="helm.sh/helm/v4/cmd/helm", version=versions.HELM_4)
 KUBE_ROUTER = Program(
     name="kube-router",
     package="github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
