@@ -87,9 +87,7 @@ def _again(start: Gate, last: Manifest, observed: Observed, *, now: datetime) ->
         return replace(start, job=name, result=result)
     missing = jobs.Result(outcome="failed", reason="NoResult", message=f"Job {name} left no result of its dry run")
     attempt = jobs.attempt_of(last)
-    return replace(
-        start, state=State.BACKOFF, attempt=attempt, retry_at=retry_at, job=name, result=result or missing
-    )
+    return replace(start, state=State.BACKOFF, attempt=attempt, retry_at=retry_at, job=name, result=result or missing)
 
 
 def _of_digest(observed: Observed, digest: str) -> list[Manifest]:
