@@ -110,19 +110,25 @@ async def test_a_cache_that_is_away_is_no_store_that_is_away() -> None:
 
 
 async def test_a_silent_pod_of_another_resource_makes_no_round_longer() -> None:
-    end, silent, serving = threading.Event(), Pod(), Pod()
+    end, reached, silent, serving = threading.Event(), threading.Event(), Pod(), Pod()
 
     def waits() -> tuple[int, bytes]:
         silent.asked += 1
         end.wait(30)
         return 500, b""
 
-    with answering(waits) as away_port, polled(serving) as poller:
+    def answers() -> tuple[int, bytes]:
+        if serving.asked == 5:
+            reached.set()
+        return serving.answer()
+
+    poller = HealthPoller(round_seconds=0.01)
+    with answering(waits) as away_port, answering(answers) as port:
+        poller.track(KEY, of_api([manifest("p", port)]), missed=False)
         poller.track(Key("llm", "silent"), of_api([manifest("s", away_port)]), missed=False)
         run = asyncio.create_task(poller.run(asyncio.Queue[Key]().put))
         try:
-            while serving.asked < 6:
-                await asyncio.sleep(0.01)
+            assert await asyncio.to_thread(reached.wait, 60)
             assert silent.asked < 3, "rounds go on while it has not answered"
         finally:
             end.set()
