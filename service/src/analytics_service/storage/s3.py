@@ -33,8 +33,8 @@ class Bucket:
         self._redact = redactor(secrets)
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Asks the bucket nothing yet."""
+    def of(cls, settings: Settings, *, retry_seconds: float = 60) -> Self:
+        """Asks the bucket nothing yet. What fails is tried again by the client itself for `retry_seconds`."""
         key, secret = settings.export_s3_access_key_id, settings.export_s3_secret_access_key
         config: S3Config = {"region": settings.export_s3_region, "disable_bulk_delete": True}  # not all have bulk
         if settings.export_s3_endpoint is not None:
@@ -45,7 +45,7 @@ class Bucket:
             settings.export_s3_bucket,
             config=config,
             client_options={"allow_http": True, "connect_timeout": "10s", "timeout": "120s"},
-            retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
+            retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=retry_seconds)},
         )
         return cls(store, secrets=() if secret is None else (secret.get_secret_value(),))
 

@@ -40,7 +40,7 @@ class FileWriter:
     size: int = 0
     has_more: bool = False
     raw_since: datetime | None = None
-    failure: BaseException | None = None
+    failure: Exception | None = None
     """What ended `parts` early, whatever the storage makes of it."""
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     _reported: float = 0.0
@@ -68,7 +68,7 @@ class FileWriter:
                 self._digest.update(data)
                 self.size += len(data)
                 yield data
-        except BaseException as error:
+        except Exception as error:
             self.failure = error
             raise
 
@@ -83,7 +83,10 @@ class FileWriter:
             await self._report(span, day.end)
             if self.has_more:
                 break
-        yield await asyncio.to_thread(encoding.end)
+        self._reported = 0  # what follows makes a file: only the current attempt, whose session lives, may have one
+        await self._report(span, span.end)
+        if data := await asyncio.to_thread(encoding.end):
+            yield data
 
     async def _readable(self) -> Range:
         """The range without what has ended with its retention, and without the future: it may be empty."""
@@ -113,10 +116,11 @@ class FileWriter:
     async def _report(self, span: Range, reached: datetime) -> None:
         """Stores the progress now and then; Superseded where this attempt is no longer the current one."""
         now = time.monotonic()
-        if now - self._reported < _PROGRESS_SECONDS:
+        if self._reported and now - self._reported < _PROGRESS_SECONDS:
             return
         self._reported = now
-        shares = (self.rows / self.limit, (reached - span.start) / span.length)
+        time_share = (reached - span.start) / span.length if span.length else 1.0
+        shares = (self.rows / self.limit, time_share)
         current = await self.connection.fetchval(
             PROGRESS, self.job.id, self.job.attempt, self.rows, min(max(shares), 0.999) * 100
         )
