@@ -59,6 +59,8 @@ class Exporter:
                             await asyncio.sleep(self._idle)
             except FAILURES as error:
                 _log.warning("exports wait for the database", cause=classify(error, self._url).message)
+            except Exception:  # noqa: BLE001 - a task that ended here would leave exports waiting without a word
+                _log.exception("an export failed unexpectedly")
             await asyncio.sleep(pause)
             pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
