@@ -82,7 +82,8 @@ def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
         "ingest": {"resources": {}, "content": {}},
         "migrations": {"resources": {}},
         "ingress": {"host": "a.example"},
-        "networkPolicy": {"database": {"to": [{}]}, "redis": {"to": [{}]}},
+        "networkPolicy": {"database": {"to": [{}]}, "redis": {"to": [{}]}, "exports": {"to": [{}]}},
+        "exports": {"s3": {"bucket": "exports"}},
         "monitoring": {"podMonitor": {}, "serviceMonitor": {}, "dashboard": {}},
     }
     given = a_resource(replicas=None, **sections)["spec"]

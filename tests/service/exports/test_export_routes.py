@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from analytics_service.contract.exports import ExportLinks
-from analytics_service.endpoints.exports.create import MAX_ACTIVE, MAX_OF_DAY
+from analytics_service.contract.exports import ExportLinks, ExportPolicy, Format
+from analytics_service.contract.parameters import parse
+from analytics_service.contract.problems import RequestError
+from analytics_service.endpoints.exports.create import MAX_ACTIVE, MAX_OF_DAY, check_policy
+from analytics_service.endpoints.exports.parameters import ExportParameters
 from tests.support import reference
 from tests.support.exports import CREATE, GLOBEX, JOBS, VIEWER, Exports, files
 from tests.support.keys import documented
@@ -246,13 +249,14 @@ async def test_bad_input_names_its_field(made: Exports) -> None:
 
 
 async def test_what_has_ended_with_its_retention_is_named(made: Exports, database_url: str) -> None:
-    await insert(database_url, [a_row(number, ts=T0 + number * HOUR) for number in range(6)])
+    await insert(database_url, [a_row(number, ts=T0 + number * 12 * HOUR) for number in range(6)])
     await reference.refreshed(database_url)
-    await execute(database_url, "UPDATE rollup_floor SET floor = $1, dropped_until = $1", T0 + 2 * HOUR)
-    job = await made.exported(format="jsonl", from_=T0.isoformat(), to=(T0 + 4 * HOUR).isoformat())
-    assert job["trace_count"] == 2
+    horizon = T0 + 36 * HOUR
+    await execute(database_url, "UPDATE rollup_floor SET floor = $1, dropped_until = $1", horizon)
+    job = await made.exported(format="jsonl", from_=T0.isoformat(), to=(horizon + HOUR).isoformat())
+    assert job["trace_count"] == 1
     assert job["incomplete"] == [
-        {"from": "2024-03-04T12:00:00Z", "to": "2024-03-04T14:00:00Z", "reason": "below_retention"}
+        {"from": "2024-03-04T12:00:00Z", "to": "2024-03-06T00:00:00Z", "reason": "below_retention"}
     ]
     gone = await made.exported(format="jsonl", from_=T0.isoformat(), to=(T0 + HOUR).isoformat())
     assert (gone["trace_count"], gone["incomplete"][0]["to"]) == (0, "2024-03-04T13:00:00Z")
@@ -265,6 +269,16 @@ async def test_without_a_storage_the_cure_is_named(database_url: str) -> None:
         assert (answer.status, answer.json["error_code"]) == (503, "EXPORTS_UNAVAILABLE")
         assert re.search(r"spec\.exports.*EXPORT_S3_BUCKET.*EXPORT_DIRECTORY", answer.json["detail"])
         assert (await client.get(JOBS)).data == []
+
+
+def test_a_format_whose_package_is_missing_is_refused_by_name() -> None:
+    policy = ExportPolicy(
+        formats=frozenset({Format.CSV}), max_rows=1, lifetime=timedelta(days=1), links=ExportLinks(SECRET)
+    )
+    params = parse(ExportParameters, {"format": "parquet"}.items(), now=datetime.now(UTC))
+    with pytest.raises(RequestError, match=r"pyarrow, which this service lacks .*; there are: csv") as refused:
+        check_policy(policy, params)
+    assert refused.value.field == "format"
 
 
 async def test_a_lower_limit_of_the_service_counts(database_url: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files of exports hold the rows that plain Python chooses from what was written, in each format and compression."""
 
+import asyncio
 import csv
 import gzip
 import hashlib
@@ -18,6 +19,7 @@ import zstandard
 
 from analytics_service.contract.exports import Compression, Format
 from analytics_service.endpoints.traces.fields import OPT_IN_FIELDS, Trace
+from tests.service.conftest import Command
 from tests.support import reference
 from tests.support.exports import Exports, an_exporter, exports
 from tests.support.service import HOUR, T0, a_row, a_token, insert
@@ -187,6 +189,23 @@ async def test_the_limit_takes_the_oldest_and_says_that_there_are_more(database_
         assert (job["trace_count"], job["has_more"], job["progress_percent"]) == (min(limit, 2000), has_more, 100)
         lines = (await made.fetched(job)).body.splitlines()
         assert [json.loads(line)["trace_id"] for line in lines] == [f"trace-{n:05}" for n in range(min(limit, 2000))]
+
+
+@pytest.mark.parametrize("file_format", [Format.CSV, Format.JSONL])
+async def test_a_file_can_be_imported_again(
+    made: Exports, command: Command, tmp_path: Path, file_format: Format
+) -> None:
+    asked = {"format": file_format, "fields": FIELDS, "from_": START.isoformat(), "to": END.isoformat()}
+    job = await made.exported(**asked)
+    original = (await made.fetched(job)).body
+    file = tmp_path / f"traces.{file_format}"
+    file.write_bytes(original)
+    code, _, errors = await asyncio.to_thread(command, "import", str(file), "--set", "organisation=copy")
+    assert code == 0, errors
+    copied = (await made.fetched(await made.exported(a_token(org_id="copy"), **asked))).body
+    for one, other in zip(READERS[file_format](original), READERS[file_format](copied), strict=True):
+        other.get("attributes", {}).pop("usage_unclear", None)
+        assert {name: other.get(name) for name in one} == one, "import adds what follows, and changes nothing"
 
 
 async def test_long_texts_are_read_and_stored_in_parts_of_bounded_size(database_url: str, made: Exports) -> None:

@@ -104,7 +104,7 @@ async def test_a_bucket_that_is_away_is_tried_again(made: Exports, s3: S3Server,
     impatient = Bucket.of(settings.load({"DATABASE_URL": database_url, **s3.environment}), retry_seconds=0.1)
     assert await an_exporter(database_url, impatient).export_next(made.connection)
     job = await made.job(id_)
-    assert (job["status"], "tried again" in job["error_message"]) == ("pending", True)
+    assert (job["status"], "did not take" in job["error_message"]) == ("pending", True)
     s3.start()
     await execute(database_url, "UPDATE export_job SET not_before = now()")
     assert await made.exporter.export_next(made.connection)

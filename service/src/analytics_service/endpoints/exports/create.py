@@ -30,7 +30,7 @@ EXAMPLE: Final = {
 
 async def run(call: Call[ExportParameters]) -> Result:
     """The same Idempotency-Key has the same export for a day."""
-    policy, organisation = _policy(call.exports, call.params), call.principal.organisation
+    policy, organisation = check_policy(call.exports, call.params), call.principal.organisation
     await call.transaction.fetch(export_jobs.lock_organisation(organisation))
     if (earlier := await _of_request_key(call)) is not None:
         return Result(data=_accepted(earlier))
@@ -40,8 +40,8 @@ async def run(call: Call[ExportParameters]) -> Result:
     return Result(data=_accepted(job), log={"event": "an export was created", "job": job.id})
 
 
-def _policy(policy: ExportPolicy | None, params: ExportParameters) -> ExportPolicy:
-    """RequestError where this deployment cannot make such an export."""
+def check_policy(policy: ExportPolicy | None, params: ExportParameters) -> ExportPolicy:
+    """The policy; RequestError where this deployment cannot make such an export."""
     if policy is None:
         raise RequestError(
             Problem.EXPORTS_UNAVAILABLE,

@@ -47,7 +47,7 @@ ORDER BY {_ORDER}
 LIMIT {arguments.add(limit)}"""
     if sizes.may_be_long(params.selected_fields, limit):
         rows = f"{sizes.bounded(rows, params.selected_fields, order=_ORDER)} ORDER BY {_ORDER}"
-    return Query(sql=rows, args=arguments.values, searches=True)
+    return Query(sql=rows, args=arguments.values)
 
 
 def key(row: Row) -> Key:

@@ -32,7 +32,8 @@ RETURNING {SELECTED}
 """After the lock: no row where it is no longer waiting."""
 GIVE_UP: Final = f"""
 UPDATE export_job AS j SET status = 'failed', finished_at = now(),
-    error = 'it ended {MAX_ATTEMPTS} times before it was done: ask for a shorter range, or for fewer fields'
+    error = coalesce(j.error,
+        'it ended {MAX_ATTEMPTS} times before it was done: ask for a shorter range, or for fewer fields')
 WHERE j.id = $1 AND {IS_ACTIVE} AND j.attempt >= {MAX_ATTEMPTS}
 """
 _CURRENT: Final = "j.id = $1 AND j.attempt = $2 AND j.status = 'processing'"
@@ -45,7 +46,9 @@ UPDATE export_job AS j SET status = 'completed', finished_at = now(), expires_at
 WHERE {_CURRENT} RETURNING j.id
 """
 RETRY: Final = f"""
-UPDATE export_job AS j SET status = 'pending', not_before = now() + $3::interval, error = $4 WHERE {_CURRENT}
+UPDATE export_job AS j SET status = 'pending', not_before = now() + $3::interval, error = $4, rows_written = 0,
+    progress = 0
+WHERE {_CURRENT}
 """
 FAIL: Final = f"UPDATE export_job AS j SET status = 'failed', finished_at = now(), error = $3 WHERE {_CURRENT}"
 HORIZON: Final = "SELECT CASE WHEN isfinite(floor) THEN floor END FROM rollup_floor"

@@ -24,7 +24,7 @@ IDLE_SECONDS: Final = 2.0
 _MAX_PAUSE_SECONDS: Final = 10.0
 _FIRST_RETRY: Final = timedelta(seconds=5)
 """After a storage that failed; each further one waits twice as long."""
-_UNSTORED: Final = "the storage of files did not take the file; it is tried again"
+_UNSTORED: Final = "the storage did not take the file"
 
 _log = structlog.get_logger(__name__)
 Ended = Callable[[JobStatus, int], None]

@@ -15,7 +15,6 @@ from analytics_service.database.connect import Session
 from analytics_service.database.export_jobs import ExportJob
 from analytics_service.endpoints.exports.parameters import ExportParameters, restored
 from analytics_service.endpoints.exports.statement import PART_ROWS, is_last_part, key, part
-from analytics_service.policies.observe import database_time
 from analytics_service.units.times import Range
 from analytics_service.worker.exports.claims import HORIZON, PROGRESS
 from analytics_service.worker.exports.encoders import encoder
@@ -83,19 +82,19 @@ class FileWriter:
             await self._report(span, day.end)
             if self.has_more:
                 break
-        self._reported = 0  # what follows makes a file: only the current attempt, whose session lives, may have one
-        await self._report(span, span.end)
+        # what follows makes a file of the parts: only the current attempt, whose session lives, may have one
+        await self._store_progress(99.9)
         if data := await asyncio.to_thread(encoding.end):
             yield data
 
     async def _readable(self) -> Range:
-        """The range without what has ended with its retention, and without the future: it may be empty."""
+        """The range without what has ended with its retention: it may be empty."""
         start, end = self.params.range
         horizon = await self.connection.fetchval(HORIZON)
         if horizon is not None and horizon > start:
             self.raw_since = horizon
             start = min(horizon, end)
-        return Range(start, max(min(end, await database_time(self.connection) + _DAY), start))
+        return Range(start, end)
 
     async def _rows(self, day: Range) -> AsyncIterator[Sequence[Row]]:
         """The rows of a day, part by part; ends once the limit is reached, and says then whether there are more."""
@@ -114,17 +113,17 @@ class FileWriter:
             after = key(rows[-1])
 
     async def _report(self, span: Range, reached: datetime) -> None:
-        """Stores the progress now and then; Superseded where this attempt is no longer the current one."""
+        """Stores the progress now and then: the share of the range, or of the limit where that is more."""
         now = time.monotonic()
-        if self._reported and now - self._reported < _PROGRESS_SECONDS:
-            return
-        self._reported = now
-        time_share = (reached - span.start) / span.length if span.length else 1.0
-        shares = (self.rows / self.limit, time_share)
-        current = await self.connection.fetchval(
-            PROGRESS, self.job.id, self.job.attempt, self.rows, min(max(shares), 0.999) * 100
-        )
-        if current is None:
+        if now - self._reported >= _PROGRESS_SECONDS:
+            self._reported = now
+            share = max(self.rows / self.limit, (reached - span.start) / span.length)
+            await self._store_progress(min(share * 100, 99.9))
+
+    async def _store_progress(self, per_cent: float) -> None:
+        """Superseded where this attempt is no longer the current one."""
+        arguments = (self.job.id, self.job.attempt, self.rows, per_cent)
+        if await self.connection.fetchval(PROGRESS, *arguments) is None:
             raise Superseded
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from analytics_service.database.export_jobs import IS_ACTIVE
 from analytics_service.database.query import Query
-from analytics_service.database.tenancy import RAW_HORIZON, in_organisation, in_projects
+from analytics_service.database.tenancy import RAW_HORIZON, in_organisation, in_projects, may_hold_rows_of_projects
 from analytics_service.endpoints.traces.forget.report import Subject
 from analytics_service.rollups.hierarchy import log
 from analytics_service.rollups.hierarchy.columns import SUMS
@@ -73,19 +73,18 @@ DELETE FROM rollup_part AS p USING days WHERE {in_organisation("p")} AND {_DAY} 
 """Parts below the horizon, which nobody reads any more, end with it; retention has not come to these yet."""
 
 
-_OF_PROJECTS: Final = """($2::text[] IS NULL OR ((j.projects = '{}' OR j.projects && $2::text[])
-    AND coalesce(j.request ->> 'project_id' = ANY($2::text[]), true)))"""
+_MAY_HOLD: Final = f"{in_organisation('j')} AND {may_hold_rows_of_projects('j')}"
 _EXPORTS: Final = (
     f"""
 UPDATE export_job AS j SET request = j.request - 'user_id',
   status = CASE WHEN {IS_ACTIVE} THEN 'cancelled' WHEN j.status = 'completed' THEN 'expired' ELSE j.status END,
   finished_at = coalesce(j.finished_at, now()), error = 'it was of a user whose rows were deleted'
-WHERE {in_organisation("j")} AND {_OF_PROJECTS} AND j.request ->> 'user_id' = $3""",
+WHERE {_MAY_HOLD} AND j.request ->> 'user_id' = $3""",
     f"""
 UPDATE export_job AS j SET
   status = CASE j.status WHEN 'processing' THEN 'pending' ELSE 'expired' END, not_before = now(),
   error = CASE j.status WHEN 'processing' THEN NULL ELSE 'rows in it were deleted since: create the export again' END
-WHERE {in_organisation("j")} AND {_OF_PROJECTS} AND j.status IN ('processing', 'completed')
+WHERE {_MAY_HOLD} AND j.status IN ('processing', 'completed')
   AND coalesce(j.request ->> 'user_id' = $3, true)
   AND EXISTS (SELECT FROM unnest($4::timestamptz[]) AS d (day)
     WHERE j.range_start < d.day + interval '24 hours' AND j.range_end > d.day)""",
