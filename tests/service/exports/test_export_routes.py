@@ -1,6 +1,7 @@
 """The routes of exports: what is begun, shown, cancelled and fetched; by whom, and within which limits."""
 
 import asyncio
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +16,7 @@ from analytics_service.endpoints.exports.create import MAX_ACTIVE, MAX_OF_DAY, c
 from analytics_service.endpoints.exports.parameters import ExportParameters
 from tests.support import reference
 from tests.support.exports import CREATE, GLOBEX, JOBS, VIEWER, Exports, files
-from tests.support.keys import documented
-from tests.support.postgres import Server
+from tests.support.keys import DOCUMENT, documented
 from tests.support.service import HOUR, SECRET, T0, a_row, a_service, a_token, execute, insert
 
 pytestmark = pytest.mark.postgres
@@ -300,9 +300,10 @@ async def test_a_file_that_the_folder_lacks_is_a_problem_of_ours(made: Exports, 
     assert (answer.status, answer.json["error_code"]) == (503, "EXPORTS_UNAVAILABLE")
 
 
-async def test_the_documented_example_is_accepted(made: Exports, postgres: Server) -> None:
-    """As docs/exports.md sends it."""
-    answer = await made.create(
-        format="csv", compression="gzip", from_="now-7d/d", to="now/d", model="gpt-4o", fields=["ts", "total_cost_usd"]
-    )
-    assert answer.status == 202
+async def test_the_documented_examples_are_accepted(made: Exports) -> None:
+    body = DOCUMENT["paths"][CREATE]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    (example,) = body["examples"]
+    assert (await made.create(**example)).status == 202
+    page = (Path(__file__).parents[3] / "docs" / "exports.md").read_text()
+    (sent,) = re.findall(r"-d '(.*)'", page)
+    assert json.loads(sent) == example

@@ -195,7 +195,7 @@ async def test_the_limit_takes_the_oldest_and_says_that_there_are_more(database_
 async def test_a_file_can_be_imported_again(
     made: Exports, command: Command, tmp_path: Path, file_format: Format
 ) -> None:
-    asked = {"format": file_format, "fields": FIELDS, "from_": START.isoformat(), "to": END.isoformat()}
+    asked: dict[str, Any] = {"format": file_format, "fields": FIELDS, "from_": START.isoformat(), "to": END.isoformat()}
     job = await made.exported(**asked)
     original = (await made.fetched(job)).body
     file = tmp_path / f"traces.{file_format}"

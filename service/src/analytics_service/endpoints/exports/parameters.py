@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final
 
 import orjson
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ConfigDict
 from pydantic import Field as Bounds
 
 from analytics_service.contract.exports import MAX_ROWS, Compression, Format
@@ -14,11 +14,21 @@ from analytics_service.endpoints.traces.fields import Field, Status, selected_fi
 from analytics_service.units.times import Range
 
 DEFAULT_ROWS: Final = 100_000
+EXAMPLE: Final = {
+    "format": "csv",
+    "compression": "gzip",
+    "from": "now-7d/d",
+    "to": "now/d",
+    "model": "gpt-4o",
+    "fields": ["ts", "total_cost_usd"],
+}
 _RANGE: Final = {"from_", "to", "tz"}
 
 
 class ExportParameters(FilteredParameters):
     """Every filter narrows; several together mean all of them."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     default_range: ClassVar[timedelta] = timedelta(hours=24)
     max_range: ClassVar[timedelta] = timedelta(days=365)
