@@ -91,7 +91,7 @@ async def test_a_link_is_for_one_export_and_ends_with_its_file(made: Exports, da
     link = url.partition("link=")[2]
     for wrong in (
         url.replace(one["job_id"], other["job_id"]),
-        url[:-1] + ("A" if url[-1] != "A" else "B"),
+        url.replace(link, ("A" if link[0] != "A" else "B") + link[1:]),
         url.replace(link, ExportLinks("x" * 32).sign("acme", one["job_id"], datetime.now(UTC) + HOUR)),
     ):
         answer = await made.client.request("GET", wrong)
