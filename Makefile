@@ -99,7 +99,12 @@ cluster-down: setup ## Remove the kind cluster; caches stay
 .PHONY: e2e
 e2e: cluster images ## Run the end-to-end tests on the cluster (ARGS="-k word" chooses)
 	$(CLUSTER) load
-	$(RUN) pytest e2e $(ARGS)
+	$(RUN) pytest e2e --ignore=e2e/full $(ARGS)
+
+.PHONY: e2e-addons
+e2e-addons: cluster images ## Autoscaling, an ingress controller and upgrades on the cluster, with add-ons built from Go modules
+	$(CLUSTER) load
+	$(RUN) pytest e2e/full $(ARGS)
 
 .PHONY: fresh
 fresh: setup ## Try `make try` and `make test` in bare Debian roots, as root there (ARGS="--suite trixie" chooses)
@@ -115,7 +120,7 @@ soak: setup ## Kill `serve` 200 times while clients send, and compare what it an
 	KILLS=200 $(RUN) pytest -q --log-cli-level=info tests/service/receiver/test_killed.py
 
 .PHONY: e2e-full
-e2e-full: fresh collector ## What takes longer than CI may: run by hand, dated in docs/e2e-full.md
+e2e-full: fresh collector e2e-addons ## What takes longer than CI may: run by hand, dated in docs/e2e-full.md
 
 .PHONY: demo
 demo: cluster images ## One resource becomes a running service that answers questions about real data

@@ -56,15 +56,22 @@ def install_stores(kubectl: Kubectl) -> None:
 
 def install_operator(kubectl: Kubectl, *, replicas: int = 1, values: tuple[str, ...] = ()) -> None:
     """The charts, as a user installs them; `values` are more of --set."""
+    install_crds(kubectl)
+    install_chart(kubectl, TOP, TAG, f"replicas={replicas}", *values)
+
+
+def install_crds(kubectl: Kubectl) -> None:
     if "analytics-crds" in kubectl.helm("list", "--pending", "--short", "--namespace=default").split():
         kubectl.helm("uninstall", "analytics-crds", "--namespace=default")  # of a killed run; the CRDs themselves stay
     kubectl.helm("upgrade", "--install", "analytics-crds", str(TOP / "charts/crds"), "--namespace=default")
+
+
+def install_chart(kubectl: Kubectl, top: Path, tag: str, *values: str) -> None:
+    """The operator of the release whose files these are, installed or upgraded."""
     repository = f"image.repository={kubectl.image_prefix}analytics-operator"
-    image = ("--set", repository, "--set", f"image.tag={TAG}")
-    operator = ("analytics-operator", str(TOP / "charts/operator"))
-    kubectl.helm(
-        "upgrade", "--install", *operator, *image, "--set", ",".join((f"replicas={replicas}", *values)), "--wait"
-    )
+    chart = ("analytics-operator", str(top / "charts/operator"))
+    sets = ",".join((repository, f"image.tag={tag}", *values))
+    kubectl.helm("upgrade", "--install", *chart, "--set", sets, "--wait")
 
 
 def credentials(

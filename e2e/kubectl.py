@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -30,6 +30,9 @@ class Kubectl:
     @property
     def environment(self) -> dict[str, str]:
         return os.environ | {"PATH": self.path, "KUBECONFIG": self.kubeconfig}
+
+    def within(self, namespace: str) -> "Kubectl":
+        return replace(self, namespace=namespace)
 
     def command(self, *arguments: str) -> list[str]:
         return ["kubectl", "--context", self.context, "--namespace", self.namespace, *arguments]

@@ -42,6 +42,8 @@ def installed(kubectl: Kubectl) -> Iterator[None]:
     added = [each for each in crds() if kubectl.get("crd", each["metadata"]["name"]) is None]
     if added:
         kubectl.apply(*added)
+        names = [f"crd/{each['metadata']['name']}" for each in added]
+        kubectl("wait", "--for=condition=Established", *names, "--timeout=60s")
     yield
     for each in added:
         kubectl("delete", "crd", each["metadata"]["name"])

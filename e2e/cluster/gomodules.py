@@ -12,7 +12,8 @@ from e2e.cluster import cache, versions
 from e2e.cluster.golang import go
 from e2e.cluster.shell import ClusterError, output, run, step
 
-KUBERNETES_MODULE = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
+KUBERNETES_MODULE = "k8s.io/kubernetes"
+TRAEFIK_MODULE = "github.com/traefik/traefik/v3"
 MONITORING_MODULE = f"github.com/prometheus-operator/prometheus-operator@v{versions.PROMETHEUS_OPERATOR}"
 MONITORING_KINDS = ("podmonitors", "servicemonitors", "prometheusrules")
 GATEWAY_MODULE = f"sigs.k8s.io/gateway-api@v{versions.GATEWAY_API}"
@@ -27,13 +28,21 @@ class Program:
     package: str
     version: str
     ldflags: str = ""
+    replaced_by: str = ""
+    """The module whose `replace` lines the build needs: Go heeds those of the main module only."""
 
 
 def _kubernetes(name: str) -> Program:
     major, minor, _ = versions.KUBERNETES.split(".")
     stamps = {"gitVersion": f"v{versions.KUBERNETES}", "gitMajor": major, "gitMinor": minor}
     ldflags = " ".join(f"-X {VERSION_PACKAGE}.{field}={value}" for field, value in stamps.items())
-    return Program(name=name, package=f"k8s.io/kubernetes/cmd/{name}", version=versions.KUBERNETES, ldflags=ldflags)
+    return Program(
+        name=name,
+        package=f"{KUBERNETES_MODULE}/cmd/{name}",
+        version=versions.KUBERNETES,
+        ldflags=ldflags,
+        replaced_by=KUBERNETES_MODULE,
+    )
 
 
 APISERVER = _kubernetes("kube-apiserver")
@@ -46,6 +55,18 @@ KUBECONFORM = Program(
     name="kubeconform", package="github.com/yannh/kubeconform/cmd/kubeconform", version=versions.KUBECONFORM
 )
 VERSITYGW = Program(name="versitygw", package="github.com/versity/versitygw/cmd/versitygw", version=versions.VERSITYGW)
+HELM_4 = Program(name="helm", package="helm.sh/helm/v4/cmd/helm", version=versions.HELM_4)
+KUBE_ROUTER = Program(
+    name="kube-router",
+    package="github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+    version=versions.KUBE_ROUTER,
+)
+METRICS_SERVER = Program(
+    name="metrics-server", package="sigs.k8s.io/metrics-server/cmd/metrics-server", version=versions.METRICS_SERVER
+)
+TRAEFIK = Program(
+    name="traefik", package=f"{TRAEFIK_MODULE}/cmd/traefik", version=versions.TRAEFIK, replaced_by=TRAEFIK_MODULE
+)
 NODE = tuple(
     _kubernetes(name) for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubeadm")
 )
@@ -105,12 +126,22 @@ def monitoring_crds() -> Path:
     return cache.entry(f"prometheus-operator-crds-{versions.PROMETHEUS_OPERATOR}-{cache.key(*MONITORING_KINDS)}", copy)
 
 
+def gateway_api() -> Path:
+    """A folder with all CRDs of the Gateway API's standard channel, as a controller wants them."""
+
+    def copy(into: Path) -> None:
+        source = Path(_downloaded(GATEWAY_MODULE, into)["Dir"]) / "config" / "crd" / "standard"
+        for each in source.glob("gateway.networking.k8s.io_*.yaml"):
+            shutil.copyfile(each, into / each.name.partition("_")[2])
+
+    return cache.entry(f"gateway-api-{versions.GATEWAY_API}", copy)
+
+
 def gateway_crds() -> Path:
     """A folder with the CRDs of the Gateway API that the operator has resources of."""
 
     def copy(into: Path) -> None:
-        source = Path(_downloaded(GATEWAY_MODULE, into)["Dir"]) / "config" / "crd" / "standard"
-        shutil.copyfile(source / "gateway.networking.k8s.io_httproutes.yaml", into / "httproutes.yaml")
+        shutil.copyfile(gateway_api() / "httproutes.yaml", into / "httproutes.yaml")
 
     return cache.entry(f"gateway-api-crds-{versions.GATEWAY_API}", copy)
 
@@ -150,13 +181,20 @@ def _build(wanted: Program, into: Path) -> None:
 
 
 def _write_module(scratch: Path, wanted: Program) -> None:
-    """A module that requires the program's, with Kubernetes' staging folders replaced by their published modules."""
+    """A module that requires the program's."""
     lines = ["module built.from.modules", "go 1.24.0"]
-    if wanted.package.startswith("k8s.io/kubernetes/"):
-        text = Path(_downloaded(KUBERNETES_MODULE, scratch)["GoMod"]).read_text()
-        staged = sorted(set(re.findall(r"(k8s\.io/[a-z-]+) => \./staging", text)))
-        lines += [f"replace {module} => {module} v{versions.STAGING}" for module in staged]
+    if wanted.replaced_by:
+        text = Path(_downloaded(f"{wanted.replaced_by}@v{wanted.version}", scratch)["GoMod"]).read_text()
+        lines += sorted({f"replace {old} => {_published(old, new)}" for old, new in _REPLACED.findall(text)})
     (scratch / "go.mod").write_text("\n".join(lines) + "\n")
+
+
+_REPLACED = re.compile(r"^(?:replace)?\s+(\S+) => (\S.*)$", re.MULTILINE)
+
+
+def _published(module: str, replacement: str) -> str:
+    """Kubernetes' staging folders are published as modules of their own."""
+    return f"{module} v{versions.STAGING}" if replacement.startswith("./staging") else replacement
 
 
 def _downloaded(module: str, scratch: Path) -> dict[str, str]:

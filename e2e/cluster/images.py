@@ -25,11 +25,16 @@ def program_images(tag: str) -> list[str]:
 
 def build(tag: str) -> list[str]:
     """Builds what differs from the last time; the names of all images that the cluster needs."""
+    build_programs(tag, TOP)
+    return everything(tag)
+
+
+def build_programs(tag: str, top: Path) -> None:
+    """Builds operator and service of that tree, as far as they differ from the last time."""
     engine.ensure()
     base = versions.PYTHON_IMAGE if engine.published(versions.PYTHON_IMAGE) else _python()
     for name, image in zip(PROGRAMS, program_images(tag), strict=True):
-        engine.build(image, TOP, dockerfile=TOP / f"Dockerfile.{name}", BASE_IMAGE=base)
-    return everything(tag)
+        engine.build(image, top, dockerfile=top / f"Dockerfile.{name}", BASE_IMAGE=base)
 
 
 def everything(tag: str) -> list[str]:

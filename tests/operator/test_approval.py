@@ -11,6 +11,7 @@ from analytics_operator.state import approval, migration
 from analytics_operator.state.migration import Gate, State
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import examine
+from analytics_operator.status.migration import migrated
 from tests.operator.cluster_actor import ClusterActor, a_result
 from tests.operator.test_migration import NOW, SECRETS, a_job, a_pod, digest, made, resource
 from tests.support.kube import Object, eventually
@@ -62,6 +63,20 @@ def test_a_dry_run_comes_first_and_in_the_mode_automatic_none() -> None:
 def test_the_state_follows_the_last_dry_run(ended: str | None, ago: int, message: str | None, state: State) -> None:
     run = made(a_run(ended=ended, ago=ago), ago=ago)
     assert gate((run, message)).state is state
+
+
+def test_a_plan_whose_pod_is_gone_is_made_again_and_nothing_has_failed() -> None:
+    found = gate((a_run(ended="Complete"), None))
+    assert (found.state, found.result) == (State.DRY_RUN, None)
+    verdict = migrated(Observed(resource=resource(**MANUAL)), found)
+    assert (verdict.status, verdict.reason) == (False, "Planning")
+
+
+def test_a_dry_run_that_left_no_result_is_no_success() -> None:
+    found = gate((a_run(ended="Complete", ago=1), None))
+    verdict = migrated(Observed(resource=resource(**MANUAL)), found)
+    assert (verdict.status, verdict.reason) == (False, "NoResult")
+    assert "left no result of its dry run" in verdict.message
 
 
 def hash_of(message: str, **run: Any) -> str:

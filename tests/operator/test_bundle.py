@@ -15,6 +15,7 @@ from analytics_operator.plugin.redaction import Redaction
 from tests.operator.cluster_actor import a_resource
 from tests.operator.conftest import serving
 from tests.operator.test_plugin import Plugin
+from tests.support import crds
 from tests.support.kube import KubeApi, Object
 from tests.support.kubelet import NODE, kubelet
 
@@ -78,8 +79,16 @@ def secret(name: str, kind: str = "Opaque", **values: str) -> Object:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
     """An API server of its own, with a node, a user of the view role, and no operator."""
     folder = tmp_path_factory.mktemp("bundle")
-    logs = {"api": LOG, "api/previous": f"panic: {DSN}", "sidecar": "quiet", "operator": f"reconciled {PASSWORD}"}
+    logs = {
+        "api": LOG,
+        "api/previous": f"panic: {DSN}",
+        "proxy/previous": "lost",
+        "sidecar": "quiet",
+        "proxy": "up",
+        "operator": f"reconciled {PASSWORD}",
+    }
     with serving(folder, users=[SUPPORT]) as api, kubelet(api, folder, logs):
+        crds.install(api, *crds.gateway())
         plant(api)
         yield api
 
@@ -112,7 +121,13 @@ def plant(api: KubeApi) -> None:
         {"name": "api", "image": "x", "args": [f"--dsn={DSN}", "--password=argued"], "env": environment},
         {"name": "sidecar", "image": "y", "envFrom": [{"secretRef": {"name": "keys"}}]},
     ]
-    spec = {"containers": containers, "nodeName": NODE, "imagePullSecrets": [{"name": "registry"}]}
+    proxy = {"name": "proxy", "image": "z", "restartPolicy": "Always"}
+    spec = {
+        "containers": containers,
+        "initContainers": [proxy],
+        "nodeName": NODE,
+        "imagePullSecrets": [{"name": "registry"}],
+    }
     template = {"metadata": {"labels": labels}, "spec": spec | {"nodeName": None}}
     annotations = {"released-template": json.dumps({"env": [{"name": "DSN", "value": DSN}]})}
     api.create(
@@ -128,7 +143,8 @@ def plant(api: KubeApi) -> None:
     pod = api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata | {"name": "demo-1"}, "spec": spec})
     ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": f"could not log in with {DSN}"}}
     state = {"name": "api", "image": "x", "imageID": "", "ready": False, "restartCount": 1, "lastState": ended}
-    api.merge("Pod", "demo-1", {"status": {"containerStatuses": [state]}}, subresource="/status")
+    statuses = {"containerStatuses": [state], "initContainerStatuses": [state | {"name": "proxy"}]}
+    api.merge("Pod", "demo-1", {"status": statuses}, subresource="/status")
     about = {"kind": "Pod", "name": "demo-1", "namespace": "default", "uid": pod["metadata"]["uid"]}
     event = {"apiVersion": "v1", "kind": "Event", "reason": "Failed", "message": f"rejected {DSN}", "type": "Warning"}
     api.create(event | {"metadata": {"name": "one"}, "involvedObject": about})
@@ -164,6 +180,8 @@ def test_a_bundle_has_what_explains_a_resource_and_no_value_of_a_secret(cluster:
         "events.yaml",
         "logs/demo-1/api.log",
         "logs/demo-1/api.previous.log",
+        "logs/demo-1/proxy.log",
+        "logs/demo-1/proxy.previous.log",
         "logs/demo-1/sidecar.log",
         "operator/operator-1/operator.log",
         "omitted.yaml",
@@ -183,7 +201,11 @@ def test_a_bundle_has_what_explains_a_resource_and_no_value_of_a_secret(cluster:
 @pytest.mark.kube
 def test_who_may_not_read_a_secret_gets_a_status_and_neither_bundle_nor_diff(cluster: KubeApi, tmp_path: Path) -> None:
     rules = [
-        {"apiGroups": ["", "apps", "batch", "policy", "autoscaling"], "resources": ["*"], "verbs": ["list"]},
+        {
+            "apiGroups": ["", "apps", "batch", "policy", "autoscaling", "networking.k8s.io"],
+            "resources": ["*"],
+            "verbs": ["list"],
+        },
         {"apiGroups": ["analytics.llm-observatory.io"], "resources": ["analyticsapis"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["keys", "registry"], "verbs": ["get"]},
     ]
@@ -201,6 +223,7 @@ def test_who_may_not_read_a_secret_gets_a_status_and_neither_bundle_nor_diff(clu
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert f'User "{SUPPORT}" cannot' in done.stderr
     status = plugin("status", "demo", "--output=json")
+    assert status.stderr == "kubectl aapi: left out: you may not list HTTPRoute\n"
     (node,) = [each for each in json.loads(status.stdout)[0]["children"] if each["name"] == "credentials"]
     assert (node["health"], node["reason"]) == ("Unknown", "Forbidden")
 

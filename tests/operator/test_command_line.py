@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analytics_operator.__main__ import main
+from analytics_operator.__main__ import main, options_of, parser
 from tests.support.environment import program_environment
 
 
@@ -21,6 +21,19 @@ def test_outside_a_cluster_it_asks_what_to_watch(capsys: pytest.CaptureFixture[s
 def test_a_lease_that_is_too_short_or_too_long_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--namespace=x", f"--lease-seconds={seconds}"]) == 2
     assert capsys.readouterr().err == "analytics-operator: --lease-seconds: must be between 15 and 300\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        pytest.param("analytics", ("analytics", "leases", ("analytics",)), id="in a pod"),
+        pytest.param(None, ("leases", "leases", ()), id="outside of a cluster"),
+    ],
+)
+def test_its_own_namespace_is_that_of_its_pod_wherever_the_lease_is(own: str | None, expected: object) -> None:
+    arguments = ["run", "--lease-namespace=leases", *([] if own else ["--all-namespaces"])]
+    found = options_of(parser().parse_args(arguments), own=own)
+    assert (found.own_namespace, found.lease_namespace, found.namespaces) == expected
 
 
 def test_without_a_command_it_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,7 @@ def test_the_page_of_fields_is_that_of_the_models() -> None:
         ),
         pytest.param({"pod": {"envFrom": [{"secretRef": {"name": "extra"}}]}}, id="variables of a Secret"),
         pytest.param({"pod": {"volumeMounts": [{"name": "v", "mountPath": "/apps"}]}}, id="a path like ours"),
+        pytest.param({"pod": {"volumeMounts": [{"name": "v", "mountPath": "/data/.well/"}]}}, id="a hidden folder"),
         pytest.param({"pod": {"sidecars": [{"name": "proxy", "image": "p:1"}]}}, id="a sidecar"),
         pytest.param({"pod": {"terminationGracePeriodSeconds": 35}}, id="the shortest end"),
         pytest.param({"redis": REDIS, "ingest": {"replicas": 1, "pod": {}}}, id="pods that only take rows"),
@@ -136,6 +137,10 @@ SETTING = "set by its field of spec alone"
                 {"pod": {"volumeMounts": [{"name": "v", "mountPath": path}]}}, "choose a path outside", id=f"at {path}"
             )
             for path in ("/", "/app", "/app/bin", "/etc/analytics/prices", "/tmp")  # noqa: S108 - ours
+        ),
+        *(
+            pytest.param({"pod": {"volumeMounts": [{"name": "v", "mountPath": path}]}}, "without //", id=f"at {path}")
+            for path in ("//app", "/data/../app", "/./tmp", "/data/..")
         ),
         pytest.param({"pod": {"volumes": [{"name": "tmp", "emptyDir": {}}]}}, "choose another name", id="our volume"),
         pytest.param(

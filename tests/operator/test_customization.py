@@ -12,6 +12,7 @@ from analytics_operator.manifests.pod_customization import customized
 from analytics_operator.plan import plan
 from analytics_operator.state.migration import State
 from analytics_operator.state.observed import Observed
+from analytics_operator.state.rollout import image_of
 from tests.operator.test_golden import CASES, observed
 from tests.operator.test_migration import NOW, RANDOM, SECRETS, resource
 from tests.support.kube import Object
@@ -154,3 +155,9 @@ def test_only_customized_pods_are_asked_for() -> None:
     for spec, count in (({}, 0), ({"migrations": {"pod": {}}}, 2), ({"pod": {}}, 2)):
         seen = Observed(resource=resource(**spec), secrets=SECRETS)
         assert len(plan(seen, now=NOW, random_text=RANDOM).proposed) == count
+
+
+@pytest.mark.parametrize("name", ["api", "ingest", "worker"])
+def test_the_image_of_each_deployment_is_that_of_our_container(name: str) -> None:
+    containers = [{"name": "theirs", "image": "x:1"}, {"name": name, "image": "analytics-service:1"}]
+    assert image_of({"spec": {"template": {"spec": {"containers": containers}}}}) == "analytics-service:1"

@@ -104,6 +104,16 @@ def test_what_the_api_server_refuses_is_said_in_its_words_before_anything_moves(
     world.settle()
 
 
+def test_pods_too_large_to_be_remembered_are_refused_before_anything_moves(world: ClusterActor) -> None:
+    """The Deployment's annotation holds a copy of its template."""
+    variables = [{"name": f"V{number}", "value": "x" * 2048} for number in range(64)]
+    world.credentials()
+    world.declare(pod={"env": variables, "annotations": {f"a{number}": "x" * 4096 for number in range(32)}})
+    assert "metadata.annotations: Too long" in world.until("Stalled", "True", "Invalid")["message"]
+    assert world.condition("Migrated")["reason"] == "PodsRefused"
+    assert world.jobs() == []
+
+
 def test_refused_pods_do_not_touch_those_that_serve(world: ClusterActor) -> None:
     world.ready()
     before = world.api.get("Deployment", "demo")["spec"]["template"]

@@ -69,6 +69,24 @@ def gate(wanted: AnalyticsApi, *jobs: dict[str, Any], pods: tuple[dict[str, Any]
     return decide(seen, examine(wanted, SECRETS | secrets), now=NOW)
 
 
+def test_an_init_container_that_kept_the_migration_from_starting_is_named() -> None:
+    job = a_job(digest(resource()), ended="Failed")
+    pod = a_pod(job, "")
+    pod["status"] = {
+        "initContainerStatuses": [
+            {"name": "first", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}},
+            {"name": "second", "state": {"terminated": {"exitCode": 3, "reason": "Error"}}},
+        ],
+        "containerStatuses": [{"name": "migrate", "image": "x", "state": {"waiting": {"reason": "PodInitializing"}}}],
+    }
+    result = gate(resource(), job, pods=(pod,)).result
+    assert result is not None
+    assert (result.reason, result.message.partition("; ")[2]) == (
+        "NoResult",
+        "init container second of Pod p: its container ended with Error, exit code 3",
+    )
+
+
 def test_nothing_starts_while_a_secret_is_missing() -> None:
     assert gate(resource(), credentials=None).state is State.BLOCKED
 

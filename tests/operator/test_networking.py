@@ -183,6 +183,7 @@ ISSUED = {"secretName": "tls", "clusterIssuer": "letsencrypt"}
                         "relabelings": [
                             {"sourceLabels": ["a"], "action": "keep", "regex": "b"},
                             {"sourceLabels": ["a"], "action": "hashmod", "modulus": 2, "targetLabel": "c"},
+                            {"action": "labeldrop", "regex": "d"},
                         ]
                     }
                 }
@@ -235,6 +236,14 @@ def to(**peer: Any) -> Object:
             },
             "limits requests beside ingress.rateLimitPerSecond",
             id="two limits",
+        ),
+        pytest.param(
+            {
+                "ingress": INGRESS_OF_ANY
+                | {"rateLimitPerSecond": 5, "annotations": {"haproxy.org/rate-limit-period": "10s"}}
+            },
+            "limits requests beside ingress.rateLimitPerSecond",
+            id="a limit, and its time",
         ),
         pytest.param({"gateway": {"parentRefs": []}}, "at least 1 items", id="no Gateway"),
         pytest.param(
@@ -298,6 +307,9 @@ def to(**peer: Any) -> Object:
             relabeled(sourceLabels=["a"], action="hashmod", targetLabel="b"), "which needs it", id="no modulus"
         ),
         pytest.param(relabeled(modulus=2, targetLabel="b"), "which needs it", id="a modulus of nothing"),
+        pytest.param(
+            relabeled(action="labeldrop", sourceLabels=["a"], regex="b"), "by regex alone", id="labels of a label"
+        ),
         pytest.param(
             {"monitoring": {"dashboard": {"labels": {"app.kubernetes.io/name": "mine"}}}}, "cannot", id="our label"
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from analytics_operator.errors import NotFound, Unavailable
 from analytics_operator.kube.objects import HTTP_ROUTE, SERVICE_MONITOR, Kind
 from tests.operator.cluster_actor import ClusterActor
 from tests.operator.conftest import running, serving
+from tests.operator.test_plugin import Plugin
 from tests.support import crds
 from tests.support.kube import KubeApi, eventually
 
@@ -57,7 +59,7 @@ async def test_a_group_that_does_not_answer_is_taken_as_before() -> None:
 
 
 @pytest.mark.kube
-def test_a_kind_is_reported_until_it_is_installed_and_again_when_it_is_removed(bare: KubeApi) -> None:
+def test_a_kind_is_reported_until_it_is_installed_and_again_when_it_is_removed(bare: KubeApi, tmp_path: Path) -> None:
     actor = ClusterActor(bare)
     actor.ready(
         ingress={"host": "a.example", "tls": {"secretName": "tls", "clusterIssuer": "letsencrypt"}},
@@ -79,6 +81,8 @@ def test_a_kind_is_reported_until_it_is_installed_and_again_when_it_is_removed(b
         eventually(partial(bare.find, kind, "demo"), what=f"a {kind}", seconds=SECONDS)
     actor.until("RoutesConfigured", "True", "Applied")
     actor.until("MonitoringConfigured", "True", "Applied")
+    (tree,) = eventually(lambda: Plugin(bare, tmp_path).json("status", "demo"), what="the new kinds can be listed")
+    assert {"HTTPRoute", "ServiceMonitor", "PrometheusRule"} <= {each["kind"] for each in tree["children"]}
 
     crds.remove(bare, *crds.gateway())
     eventually(

@@ -8,6 +8,7 @@ from analytics_operator.errors import NotFound
 from analytics_operator.kube.objects import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
+    HTTP_ROUTE,
     JOB,
     SERVICE,
     Key,
@@ -90,3 +91,13 @@ async def test_an_absent_object_is_asked_for_once_until_something_is_heard_of_it
     assert [await asked(), await asked()] == [1, 0]
     api.now += ABSENT_SECONDS
     assert [await asked(), await asked()] == [1, 0]
+
+
+async def test_an_object_that_was_made_since_is_not_taken_to_be_absent() -> None:
+    api = Api()
+    ours, ref = ownership(api), Ref(HTTP_ROUTE, "demo")
+    await ours.retire(KEY, "owner", ref)
+    await ours.ensure(KEY, "owner", Want(ref, an_object(version=0)))
+    before = api.asked
+    await ours.retire(KEY, "owner", ref)
+    assert api.asked == before + 1, "no event tells of a kind that is not watched"

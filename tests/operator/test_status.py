@@ -8,6 +8,7 @@ import pytest
 from analytics_operator.api.conditions import Condition, Type, merge
 from analytics_operator.kube.objects import SERVICE, Ref
 from analytics_operator.plan import plan
+from analytics_operator.state.health import LastHealth, Reach
 from analytics_operator.state.jobs import Result
 from analytics_operator.state.migration import Gate, State
 from analytics_operator.state.observed import Observed, Refusal
@@ -76,6 +77,25 @@ def test_fields_that_the_image_does_not_know_are_named_once_its_migration_is_don
 
 
 REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
+
+
+@pytest.mark.parametrize(
+    ("available", "expected"),
+    [
+        pytest.param("True", ("Unknown", "PodsUnreachable"), id="pods serve"),
+        pytest.param("False", ("True", "Reachable"), id="pods start, or crash: their own problem is shown"),
+    ],
+)
+def test_only_pods_that_serve_can_be_out_of_reach(available: str, expected: tuple[str, str]) -> None:
+    template = {"spec": {"containers": [{"name": "api", "image": "x"}]}}
+    live = {
+        "metadata": {"generation": 1},
+        "spec": {"replicas": 1, "template": template},
+        "status": {"conditions": [{"type": "Available", "status": available}]},
+    }
+    found = facts(redis=REDIS)
+    silent = replace(found.observed, health=LastHealth(database=Reach.UNKNOWN, cache=Reach.UNKNOWN))
+    assert shown(replace(found, observed=silent, applied=Applied(deployment=live)))["CacheAvailable"] == expected
 
 
 def with_limit(limit: int | None, **spec: Any) -> Facts:

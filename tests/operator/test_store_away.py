@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -106,6 +107,33 @@ async def test_a_cache_that_is_away_is_no_store_that_is_away() -> None:
         while found is not None and found.cache is not Reach.UNREACHED:
             found = await changed(poller)
     assert found == LastHealth(database=Reach.REACHED, cache=Reach.UNREACHED, detail="REDIS_URL: wrong password")
+
+
+async def test_a_silent_pod_of_another_resource_makes_no_round_longer() -> None:
+    end, reached, silent, serving = threading.Event(), threading.Event(), Pod(), Pod()
+
+    def waits() -> tuple[int, bytes]:
+        silent.asked += 1
+        end.wait(30)
+        return 500, b""
+
+    def answers() -> tuple[int, bytes]:
+        if serving.asked == 5:
+            reached.set()
+        return serving.answer()
+
+    poller = HealthPoller(round_seconds=0.01)
+    with answering(waits) as away_port, answering(answers) as port:
+        poller.track(KEY, of_api([manifest("p", port)]), missed=False)
+        poller.track(Key("llm", "silent"), of_api([manifest("s", away_port)]), missed=False)
+        run = asyncio.create_task(poller.run(asyncio.Queue[Key]().put))
+        try:
+            assert await asyncio.to_thread(reached.wait, 60)
+            assert silent.asked < 3, "rounds go on while it has not answered"
+        finally:
+            end.set()
+            run.cancel()
+            await asyncio.wait({run})
 
 
 async def test_an_operator_that_has_just_begun_believes_the_status_until_pods_answer() -> None:

@@ -61,5 +61,5 @@ def remove(api: KubeApi, *crds: Object) -> None:
 
 def _served(api: KubeApi, crd: Object) -> bool:
     found = api.get("CustomResourceDefinition", crd["metadata"]["name"])
-    conditions = {each["type"]: each["status"] for each in found["status"].get("conditions", [])}
+    conditions = {each["type"]: each["status"] for each in found["status"].get("conditions") or ()}
     return conditions.get("Established") == "True"

@@ -183,7 +183,7 @@ class KubeApi:
         return file
 
 
-def eventually(look: Callable[[], T | None], *, what: str, seconds: float = 30) -> T:
+def eventually(look: Callable[[], T | None], *, what: str, seconds: float = 60) -> T:
     """What `look` gives once it gives something true; assertions and absent objects inside count as not yet."""
     deadline = time.monotonic() + seconds
     for pause in itertools.chain((0.02, 0.05, 0.1), itertools.repeat(0.2)):

@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "crd":
             _crd(options.write, options.fields)
         else:
-            chosen = _options(options)
+            own = NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.exists() else None
+            chosen = options_of(options, own=own)
             logging.configure(options.log_level, logging.Format(options.log_format))
             uvloop.run(app.run(chosen))
     except UsageError as error:
@@ -82,8 +83,8 @@ def _crd(files: Sequence[Path], fields: Path | None) -> None:
         file.write_text(document())
 
 
-def _options(options: argparse.Namespace) -> app.Options:
-    own = NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.exists() else None
+def options_of(options: argparse.Namespace, *, own: str | None) -> app.Options:
+    """`own` is the namespace of this pod; None outside of a cluster, where that of the Lease stands for it."""
     namespaces = () if options.all_namespaces else tuple(options.namespace) or ((own,) if own else ())
     lease_namespace = options.lease_namespace or own or next(iter(namespaces), None)
     if not lease_namespace or not (namespaces or options.all_namespaces):
@@ -95,6 +96,7 @@ def _options(options: argparse.Namespace) -> app.Options:
     return app.Options(
         namespaces=namespaces,
         lease_namespace=lease_namespace,
+        own_namespace=own or lease_namespace,
         identity=f"{socket.gethostname()}-{os.getpid()}",
         http_port=options.http_port,
         lease_seconds=options.lease_seconds,

@@ -39,6 +39,8 @@ class Options:
     namespaces: tuple[str, ...]
     """Empty: all of them."""
     lease_namespace: str
+    own_namespace: str
+    """Where the pods of this operator run, which NetworkPolicies of resources admit."""
     identity: str
     http_port: int = 8081
     lease_seconds: int = leader_election.LEASE_SECONDS
@@ -100,7 +102,7 @@ async def _operate(
             kind_poller=kind_poller,
             worker_poller=worker_poller,
             health_poller=health_poller,
-            operator_namespace=options.lease_namespace,
+            operator_namespace=options.own_namespace,
         ),
         ownership=ownership,
         secret_poller=secret_poller,

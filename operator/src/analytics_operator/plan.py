@@ -86,12 +86,13 @@ def _proposed(scope: Scope) -> Iterator[Manifest]:
     """Under names that nothing else has, and without what the live object decides."""
     if scope.credentials.problems or not any(sections(scope.resource)):
         return
-    done = replace(scope, gate=replace(scope.gate, state=migration.State.DONE), refused=False)
+    gate = replace(scope.gate, state=migration.State.DONE)
+    done = replace(scope, gate=gate, refused=False, retried_at=None, ingest_retried_at=None)
     for decision in (builder(done) for builder in DEPLOYMENTS):
         if isinstance(decision, Want):
-            metadata = decision.manifest["metadata"]
-            name = {"name": f"{decision.ref.name}{PROPOSED}", "namespace": metadata["namespace"]}
-            yield decision.manifest | {"metadata": name | {"labels": metadata["labels"]}}
+            given = decision.manifest["metadata"].items()
+            metadata = {name: value for name, value in given if name in {"namespace", "labels", "annotations"}}
+            yield decision.manifest | {"metadata": metadata | {"name": f"{decision.ref.name}{PROPOSED}"}}
 
 
 def _generated(observed: Observed, random_text: str) -> Create | None:

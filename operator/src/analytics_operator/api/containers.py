@@ -112,7 +112,11 @@ class VolumeMount(Model):
                 f"!{list(OWN_FOLDERS)!r}.exists(own, self.mountPath == own || self.mountPath.startsWith(own + '/')) "
                 "&& self.mountPath != '/'",
                 f"nothing can be mounted over the image's own files: choose a path outside {', '.join(OWN_FOLDERS)}",
-            )
+            ),
+            rule(  # else //app and /data/../app would be /app
+                "!self.mountPath.matches('/[.]{0,2}/|/[.]{1,2}$')",
+                "volumeMounts: write mountPath without //, . and ..",
+            ),
         )
     )
 

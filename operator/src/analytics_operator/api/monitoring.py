@@ -40,6 +40,11 @@ class Relabeling(Model):
                 "has(self.modulus) == (has(self.action) && self.action == 'hashmod')",
                 "relabelings: modulus belongs to the action hashmod, which needs it",
             ),
+            rule(  # the Prometheus Operator would leave the whole monitor out
+                "!has(self.action) || !(self.action in ['labeldrop', 'labelkeep']) || "
+                "!has(self.targetLabel) && (!has(self.sourceLabels) || size(self.sourceLabels) == 0)",
+                "relabelings: labeldrop and labelkeep find labels by regex alone: remove sourceLabels and targetLabel",
+            ),
         )
     )
 

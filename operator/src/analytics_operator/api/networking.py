@@ -18,6 +18,8 @@ RATE_LIMITS = {
     "haproxy-ingress.github.io/limit-rps": "{}",
 }
 """Annotations by which controllers limit the requests of a client address per second, and their values."""
+RATE_LIMIT_PERIOD = "haproxy.org/rate-limit-period"
+"""Beside haproxy.org/rate-limit-requests: the time that its value is of."""
 
 _HOST = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=rf"^(\*\.)?{_HOST}$")]
@@ -52,7 +54,7 @@ class Ingress(Model):
             ),
             rule(
                 "!has(self.annotations) || !has(self.rateLimitPerSecond) || "
-                f"!self.annotations.exists(key, {one_of('key', RATE_LIMITS)})",
+                f"!self.annotations.exists(key, {one_of('key', (*RATE_LIMITS, RATE_LIMIT_PERIOD))})",
                 "ingress.annotations limits requests beside ingress.rateLimitPerSecond: remove one of them",
             ),
         )

@@ -31,28 +31,32 @@ async def poll_in_turn(  # noqa: PLR0913 - one loop, and the paces of each polle
 ) -> None:
     """Polls each key once a round, more of them as seldom as `max_per_second` allows; never returns.
 
-    A resource whose pods are silent keeps no other waiting.
+    A resource whose pods are silent keeps no other waiting, also from one round to the next.
     """
     slots = asyncio.Semaphore(MAX_CONCURRENT_POLLS)
+    running: set[Key] = set()
 
     async def one(key: Key) -> None:
         async with slots:
             changed = await poll(session, key)
+        running.remove(key)
         if changed:
             await on_change(key)
 
     timeout = aiohttp.ClientTimeout(total=timeout_seconds)
     # A compressed answer is not read: a few bytes of it may be many.
     connector = aiohttp.TCPConnector(limit=0)  # bounded by the polls: waiting for one would count against the timeout
-    async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, trust_env=False, auto_decompress=False
-    ) as session:
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False, auto_decompress=False) as session,
+        asyncio.TaskGroup() as polls,
+    ):
         while True:
             turn = keys()
             pause = max(round_seconds / max(len(turn), 1), 1 / max_per_second)
-            async with asyncio.TaskGroup() as polls:
-                for key in turn:
-                    await asyncio.sleep(pause)
+            for key in turn:
+                await asyncio.sleep(pause)
+                if key not in running:
+                    running.add(key)
                     polls.create_task(one(key))
             if not turn:
                 await asyncio.sleep(pause)

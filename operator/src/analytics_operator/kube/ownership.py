@@ -79,6 +79,7 @@ class Ownership:
     def remember(self, key: Key, ref: Ref, live: Manifest) -> None:
         """The answer to a write."""
         self._known.setdefault(key, {})[ref] = _identity(live)
+        self._absent.get(key, {}).pop(ref, None)
 
     def forget(self, key: Key) -> None:
         self._known.pop(key, None)

@@ -41,7 +41,7 @@ async def _run(options: Namespace, cluster: Cluster) -> int:
     operator_pods = await operator.client.list(POD, operator.namespace, labels=OPERATOR_PODS)
     files = dict(_objects(seen, secrets)) | {"events.yaml": await _events(cluster, seen)}
     redaction = Redaction(secrets)
-    omitted: list[str] = []
+    omitted = [f"objects: you may not list {kind}" for kind in seen.forbidden]
     for folder, place, pods in (("logs", cluster, list(seen.pods)), ("operator", operator, operator_pods)):
         logs, failures = await _logs(place, pods, tail=options.tail)
         files |= {f"{folder}/{path}": text for path, text in logs.items()}
@@ -118,11 +118,13 @@ async def _logs(cluster: Cluster, pods: list[Manifest], *, tail: int) -> tuple[d
     logs, failures = {}, []
     for pod in pods:
         name = pod["metadata"]["name"]
-        statuses = {each["name"]: each for each in pod.get("status", {}).get("containerStatuses", [])}
+        status = pod.get("status", {})
+        states = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
+        restarted = {each["name"] for each in states if each.get("restartCount")}
         for container in (*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]):
             query = {"container": container["name"], "tailLines": str(tail), "limitBytes": str(MAX_LOG_BYTES)}
             wanted = {f"{name}/{container['name']}.log": query}
-            if statuses.get(container["name"], {}).get("restartCount"):
+            if container["name"] in restarted:
                 wanted[f"{name}/{container['name']}.previous.log"] = query | {"previous": "true"}
             for path, each in wanted.items():
                 try:

@@ -20,7 +20,10 @@ async def _run(options: Namespace, cluster: Cluster) -> int:
     else:
         listed = await cluster.client.list(ANALYTICS_API, cluster.namespace, labels="")
         resources = [{"apiVersion": ANALYTICS_API.api_version, "kind": ANALYTICS_API.name} | each for each in listed]
-    trees = [(each, tree(await snapshot.read(cluster, each))) for each in resources]
+    snapshots = [await snapshot.read(cluster, each) for each in resources]
+    trees = [(each.resource, tree(each)) for each in snapshots]
+    for kind in dict.fromkeys(kind for each in snapshots for kind in each.forbidden):
+        output.note(f"left out: you may not list {kind}")
     if options.output == "json":
         output.write(output.as_json([_as_dict(*each) for each in trees]))
         return 0

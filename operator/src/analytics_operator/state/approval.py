@@ -80,11 +80,14 @@ def superfluous(observed: Observed, gate: Gate) -> Iterator[str]:
 
 
 def _again(start: Gate, last: Manifest, observed: Observed, *, now: datetime) -> Gate:
-    result, retry_at = jobs.result_of(last, observed.pods), jobs.ended_at(last) + MAX_BACKOFF
-    failure = replace(start, result=result, job=last["metadata"]["name"])
+    """The next dry run. A result that goes with its pod, as of a node that is removed, is no failure."""
+    name, retry_at = last["metadata"]["name"], jobs.ended_at(last) + MAX_BACKOFF
+    result = jobs.result_of(last, observed.pods) if jobs.failed(last) else None
     if now >= retry_at:
-        return failure
-    return replace(failure, state=State.BACKOFF, attempt=jobs.attempt_of(last), retry_at=retry_at)
+        return replace(start, job=name, result=result)
+    missing = jobs.Result(outcome="failed", reason="NoResult", message=f"Job {name} left no result of its dry run")
+    attempt = jobs.attempt_of(last)
+    return replace(start, state=State.BACKOFF, attempt=attempt, retry_at=retry_at, job=name, result=result or missing)
 
 
 def _of_digest(observed: Observed, digest: str) -> list[Manifest]:

@@ -47,7 +47,8 @@ class Result(BaseModel):
 
 def result_of(job: Manifest, live_pods: Iterable[Manifest]) -> Result:
     """The result that the Job's pod left; where there is none, how its container or the Job ended."""
-    for pod in pods.of_job(live_pods, job):
+    own = pods.of_job(live_pods, job)
+    for pod in own:
         for container in pod.get("status", {}).get("containerStatuses", []):
             state = container.get("state", {})
             if (result := _result(state.get("terminated") or {})) is not None:
@@ -59,7 +60,8 @@ def result_of(job: Manifest, live_pods: Iterable[Manifest]) -> Result:
     if succeeded(job):
         return Result(outcome="succeeded", reason=Reason.MIGRATED, message="the migration succeeded")
     failure = condition(job, "Failed") or {}
-    why = f"{failure.get('reason', 'Failed')}: {failure.get('message', 'the Job failed')}"
+    ended = f"{failure.get('reason', 'Failed')}: {failure.get('message', 'the Job failed')}"
+    why = pods.failed_init_container(own) or ended
     return Result(outcome="failed", reason="NoResult", message=f"Job {job['metadata']['name']} left no result; {why}")
 
 

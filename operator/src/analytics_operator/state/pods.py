@@ -65,6 +65,18 @@ def how_it_ended(pod: Manifest, state: Manifest) -> str | None:
     return f"{end}; it left a message, which may hold secrets and is not repeated here: read it with `{command}`"
 
 
+def failed_init_container(pods: Iterable[Manifest]) -> str | None:
+    """How an init container of users ended that kept ours from starting; None where none did."""
+    for pod in pods:
+        for container in pod.get("status", {}).get("initContainerStatuses", ()):
+            state = container.get("state", {})
+            if state.get("terminated", {}).get("exitCode"):
+                return (
+                    f"init container {container['name']} of Pod {pod['metadata']['name']}: {how_it_ended(pod, state)}"
+                )
+    return None
+
+
 def never_started(pods: Iterable[Manifest]) -> bool:
     """Whether no container of these pods has ever run."""
     statuses = [status for pod in pods for status in pod.get("status", {}).get("containerStatuses", [])]

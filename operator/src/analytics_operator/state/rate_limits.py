@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analytics_operator.api.networking import RATE_LIMITS, Ingress
+from analytics_operator.api.networking import RATE_LIMIT_PERIOD, RATE_LIMITS, Ingress
 
 
 @dataclass(frozen=True)
@@ -41,5 +41,5 @@ def annotations(section: Ingress) -> Mapping[str, str]:
     if limit is None:
         return {}
     chosen = known.annotations if known else tuple(RATE_LIMITS)
-    period = {"haproxy.org/rate-limit-period": "1s"} if "haproxy.org/rate-limit-requests" in chosen else {}
+    period = {RATE_LIMIT_PERIOD: "1s"} if "haproxy.org/rate-limit-requests" in chosen else {}
     return {name: RATE_LIMITS[name].format(limit) for name in chosen} | period

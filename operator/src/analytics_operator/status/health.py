@@ -28,7 +28,11 @@ def store(facts: Facts) -> Verdict | None:
     """
     verdict = _store(facts)
     known = verdict is not None and verdict.status is not None
-    return verdict if known or (facts.rollout is not None and facts.rollout.available) else None
+    return verdict if known or _available(facts) else None
+
+
+def _available(facts: Facts) -> bool:
+    return facts.rollout is not None and facts.rollout.available
 
 
 def _store(facts: Facts) -> Verdict | None:
@@ -59,11 +63,11 @@ def _cache_available(facts: Facts) -> Verdict:
         cure = health.detail or f"see `kubectl logs deployment/{facts.resource.metadata.name}`"
         text = f"no pod reaches Redis; answers are slower, and each pod limits rates by itself: {cure}"
         return Verdict(False, Reason.REDIS_UNREACHABLE, text)
-    if health.cache is Reach.UNKNOWN:
+    if health.cache is Reach.UNKNOWN and _available(facts):
         return _unknown("Redis")
     if health.cache is Reach.NOT_POLLED and (before := _before(facts.observed, Type.CACHE_AVAILABLE)):
         return before
-    return Verdict(True, Reason.REACHABLE, "pods reach Redis, or have none yet")
+    return Verdict(True, Reason.REACHABLE, "pods reach Redis, or none serves yet")
 
 
 CACHE_AVAILABLE = StatusCondition(
