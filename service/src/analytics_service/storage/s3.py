@@ -22,6 +22,8 @@ MAX_PARTS_IN_FLIGHT: Final = 2
 """With the one that is being filled this bounds the memory of an upload."""
 ADDRESS_LIFETIME: Final = timedelta(minutes=5)
 """Of a presigned address, which cannot be taken back."""
+_MAX_MESSAGE: Final = 1000
+"""The client's own words, whose cause comes last."""
 T = TypeVar("T")
 
 
@@ -80,7 +82,7 @@ class Bucket:
             return await work
         except (BaseError, OSError) as error:
             message = self._redact(" ".join(str(error).split()))
-            raise StorageError(f"EXPORT_S3_BUCKET: {message[:500]}") from None
+            raise StorageError(f"EXPORT_S3_BUCKET: {message[:_MAX_MESSAGE]}") from None
 
 
 async def _first(parts: AsyncIterator[bytes]) -> bytes:
