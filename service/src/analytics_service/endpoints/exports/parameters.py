@@ -14,7 +14,7 @@ from analytics_service.endpoints.traces.fields import Field, Status, selected_fi
 from analytics_service.units.times import Range
 
 DEFAULT_ROWS: Final = 100_000
-EXAMPLE: Final = {
+EXAMPLE: Final[dict[str, Any]] = {
     "format": "csv",
     "compression": "gzip",
     "from": "now-7d/d",
