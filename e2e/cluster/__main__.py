@@ -26,10 +26,11 @@ def down(_: argparse.Namespace) -> None:
 
 
 def tools(_: argparse.Namespace) -> None:
-    """build or find what the tests without Docker need: etcd, kube-apiserver; and kubectl, helm, kubeconform, kind"""
+    """build or find etcd, kube-apiserver, kubectl, helm, kubeconform, kind and versitygw, for tests without Docker"""
     gomodules.clients()
     gomodules.kind()
     gomodules.kubeconform()
+    gomodules.versitygw()
     gomodules.monitoring_crds()
     print(gomodules.assets())
 

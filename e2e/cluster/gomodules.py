@@ -54,6 +54,7 @@ HELM = Program(name="helm", package="helm.sh/helm/v3/cmd/helm", version=versions
 KUBECONFORM = Program(
     name="kubeconform", package="github.com/yannh/kubeconform/cmd/kubeconform", version=versions.KUBECONFORM
 )
+VERSITYGW = Program(name="versitygw", package="github.com/versity/versitygw/cmd/versitygw", version=versions.VERSITYGW)
 HELM_4 = Program(name="helm", package="helm.sh/helm/v4/cmd/helm", version=versions.HELM_4)
 KUBE_ROUTER = Program(
     name="kube-router",
@@ -107,6 +108,11 @@ def kind() -> str:
 def kubeconform() -> Path:
     """The program that checks manifests against schemas."""
     return program(KUBECONFORM)
+
+
+def versitygw() -> Path:
+    """The server of S3 that exports are tested against."""
+    return program(VERSITYGW)
 
 
 def monitoring_crds() -> Path:

@@ -51,6 +51,8 @@ SECRETS = {
     "REDIS_URL": "rediss://host:6379/0",
     "JWT_SECRET": "a secret of the tests, with more than 32 characters",
 }
+STORAGE_SECRETS = {"EXPORT_S3_ACCESS_KEY_ID": "AKIATESTS", "EXPORT_S3_SECRET_ACCESS_KEY": "a secret"}
+"""Of pods that have a bucket."""
 
 
 def rendered(case: str, kind: str, component: str | None = None) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def container(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def environment(of: dict[str, Any]) -> dict[str, str]:
     """The variables of the container's own; those from Secrets get a value that fits."""
-    return {each["name"]: each.get("value") or SECRETS[each["name"]] for each in of.get("env", ())}
+    return {each["name"]: each.get("value") or (SECRETS | STORAGE_SECRETS)[each["name"]] for each in of.get("env", ())}
 
 
 @pytest.mark.parametrize("config_map", CONFIG_MAPS, ids=lambda manifest: manifest["metadata"]["name"])

@@ -82,7 +82,8 @@ def test_the_defaults_of_the_schema_are_those_of_the_models() -> None:
         "ingest": {"resources": {}, "content": {}},
         "migrations": {"resources": {}},
         "ingress": {"host": "a.example"},
-        "networkPolicy": {"database": {"to": [{}]}, "redis": {"to": [{}]}},
+        "networkPolicy": {"database": {"to": [{}]}, "redis": {"to": [{}]}, "exports": {"to": [{}]}},
+        "exports": {"s3": {"bucket": "exports"}},
         "monitoring": {"podMonitor": {}, "serviceMonitor": {}, "dashboard": {}},
     }
     given = a_resource(replicas=None, **sections)["spec"]
@@ -152,6 +153,29 @@ def without_nulls(value: Any, default: Any) -> Any:
         ),
         pytest.param({"redis": REDIS | {"keyPrefix": ""}}, id="an empty prefix"),
         pytest.param({"prices": {"configMapRef": {"name": "acme.price-books"}}}, id="price books"),
+        pytest.param({"exports": {"s3": {"bucket": "a.b-1"}}}, id="exports by the identity of the pods"),
+        pytest.param(
+            {
+                "exports": {
+                    "s3": {
+                        "bucket": "exports",
+                        "endpoint": "http://minio.data:9000",
+                        "region": "eu-central-1",
+                        "credentialsSecretRef": {"name": "s3"},
+                    },
+                    "retentionDays": 90,
+                    "maxRows": 1,
+                }
+            },
+            id="exports by a key",
+        ),
+        pytest.param(
+            {
+                "database": {"urlSecretRef": CREDENTIALS, "connectionBudget": 9},
+                "exports": {"s3": {"bucket": "exports"}},
+            },
+            id="the least budget with exports",
+        ),
         pytest.param({"ingest": {"enabled": False}}, id="no rows from clients"),
         pytest.param({"ingest": {"maxBodyBytes": 64 * 2**20}}, id="the largest body"),
         pytest.param(
@@ -280,6 +304,33 @@ def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> No
         pytest.param({"redis": REDIS | {"keyPrefix": "a" * 65}}, "may not be more than 64", id="a long prefix"),
         pytest.param({"prices": {}}, "configMapRef: Required value", id="price books of no ConfigMap"),
         pytest.param({"prices": {"configMapRef": {"name": "Books"}}}, "should match", id="no name of a ConfigMap"),
+        pytest.param({"exports": {}}, "s3: Required value", id="exports to no storage"),
+        pytest.param({"exports": {"s3": {"bucket": "Exports"}}}, "should match", id="no name of a bucket"),
+        pytest.param(
+            {"exports": {"s3": {"bucket": "exports", "endpoint": "minio:9000"}}}, "should match", id="no URL of S3"
+        ),
+        pytest.param(
+            {"exports": {"s3": {"bucket": "exports", "endpoint": "https://user:secret@minio"}}},
+            "should match",
+            id="a secret in a URL",
+        ),
+        pytest.param(
+            {"exports": {"s3": {"bucket": "exports", "credentialsSecretRef": {}}}}, "Required value", id="no S3 Secret"
+        ),
+        pytest.param(
+            {"exports": {"s3": {"bucket": "exports"}, "retentionDays": 91}}, "equal to 90", id="files for too long"
+        ),
+        pytest.param(
+            {"exports": {"s3": {"bucket": "exports"}, "maxRows": 1_000_001}}, "equal to 1000000", id="too many rows"
+        ),
+        pytest.param(
+            {
+                "database": {"urlSecretRef": CREDENTIALS, "connectionBudget": 8},
+                "exports": {"s3": {"bucket": "exports"}},
+            },
+            "two more with exports",
+            id="a budget that is small for exports",
+        ),
         pytest.param({"ingest": {"replicas": 1}}, "share limits.*set redis.urlSecretRef", id="more pods without redis"),
         pytest.param({"redis": REDIS, "ingest": {"replicas": 0}}, "equal to 1", id="no pod that takes rows"),
         pytest.param({"ingest": {"resources": {}}}, "set ingest.replicas, or remove it", id="resources of no pod"),

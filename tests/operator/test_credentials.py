@@ -82,6 +82,22 @@ def test_a_certificate_that_is_missing_or_empty_is_named(key: str, value: str | 
     assert "certificate" in problem.message
 
 
+def test_a_changed_key_of_the_storage_rolls_pods_and_workers_and_migrates_nothing() -> None:
+    exports = {"s3": {"bucket": "exports", "credentialsSecretRef": {"name": "credentials"}}}
+    keys = {"access-key-id": "a", "secret-access-key": "b"}
+    before = examined(VALUES | keys, exports=exports)
+    for key in keys:
+        after = examined(VALUES | keys | {key: "c"}, exports=exports)
+        assert before.pods_digest not in {None, after.pods_digest}
+        assert before.worker_digest not in {None, after.worker_digest}
+        assert before.database_digest == after.database_digest
+        (problem,) = examined(VALUES | keys | {key: " "}, exports=exports).problems
+        assert (problem.reason, f"key {key} of Secret credentials" in problem.message) == ("ValueEmpty", True)
+    identity = examined(VALUES, exports={"s3": {"bucket": "exports"}})
+    assert identity == examined(VALUES), "an identity is no Secret, and other pods stay as they are"
+    assert identity.worker_digest == identity.database_digest
+
+
 def test_a_resource_without_certificates_has_the_digests_that_it_had_in_0_2_0() -> None:
     """Else an upgraded operator would migrate every database again, and roll every pod."""
     digests = examined(VALUES)

@@ -52,6 +52,7 @@ NEIGHBOUR = pod("llm", {"app": "neighbour"})
 POOLER = pod("llm", {"app": "pgbouncer"})
 POOLER_ELSEWHERE = pod("other", {"app": "pgbouncer"})
 REDIS = pod("data", {"app": "redis"})
+MINIO = pod("llm", {"app": "minio"})
 DATABASE = Endpoint(address="10.20.1.1")
 LEFT_OUT = Endpoint(address="10.20.9.7")
 INTERNET = Endpoint(address="203.0.113.7")
@@ -78,6 +79,8 @@ OUTGOING = [
     pytest.param(DATABASE, 5432, "TCP", EVERY_POD, id="the database"),
     pytest.param(DATABASE, 6432, "TCP", EVERY_POD, id="the database, by its other port"),
     pytest.param(DATABASE, 22, "TCP", (), id="the database's host"),
+    pytest.param(MINIO, 9000, "TCP", (API, WORKER), id="the storage of exports"),
+    pytest.param(MINIO, 443, "TCP", (), id="the storage of exports, by another port"),
     pytest.param(DATABASE, 5432, "UDP", (), id="the database by UDP"),
     pytest.param(LEFT_OUT, 5432, "TCP", (), id="an address that is left out"),
     pytest.param(POOLER, 6432, "TCP", EVERY_POD, id="the pooler"),

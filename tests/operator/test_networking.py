@@ -191,6 +191,13 @@ ISSUED = {"secretName": "tls", "clusterIssuer": "letsencrypt"}
             id="relabelings",
         ),
         pytest.param({"monitoring": {"dashboard": {}}}, id="a dashboard"),
+        pytest.param(
+            {
+                "exports": {"s3": {"bucket": "exports"}},
+                "networkPolicy": {"database": {"to": HERE}, "exports": {"to": HERE, "ports": [9000]}},
+            },
+            id="a way to the storage of exports",
+        ),
     ],
 )
 def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> None:
@@ -252,6 +259,16 @@ def to(**peer: Any) -> Object:
             {"networkPolicy": {"database": {"to": HERE}, "redis": {"to": HERE}}},
             "networkPolicy.redis is of no connection",
             id="a way to no Redis",
+        ),
+        pytest.param(
+            {"exports": {"s3": {"bucket": "exports"}}, "networkPolicy": {"database": {"to": HERE}}},
+            "networkPolicy.exports.to",
+            id="no way to the storage of exports",
+        ),
+        pytest.param(
+            {"networkPolicy": {"database": {"to": HERE}, "exports": {"to": HERE}}},
+            "networkPolicy.exports is of no connection",
+            id="a way to no storage",
         ),
         pytest.param(
             {"ingress": INGRESS_OF_ANY, "networkPolicy": {"database": {"to": HERE}}},

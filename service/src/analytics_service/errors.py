@@ -18,6 +18,7 @@
     │       ├── OldReleases        processes of a release that the step would break are connected
     │       ├── HistoryEdited      a migration has another text than when it was applied
     │       └── DatabaseNewer      a later release made the schema, and no longer supports this one
+    ├── StorageError               exit code 1; HTTP 503 (1701): the storage of exported files
     ├── ProcessLost                exit code 1: a process that this one had started ended before its work was done
     └── RequestError               HTTP 4xx and 5xx, in problems.py
 
@@ -35,6 +36,10 @@ class UsageError(ServiceError):
     """Invalid arguments, settings or input; nothing was changed."""
 
     exit_code = 2
+
+
+class StorageError(ServiceError):
+    """The storage of exported files did not do what it was asked for."""
 
 
 class ProcessLost(ServiceError):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -64,6 +65,13 @@ def _jwt_secret(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < 32:
         raise ValueError("must have at least 32 characters; make one with: openssl rand -base64 48")
     return value
+
+
+def _endpoint(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.path.strip("/") or url.query or "@" in value:
+        raise ValueError("must be a URL without a path, as https://minio.example:9000")
+    return value.rstrip("/")
 
 
 def _csv(value: object) -> object:
@@ -161,6 +169,25 @@ class Settings(BaseModel):
     """Hash of the destructive plan that is approved."""
     price_books: Annotated[tuple[str, ...], BeforeValidator(_csv), Field(examples=["/etc/analytics/prices"])] = ()
     """Files, or folders of files, with price books of one's own."""
+    export_directory: Annotated[str | None, Field(examples=["/var/lib/analytics"])] = None
+    """Where exported files are stored, for `serve` and `work` of one machine; a bucket is for several."""
+    export_s3_bucket: (
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", examples=["exports"])] | None
+    ) = None
+    """Where exported files are stored."""
+    export_s3_endpoint: Annotated[
+        Annotated[str, AfterValidator(_endpoint)] | None, Field(examples=["https://minio.example:9000"])
+    ] = None
+    """Of a storage that is not AWS."""
+    export_s3_region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$", examples=["eu-central-1"])] = "us-east-1"
+    export_s3_access_key_id: SecretStr | None = None
+    """Absent, as the secret key: those of the pod's identity."""
+    export_s3_secret_access_key: SecretStr | None = None
+    export_retention_days: Annotated[int, Field(ge=1, le=90)] = 7
+    export_max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
+    """Of one export."""
+    worker_export_connections: Annotated[int, Field(ge=1, le=16)] = 2
+    """Exports that a process writes at once, where there is a storage for them."""
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
 
@@ -168,6 +195,16 @@ class Settings(BaseModel):
     def _a_ca_verifies_tls(self) -> Self:
         if self.redis_ca_file and self.redis_url and not redis_url.parse(self.redis_url.get_secret_value()).tls:
             raise ValueError("REDIS_CA_FILE: REDIS_URL uses no TLS: let it start with rediss://")
+        return self
+
+    @model_validator(mode="after")
+    def _exports_have_one_storage(self) -> Self:
+        if self.export_directory is not None and self.export_s3_bucket is not None:
+            raise ValueError("EXPORT_DIRECTORY: EXPORT_S3_BUCKET is set too: give one of them")
+        if self.export_s3_bucket is None and (self.export_s3_endpoint or self.export_s3_access_key_id):
+            raise ValueError("EXPORT_S3_BUCKET: is not set, and the other settings of EXPORT_S3 need it")
+        if (self.export_s3_access_key_id is None) != (self.export_s3_secret_access_key is None):
+            raise ValueError("EXPORT_S3_ACCESS_KEY_ID: give EXPORT_S3_SECRET_ACCESS_KEY with it, or neither")
         return self
 
     @model_validator(mode="after")

@@ -19,8 +19,8 @@ from tests.support.service import SECRET
 
 NOBODY = f"postgres://user:{PASSWORD}@127.0.0.1:1/none"
 URLS = {"DATABASE_READONLY_URL": NOBODY, "REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1", "JWT_PREVIOUS_SECRET": SECRET}
-BY_THE_TEST = {"api_port", "api_metrics_port", "app_host"}
-"""Free ones: the ends of the range may be taken, or another user's."""
+BY_THE_TEST = {"api_port", "api_metrics_port", "app_host", "export_directory"}
+"""Free ones: the ends of the range may be taken, or another user's. A folder of exports goes with no bucket."""
 LEVELS = (LogLevel.INFO, None, LogLevel.DEBUG, LogLevel.WARNING, LogLevel.ERROR)
 """Both formats come with the usual level, once given and once by default."""
 

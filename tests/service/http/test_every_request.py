@@ -15,7 +15,7 @@ CONFIGURATION = f"[checks]\nnegative_data_rejection.expected-statuses = [{REFUSE
 async def test_what_the_document_allows_is_answered_and_the_rest_is_refused(database_url: str, tmp_path: Path) -> None:
     await insert(database_url, [a_row(number, ts=T0 + timedelta(hours=number)) for number in range(20)])
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
-    async with a_service(database_url) as client:
+    async with a_service(database_url, EXPORT_DIRECTORY=str(tmp_path / "exports")) as client:
         command = (
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{client.url}/openapi.json"),
             *("--header", f"Authorization: Bearer {a_token(role='admin')}"),

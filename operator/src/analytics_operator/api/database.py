@@ -12,6 +12,8 @@ MIN_POOL_SIZE = 2
 """Connections of a replica, however small the budget is."""
 REFRESH_CONNECTIONS = 2
 """Connections with which a worker refreshes, beside its own."""
+EXPORT_CONNECTIONS = 2
+"""Connections with which each worker writes exports, where there is a storage for their files."""
 RESERVED_CONNECTIONS = 2
 """Connections for a migration and for whoever looks after it."""
 INGEST_POOL_SIZE = 4

@@ -162,6 +162,13 @@ class RedisFlow(Model):
     ports: Ports = Field((6379,), description="TCP ports there; Sentinels have 26379")
 
 
+class ExportsFlow(Model):
+    """Where the pods connect to the storage of exported files, and to what gives them credentials for it."""
+
+    to: Peers = Field(description="the endpoint of S3, and with a workload identity that of its credentials")
+    ports: Ports = Field((443,), description="TCP ports there, after the translation of a Service")
+
+
 class NetworkPolicyMode(StrEnum):
     ENFORCED = "Enforced"
     DISABLED = "Disabled"
@@ -188,6 +195,9 @@ class NetworkPolicy(Model):
     monitoring_from: Peers = Field((), description="who may read metrics: Prometheus; absent: nobody")
     database: DatabaseFlow | None = Field(None, description="connections to PostgreSQL, of every pod")
     redis: RedisFlow | None = Field(None, description="connections to Redis, of the pods that answer or take rows")
+    exports: ExportsFlow | None = Field(
+        None, description="connections to the storage of exports, of the workers and of the pods that answer"
+    )
 
     @property
     def enforced(self) -> bool:
@@ -204,6 +214,14 @@ SPEC_RULES = (
     rule(
         "!has(self.networkPolicy) || !has(self.networkPolicy.redis) || has(self.redis)",
         "networkPolicy.redis is of no connection: set redis.urlSecretRef, or remove it",
+    ),
+    rule(
+        f"!({_ENFORCED} && has(self.exports)) || has(self.networkPolicy.exports)",
+        "networkPolicy denies connections to the storage of exports: name it in networkPolicy.exports.to",
+    ),
+    rule(
+        "!has(self.networkPolicy) || !has(self.networkPolicy.exports) || has(self.exports)",
+        "networkPolicy.exports is of no connection: set exports, or remove it",
     ),
     rule(
         f"!({_ENFORCED} && (has(self.ingress) || has(self.gateway))) || has(self.networkPolicy.ingressFrom)",

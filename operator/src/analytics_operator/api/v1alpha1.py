@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 from analytics_operator.api.autoscaling import Autoscaling
 from analytics_operator.api.database import (
     DATABASE_URL,
+    EXPORT_CONNECTIONS,
     INGEST_POOL_SIZE,
     MIN_POOL_SIZE,
     REDIS_URL,
@@ -20,6 +21,7 @@ from analytics_operator.api.database import (
     Redis,
 )
 from analytics_operator.api.disruption import PodDisruptionBudget, drainable
+from analytics_operator.api.exports import Exports
 from analytics_operator.api.fields import Model, SecretKeyRef, differ, rule, rules
 from analytics_operator.api.image import Image
 from analytics_operator.api.ingest import Ingest, Prices
@@ -46,6 +48,7 @@ _MAX_PODS = "(has(self.autoscaling) ? self.autoscaling.maxReplicas : self.replic
 _MIN_PODS = "(has(self.autoscaling) ? self.autoscaling.minReplicas : self.replicas)"
 _OWN_INGEST = "has(self.ingest) && self.ingest.enabled && has(self.ingest.replicas)"
 _INGEST_CONNECTIONS = f"({_OWN_INGEST} ? {INGEST_POOL_SIZE} * (self.ingest.replicas + 1) : 0)"
+_EXPORT_CONNECTIONS = f"(has(self.exports) ? {EXPORT_CONNECTIONS} * self.worker.replicas : 0)"
 
 
 class Spec(Model):
@@ -63,10 +66,11 @@ class Spec(Model):
             ),
             rule(
                 f"!has(self.database.connectionBudget) || self.database.connectionBudget >= {MIN_POOL_SIZE} * "
-                f"({_MAX_PODS} + 1) + self.worker.replicas + {RESERVED_CONNECTIONS} + {_INGEST_CONNECTIONS}",
+                f"({_MAX_PODS} + 1) + self.worker.replicas + {RESERVED_CONNECTIONS} + {_INGEST_CONNECTIONS} + "
+                f"{_EXPORT_CONNECTIONS}",
                 "database.connectionBudget gives some pods no connection: two for each replica and one more that "
-                "replaces another, one for each worker, two for migrations, and four for each of ingest.replicas and "
-                "one more; raise it, or lower the replicas",
+                "replaces another, one for each worker and two more with exports, two for migrations, and four for "
+                "each of ingest.replicas and one more; raise it, or lower the replicas",
             ),
             rule(
                 "has(self.redis) || !has(self.ingest) || !has(self.ingest.replicas)",
@@ -115,6 +119,7 @@ class Spec(Model):
     worker: Worker = Worker()
     ingest: Ingest | None = Field(None, description="rows that clients send; absent: taken by the pods of the API")
     prices: Prices | None = Field(None, description="price books of one's own; absent: those in the store alone")
+    exports: Exports | None = Field(None, description="files of rows that clients export; absent: none")
     ingress: Ingress | None = Field(None, description="an Ingress to the pods; absent: none")
     gateway: Gateway | None = Field(None, description="an HTTPRoute to the pods; absent: none")
     network_policy: NetworkPolicy | None = Field(None, description="NetworkPolicies of the pods; absent: none")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from analytics_operator.api.networking import DatabaseFlow, NetworkPolicy, Peer, RedisFlow
+from analytics_operator.api.networking import DatabaseFlow, ExportsFlow, NetworkPolicy, Peer, RedisFlow
 from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from analytics_operator.kube import labels, names
 from analytics_operator.kube.labels import Component
@@ -59,6 +59,10 @@ def _redis(_: Scope, policy: NetworkPolicy) -> list[Manifest]:
     return _written(policy.redis.to if policy.redis else ())
 
 
+def _exports(_: Scope, policy: NetworkPolicy) -> list[Manifest]:
+    return _written(policy.exports.to if policy.exports else ())
+
+
 def _written(peers: tuple[Peer, ...]) -> list[Manifest]:
     return [peer.model_dump(mode="json", by_alias=True, exclude_defaults=True) for peer in peers]
 
@@ -67,7 +71,7 @@ def _ports(*numbers: int) -> Callable[[NetworkPolicy], tuple[int, ...]]:
     return lambda _: numbers
 
 
-def _of(destination: DatabaseFlow | RedisFlow | None) -> tuple[int, ...]:
+def _of(destination: DatabaseFlow | RedisFlow | ExportsFlow | None) -> tuple[int, ...]:
     return destination.ports if destination else ()
 
 
@@ -82,6 +86,13 @@ FLOWS_OUT: tuple[Flow, ...] = (
     Flow(name="dns", components=EVERY, peers=_everybody, ports=_ports(53), protocols=("UDP", "TCP")),
     Flow(name="database", components=EVERY, peers=_database, ports=lambda policy: _of(policy.database)),
     Flow(name="redis", components=SERVING, peers=_redis, ports=lambda policy: _of(policy.redis)),
+    # Of the API's pods too: with a workload identity, who signs an address has to ask for credentials.
+    Flow(
+        name="exports",
+        components=frozenset({Component.API, Component.WORKER}),
+        peers=_exports,
+        ports=lambda policy: _of(policy.exports),
+    ),
 )
 """All that is allowed. A feature that connects elsewhere adds a row."""
 

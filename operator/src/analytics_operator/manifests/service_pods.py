@@ -9,6 +9,7 @@ from analytics_operator.kube.labels import Component
 from analytics_operator.kube.objects import Manifest
 from analytics_operator.manifests.certificates import of_database, of_redis
 from analytics_operator.manifests.config_map import config_map_name
+from analytics_operator.manifests.exports import exports_env
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.pod_customization import customized
 from analytics_operator.manifests.scope import Scope
@@ -92,6 +93,7 @@ def _container(scope: Scope, component: Component, only: list[str], env: dict[st
             secret_env("JWT_SECRET", jwt_ref(scope.resource)),
             *([{"name": Setting.REDIS_PREFIX.value, "value": prefix}] if prefix else []),
             *({"name": name, "value": value} for name, value in env.items()),
+            *(exports_env(scope) if component is Component.API else []),
         ],
         "envFrom": [{"configMapRef": {"name": config_map_name(scope)}}],
         "resources": _resources(scope, component).model_dump(mode="json", by_alias=True),

@@ -5,6 +5,7 @@ from analytics_operator.kube import labels, names
 from analytics_operator.kube.objects import DEPLOYMENT, Decision, Hold, Manifest, Ref, Want
 from analytics_operator.manifests.certificates import of_database
 from analytics_operator.manifests.config_map import config_map_name
+from analytics_operator.manifests.exports import exports_env
 from analytics_operator.manifests.pod import pod_spec, secret_env
 from analytics_operator.manifests.pod_customization import customized
 from analytics_operator.manifests.scope import Scope, metadata
@@ -43,7 +44,7 @@ def _pod_template(scope: Scope) -> Manifest:
     template = {
         "metadata": {
             "labels": labels.common(scope.name, labels.Component.WORKER),
-            "annotations": {labels.SECRETS_HASH: scope.credentials.database_digest},
+            "annotations": {labels.SECRETS_HASH: scope.credentials.worker_digest},
         },
         "spec": pod_spec(
             scope.resource, _container(scope), scope.known(of_database(scope.resource)), books=scope.price_books
@@ -65,6 +66,7 @@ def _container(scope: Scope) -> Manifest:
         "env": [
             secret_env("DATABASE_URL", spec.database.url_secret_ref),
             *({"name": name, "value": value} for name, value in policies.environment(scope.resource).items()),
+            *exports_env(scope),
             *([{"name": refreshing.value, "value": str(scope.refresh_connections)}] if scope.knows(refreshing) else []),
         ],
         "envFrom": [{"configMapRef": {"name": config_map_name(scope)}}],

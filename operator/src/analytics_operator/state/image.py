@@ -24,6 +24,7 @@ class Setting(StrEnum):
     INGEST = "INGEST_MAX_BODY_BYTES"
     """An image that lists it takes rows, and knows `serve --only`."""
     CONTENT = "INGEST_CONTENT"
+    EXPORTS = "EXPORT_S3_BUCKET"
 
 
 def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
@@ -45,6 +46,8 @@ def requested(resource: AnalyticsApi) -> Iterator[tuple[Setting, str]]:
         yield Setting.CONTENT, "ingest.content"
     if resource.spec.prices:
         yield Setting.PRICE_BOOKS, "prices.configMapRef"
+    if resource.spec.exports:
+        yield Setting.EXPORTS, "exports"
 
 
 def price_books_folder(config_map: str) -> str:

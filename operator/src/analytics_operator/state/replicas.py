@@ -1,6 +1,12 @@
 """The number of replicas, and who owns the field: the operator, or an autoscaler. Pure."""
 
-from analytics_operator.api.database import INGEST_POOL_SIZE, MIN_POOL_SIZE, REFRESH_CONNECTIONS, RESERVED_CONNECTIONS
+from analytics_operator.api.database import (
+    EXPORT_CONNECTIONS,
+    INGEST_POOL_SIZE,
+    MIN_POOL_SIZE,
+    REFRESH_CONNECTIONS,
+    RESERVED_CONNECTIONS,
+)
 from analytics_operator.api.v1alpha1 import AnalyticsApi
 from analytics_operator.kube import labels
 from analytics_operator.kube.objects import Manifest
@@ -46,6 +52,7 @@ def connections(resource: AnalyticsApi, pool: int, refreshing: int) -> int:
     ingest = resource.spec.ingest_replicas
     beside = resource.spec.worker.replicas + refreshing + RESERVED_CONNECTIONS
     beside += INGEST_POOL_SIZE * (ingest + 1) if ingest else 0
+    beside += EXPORT_CONNECTIONS * resource.spec.worker.replicas if resource.spec.exports else 0
     return pool * (maximum(resource) + 1) + beside
 
 

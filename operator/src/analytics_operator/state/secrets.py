@@ -24,6 +24,8 @@ class Use:
     generated: bool = False
     migrates: bool = False
     """Whether the migration reads it too: with another value it runs again."""
+    works: bool = False
+    """Whether the workers read it, beside what the migration reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,8 @@ class Credentials:
     """HMAC over every value that the pods read: the template carries it, so that a rotated secret rolls the pods."""
     database_digest: str | None = None
     """HMAC over the database's URL and certificates: a repointed database is migrated again."""
+    worker_digest: str | None = None
+    """HMAC over every value that the workers read."""
 
 
 def jwt_ref(resource: AnalyticsApi) -> SecretKeyRef:
@@ -64,7 +68,7 @@ def uses(resource: AnalyticsApi) -> tuple[Use, ...]:
     replica = spec.database.readonly_url_secret_ref
     readonly = (Use(purpose="the replica's URL", ref=replica),) if replica else ()
     database = Use(purpose="the database URL", ref=spec.database.url_secret_ref, migrates=True)
-    return (database, *readonly, *redis, jwt, *_certificates(resource))
+    return (database, *readonly, *redis, jwt, *_certificates(resource), *_storage(resource))
 
 
 def _certificates(resource: AnalyticsApi) -> Iterator[Use]:
@@ -76,6 +80,20 @@ def _certificates(resource: AnalyticsApi) -> Iterator[Use]:
         yield Use(purpose="the key of the client certificate", ref=client[1], migrates=True)
     if redis and redis.ca_secret_ref:
         yield Use(purpose="Redis' CA certificate", ref=redis.ca_secret_ref)
+
+
+def s3_key_refs(resource: AnalyticsApi) -> tuple[SecretKeyRef, ...]:
+    """The id of the key that pods use the bucket of exports by, and the key; none where they have an identity."""
+    found = resource.spec.exports and resource.spec.exports.s3.credentials_secret_ref
+    if not found:
+        return ()
+    return tuple(SecretKeyRef(name=found.name, key=key) for key in ("access-key-id", "secret-access-key"))
+
+
+def _storage(resource: AnalyticsApi) -> Iterator[Use]:
+    purposes = ("the id of the S3 key", "the S3 key")
+    for purpose, ref in zip(purposes, s3_key_refs(resource), strict=False):
+        yield Use(purpose=purpose, ref=ref, works=True)
 
 
 def data_of(secret: Manifest) -> SecretData:
@@ -102,6 +120,7 @@ def examine(resource: AnalyticsApi, secrets: Mapping[str, SecretData | None]) ->
     return Credentials(
         pods_digest=digests.keyed(key, *values.values()),
         database_digest=digests.keyed(key, *(values[use.purpose] for use in needed if use.migrates)),
+        worker_digest=digests.keyed(key, *(values[use.purpose] for use in needed if use.migrates or use.works)),
     )
 
 

@@ -3,12 +3,14 @@
 import asyncio
 import secrets
 import signal
+import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.resources import as_file
+from pathlib import Path
 
 from rich.console import Console
 
@@ -24,6 +26,7 @@ from analytics_service.errors import ServiceError
 from analytics_service.server.service import running
 from analytics_service.settings import LogFormat, LogLevel, Settings
 from analytics_service.telemetry import logging
+from analytics_service.worker.exports.exporter import exporting
 
 _TOKEN_LIFETIME = timedelta(hours=12)
 
@@ -34,8 +37,9 @@ def run(arguments: Namespace, _environment: Mapping[str, str]) -> int:
     console = Console()
     started = time.monotonic()
     console.print("Starting a PostgreSQL of our own ...")
-    with postgres(arguments.data_dir) as url:
+    with postgres(arguments.data_dir) as url, _exports_folder(arguments.data_dir) as exports:
         environment = {"DATABASE_URL": url, "JWT_SECRET": secrets.token_urlsafe(48), "APP_HOST": "127.0.0.1"}
+        environment["EXPORT_DIRECTORY"] = exports
         _invoke(migrate.COMMAND, [], environment)
         for sample in SAMPLES:
             with as_file(sample.file) as file:
@@ -48,6 +52,16 @@ def run(arguments: Namespace, _environment: Mapping[str, str]) -> int:
     return 0
 
 
+@contextmanager
+def _exports_folder(data_dir: Path | None) -> Iterator[str]:
+    """Beside the database, where that is kept."""
+    if data_dir is not None:
+        yield f"{data_dir.absolute()}-exports"
+        return
+    with tempfile.TemporaryDirectory(prefix="analytics-exports-") as folder:
+        yield folder
+
+
 def _invoke(command: Command, arguments: list[str], environment: Mapping[str, str]) -> None:
     parser = ArgumentParser()
     command.configure(parser)
@@ -58,7 +72,7 @@ def _invoke(command: Command, arguments: list[str], environment: Mapping[str, st
 async def _serve(loaded: Settings, console: Console, *, started: float, once: bool) -> None:
     from analytics_service.demo import live  # its packages came with the extra `try`, or PostgreSQL's would have failed
 
-    async with running(loaded) as service:
+    async with running(loaded) as service, exporting(loaded):
         url, token = f"http://127.0.0.1:{service.port}", _token(loaded)
         await service.ready()
         await show(url, token, console)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Generic, Protocol
 
+from analytics_service.contract.exports import ExportPolicy, StoredFile
 from analytics_service.contract.parameters import Keyset, P, PagedParameters
 from analytics_service.contract.principal import Permission, Principal
 from analytics_service.database.query import Query
@@ -180,6 +181,10 @@ class Call(Generic[P]):
     random_bytes: Callable[[int], bytes]
     transaction: Transaction
     """Begins with its first statement, and is committed before the answer is sent; RequestError undoes it."""
+    exports: ExportPolicy | None = None
+    """None where there is no storage for files."""
+    request_key: str | None = None
+    """The Idempotency-Key; None where there is none, or the endpoint takes none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +203,15 @@ class Command(Uncached[P]):
     """Of its answer."""
     may_conflict: bool = False
     """Whether what is stored may forbid it, with a problem of status 409."""
+    takes_request_key: bool = False
+    """Whether it takes an Idempotency-Key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download(Endpoint[P]):
+    """Sends a stored file; a link to it, in the parameter `link`, is a credential for it."""
+
+    find: Callable[[Call[P]], Awaitable[StoredFile]]
 
 
 class Form(StrEnum):

@@ -44,6 +44,16 @@ def within_projects(alias: str) -> str:
     return f"($2::text[] IS NULL OR ({alias}.projects <> '{{}}' AND {alias}.projects <@ $2::text[]))"
 
 
+def may_hold_rows_of_projects(alias: str) -> str:
+    """SQL: the export may hold rows of one of the projects: its own, all or some, and its filter, leave one in.
+
+    Alone only where the exports are of the organisation already.
+    """
+    own = f"({alias}.projects = '{{}}' OR {alias}.projects && $2::text[])"
+    filtered = f"coalesce({alias}.request ->> 'project_id' = ANY($2::text[]), true)"
+    return f"($2::text[] IS NULL OR ({own} AND {filtered}))"
+
+
 def predicate(alias: str) -> str:
     """SQL: the row is of the organisation, and of one of the projects."""
     return f"{in_organisation(alias)} AND {in_projects(alias)}"

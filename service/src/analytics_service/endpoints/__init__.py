@@ -7,6 +7,11 @@ from typing import Any
 from analytics_service.contract.endpoint import Endpoint, Receive
 from analytics_service.endpoints.auth.me import ENDPOINT as GET_CALLER
 from analytics_service.endpoints.costs.summary import ENDPOINT as GET_COSTS_SUMMARY
+from analytics_service.endpoints.exports.cancel import ENDPOINT as CANCEL_EXPORT
+from analytics_service.endpoints.exports.create import ENDPOINT as CREATE_EXPORT
+from analytics_service.endpoints.exports.detail import ENDPOINT as GET_EXPORT
+from analytics_service.endpoints.exports.download import ENDPOINT as DOWNLOAD_EXPORT
+from analytics_service.endpoints.exports.listing import ENDPOINT as LIST_EXPORTS
 from analytics_service.endpoints.ingest import ENDPOINTS as INGEST
 from analytics_service.endpoints.keys.create import ENDPOINT as CREATE_KEY
 from analytics_service.endpoints.keys.listing import ENDPOINT as LIST_KEYS
@@ -25,6 +30,11 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     GET_METRICS,
     GET_COSTS_SUMMARY,
     GET_PRICE_COVERAGE,
+    CREATE_EXPORT,
+    LIST_EXPORTS,
+    GET_EXPORT,
+    CANCEL_EXPORT,
+    DOWNLOAD_EXPORT,
     LIST_KEYS,
     CREATE_KEY,
     REVOKE_KEY,

@@ -7,7 +7,8 @@ from aiohttp import web
 
 from analytics_service.auth.authenticate import permit
 from analytics_service.auth.tokens import Verified
-from analytics_service.contract.endpoint import Endpoint
+from analytics_service.contract.endpoint import Download, Endpoint
+from analytics_service.contract.exports import MAX_LINK_CHARACTERS
 from analytics_service.contract.principal import Principal
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.http.context import CONTEXT, RequestContext
@@ -17,10 +18,21 @@ from analytics_service.rate_limit.headers import headers
 
 async def authorize(endpoint: Endpoint[Any], services: Services, request: web.Request, now: datetime) -> Verified:
     """Authenticates, permits and limits, in this order; RequestError at the first that fails."""
-    verified = await services.authenticator.authenticate(request.headers, now)
+    verified = _by_link(endpoint, services, request, now)
+    if verified is None:
+        verified = await services.authenticator.authenticate(request.headers, now)
     permit(verified.principal, endpoint.permission)
     await _limit(services, request[CONTEXT], verified.principal, now)
     return verified
+
+
+def _by_link(endpoint: Endpoint[Any], services: Services, request: web.Request, now: datetime) -> Verified | None:
+    """Returns whom the link of a download stands for; None where there is none."""
+    link = request.query.get("link")
+    if link is None or services.exports is None or not isinstance(endpoint, Download):
+        return None
+    principal = services.exports.links.principal(link[:MAX_LINK_CHARACTERS], request.match_info["job_id"], now)
+    return Verified(principal=principal, expires=principal.expires_at or now)
 
 
 async def _limit(services: Services, context: RequestContext, principal: Principal, now: datetime) -> None:

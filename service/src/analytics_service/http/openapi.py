@@ -8,11 +8,11 @@ from pydantic import TypeAdapter
 
 from analytics_service import __version__
 from analytics_service.contract import problems
-from analytics_service.contract.endpoint import Command, Endpoint, Form, Read, Receive, Uncached
+from analytics_service.contract.endpoint import Command, Download, Endpoint, Form, Read, Receive, Uncached
 from analytics_service.contract.parameters import Parameters
 from analytics_service.contract.problems import Problem
 from analytics_service.contract.wire import wire_name
-from analytics_service.http import openapi_ingest, openapi_schemas
+from analytics_service.http import openapi_ingest, openapi_schemas, request_keys
 from analytics_service.units import decimals
 
 _REF: Final = "#/components/schemas/{model}"
@@ -56,11 +56,13 @@ _DESCRIPTION: Final = (
 def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
     if isinstance(endpoint, Receive):
         return _receiving(endpoint)
+    if isinstance(endpoint, Download):
+        return _download(endpoint)
     return {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
         "description": _needed(endpoint),
-        "parameters": _parameters(endpoint),
+        "parameters": [*_parameters(endpoint), *_headers(endpoint)],
         **_body(endpoint, schemas),
         "responses": {
             str(_success(endpoint)): _response("The answer", "application/json", _answer(endpoint, schemas)),
@@ -78,6 +80,30 @@ def _needed(endpoint: Endpoint[Any]) -> str:
 
 def _success(endpoint: Endpoint[Any]) -> int:
     return endpoint.status if isinstance(endpoint, Command) else 200
+
+
+def _headers(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
+    if not isinstance(endpoint, Command) or not endpoint.takes_request_key:
+        return []
+    return [request_keys.parameter("The same key within 24 hours has the same answer, and begins nothing")]
+
+
+def _download(endpoint: Download[Any]) -> dict[str, Any]:
+    file = _response("The file", "application/octet-stream", {"type": "string", "contentEncoding": "binary"})
+    return {
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "description": f"{_needed(endpoint)} A `link` is a credential of its own.",
+        "parameters": _parameters(endpoint),
+        "responses": {
+            "200": file,
+            "206": {**file, "description": "A range of the file"},
+            "307": {"description": "The way to the file in its storage, by an address that lives for minutes"},
+            "416": {"description": "The file has no such range"},
+            **{str(status): _problem(text) for status, text in sorted(_statuses(endpoint).items())},
+        },
+        "security": [*({scheme: []} for scheme in openapi_schemas.SECURITY_SCHEMES), {}],
+    }
 
 
 def _receiving(endpoint: Receive[Any]) -> dict[str, Any]:
@@ -180,6 +206,9 @@ def answered_statuses(endpoint: Endpoint[Any]) -> list[int]:
     """Returns every status that the endpoint's own route may answer with."""
     if isinstance(endpoint, Receive):
         return [200, *sorted(openapi_ingest.statuses(endpoint))]
+    if isinstance(endpoint, Download):
+        successes = [200, 206, 307, 416]
+        return [*successes, *(status for status in sorted(_statuses(endpoint)) if status not in _UNROUTED)]
     successes = [200, 304] if isinstance(endpoint, Read) else [_success(endpoint)]
     return [*successes, *(status for status in sorted(_statuses(endpoint)) if status not in _UNROUTED)]
 
@@ -187,8 +216,10 @@ def answered_statuses(endpoint: Endpoint[Any]) -> list[int]:
 def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
     """Returns the error statuses of an endpoint, each with its codes."""
     categories = {404: "not_found"} if "{" in endpoint.path else {}
-    if isinstance(endpoint, Command) and endpoint.may_conflict:
+    if isinstance(endpoint, Download) or (isinstance(endpoint, Command) and endpoint.may_conflict):
         categories |= {409: "conflict"}
+    if isinstance(endpoint, Download):
+        categories |= {410: "not_found"}
     if not endpoint.method.has_body:
         categories |= {400: "validation"}
     else:

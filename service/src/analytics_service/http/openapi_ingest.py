@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from analytics_service.contract.endpoint import Form, Receive
+from analytics_service.http import request_keys
 from analytics_service.http.ingest.otlp_answers import Encoding
-from analytics_service.http.ingest.rows import IDEMPOTENCY_KEY, JSON, JSON_LINES
+from analytics_service.http.ingest.rows import JSON, JSON_LINES
 
 _TEXT: Final = {"type": "string"}
 _COUNT: Final = {"type": "integer", "minimum": 0}
@@ -54,13 +55,7 @@ _STATUS: Final = {
     "properties": {"code": {"type": "integer"}, "message": _TEXT},
 }
 _BINARY: Final = {"type": "string", "contentEncoding": "binary"}
-_KEY: Final = {
-    "name": IDEMPOTENCY_KEY,
-    "in": "header",
-    "required": False,
-    "description": "The same key within 24 hours has the same answer, and adds nothing",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[\\x21-\\x7e]+$"},
-}
+_KEY: Final = request_keys.parameter("The same key within 24 hours has the same answer, and adds nothing")
 STATUSES: Final = (401, 403, 408, 413, 415, 429, 500, 503)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from aiohttp import web
 
 from analytics_service.contract import parameters
-from analytics_service.contract.endpoint import Endpoint, Read, Receive, Uncached
+from analytics_service.contract.endpoint import Download, Endpoint, Read, Receive, Uncached
 from analytics_service.contract.parameters import P
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.http import bodies, reads, uncached
+from analytics_service.http import bodies, downloads, reads, uncached
 from analytics_service.http.admission import authorize
 from analytics_service.http.admitted import Admitted
 from analytics_service.http.context import CONTEXT
@@ -46,6 +46,8 @@ def _respond(endpoint: Endpoint[Any], services: Services) -> Respond:
         return partial(reads.respond, endpoint, services)
     if isinstance(endpoint, Uncached):
         return partial(uncached.respond, endpoint, services)
+    if isinstance(endpoint, Download):
+        return partial(downloads.respond, endpoint, services)
     raise TypeError(f"{endpoint.name}: a {type(endpoint).__name__} has no handler")
 
 

@@ -8,10 +8,12 @@ from analytics_service.cache.redis import Redis
 from analytics_service.cache.stale import StaleAnswers
 from analytics_service.cache.versions import VersionCache
 from analytics_service.contract.cursor import Cursors
+from analytics_service.contract.exports import ExportPolicy
 from analytics_service.database.pool import Database
 from analytics_service.database.replica import Reader
 from analytics_service.rate_limit.limiter import Limiter
 from analytics_service.receiver.receiver import Receiver
+from analytics_service.storage.storage import Storage
 from analytics_service.telemetry.metrics import Metrics
 
 
@@ -26,6 +28,9 @@ class Services:
     versions: VersionCache
     stale: StaleAnswers
     cursors: Cursors
+    exports: ExportPolicy | None
+    storage: Storage | None
+    """Of exported files; None, as `exports`, where there is none."""
     metrics: Metrics
     receiver: Receiver | None
     """None where the process takes no rows."""

@@ -2,8 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -15,9 +15,9 @@ from analytics_service import __version__
 from analytics_service.contract.endpoint import Call, Command, Result, Row, Transaction, Uncached
 from analytics_service.contract.parameters import P
 from analytics_service.database.query import Query
-from analytics_service.http import envelope
+from analytics_service.http import envelope, request_keys
 from analytics_service.http.admitted import Admitted
-from analytics_service.http.context import CONTEXT, RequestContext
+from analytics_service.http.context import CONTEXT
 from analytics_service.http.services import Services
 
 _log = structlog.get_logger(__name__)
@@ -30,9 +30,9 @@ async def respond(
 ) -> web.StreamResponse:
     context, started = request[CONTEXT], time.perf_counter()
     with context.timed("db"), services.metrics.queries.labels(endpoint.name).time():
-        result = await _run(endpoint, services, context, admitted)
+        result = await _run(endpoint, services, request, admitted)
         while result.more and context.elapsed < services.statement_seconds * _SHARE_FOR_MORE:
-            result = await _run(endpoint, services, context, admitted)
+            result = await _run(endpoint, services, request, admitted)
     if result.log is not None:
         _log.info(**result.log)
     body = await envelope.body(
@@ -56,19 +56,30 @@ async def respond(
     )
 
 
-async def _run(endpoint: Uncached[P], services: Services, context: RequestContext, admitted: Admitted[P]) -> Result:
-    """In one transaction."""
-    left = max(services.statement_seconds - context.elapsed, 0)
-    begin = partial(services.database.transaction, readonly=not isinstance(endpoint, Command), timeout=left)
+async def _run(endpoint: Uncached[P], services: Services, request: web.Request, admitted: Admitted[P]) -> Result:
+    writes = isinstance(endpoint, Command)
+    key = request_keys.request_key(request) if isinstance(endpoint, Command) and endpoint.takes_request_key else None
+    async with calling(services, request, admitted, readonly=not writes, request_key=key) as call:
+        return await endpoint.run(call)
+
+
+@asynccontextmanager
+async def calling(
+    services: Services, request: web.Request, admitted: Admitted[P], *, readonly: bool, request_key: str | None = None
+) -> AsyncIterator[Call[P]]:
+    """The request as an endpoint takes it, in one transaction, which is undone where the block raises."""
+    left = max(services.statement_seconds - request[CONTEXT].elapsed, 0)
+    begin = partial(services.database.transaction, readonly=readonly, timeout=left)
     async with AsyncExitStack() as stack:
-        call = Call(
+        yield Call(
             principal=admitted.principal,
             params=admitted.params,
             now=admitted.now,
             random_bytes=secrets.token_bytes,
+            exports=services.exports,
+            request_key=request_key,
             transaction=_Lazy(lambda: stack.enter_async_context(begin())),
         )
-        return await endpoint.run(call)
 
 
 class _Lazy:

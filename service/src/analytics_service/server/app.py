@@ -13,6 +13,7 @@ from analytics_service.cache.stale import StaleAnswers
 from analytics_service.cache.versions import VersionCache
 from analytics_service.contract.cursor import Cursors
 from analytics_service.contract.endpoint import Endpoint, Method
+from analytics_service.contract.exports import ExportLinks
 from analytics_service.database.replica import Reader
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.errors import UsageError
@@ -31,6 +32,7 @@ from analytics_service.rollups import versions
 from analytics_service.rollups.versions import DayVersions
 from analytics_service.server.lifecycle import Lifecycle
 from analytics_service.settings import Settings
+from analytics_service.storage.storage import export_policy, open_storage
 from analytics_service.telemetry.metrics import Metrics
 
 
@@ -42,6 +44,7 @@ def services(
         raise UsageError("JWT_SECRET: is not set")
     secret = settings.jwt_secret.get_secret_value()
     previous = settings.jwt_previous_secret.get_secret_value() if settings.jwt_previous_secret else None
+    secrets = (secret, *([previous] if previous else []))
     signer = Signer(secret=secret, previous=previous, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
     redis = None
     if settings.redis_url is not None:
@@ -67,7 +70,9 @@ def services(
         answers=AnswerCache(redis),
         versions=VersionCache(ask),
         stale=StaleAnswers(),
-        cursors=Cursors(secret, *([previous] if previous else [])),
+        cursors=Cursors(*secrets),
+        exports=export_policy(settings, ExportLinks(*secrets)),
+        storage=open_storage(settings),
         metrics=metrics,
         receiver=receiver,
         default_ttl=settings.cache_default_ttl,

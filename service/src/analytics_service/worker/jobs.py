@@ -9,6 +9,8 @@ from analytics_service.database.connect import Session
 from analytics_service.database.partitions import end_of_partitions, has_native_partitions
 from analytics_service.policies.observe import database_time
 from analytics_service.settings import Settings
+from analytics_service.storage.storage import open_storage
+from analytics_service.worker.exports.upkeep import ExportUpkeep
 from analytics_service.worker.legacy import Legacy
 from analytics_service.worker.policies import reconcile_policies
 from analytics_service.worker.prices import ReadBooks
@@ -47,6 +49,7 @@ def jobs(settings: Settings, url: str) -> tuple[Job, ...]:
         Job(name="legacy", every=timedelta(minutes=1), run=Legacy()),
         Job(name="retention", every=timedelta(minutes=1), run=Retention()),
         Job(name="snapshots", every=timedelta(minutes=1), run=SnapshotWatch()),
+        *_exports(settings),
     )
 
 
@@ -54,3 +57,9 @@ def _prices(settings: Settings) -> tuple[Job, ...]:
     """None where PRICE_BOOKS is not set."""
     every = timedelta(seconds=15)  # as often as the operator asks
     return (Job(name="prices", every=every, run=ReadBooks(settings.price_books)),) if settings.price_books else ()
+
+
+def _exports(settings: Settings) -> tuple[Job, ...]:
+    """None where there is no storage for files."""
+    storage = open_storage(settings)
+    return () if storage is None else (Job(name="exports", every=timedelta(minutes=1), run=ExportUpkeep(storage)),)

@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from analytics_service.database.edition import Edition
+from analytics_service.database.export_jobs import JobStatus
 from analytics_service.database.limits import StoreIdentity
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import Stage
@@ -60,6 +61,14 @@ class Report:
         self._drift_corrected = Counter(
             "analytics_policy_drift_corrected_total", "Changes by others that were corrected", registry=self.registry
         )
+        self._exports = Counter(
+            "analytics_exports_total", "Exports that ended, by their last status", ("status",), registry=self.registry
+        )
+        self._exported_rows = Counter(
+            "analytics_exported_rows_total", "Rows of exports that were completed", registry=self.registry
+        )
+        for status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED):
+            self._exports.labels(status)
         self._applied = Gauge(
             "analytics_policy_applied", "1 where the policy is as desired", ("policy",), registry=self.registry
         )
@@ -136,6 +145,10 @@ class Report:
         for name, gauge in self._gauges.items():
             if details.get(name) is not None:
                 gauge.set(details[name])
+
+    def exported(self, status: JobStatus, rows: int) -> None:
+        self._exports.labels(status).inc()
+        self._exported_rows.inc(rows)
 
     def failed(self, job: str, error: str) -> None:
         state = self.jobs[job]

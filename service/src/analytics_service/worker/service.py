@@ -14,6 +14,7 @@ from analytics_service.server.listen import Site, listening
 from analytics_service.settings import Settings, retired
 from analytics_service.telemetry.metrics import metrics_application
 from analytics_service.units import decimals
+from analytics_service.worker.exports.exporter import exporting
 from analytics_service.worker.jobs import jobs
 from analytics_service.worker.leader import Worker
 from analytics_service.worker.report import Report
@@ -41,7 +42,7 @@ async def working(settings: Settings) -> AsyncIterator[Working]:
         port=settings.api_metrics_port,
         setting="API_METRICS_PORT",
     )
-    async with listening(site) as (listened,):
+    async with listening(site) as (listened,), exporting(settings, report.exported):
         task = asyncio.create_task(Worker(url, table, report).run())
         try:
             yield Working(port=listened.port, report=report, task=task)

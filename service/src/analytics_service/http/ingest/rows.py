@@ -13,6 +13,7 @@ from aiohttp import web
 
 from analytics_service.contract.endpoint import Receive
 from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.http import request_keys
 from analytics_service.http.context import CONTEXT
 from analytics_service.http.ingest.intake import Intake
 from analytics_service.http.services import Services
@@ -23,8 +24,6 @@ from analytics_service.units import decimals
 
 JSON: Final = "application/json"
 JSON_LINES: Final = ("application/x-ndjson", "application/jsonl", "application/jsonlines")
-IDEMPOTENCY_KEY: Final = "Idempotency-Key"
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _MAX_ERRORS: Final = 100
 _FIELD: Final = re.compile(r"([A-Za-z0-9_.]{1,60}): (.+)", re.DOTALL)
 
@@ -83,15 +82,9 @@ def _line(text: bytes) -> object:
 
 def _request_key(intake: Intake) -> RequestKey | None:
     """None where the request has none; RequestError where it cannot be used."""
-    key = intake.request.headers.get(IDEMPOTENCY_KEY)
+    key = request_keys.request_key(intake.request)
     if key is None:
         return None
-    if not _KEY.fullmatch(key):
-        raise RequestError(
-            Problem.VALIDATION_ERROR,
-            f"{IDEMPOTENCY_KEY} must have 1 to 256 visible characters of ASCII, as a UUID",
-            field=IDEMPOTENCY_KEY,
-        )
     described = "\0".join((intake.request.content_type, *sorted(intake.caller.projects)))
     digest = hashlib.sha256(described.encode() + b"\0\0" + intake.body).digest()
     return RequestKey(key, digest, partial(_data, intake))

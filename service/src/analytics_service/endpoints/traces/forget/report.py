@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
@@ -125,6 +125,12 @@ class Report:
     @property
     def is_empty(self) -> bool:
         return not self.content["days"] and not self.content["days_before_raw"]
+
+    @property
+    def days(self) -> list[datetime]:
+        """The starts of the UTC days that have something of the user."""
+        listed = (*self.content["days"], *self.content["days_before_raw"])
+        return [datetime.fromisoformat(day["day"]).replace(tzinfo=UTC) for day in listed]
 
     def hash(self, subject: Subject) -> str:
         """Differs where the user does, or anything that the plan shows; `keys` stands for the rows themselves."""

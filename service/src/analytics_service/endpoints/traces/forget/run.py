@@ -70,7 +70,7 @@ async def _begin(transaction: Transaction, subject: Subject, plan: str) -> Repor
 
 
 async def _end(transaction: Transaction, subject: Subject, plan: str, report: Report, deleted: int) -> Result:
-    for query in stores.queries(subject):
+    for query in stores.queries(subject, report.days):
         await transaction.fetch(query)
     await transaction.fetch(statements.end(subject.organisation, plan))
     return Result(

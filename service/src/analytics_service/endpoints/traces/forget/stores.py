@@ -4,10 +4,13 @@ Above the retention horizon rollups follow the rows by their log. Below it they 
 stay as they are, and the requests of the user become requests without one.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
+from analytics_service.database.export_jobs import IS_ACTIVE
 from analytics_service.database.query import Query
-from analytics_service.database.tenancy import RAW_HORIZON, in_organisation, in_projects
+from analytics_service.database.tenancy import RAW_HORIZON, in_organisation, in_projects, may_hold_rows_of_projects
 from analytics_service.endpoints.traces.forget.report import Subject
 from analytics_service.rollups.hierarchy import log
 from analytics_service.rollups.hierarchy.columns import SUMS
@@ -70,12 +73,38 @@ DELETE FROM rollup_part AS p USING days WHERE {in_organisation("p")} AND {_DAY} 
 """Parts below the horizon, which nobody reads any more, end with it; retention has not come to these yet."""
 
 
-def queries(subject: Subject) -> tuple[Query, ...]:
-    """Run in this order in one transaction, after the last row was deleted; again, they change nothing."""
+_MAY_HOLD: Final = f"{in_organisation('j')} AND {may_hold_rows_of_projects('j')}"
+_EXPORTS: Final = (
+    f"""
+UPDATE export_job AS j SET request = j.request - 'user_id',
+  status = CASE WHEN {IS_ACTIVE} THEN 'cancelled' WHEN j.status = 'completed' THEN 'expired' ELSE j.status END,
+  finished_at = coalesce(j.finished_at, now()), error = 'it was of a user whose rows were deleted'
+WHERE {_MAY_HOLD} AND j.request ->> 'user_id' = $3""",
+    f"""
+UPDATE export_job AS j SET
+  status = CASE j.status WHEN 'processing' THEN 'pending' ELSE 'expired' END, not_before = now(),
+  error = CASE j.status WHEN 'processing' THEN NULL ELSE 'rows in it were deleted since: create the export again' END
+WHERE {_MAY_HOLD} AND j.status IN ('processing', 'completed')
+  AND coalesce(j.request ->> 'user_id' = $3, true)
+  AND EXISTS (SELECT FROM unnest($4::timestamptz[]) AS d (day)
+    WHERE j.range_start < d.day + interval '24 hours' AND j.range_end > d.day)""",
+)
+"""Those of the user alone end, and lose the name. Others that may hold rows of it, by the days that had some, end too;
+what is being written begins anew. The worker deletes their files."""
+
+
+def queries(subject: Subject, days: Sequence[datetime]) -> tuple[Query, ...]:
+    """Run in this order in one transaction, after the last row was deleted; again, they change nothing.
+
+    `days` are those, in UTC, that had rows or requests of the user.
+    """
     arguments = (subject.organisation, subject.projects, subject.user)
+    of_user, of_days = _EXPORTS
     return (
         Query(sql=log.LOCK, args=(subject.organisation,)),
         Query(sql=log.SHARE_HORIZONS),
         *(Query(sql=each, args=arguments) for each in _WITHOUT_USER),
         Query(sql=_PARTS, args=(subject.organisation, subject.user)),
+        Query(sql=of_user, args=arguments),
+        Query(sql=of_days, args=(*arguments, list(days))),
     )

@@ -1,0 +1,75 @@
+"""GET /api/v1/export/jobs: the exports of the caller's organisation and projects, the newest first."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, ClassVar, Final, Self
+
+from pydantic import Field, model_validator
+
+from analytics_service.contract.endpoint import Call, Page, Result, Uncached
+from analytics_service.contract.parameters import PagedParameters
+from analytics_service.contract.principal import Permission
+from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.database import export_jobs
+from analytics_service.database.export_jobs import JobStatus
+from analytics_service.endpoints.exports.job import JOBS, Job, described
+
+
+class ListParameters(PagedParameters):
+    """`from` and `to` are of the creation."""
+
+    default_range: ClassVar[timedelta | None] = None
+    max_range: ClassVar[timedelta | None] = None
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    """Exports in a page."""
+    status: JobStatus | None = None
+    offset: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Exports to leave out at the beginning; of a page with a cursor none are."""
+
+    @model_validator(mode="after")
+    def _either_cursor_or_offset(self) -> Self:
+        if self.cursor is not None and self.offset:
+            raise RequestError(
+                Problem.INVALID_PARAMETER, "give either cursor, which goes on exactly, or offset", field="offset"
+            )
+        return self
+
+
+async def run(call: Call[ListParameters]) -> Result:
+    """Reads one row more than the page holds, which tells whether there are more."""
+    params, after = call.params, None
+    if params.after is not None:
+        created_at, id_ = params.after
+        after = datetime.fromisoformat(str(created_at)), str(id_)
+    rows = await call.transaction.fetch(
+        export_jobs.page(
+            call.principal.organisation,
+            call.principal.project_list,
+            start=params.range.start,
+            end=params.range.end,
+            status=params.status,
+            after=after,
+            offset=params.offset,
+            limit=params.limit + 1,
+        )
+    )
+    jobs = [export_jobs.of_row(row) for row in rows[: params.limit]]
+    return Result(
+        data=[described(job, call) for job in jobs],
+        page=Page(
+            limit=params.limit,
+            key=lambda number: (jobs[number].created_at.isoformat(), jobs[number].id),
+            has_more=len(rows) > params.limit,
+        ),
+    )
+
+
+ENDPOINT: Final = Uncached(
+    path=JOBS,
+    name="list_exports",
+    summary="Exports, page by page",
+    permission=Permission.EXPORTS_READ,
+    params=ListParameters,
+    run=run,
+    data=list[Job],
+)
