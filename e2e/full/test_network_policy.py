@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from analytics_operator.api.ports import HTTP_PORT, METRICS_PORT
 from e2e.conftest import wait_in_order, wait_ready
 from e2e.installation import TAG, analyticsapi
 from e2e.kubectl import Kubectl, eventually
@@ -73,7 +74,12 @@ def test_the_resource_becomes_ready_and_its_worker_is_asked(kubectl: Kubectl) ->
 
 @pytest.mark.parametrize(
     ("source", "port", "expected"),
-    [("client", 8080, "open"), ("client", 9090, "no"), ("monitoring", 9090, "open"), ("nobody", 8080, "no")],
+    [
+        ("client", HTTP_PORT, "open"),
+        ("client", METRICS_PORT, "no"),
+        ("monitoring", METRICS_PORT, "open"),
+        ("nobody", HTTP_PORT, "no"),
+    ],
 )
 def test_who_may_connect_to_the_pods(kubectl: Kubectl, source: str, port: int, expected: str) -> None:
     wait_ready(kubectl, NAME)
