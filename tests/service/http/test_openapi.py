@@ -1,5 +1,6 @@
 """The document says what the endpoints declare, and their answers are as it says."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,9 @@ ASKED: dict[str, dict[str, Any]] = {
     "get_trace": {"include": "io,attributes"},
     "get_metrics": {"metrics": "request_count,total_cost,duration,unique_users", "include_percentiles": True},
     "get_costs_summary": {"include_top_traces": True},
+    "get_costs_attribution": {"dimension": "tag"},
+    "get_costs_forecast": {"to": T0 + timedelta(days=9)},
+    "get_costs_explanation": {"dimension": "tag"},
 }
 
 
@@ -50,6 +54,9 @@ def test_the_table_is_the_api() -> None:
         ("DELETE", "/api/v1/traces", "traces:delete"),
         ("GET", "/api/v1/metrics", "metrics:read"),
         ("GET", "/api/v1/costs/summary", "costs:read"),
+        ("GET", "/api/v1/costs/attribution", "costs:read"),
+        ("GET", "/api/v1/costs/forecast", "costs:read"),
+        ("GET", "/api/v1/costs/explain", "costs:read"),
         ("GET", "/api/v1/prices/coverage", "costs:read"),
         ("GET", "/api/v1/keys", "keys:write"),
         ("POST", "/api/v1/keys", "keys:write"),
@@ -88,7 +95,7 @@ async def test_answers_and_problems_are_as_the_document_says(database_url: str, 
     await insert(database_url, [a_row(number, total_cost_usd=Decimal("0.1"), tags=["a"]) for number in range(3)])
     async with a_service(database_url) as client:
         path = endpoint.path.format(trace_id="trace-00000")
-        answer = await client.get(path, from_=T0, to=T0 + HOUR, **ASKED.get(endpoint.name, {}))
+        answer = await client.get(path, **{"from_": T0, "to": T0 + HOUR, **ASKED.get(endpoint.name, {})})
         problem = await client.get(path, nonsense=1)
         served = await client.request("GET", "/openapi.json")
     assert answer.status == 200, answer.body

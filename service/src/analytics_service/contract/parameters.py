@@ -62,7 +62,9 @@ STORABLE: Any = (Field(json_schema_extra={"pattern": r"^[^\x00]*$"}), AfterValid
 Text = Annotated[str, Field(min_length=1, max_length=256), *STORABLE]
 """A value that names something."""
 
-_TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
+TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
+"""Of a field that holds a time, as clients write it."""
+FROM, TO = AliasChoices("from", "start_time"), AliasChoices("to", "end_time")
 
 
 class Parameters(BaseModel):
@@ -92,9 +94,9 @@ class RangedParameters(Parameters):
     max_range: ClassVar[timedelta | None]
     """None: as long as time."""
 
-    from_: Annotated[str | None, Field(validation_alias=AliasChoices("from", "start_time"), **_TIME)] = None
+    from_: Annotated[str | None, Field(validation_alias=FROM, **TIME)] = None
     """Start of the range: RFC 3339, or relative as now-24h, now-7d/d. Alias: start_time."""
-    to: Annotated[str | None, Field(validation_alias=AliasChoices("to", "end_time"), **_TIME)] = None
+    to: Annotated[str | None, Field(validation_alias=TO, **TIME)] = None
     """End of the range, not in it. Alias: end_time."""
     tz: Annotated[str, AfterValidator(_zone), Field(max_length=64)] = "UTC"
     """IANA name of the zone whose days and weeks are meant."""
