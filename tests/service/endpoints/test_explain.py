@@ -105,7 +105,7 @@ async def test_periods_may_lie_apart_and_differ_in_length(client: Client) -> Non
 
 @pytest.mark.parametrize("dimension", [None, *Dimension])
 async def test_the_longest_periods_are_answered_from_rollups(client: Client, dimension: Dimension | None) -> None:
-    asked = {"dimension": dimension} if dimension else {}
+    asked: dict[str, Any] = {"dimension": dimension} if dimension else {}
     answer = await client.get(PATH, from_=END - timedelta(days=92), to=END, **asked)
     of_details = {"user", "team", "tag"}
     assert answer.json["meta"]["source"] == (f"traces_1day_{dimension}" if dimension in of_details else "traces_1day")

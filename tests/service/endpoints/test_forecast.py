@@ -38,11 +38,10 @@ async def test_the_history_equals_the_rows(database_url: str, tz: str) -> None:
     await reference.refreshed(database_url)
     await insert(database_url, rows[400:])
     async with a_service(database_url) as client:
-        for organisation, projects, narrowed in (
-            ("acme", [], {}),
-            ("acme", ["web"], {"model": "a"}),
-            ("globex", [], {}),
-        ):
+        questions: list[tuple[str, list[str], dict[str, Any]]] = [
+            *(("acme", [], {}), ("acme", ["web"], {"model": "a"}), ("globex", [], {})),
+        ]
+        for organisation, projects, narrowed in questions:
             token = a_token(org_id=organisation, projects=projects)
             answer = await client.get(PATH, token=token, from_=START, to=END, tz=tz, **narrowed)
             wanted = reference.requests(rows, START, END, organisation=organisation, projects=projects, **narrowed)

@@ -8,7 +8,7 @@ import jsonschema
 import orjson
 import pytest
 
-from analytics_service.contract.endpoint import Read
+from analytics_service.contract.endpoint import Endpoint, Read
 from analytics_service.contract.principal import Permission
 from analytics_service.contract.wire import names
 from analytics_service.endpoints import ENDPOINTS, INGEST_ENDPOINTS
@@ -102,3 +102,16 @@ async def test_answers_and_problems_are_as_the_document_says(database_url: str, 
     jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json"))
     jsonschema.validate(orjson.loads(problem.body), schema(endpoint.path, "400", "application/problem+json"))
     assert orjson.loads(served.body) == DOCUMENT
+
+
+def examples(endpoint: Endpoint[Any]) -> dict[str, Any]:
+    parameters = DOCUMENT["paths"][endpoint.path]["get"]["parameters"]
+    return {each["name"]: each["schema"]["examples"][0] for each in parameters if "examples" in each["schema"]}
+
+
+@pytest.mark.parametrize("endpoint", [each for each in READS if examples(each)], ids=lambda endpoint: endpoint.name)
+async def test_the_examples_of_the_document_are_answered(database_url: str, endpoint: Any) -> None:
+    async with a_service(database_url) as client:
+        answer = await client.get(endpoint.path, **examples(endpoint))
+    assert answer.status == 200, answer.body
+    jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json"))

@@ -5,6 +5,7 @@ Refusals are RequestError, which pydantic passes through; so a validator can nam
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 from typing_extensions import override
@@ -61,6 +63,11 @@ def storable(text: str) -> str:
 STORABLE: Any = (Field(json_schema_extra={"pattern": r"^[^\x00]*$"}), AfterValidator(storable))
 Text = Annotated[str, Field(min_length=1, max_length=256), *STORABLE]
 """A value that names something."""
+Amount = Annotated[
+    Decimal,
+    Field(ge=0, max_digits=24, decimal_places=12, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
 
 TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
 """Of a field that holds a time, as clients write it."""

@@ -1,14 +1,13 @@
 """The parameters of the attribution of costs."""
 
 from datetime import timedelta
-from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from analytics_service.contract.filters import FilteredParameters
-from analytics_service.contract.parameters import FROM, TIME, TO
+from analytics_service.contract.parameters import FROM, TIME, TO, Amount
 from analytics_service.endpoints.costs.dimensions import Dimension, DimensionRows, dimension_rows
 
 
@@ -24,7 +23,7 @@ class AttributionParameters(FilteredParameters):
     """What costs are divided by."""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     """Values in the answer, the most expensive ones; all others are one item, `other`."""
-    min_cost: Annotated[Decimal, Field(ge=0, max_digits=30, decimal_places=12)] | None = None
+    min_cost: Amount | None = None
     """US dollars: values that cost less, or have no cost, are in `other`."""
 
     @cached_property

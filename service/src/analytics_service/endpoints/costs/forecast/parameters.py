@@ -27,9 +27,9 @@ class ForecastParameters(DailyParameters):
     default_range: ClassVar[timedelta] = timedelta(days=30)
     max_range: ClassVar[timedelta] = timedelta(days=365)
 
-    forecast_period: Period = Period.NEXT_MONTH
+    forecast_period: Annotated[Period, Field(examples=["custom"])] = Period.NEXT_MONTH
     """7, 30 or 90 days; `custom` takes `forecast_days`."""
-    forecast_days: Annotated[int, Field(ge=1, le=365)] | None = None
+    forecast_days: Annotated[int, Field(ge=1, le=365, examples=[14])] | None = None
     """With `forecast_period=custom`."""
     include_confidence_intervals: bool = True
     """Adds the bounds between which 90 % of the days are expected."""
