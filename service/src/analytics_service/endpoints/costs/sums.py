@@ -16,7 +16,8 @@ SUMS: Final = f"""sum(r.request_count) AS requests, sum(r.total_cost_usd_sum) AS
   sum(r.total_tokens_sum) AS tokens, {COVERAGE}"""
 """SQL: the select list over rows `r` of `requests`."""
 COLUMNS: Final = (
-    *("requests", "cost", "prompt_cost", "completion_cost", "tokens", "priced", "unpriced", "unpriced_tokens"),
+    *("requests", "cost", "prompt_cost", "completion_cost"),
+    *("tokens", "priced", "unpriced", "unpriced_tokens"),
 )
 """Of SUMS."""
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
@@ -26,6 +26,7 @@ from analytics_service.units.decimals import Number
 OTHER: Final = "other"
 _KINDS: Final = {**PROMPT, **COMPLETION}
 _NONE: Final = ModelUsage()
+_PRICES: Final = PriceList()
 
 
 class ExplanationMetadata(TypedDict):
@@ -33,7 +34,7 @@ class ExplanationMetadata(TypedDict):
     end_time: datetime
     compare_start_time: datetime
     compare_end_time: datetime
-    method: str
+    method: Literal["shapley"]
     """Each part is the Shapley value of its factor: the mean of its effect over all orders of the factors."""
     dimension: Dimension | None
     values_overlap: bool
@@ -147,14 +148,13 @@ def _rates(params: ExplainParameters, periods: _Periods) -> RatesByModel:
     """Of the models that used tokens of several kinds; the same in both periods: else a new price would look as if
     caches had been used otherwise.
     """
-    prices, moment = PriceList(), params.after.start
     used = {
         model: None
         for models in periods.values()
         for model, row in models.items()
         if any(row[column] for column in _KINDS)
     }
-    tiers = {model: prices.tiers(Lookup("", *model, moment)) for model in used}
+    tiers = {model: _PRICES.tiers(Lookup("", *model, params.after.start)) for model in used}
     return {model: None if tier is None else tier.at(0) for model, tier in tiers.items()}
 
 

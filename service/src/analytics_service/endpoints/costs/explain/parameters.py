@@ -74,8 +74,16 @@ class ExplainParameters(FilteredParameters):
         for is_wrong, detail, field in (
             (before.start >= before.end, "compare_from must be before compare_to", "compare_from"),
             (before.end > after.start, "compare_to must not be after from", "compare_to"),
-            (before.length > self.max_range, f"the period may be at most {days(self.max_range)} long", "compare_from"),
-            (after.end - before.start > MAX_REACH, f"it may be at most {days(MAX_REACH)} before to", "compare_from"),
+            (
+                before.length > self.max_range,
+                f"the compared period may be at most {days(self.max_range)} long",
+                "compare_from",
+            ),
+            (
+                after.end - before.start > MAX_REACH,
+                f"compare_from may be at most {days(MAX_REACH)} before to",
+                "compare_from",
+            ),
         ):
             if is_wrong:
                 raise RequestError(Problem.INVALID_TIME_RANGE, detail, field=field)

@@ -18,11 +18,13 @@ MAX_MODELS: Final = 4_000
 BEFORE, AFTER = "before", "after"
 KEYS: Final = ("provider", "model", "service_tier")
 """Of a model: what has a price of its own."""
-KINDS: Final = (*PROMPT, *COMPLETION)
-TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *KINDS)
-_TOKENS: Final = ", ".join(f"sum(r.{each}_sum) FILTER (WHERE {IS_PRICED}) AS {each}" for each in TOKENS)
-_SUMMED: Final = (*COLUMNS, *TOKENS)
-_ADDED: Final = ", ".join(f"sum(p.{each}) AS {each}" for each in _SUMMED)
+_TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *PROMPT, *COMPLETION)
+"""Of requests with a cost."""
+_SUMS: Final = ", ".join(
+    (SUMS, *(f"sum(r.{each}_sum) FILTER (WHERE {IS_PRICED}) AS {each}" for each in _TOKENS)),
+)
+_COLUMNS: Final = (*COLUMNS, *_TOKENS)
+_ADDED: Final = ", ".join(f"sum(p.{each}) AS {each}" for each in _COLUMNS)
 _KEYS: Final = ", ".join(KEYS)
 
 
@@ -58,7 +60,7 @@ WITH {BEFORE} AS MATERIALIZED ({_period(params, before, narrowed)}
 )
 SELECT w.*, models.*
 FROM completeness AS w LEFT JOIN (
-  SELECT p.period, 0 AS position, NULL AS value, {_KEYS}, {", ".join(_SUMMED)} FROM sums AS p WHERE p.of_all
+  SELECT p.period, 0 AS position, NULL AS value, {_KEYS}, {", ".join(_COLUMNS)} FROM sums AS p WHERE p.of_all
   UNION ALL
   SELECT p.period, p.position, CASE WHEN p.position IS NOT NULL THEN max(p.value) END, {_KEYS}, {_ADDED}
   FROM positioned AS p WHERE {"p.position IS NOT NULL" if hides_others else "true"}
@@ -72,19 +74,18 @@ LIMIT {arguments.add(MAX_MODELS + 1)}""",
 
 def _period(params: ExplainParameters, expressions: str, narrowed: str) -> str:
     """COMPLETENESS beside the sums of each model, of all values (`of_all`) and of each one."""
-    sums, model = f"{SUMS}, {_TOKENS}", ", ".join(f"r.{key}" for key in KEYS)
-    of_all = (
-        f"SELECT true AS of_all, NULL AS value, {model}, {sums} FROM requests AS r WHERE {narrowed} GROUP BY {model}"
-    )
+    model = ", ".join(f"r.{key}" for key in KEYS)
+    sums, source = f"{model}, {_SUMS}", params.source.rows
+    of_all = f"SELECT true AS of_all, NULL AS value, {sums} FROM requests AS r WHERE {narrowed} GROUP BY {model}"
     if params.dimension is None:
         rows = of_all
     elif params.dimension.overlaps:
         rows = f"""{of_all}
   UNION ALL
-  SELECT false, r.value, {model}, {sums} FROM {params.source.rows} AS r WHERE {narrowed} GROUP BY r.value, {model}"""
+  SELECT false, r.value, {sums} FROM {source} AS r WHERE {narrowed} GROUP BY r.value, {model}"""
     else:  # in one pass
-        rows = f"""SELECT GROUPING(r.value) = 1 AS of_all, r.value, {model}, {sums}
-  FROM {params.source.rows} AS r WHERE {narrowed} GROUP BY GROUPING SETS (({model}), (r.value, {model}))"""
+        rows = f"""SELECT GROUPING(r.value) = 1 AS of_all, r.value, {sums}
+  FROM {source} AS r WHERE {narrowed} GROUP BY GROUPING SETS (({model}), (r.value, {model}))"""
     return f"""
 {expressions}
 SELECT w.*, s.* FROM ({COMPLETENESS}) AS w LEFT JOIN ({rows}) AS s ON true"""
