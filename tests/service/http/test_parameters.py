@@ -13,7 +13,10 @@ from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
 
 NOW = datetime(2024, 3, 4, 12, tzinfo=UTC)
-REQUIRED = {"metrics": "request_count", "trace_id": "t", "key_id": "key_1"}
+REQUIRED = {
+    **{"metrics": "request_count", "trace_id": "t", "key_id": "key_1"},
+    **{"from": "now-7d", "to": "now", "dimension": "model", "forecast_period": "custom"},
+}
 MODELS: dict[str, type[Parameters]] = {endpoint.name: endpoint.params for endpoint in ENDPOINTS}
 NUMBERS = [
     pytest.param(model, name, id=f"{endpoint} {name}")
