@@ -99,6 +99,7 @@ async def test_too_short_a_history_is_refused_with_the_reason(database_url: str,
         ({"forecast_period": "next_month"}, 30),
         ({"forecast_period": "next_quarter"}, 90),
         ({"forecast_period": "custom", "forecast_days": 365}, 365),
+        ({"forecast_days": 3}, 3),
     ],
 )
 async def test_it_is_as_long_as_asked(database_url: str, asked: dict[str, Any], days: int) -> None:
@@ -132,7 +133,7 @@ async def test_a_year_is_forecast_from_rollups(database_url: str) -> None:
         ({"from_": END - timedelta(days=6)}, "from"),
         ({"from_": END - timedelta(days=366)}, "from"),
         ({"forecast_period": "custom"}, "forecast_days"),
-        ({"forecast_days": 3}, "forecast_days"),
+        ({"forecast_period": "next_week", "forecast_days": 7}, "forecast_days"),
         ({"forecast_period": "custom", "forecast_days": 366}, "forecast_days"),
         ({"forecast_period": "next_year"}, "forecast_period"),
         ({"user_id": "u", "tz": "Europe/Berlin"}, "user_id"),

@@ -27,28 +27,30 @@ class ForecastParameters(DailyParameters):
     default_range: ClassVar[timedelta] = timedelta(days=30)
     max_range: ClassVar[timedelta] = timedelta(days=365)
 
-    forecast_period: Annotated[Period, Field(examples=["custom"])] = Period.NEXT_MONTH
-    """7, 30 or 90 days; `custom` takes `forecast_days`."""
+    forecast_period: Annotated[Period, Field(examples=["custom"])] | None = None
+    """7, 30 or 90 days, or as many as `forecast_days` says; by default a month, or `custom` with `forecast_days`."""
     forecast_days: Annotated[int, Field(ge=1, le=365, examples=[14])] | None = None
-    """With `forecast_period=custom`."""
+    """Of `forecast_period=custom`."""
     include_confidence_intervals: bool = True
     """Adds the bounds between which 90 % of the days are expected."""
 
     @property
     def horizon(self) -> int:
         """Days that are forecast."""
-        return self.forecast_days or _DAYS[self.forecast_period]
+        return self.forecast_days or _DAYS[self.forecast_period or Period.NEXT_MONTH]
 
     @model_validator(mode="after")
     def _check_horizon(self) -> Self:
-        if (self.forecast_period is Period.CUSTOM) != (self.forecast_days is not None):
-            raise RequestError(
-                Problem.INVALID_PARAMETER,
-                "forecast_days and forecast_period=custom belong together: give both, or neither",
-                field="forecast_days",
-            )
+        is_custom = self.forecast_period is Period.CUSTOM
+        if is_custom and self.forecast_days is None:
+            self._refuse("forecast_days is missing: say how many days forecast_period=custom has")
+        if self.forecast_days is not None and self.forecast_period is not None and not is_custom:
+            self._refuse(f"{self.forecast_period} has its own days: ask with forecast_period=custom, or without this")
         if self.range.length < MIN_RANGE:
             raise RequestError(
                 Problem.INVALID_TIME_RANGE, f"the range must be at least {days(MIN_RANGE)} long", field="from"
             )
         return self
+
+    def _refuse(self, detail: str) -> None:
+        raise RequestError(Problem.INVALID_PARAMETER, detail, field="forecast_days")
