@@ -105,7 +105,7 @@ async def test_answers_and_problems_are_as_the_document_says(database_url: str, 
 
 
 def examples(endpoint: Endpoint[Any]) -> dict[str, Any]:
-    parameters = DOCUMENT["paths"][endpoint.path]["get"]["parameters"]
+    parameters = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]["parameters"]
     return {each["name"]: each["schema"]["examples"][0] for each in parameters if "examples" in each["schema"]}
 
 
