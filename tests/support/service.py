@@ -130,7 +130,7 @@ _COLUMNS = (
     ),
     *("status_code", "is_request", "prompt_tokens", "completion_tokens", "total_tokens", "prompt_cost_usd"),
     *("completion_cost_usd", "total_cost_usd", "duration_us", "ttft_us", "user_id", "session_id", "team_id", "tags"),
-    *("attributes", "input_text", "output_text", "price_status", "is_nested", "request_weight"),
+    *("attributes", "input_text", "output_text", "price_status", "is_nested", "request_weight", "cached_tokens"),
 )
 
 

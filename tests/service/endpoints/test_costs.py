@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics_service.endpoints.costs.days import Day
 from analytics_service.endpoints.costs.summary import trends
-from analytics_service.endpoints.costs.summary.trends import Day
 from tests.support import reference
 from tests.support.service import HOUR, T0, a_row, a_service, insert
 

@@ -8,6 +8,9 @@ import pytest
 
 from analytics_service.contract.endpoint import Read
 from analytics_service.endpoints import ENDPOINTS
+from analytics_service.endpoints.costs.attribution.parameters import AttributionParameters
+from analytics_service.endpoints.costs.explain.parameters import MAX_REACH, ExplainParameters
+from analytics_service.endpoints.costs.forecast.parameters import ForecastParameters
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 from analytics_service.endpoints.metrics.series.names import Metric
 from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MAX_POINTS, Fill, MetricParameters
@@ -81,6 +84,32 @@ async def costs(client: Client) -> None:
     assert answer.json["meta"]["complete"] is True
 
 
+async def attribution(client: Client) -> None:
+    longest = AttributionParameters.max_range
+    answer = await client.get("/api/v1/costs/attribution", from_=END - longest, to=END, dimension="tag", limit=1)
+    assert answer.data["items"][0]["request_count"] == answer.data["summary"]["total_requests"] > MAX_POINTS
+    assert answer.json["meta"]["complete"] is True
+
+
+async def forecast(client: Client) -> None:
+    longest = ForecastParameters.max_range
+    asked: dict[str, Any] = {"forecast_period": "custom", "forecast_days": 365}
+    answer = await client.get("/api/v1/costs/forecast", from_=END - longest, to=END, **asked)
+    assert len(answer.data["historical"]) == longest.days - 1, "both ends are cut"
+    assert len(answer.data["forecast"]) == 365
+    assert answer.json["meta"]["complete"] is True
+
+
+async def explanation(client: Client) -> None:
+    longest = ExplainParameters.max_range
+    asked: dict[str, Any] = {"compare_from": END - MAX_REACH, "compare_to": END - MAX_REACH + longest}
+    answer = await client.get("/api/v1/costs/explain", from_=END - longest, to=END, dimension="tag", limit=1, **asked)
+    (item,) = answer.data["items"]
+    assert item["after"]["requests"] == answer.data["total"]["after"]["requests"] > MAX_POINTS
+    assert item["before"]["requests"] == answer.data["total"]["before"]["requests"] > 0
+    assert answer.json["meta"]["complete"] is True
+
+
 async def price_coverage(client: Client) -> None:
     longest = CoverageParameters.max_range
     answer = await client.get("/api/v1/prices/coverage", from_=END - longest, to=END)
@@ -110,6 +139,9 @@ LONGEST: dict[str, Callable[[Client], Awaitable[None]]] = {
     "get_trace": trace,
     "get_metrics": metrics,
     "get_costs_summary": costs,
+    "get_costs_attribution": attribution,
+    "get_costs_forecast": forecast,
+    "get_costs_explanation": explanation,
     "get_price_coverage": price_coverage,
 }
 

@@ -9,6 +9,10 @@ from analytics_service import settings
 from analytics_service.contract.parameters import P, RangedParameters, parse
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
+from analytics_service.endpoints.costs.attribution.parameters import AttributionParameters
+from analytics_service.endpoints.costs.dimensions import Dimension
+from analytics_service.endpoints.costs.explain.parameters import MAX_REACH, ExplainParameters
+from analytics_service.endpoints.costs.forecast.parameters import ForecastParameters
 from analytics_service.endpoints.costs.summary.parameters import MAX_TOP_TRACES_RANGE, SummaryParameters
 from analytics_service.endpoints.exports.parameters import ExportParameters
 from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MetricParameters
@@ -27,6 +31,7 @@ KEPT = {
     Level.DAY: USUAL.retention_1day_days,
     Level.DAY_USER: USUAL.retention_1hour_days,
     Level.DAY_TEAM: USUAL.retention_1hour_days,
+    Level.DAY_TAG: USUAL.retention_1hour_days,
     Table.LATENCY_1MIN: USUAL.retention_1min_days,
     Table.LATENCY_15MIN: USUAL.retention_1min_days,
     Table.LATENCY_1HOUR: USUAL.retention_1hour_days,
@@ -72,8 +77,9 @@ def test_metrics(asked: dict[str, str], interval: Interval, zone: str) -> None:
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("asked", [{}, {"user_id": "u"}])
 def test_costs(asked: dict[str, str], zone: str) -> None:
-    params, reached = longest_that_is_taken(SummaryParameters, SummaryParameters.max_range, asked | {"tz": zone})
-    assert reaches(params.level, reached)
+    for model in (SummaryParameters, ForecastParameters):
+        params, reached = longest_that_is_taken(model, model.max_range, asked | {"tz": zone})
+        assert reaches(params.level, reached)
     assert reaches(Level.RAW, MAX_TOP_TRACES_RANGE)
 
 
@@ -83,10 +89,36 @@ def test_price_coverage(asked: dict[str, str]) -> None:
     assert reaches(params.level, reached)
 
 
+@pytest.mark.parametrize("dimension", Dimension)
+@pytest.mark.parametrize("asked", [{}, {"user_id": "u"}])
+def test_attribution(asked: dict[str, str], dimension: Dimension) -> None:
+    longest = AttributionParameters.max_range
+    params, reached = longest_that_is_taken(AttributionParameters, longest, asked | {"dimension": dimension})
+    assert reaches(params.source.level, reached)
+
+
+@pytest.mark.parametrize("dimension", Dimension)
+def test_explanation(dimension: Dimension) -> None:
+    """As far back as the compared period may begin; of one user, whose teams and tags raw alone has, for a week."""
+    earliest = [
+        ("compare_from", (NOW - MAX_REACH).isoformat()),
+        ("compare_to", (NOW - timedelta(days=310)).isoformat()),
+    ]
+    params = parse(ExplainParameters, [*earliest, ("dimension", dimension)], now=NOW)
+    assert reaches(params.source.level, MAX_REACH)
+    of_user = [("from", "now-3d"), ("dimension", dimension), ("user_id", "u")]
+    assert reaches(parse(ExplainParameters, of_user, now=NOW).source.level, ExplainParameters.max_raw_range)
+
+
+ROLLED_UP = {
+    *(MetricParameters, SummaryParameters, CoverageParameters),
+    *(AttributionParameters, ForecastParameters, ExplainParameters),
+}
+
+
 def test_every_other_route_reads_raw() -> None:
     """But exports, whose year is for those who retain raw for longer: others are told which part their file lacks."""
-    from_rollups = {MetricParameters, SummaryParameters, CoverageParameters}
-    models = {endpoint.params for endpoint in ENDPOINTS} - from_rollups - {ExportParameters}
+    models = {endpoint.params for endpoint in ENDPOINTS} - ROLLED_UP - {ExportParameters}
     longest = {model: model.max_range for model in models if issubclass(model, RangedParameters)}
     assert longest[TraceParameters] is not None
     assert all(reaches(Level.RAW, each) for each in longest.values() if each is not None)  # None: as far as rows go

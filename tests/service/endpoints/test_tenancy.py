@@ -22,6 +22,8 @@ NEEDED: dict[str, dict[str, Any]] = {
         "include_percentiles": "true",
     },
     "get_costs_summary": {"include_top_traces": "true"},
+    "get_costs_attribution": {"dimension": "model"},
+    "get_costs_explanation": {"dimension": "model"},
     "list_traces": {"include": "total,io,attributes"},
     "get_trace": {"include": "io,attributes"},
 }
@@ -30,6 +32,10 @@ NEEDED: dict[str, dict[str, Any]] = {
 READS = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint, Read)]
 """Of the others, which are about keys and callers, see test_keys.py."""
 EACH = pytest.mark.parametrize("endpoint", READS, ids=lambda endpoint: endpoint.name)
+NAMES_MODELS = pytest.mark.parametrize(
+    "endpoint", [each for each in READS if each.name != "get_costs_forecast"], ids=lambda endpoint: endpoint.name
+)
+"""Those that show what rows say; the other, of which there are sums of days alone: test_forecast.py."""
 
 
 PLACES = {"trace_id": "shared"}
@@ -57,7 +63,8 @@ def test_the_organisation_is_the_first_argument_of_every_query(endpoint: Read[An
         role=Role.VIEWER,
         permissions=frozenset(),
     )
-    params = parameters.parse(endpoint.params, (asked(endpoint) | in_path(endpoint)).items(), now=T0)
+    given = {"from": "now-7d", "to": "now", **asked(endpoint), **in_path(endpoint)}
+    params = parameters.parse(endpoint.params, given.items(), now=T0)
     query = endpoint.query(principal, params)
     assert query.args[:2] == ("the organisation", ["a", "b"])
     assert any(tenancy.predicate(alias) in query.sql for alias in ("d", "t"))
@@ -72,7 +79,7 @@ def test_nothing_but_tenancy_writes_the_predicate() -> None:
     assert [file for file, text in read.items() if re.search(r"org_id\s*=|\$2::text\[\]", text)] == []
 
 
-@EACH
+@NAMES_MODELS
 async def test_organisations_never_see_each_others_rows(database_url: str, endpoint: Endpoint[Any]) -> None:
     await insert(
         database_url,
@@ -102,7 +109,7 @@ async def test_organisations_never_see_each_others_rows(database_url: str, endpo
             assert len({one.headers.get("ETag") for one in (ours, theirs, nobody)}) == 3
 
 
-@EACH
+@NAMES_MODELS
 async def test_projects_confine_a_token(database_url: str, endpoint: Endpoint[Any]) -> None:
     rows = [
         a_row(

@@ -1,5 +1,6 @@
 """The document says what the endpoints declare, and their answers are as it says."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -7,7 +8,7 @@ import jsonschema
 import orjson
 import pytest
 
-from analytics_service.contract.endpoint import Read
+from analytics_service.contract.endpoint import Endpoint, Read
 from analytics_service.contract.principal import Permission
 from analytics_service.contract.wire import names
 from analytics_service.endpoints import ENDPOINTS, INGEST_ENDPOINTS
@@ -21,6 +22,9 @@ ASKED: dict[str, dict[str, Any]] = {
     "get_trace": {"include": "io,attributes"},
     "get_metrics": {"metrics": "request_count,total_cost,duration,unique_users", "include_percentiles": True},
     "get_costs_summary": {"include_top_traces": True},
+    "get_costs_attribution": {"dimension": "tag"},
+    "get_costs_forecast": {"to": T0 + timedelta(days=9)},
+    "get_costs_explanation": {"dimension": "tag"},
 }
 
 
@@ -51,6 +55,9 @@ def test_the_table_is_the_api() -> None:
         ("DELETE", "/api/v1/traces", "traces:delete"),
         ("GET", "/api/v1/metrics", "metrics:read"),
         ("GET", "/api/v1/costs/summary", "costs:read"),
+        ("GET", "/api/v1/costs/attribution", "costs:read"),
+        ("GET", "/api/v1/costs/forecast", "costs:read"),
+        ("GET", "/api/v1/costs/explain", "costs:read"),
         ("GET", "/api/v1/prices/coverage", "costs:read"),
         ("POST", "/api/v1/export/traces", "exports:create"),
         ("GET", "/api/v1/export/jobs", "exports:read"),
@@ -94,10 +101,23 @@ async def test_answers_and_problems_are_as_the_document_says(database_url: str, 
     await insert(database_url, [a_row(number, total_cost_usd=Decimal("0.1"), tags=["a"]) for number in range(3)])
     async with a_service(database_url) as client:
         path = endpoint.path.format(trace_id="trace-00000")
-        answer = await client.get(path, from_=T0, to=T0 + HOUR, **ASKED.get(endpoint.name, {}))
+        answer = await client.get(path, **{"from_": T0, "to": T0 + HOUR, **ASKED.get(endpoint.name, {})})
         problem = await client.get(path, nonsense=1)
         served = await client.request("GET", "/openapi.json")
     assert answer.status == 200, answer.body
     jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json"))
     jsonschema.validate(orjson.loads(problem.body), schema(endpoint.path, "400", "application/problem+json"))
     assert orjson.loads(served.body) == DOCUMENT
+
+
+def examples(endpoint: Endpoint[Any]) -> dict[str, Any]:
+    parameters = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]["parameters"]
+    return {each["name"]: each["schema"]["examples"][0] for each in parameters if "examples" in each["schema"]}
+
+
+@pytest.mark.parametrize("endpoint", [each for each in READS if examples(each)], ids=lambda endpoint: endpoint.name)
+async def test_the_examples_of_the_document_are_answered(database_url: str, endpoint: Any) -> None:
+    async with a_service(database_url) as client:
+        answer = await client.get(endpoint.path, **examples(endpoint))
+    assert answer.status == 200, answer.body
+    jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json"))

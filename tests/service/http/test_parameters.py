@@ -13,7 +13,14 @@ from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
 
 NOW = datetime(2024, 3, 4, 12, tzinfo=UTC)
-REQUIRED = {"metrics": "request_count", "trace_id": "t", "key_id": "key_1"}
+REQUIRED = {
+    "metrics": "request_count",
+    "trace_id": "t",
+    "key_id": "key_1",
+    "from": "now-7d",
+    "to": "now",
+    "dimension": "model",
+}
 MODELS: dict[str, type[Parameters]] = {endpoint.name: endpoint.params for endpoint in ENDPOINTS}
 NUMBERS = [
     pytest.param(model, name, id=f"{endpoint} {name}")
@@ -23,8 +30,10 @@ NUMBERS = [
 
 
 def parsed(model: type[Parameters], *given: tuple[str, object]) -> Any:
-    names = dict(given)
-    required = [(name, value) for name, value in REQUIRED.items() if name in wire.names(model) and name not in names]
+    names = {
+        wire.wire_name(name, info.validation_alias) for name, info in model.model_fields.items() if info.is_required()
+    }
+    required = [(name, value) for name, value in REQUIRED.items() if name in names - dict(given).keys()]
     return parse(model, [*required, *given], now=NOW)
 
 

@@ -5,6 +5,7 @@ Refusals are RequestError, which pydantic passes through; so a validator can nam
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 from typing_extensions import override
@@ -61,8 +63,15 @@ def storable(text: str) -> str:
 STORABLE: Any = (Field(json_schema_extra={"pattern": r"^[^\x00]*$"}), AfterValidator(storable))
 Text = Annotated[str, Field(min_length=1, max_length=256), *STORABLE]
 """A value that names something."""
+Amount = Annotated[
+    Decimal,
+    Field(ge=0, max_digits=24, decimal_places=12, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
 
-_TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
+TIME: Any = {"max_length": 64, "json_schema_extra": {"pattern": times.SHAPE}}
+"""Of a field that holds a time, as clients write it."""
+FROM, TO = AliasChoices("from", "start_time"), AliasChoices("to", "end_time")
 
 
 class Parameters(BaseModel):
@@ -92,9 +101,9 @@ class RangedParameters(Parameters):
     max_range: ClassVar[timedelta | None]
     """None: as long as time."""
 
-    from_: Annotated[str | None, Field(validation_alias=AliasChoices("from", "start_time"), **_TIME)] = None
+    from_: Annotated[str | None, Field(validation_alias=FROM, **TIME)] = None
     """Start of the range: RFC 3339, or relative as now-24h, now-7d/d. Alias: start_time."""
-    to: Annotated[str | None, Field(validation_alias=AliasChoices("to", "end_time"), **_TIME)] = None
+    to: Annotated[str | None, Field(validation_alias=TO, **TIME)] = None
     """End of the range, not in it. Alias: end_time."""
     tz: Annotated[str, AfterValidator(_zone), Field(max_length=64)] = "UTC"
     """IANA name of the zone whose days and weeks are meant."""

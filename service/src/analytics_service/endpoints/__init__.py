@@ -6,6 +6,9 @@ from typing import Any
 
 from analytics_service.contract.endpoint import Endpoint, Receive
 from analytics_service.endpoints.auth.me import ENDPOINT as GET_CALLER
+from analytics_service.endpoints.costs.attribution import ENDPOINT as GET_COSTS_ATTRIBUTION
+from analytics_service.endpoints.costs.explain import ENDPOINT as GET_COSTS_EXPLANATION
+from analytics_service.endpoints.costs.forecast import ENDPOINT as GET_COSTS_FORECAST
 from analytics_service.endpoints.costs.summary import ENDPOINT as GET_COSTS_SUMMARY
 from analytics_service.endpoints.exports.cancel import ENDPOINT as CANCEL_EXPORT
 from analytics_service.endpoints.exports.create import ENDPOINT as CREATE_EXPORT
@@ -29,6 +32,9 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     FORGET_USER,
     GET_METRICS,
     GET_COSTS_SUMMARY,
+    GET_COSTS_ATTRIBUTION,
+    GET_COSTS_FORECAST,
+    GET_COSTS_EXPLANATION,
     GET_PRICE_COVERAGE,
     CREATE_EXPORT,
     LIST_EXPORTS,

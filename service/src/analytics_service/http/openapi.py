@@ -194,7 +194,8 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        return _inlined(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions)
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        return {**_inlined(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions), **beside}
     return {key: _inlined(value, definitions) for key, value in schema.items() if key != "title"}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from analytics_service.rollups.incomplete import IncompleteReason
-from analytics_service.rollups.levels import TOTALS, Level
+from analytics_service.rollups.levels import Level
 
 SECURITY_SCHEMES: Final = {
     "bearer": {
@@ -50,7 +50,7 @@ _REQUEST_META: Final = _object(
 _META: Final = _object(
     {
         **_REQUEST_META["properties"],
-        "source": {"enum": [level.value for level in (Level.RAW, *TOTALS, Level.DAY_USER, Level.DAY_TEAM)]},
+        "source": {"enum": [level.value for level in Level]},
         "watermark": {"type": ["string", "null"], "format": "date-time"},
         "complete": {"type": "boolean", "description": "Whether `incomplete` is empty"},
         "incomplete": {

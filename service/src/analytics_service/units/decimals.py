@@ -20,7 +20,12 @@ def quotient(dividend: Decimal | int, divisor: Decimal | int) -> Decimal | None:
     """Rounded half-even to 12 places; None when there is nothing to divide by."""
     if divisor == 0:
         return None
-    return _WIDE.quantize(_WIDE.divide(Decimal(dividend), Decimal(divisor)), PLACES)
+    return rounded(_WIDE.divide(Decimal(dividend), Decimal(divisor)))
+
+
+def rounded(value: Decimal) -> Decimal:
+    """Half-even to 12 places."""
+    return _WIDE.quantize(value, PLACES)
 
 
 def total(values: Iterable[Decimal]) -> Decimal:

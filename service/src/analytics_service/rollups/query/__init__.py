@@ -60,18 +60,19 @@ FROM ({RAW_HORIZON}) AS raw
 
 
 @cache
-def requests(level: Level, *sketches: Table, boundaries: str | None = None) -> str:
-    """The common table expressions that end with `requests`, and with `name_of` each of `sketches`.
+def requests(level: Level, *others: Table, boundaries: str | None = None) -> str:
+    """The common table expressions that end with `requests`, and with `name_of` each of `others`.
 
     A row of `requests` stands for `request_count` requests of its `bucket`; group by what you need. At Level.RAW a row
     is a row of raw, `bucket` is its moment, and the columns of raw alone are there too. A row of `latency` has `codes`
     and `counts`; one of `users` has `codes`, or one `user_id` where it is Table.USER_1DAY:
-    rollups/hierarchy/latency.py. `boundaries` is the argument with the starts of the answer's buckets: no row of a
-    sketch crosses one.
+    rollups/hierarchy/latency.py. A row of `tags` is as one of `requests` and has one `tag`: a request counts once for
+    each of its tags, or once without one. `boundaries` is the argument with the starts of the answer's buckets: no row
+    of a sketch crosses one.
     """
     if level is Level.RAW:
         return _raw_only()
-    parts = [_part("requests", TABLES[level]), *(_part(name_of(each), each, boundaries) for each in sketches)]
+    parts = [_part("requests", TABLES[level]), *(_part(name_of(each), each, boundaries) for each in others)]
     tables = [table for part in parts for table in part.tables]
     unrefreshed = " UNION ALL ".join(dict.fromkeys(f"SELECT bucket FROM {part.unrefreshed}" for part in parts))
     lost = " UNION ALL ".join(f"SELECT first, last, edge FROM {part.name}_lost" for part in parts)
@@ -85,14 +86,21 @@ def requests(level: Level, *sketches: Table, boundaries: str | None = None) -> s
     )
 
 
-def name_of(sketch: Table) -> str:
-    """`latency` or `users`."""
-    return "latency" if sketch.value.startswith("latency") else "users"
+def in_range(expressions: str, start: str, end: str) -> str:
+    """The expressions of `requests` for the range between two other arguments than $3 and $4."""
+    return expressions.replace("$3::", f"{start}::").replace("$4::", f"{end}::")
+
+
+def name_of(table: Table) -> str:
+    """`latency`, `users` or `tags`."""
+    if table is Table.TAG_1DAY:
+        return "tags"
+    return "latency" if table.value.startswith("latency") else "users"
 
 
 def _part(name: str, table: Table, boundaries: str | None = None) -> Chain | Details:
     if table in {Table.USER_1DAY, Table.TEAM_1DAY, Table.TAG_1DAY}:
-        sums = Details.sums if name == "requests" else ("request_count",)
+        sums = ("request_count",) if name == "users" else Details.sums
         return Details(name=name, table=table, sums=sums)
     return Chain(name=name, table=table, boundaries=boundaries)
 

@@ -7,9 +7,11 @@ as unpriced where none of its requests has a cost.
 
 from typing import Final
 
+IS_PRICED: Final = "r.price_status <> 'none' AND r.total_cost_usd_count > 0"
+"""Whether the requests of a row have a cost."""
 PRICED: Final = "sum(r.total_cost_usd_count)"
 """Requests with a cost: what averages are over."""
-PRICED_TOKENS: Final = "sum(r.total_tokens_sum) FILTER (WHERE r.price_status <> 'none' AND r.total_cost_usd_count > 0)"
+PRICED_TOKENS: Final = f"sum(r.total_tokens_sum) FILTER (WHERE {IS_PRICED})"
 UNPRICED: Final = "sum(r.request_count - CASE WHEN r.price_status = 'partial' THEN 0 ELSE r.total_cost_usd_count END)"
 """Requests without a cost, or with one that is a lower bound."""
 UNPRICED_TOKENS: Final = (

@@ -9,14 +9,15 @@ from typing_extensions import TypedDict
 
 from analytics_service.contract.endpoint import Answer, Coverage, Row, sum_of
 from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.endpoints.costs.days import Day, days
 from analytics_service.endpoints.costs.summary import trends
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 from analytics_service.endpoints.costs.summary.statement import MAX_GROUPS, Part
-from analytics_service.endpoints.costs.summary.trends import Day, Week
-from analytics_service.rollups.incomplete import Incomplete, IncompleteReason, below_retention, lost_length
-from analytics_service.units import decimals, intervals
+from analytics_service.endpoints.costs.summary.trends import Week
+from analytics_service.endpoints.costs.sums import Share, shares
+from analytics_service.rollups.incomplete import IncompleteReason, below_retention
+from analytics_service.units import decimals
 from analytics_service.units.decimals import Number
-from analytics_service.units.intervals import Interval
 
 
 class SummaryMetadata(TypedDict):
@@ -43,17 +44,6 @@ class Overview(TypedDict):
     week_over_week_change: Number | None
     """Per cent, of the last seven whole local days of the range against the seven before."""
     week_over_week_reason: str | None
-
-
-class Share(TypedDict):
-    name: str
-    cost: Number | None
-    """Null where none of its requests has a cost."""
-    requests: Number
-    unpriced_requests: Number
-    percentage: Number | None
-    """Of all costs of the range."""
-    avg_cost_per_request: Number | None
 
 
 class DayPoint(TypedDict):
@@ -114,18 +104,18 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
     (total,) = parts[Part.TOTAL]
     cost = sum_of(total, "cost")
     lost = below_retention(total, IncompleteReason.BELOW_RETENTION, IncompleteReason.EDGE_BELOW_RETENTION)
-    days = _days(params, parts[Part.DAY], lost)
+    by_day = days(params, parts[Part.DAY], lost)
     if params.include_top_traces:
         lost += below_retention(total, IncompleteReason.TOP_TRACES_BELOW_RETENTION)
     summary = Summary(
         metadata=SummaryMetadata(
             start_time=params.range.start, end_time=params.range.end, data_source=params.level, currency="USD"
         ),
-        overview=_overview(total, days),
-        by_provider=_shares(parts[Part.PROVIDER], cost),
-        by_model=_shares(parts[Part.MODEL], cost),
-        by_environment=_shares(parts[Part.ENVIRONMENT], cost),
-        trends=_trends(days) if params.include_trends else None,
+        overview=_overview(total, by_day),
+        by_provider=shares(parts[Part.PROVIDER], cost),
+        by_model=shares(parts[Part.MODEL], cost),
+        by_environment=shares(parts[Part.ENVIRONMENT], cost),
+        trends=_trends(by_day) if params.include_trends else None,
         top_traces=_top(parts[Part.TRACE], cost) if params.include_top_traces else None,
     )
     return Answer(
@@ -137,9 +127,9 @@ def answer(params: SummaryParameters, rows: Sequence[Row]) -> Answer:
     )
 
 
-def _overview(total: Row, days: Sequence[Day]) -> Overview:
+def _overview(total: Row, by_day: Sequence[Day]) -> Overview:
     cost, tokens = sum_of(total, "cost"), sum_of(total, "priced_tokens")
-    daily, weekly = (trends.last_change(days, length=length) for length in (1, trends.WEEK))
+    daily, weekly = (trends.last_change(by_day, length=length) for length in (1, trends.WEEK))
     return Overview(
         total_cost=cost,
         prompt_cost=sum_of(total, "prompt_cost"),
@@ -156,51 +146,12 @@ def _overview(total: Row, days: Sequence[Day]) -> Overview:
     )
 
 
-def _shares(rows: Sequence[Row], whole: Decimal) -> list[Share]:
-    """Most expensive first."""
-    shares = [
-        Share(
-            name=row["name"],
-            cost=row["cost"],
-            requests=sum_of(row, "requests"),
-            unpriced_requests=sum_of(row, "unpriced"),
-            percentage=None if row["cost"] is None else decimals.per_cent(row["cost"], whole),
-            avg_cost_per_request=decimals.quotient(sum_of(row, "cost"), sum_of(row, "priced")),
-        )
-        for row in rows
-    ]
-    by_name = sorted(shares, key=lambda share: share["name"])
-    return sorted(by_name, key=lambda share: -1 if share["cost"] is None else share["cost"], reverse=True)
-
-
-def _days(params: SummaryParameters, rows: Sequence[Row], lost: Sequence[Incomplete]) -> list[Day]:
-    """Every local day of which the range holds something that is kept, in order."""
-    starts = intervals.starts(params.range, Interval.DAY, params.zone)
-    ends = [*starts[1:], intervals.following(starts[-1], Interval.DAY, params.zone)]
-    parts = [intervals.overlap(starts, number, params.range) for number in range(len(starts))]
-    over = min(params.range.end, params.now)
-    found = {row["day"]: row for row in rows}
-    zero = Decimal(0)
-    return [
-        Day(
-            day=start.astimezone(params.zone).date(),
-            complete=params.range.start <= start and end <= over and not lost_length(lost, part),
-            cost=sum_of(found[number], "cost") if number in found else zero,
-            requests=sum_of(found[number], "requests") if number in found else zero,
-            unpriced=sum_of(found[number], "unpriced") if number in found else zero,
-            tokens=sum_of(found[number], "tokens") if number in found else zero,
-        )
-        for number, (start, end, part) in enumerate(zip(starts, ends, parts, strict=True), start=1)
-        if lost_length(lost, part) < part.length
-    ]
-
-
-def _trends(days: Sequence[Day]) -> Trends:
-    weeks = trends.weeks(days)
-    daily = trends.growth([day.cost for day in days if day.complete])
+def _trends(by_day: Sequence[Day]) -> Trends:
+    weeks = trends.weeks(by_day)
+    daily = trends.growth([day.cost for day in by_day if day.complete])
     weekly = trends.growth([week.cost for week in weeks if week.complete])
     return Trends(
-        daily=[DayPoint(date=day.day, **_figures(day)) for day in days],
+        daily=[DayPoint(date=day.day, **_figures(day)) for day in by_day],
         weekly=[WeekPoint(week_start=week.start, **_figures(week)) for week in weeks],
         growth_rate_daily=daily.value,
         growth_rate_daily_reason=daily.reason,

@@ -1,22 +1,19 @@
 """The parameters of the costs summary."""
 
 from datetime import timedelta
-from functools import cached_property
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
-from analytics_service.contract.filters import FilteredParameters
 from analytics_service.contract.parameters import days
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.rollups.levels import Level, choose, fits
+from analytics_service.endpoints.costs.days import DailyParameters
 
-_DAY: Final = timedelta(days=1)
 MAX_TOP_TRACES_RANGE: Final = timedelta(days=31)
 """For the most expensive traces, which are searched among all requests of the range."""
 
 
-class SummaryParameters(FilteredParameters):
+class SummaryParameters(DailyParameters):
     default_range: ClassVar[timedelta] = timedelta(days=30)
     max_range: ClassVar[timedelta] = timedelta(days=365)
 
@@ -29,8 +26,6 @@ class SummaryParameters(FilteredParameters):
 
     @model_validator(mode="after")
     def _check_ranges(self) -> Self:
-        if self.user_id is not None and self.level is Level.RAW:
-            self.require_raw_range("user_id", "for a tz other than UTC a filter by user")
         if self.include_top_traces and self.range.length > MAX_TOP_TRACES_RANGE:
             raise RequestError(
                 Problem.RANGE_TOO_LARGE,
@@ -38,10 +33,3 @@ class SummaryParameters(FilteredParameters):
                 field="include_top_traces",
             )
         return self
-
-    @cached_property
-    def level(self) -> Level:
-        asked: dict[str, Any] = {"start": self.range.start, "end": self.range.end, "zone": self.zone, "width": _DAY}
-        if self.user_id is None:
-            return choose(**asked)
-        return Level.DAY_USER if fits(Level.DAY_USER, **asked) else Level.RAW

@@ -9,10 +9,11 @@ from analytics_service.database import tenancy
 from analytics_service.database.query import Query
 from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
+from analytics_service.endpoints.costs.sums import SUMS
 from analytics_service.rollups.hierarchy.columns import is_single
 from analytics_service.rollups.levels import Level
 from analytics_service.rollups.query import COMPLETENESS, RAW_COMPLETENESS, requests
-from analytics_service.rollups.query.coverage import COVERAGE, PRICED_TOKENS
+from analytics_service.rollups.query.coverage import PRICED_TOKENS
 from analytics_service.units import intervals
 from analytics_service.units.intervals import Interval
 
@@ -29,9 +30,7 @@ class Part(StrEnum):
     TRACE = "trace"
 
 
-_SUMS: Final = f"""sum(r.request_count) AS requests, sum(r.total_cost_usd_sum) AS cost,
-  sum(r.prompt_cost_usd_sum) AS prompt_cost, sum(r.completion_cost_usd_sum) AS completion_cost,
-  sum(r.total_tokens_sum) AS tokens, {COVERAGE}, {PRICED_TOKENS} AS priced_tokens"""
+_SUMS: Final = f"{SUMS}, {PRICED_TOKENS} AS priced_tokens"
 
 
 def query(principal: Principal, params: SummaryParameters) -> Query:

@@ -5,22 +5,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
+from analytics_service.endpoints.costs.days import Day
 from analytics_service.units import decimals
 
 WEEK = 7
-
-
-@dataclass(frozen=True, kw_only=True)
-class Day:
-    """A local day of the range; one without requests is there too, with zeros."""
-
-    day: date
-    complete: bool
-    """The range holds all of it, it is over, and all of it is kept."""
-    cost: Decimal
-    requests: Decimal
-    unpriced: Decimal
-    tokens: Decimal
 
 
 @dataclass(frozen=True)

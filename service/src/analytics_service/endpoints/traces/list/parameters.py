@@ -1,14 +1,13 @@
 """The parameters of the list of traces."""
 
 from datetime import timedelta
-from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field as Bounds
-from pydantic import WithJsonSchema, model_validator
+from pydantic import model_validator
 
-from analytics_service.contract.parameters import CSV, STORABLE, PagedParameters, Text, days
+from analytics_service.contract.parameters import CSV, STORABLE, Amount, PagedParameters, Text, days
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.traces import sizes
 from analytics_service.endpoints.traces.fields import Field, Sort, Status, selected_fields
@@ -32,11 +31,6 @@ class Include(StrEnum):
     TOTAL = "total"
 
 
-Amount = Annotated[
-    Decimal,
-    Bounds(ge=0, max_digits=24, decimal_places=12, allow_inf_nan=False),
-    WithJsonSchema({"type": "number", "minimum": 0}),
-]
 Tokens = Annotated[int, Bounds(ge=0, lt=2**63)]
 
 
