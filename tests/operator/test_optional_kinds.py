@@ -59,6 +59,7 @@ async def test_a_group_that_does_not_answer_is_taken_as_before() -> None:
 @pytest.mark.kube
 def test_a_kind_is_reported_until_it_is_installed_and_again_when_it_is_removed(bare: KubeApi) -> None:
     actor = ClusterActor(bare)
+    bare.secret("tls", **{"tls.crt": "x", "tls.key": "x"})
     actor.ready(
         ingress={"host": "a.example", "tls": {"secretName": "tls", "clusterIssuer": "letsencrypt"}},
         gateway={"parentRefs": [{"name": "public"}]},

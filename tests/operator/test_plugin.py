@@ -16,7 +16,7 @@ from analytics_service.auth.tokens import Signer
 from analytics_service.contract.principal import Role
 from tests.operator.cluster_actor import ClusterActor
 from tests.support.environment import program_environment
-from tests.support.kube import KubeApi, Object
+from tests.support.kube import KubeApi, Object, eventually
 
 pytestmark = pytest.mark.kube
 
@@ -74,6 +74,9 @@ def test_a_diff_is_empty_after_a_reconcile_and_shows_what_drifted(world: Cluster
     world.until("Reconciling", "False", "Suspended")
     world.api.merge("Deployment", "demo", {"spec": {"replicas": 7}})
     world.api.delete("Service", "demo")
+    eventually(
+        lambda: "Deployment demo, Service demo" in world.condition("Ready")["message"], what="the operator saw both"
+    )
     before = versions(world.api)
     text = plugin("diff", "demo", f"--namespace={world.api.namespace}").stdout
     assert "--- live/Deployment/demo" in text

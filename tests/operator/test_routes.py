@@ -120,7 +120,12 @@ def test_cert_manager_is_asked_by_an_annotation() -> None:
 
 def condition(served: tuple[Kind, ...] = (), *, refusals: tuple[Refusal, ...] = (), **spec: Any) -> Condition | None:
     """None where it is not shown."""
-    observed = Observed(resource=resource(**spec), secrets=SECRETS, served_kinds=frozenset(served))
+    observed = Observed(
+        resource=resource(**spec),
+        secrets=SECRETS,
+        secret_versions={"tls": "1"},
+        served_kinds=frozenset(served),
+    )
     planned = plan(observed, now=NOW, random_text=RANDOM)
     facts = Facts(
         observed=observed,
@@ -148,6 +153,22 @@ REFUSED = Refusal(ref=Ref(INGRESS, "demo"), reason="AdmissionRefused", message="
         ),
         pytest.param({"ingress": ISSUED}, (), False, "KindNotInstalled", "cert-manager is not", id="no cert-manager"),
         pytest.param({"ingress": ISSUED}, (CERTIFICATE,), True, "Applied", "as declared", id="cert-manager"),
+        pytest.param(
+            {"ingress": {"host": HOST, "tls": {"secretName": "absent"}}},
+            (),
+            False,
+            "SecretMissing",
+            "Secret absent of ingress.tls does not exist: make it of the type kubernetes.io/tls",
+            id="no certificate",
+        ),
+        pytest.param(
+            {"ingress": {"host": HOST, "tls": {"secretName": "absent", "clusterIssuer": "letsencrypt"}}},
+            (CERTIFICATE,),
+            False,
+            "SecretMissing",
+            "`kubectl describe certificate absent` says why",
+            id="a certificate that cert-manager has not issued yet",
+        ),
         pytest.param(
             {"ingress": INGRESS_OF_ANY | {"className": "traefik", "rateLimitPerSecond": 1}},
             (),

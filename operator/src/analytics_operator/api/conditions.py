@@ -111,7 +111,7 @@ def merge(
     before = {each["type"]: each for each in previous}
     merged = []
     for condition in desired:
-        status = _status(condition.status)
+        status = status_of(condition.status)
         old = before.get(condition.type)
         since = old["lastTransitionTime"] if old and old["status"] == status else None
         merged.append(
@@ -127,7 +127,7 @@ def merge(
     return merged
 
 
-def _status(value: bool | None) -> ConditionStatus:  # noqa: FBT001 - a value to convert, not a switch
+def status_of(value: bool | None) -> ConditionStatus:  # noqa: FBT001 - a value to convert, not a switch
     if value is None:
         return ConditionStatus.UNKNOWN
     return ConditionStatus.TRUE if value else ConditionStatus.FALSE

@@ -8,7 +8,7 @@ from analytics_operator.kube.labels import Component
 from analytics_operator.kube.objects import Manifest, condition
 from analytics_operator.state import pods
 
-SERVICE_CONTAINERS = frozenset({Component.API, Component.INGEST})
+SERVICE_CONTAINERS = frozenset({Component.API, Component.INGEST, Component.WORKER})
 
 
 @dataclass(frozen=True, kw_only=True)

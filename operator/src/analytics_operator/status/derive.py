@@ -9,6 +9,7 @@ from analytics_operator.api.ports import METRICS_PORT
 from analytics_operator.kube import labels, names
 from analytics_operator.state.image import Setting
 from analytics_operator.status import CONDITIONS, migration, worker
+from analytics_operator.status.checklist import checklist
 from analytics_operator.status.facts import Facts
 
 WHILE_SECRETS_ARE_MISSING = timedelta(seconds=15)
@@ -34,6 +35,7 @@ def derive(facts: Facts, *, now: datetime) -> dict[str, Any]:
         "migrationPlan": migration.plan(observed, facts.gate),
         "policies": worker.table(observed),
         "endpoints": _endpoints(facts),
+        "checklist": checklist(facts, shown),
         "image": rollout.image if rollout else None,
     }
     return {key: value for key, value in result.items() if value is not None}

@@ -240,6 +240,7 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
         {
             Reason.APPLIED: NOTHING,
             Reason.KIND_NOT_INSTALLED: "install what the message names, or remove the section",
+            Reason.SECRET_MISSING: "make the Secret of `ingress.tls`, or have cert-manager fill it",
             Reason.RATE_LIMIT_UNSUPPORTED: "as the message says, or remove `ingress.rateLimitPerSecond`",
             Reason.RATE_LIMIT_UNVERIFIED: "see that your controller reads the annotations; nothing else has to be done",
             Reason.SUSPENDED: ROLLOUT[Reason.SUSPENDED],

@@ -29,12 +29,23 @@ def _routes_configured(facts: Facts) -> Verdict:
     return Verdict(True, Reason.APPLIED, f"{' and '.join(ref.text for ref in children)} as declared")
 
 
+def https_problems(facts: Facts) -> Iterator[Verdict]:
+    """What keeps the Ingress from answering with the certificate of its section."""
+    yield from kinds.problems(facts, (Ref(INGRESS, facts.resource.metadata.name),))
+    yield from _certificate(facts)
+
+
 def _certificate(facts: Facts) -> Iterator[Verdict]:
     section = facts.resource.spec.ingress
-    issuer = section.tls.cluster_issuer if section and section.tls else None
+    if section is None or section.tls is None:
+        return
+    name, issuer = section.tls.secret_name, section.tls.cluster_issuer
     if issuer and CERTIFICATE not in facts.observed.served_kinds:
         text = "cert-manager is not installed, so that nobody fills the Secret of ingress.tls: install it, or remove "
         yield Verdict(False, Reason.KIND_NOT_INSTALLED, f"{text}ingress.tls.clusterIssuer")
+    elif facts.observed.secret_versions.get(name) is None:
+        cure = f"`kubectl describe certificate {name}` says why" if issuer else "make it of the type kubernetes.io/tls"
+        yield Verdict(False, Reason.SECRET_MISSING, f"Secret {name} of ingress.tls does not exist: {cure}")
 
 
 def _rate_limit(facts: Facts) -> Iterator[Verdict]:
