@@ -78,6 +78,7 @@ def test_a_kind_is_reported_until_it_is_installed_and_again_when_it_is_removed(b
     crds.install(bare, *crds.gateway(), *crds.monitoring(), crds.CERTIFICATES)
     for kind in ("HTTPRoute", "ServiceMonitor", "PrometheusRule"):
         eventually(partial(bare.find, kind, "demo"), what=f"a {kind}", seconds=SECONDS)
+    actor.accept_route()
     actor.until("RoutesConfigured", "True", "Applied")
     actor.until("MonitoringConfigured", "True", "Applied")
 

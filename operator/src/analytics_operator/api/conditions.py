@@ -52,6 +52,7 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     EXCEEDS_LIMIT = "ExceedsLimit"
     FORBIDDEN = "Forbidden"
+    GATEWAY_AWAITED = "GatewayAwaited"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     INVALID = "Invalid"
     INVALID_GENERATED_SECRET = "InvalidGeneratedSecret"  # noqa: S105 - the name of a reason
@@ -81,6 +82,7 @@ class Reason(StrEnum):
     REFUSED = "Refused"
     RELEASED = "Released"
     ROLLING_OUT = "RollingOut"
+    ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - as above
     SECRET_UNCONFIRMED = "SecretUnconfirmed"  # noqa: S105 - as above
     SETTINGS_UNKNOWN = "SettingsUnknown"

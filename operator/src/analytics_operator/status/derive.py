@@ -17,6 +17,8 @@ WHILE_NOT_READY = timedelta(seconds=10)
 RESYNC = timedelta(minutes=10)
 NOT_REQUEUED = frozenset({Reason.DATABASE_UNREACHABLE, Reason.PODS_UNREACHABLE, Reason.SUSPENDED})
 """Reasons whose end a poller or an event tells: a database that many resources share is no work for the operator."""
+REQUEUED_BY_AGE = frozenset({Reason.GATEWAY_AWAITED, Reason.ROUTE_NOT_ACCEPTED})
+"""Reasons whose end no event tells: HTTPRoutes are not watched."""
 
 
 def derive(facts: Facts, *, now: datetime) -> dict[str, Any]:
@@ -63,7 +65,17 @@ def requeue_after(facts: Facts, status: Mapping[str, Any], *, now: datetime) -> 
     if facts.gate.retry_at:
         return min(max(facts.gate.retry_at - now, timedelta(0)), WHILE_NOT_READY)
     ready = next(each for each in status["conditions"] if each["type"] == Type.READY)
-    return RESYNC if ready["status"] == "True" or ready["reason"] in NOT_REQUEUED else WHILE_NOT_READY
+    if ready["status"] != "True" and ready["reason"] not in NOT_REQUEUED:
+        return WHILE_NOT_READY
+    return min(
+        (RESYNC, *(_recheck_after(each, now=now) for each in status["conditions"] if each["reason"] in REQUEUED_BY_AGE))
+    )
+
+
+def _recheck_after(condition: Mapping[str, Any], *, now: datetime) -> timedelta:
+    """As long as the condition has its status: so the delay doubles from one reconcile to the next."""
+    since = datetime.fromisoformat(condition["lastTransitionTime"])
+    return max(now - since, WHILE_NOT_READY)
 
 
 def _endpoints(facts: Facts) -> dict[str, str]:

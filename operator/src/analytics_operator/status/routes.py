@@ -1,11 +1,12 @@
-"""RoutesConfigured: whether Ingress and HTTPRoute are as spec.ingress and spec.gateway want them. A warning only: the
-Service answers all the same. Whether a controller serves them is in the status of the objects themselves.
+"""RoutesConfigured: whether Ingress and HTTPRoute are as spec.ingress and spec.gateway want them, and whether Gateways
+accept the route. A warning only: the Service answers all the same. An Ingress has no word of its controller's.
 """
 
 from collections.abc import Iterator
 
 from analytics_operator.api.conditions import Reason, Type
 from analytics_operator.kube.objects import CERTIFICATE, HTTP_ROUTE, INGRESS, Ref
+from analytics_operator.state import route
 from analytics_operator.state.rate_limits import controller
 from analytics_operator.status import kinds
 from analytics_operator.status.condition import StatusCondition, Verdict
@@ -24,7 +25,8 @@ def _routes_configured(facts: Facts) -> Verdict:
     children = _children(facts)
     if verdict := kinds.suspended(facts):
         return verdict
-    if problems := [*kinds.problems(facts, children), *_certificate(facts), *_rate_limit(facts)]:
+    problems = [*kinds.problems(facts, children), *_acceptance(facts), *_certificate(facts), *_rate_limit(facts)]
+    if problems:
         return kinds.first_with_all_messages(problems)
     return Verdict(True, Reason.APPLIED, f"{' and '.join(ref.text for ref in children)} as declared")
 
@@ -46,6 +48,18 @@ def _certificate(facts: Facts) -> Iterator[Verdict]:
     elif facts.observed.secret_versions.get(name) is None:
         cure = f"`kubectl describe certificate {name}` says why" if issuer else "make it of the type kubernetes.io/tls"
         yield Verdict(False, Reason.SECRET_MISSING, f"Secret {name} of ingress.tls does not exist: {cure}")
+
+
+def _acceptance(facts: Facts) -> Iterator[Verdict]:
+    """Those that refuse the route first: the first verdict gives the condition its status."""
+    answers = list(route.answers(facts.applied.route)) if facts.applied.route else []
+    for each in answers:
+        if each.accepted is False:
+            yield Verdict(False, Reason.ROUTE_NOT_ACCEPTED, f"Gateway {each.gateway}: {each.message}")
+    awaited = [each.gateway for each in answers if each.accepted is None]
+    if awaited:
+        cure = "see that they are there, with a controller and listeners that admit routes of this namespace"
+        yield Verdict(None, Reason.GATEWAY_AWAITED, f"Gateways that have not answered: {', '.join(awaited)}; {cure}")
 
 
 def _rate_limit(facts: Facts) -> Iterator[Verdict]:
