@@ -310,6 +310,14 @@ def test_every_gateway_has_to_accept_the_route(
     assert words in found.message
 
 
+def test_what_is_wrong_stands_before_what_a_gateway_has_not_said() -> None:
+    absent = {"host": HOST, "tls": {"secretName": "absent"}}
+    found = condition(HTTP_ROUTE, ingress=absent, gateway={"parentRefs": PARENTS}, route=a_route())
+    assert found
+    assert (found.status, found.reason) == (False, "SecretMissing")
+    assert "Gateways that have not answered" in found.message
+
+
 @pytest.mark.parametrize(
     ("parents", "waited", "seconds"),
     [

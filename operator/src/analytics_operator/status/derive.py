@@ -8,7 +8,7 @@ from analytics_operator.api.conditions import Condition, Reason, Type, merge
 from analytics_operator.api.ports import METRICS_PORT
 from analytics_operator.kube import labels, names
 from analytics_operator.state.image import Setting
-from analytics_operator.status import CONDITIONS, migration, worker
+from analytics_operator.status import CONDITIONS, migration, routes, worker
 from analytics_operator.status.checklist import checklist
 from analytics_operator.status.facts import Facts
 
@@ -17,8 +17,6 @@ WHILE_NOT_READY = timedelta(seconds=10)
 RESYNC = timedelta(minutes=10)
 NOT_REQUEUED = frozenset({Reason.DATABASE_UNREACHABLE, Reason.PODS_UNREACHABLE, Reason.SUSPENDED})
 """Reasons whose end a poller or an event tells: a database that many resources share is no work for the operator."""
-REQUEUED_BY_AGE = frozenset({Reason.GATEWAY_AWAITED, Reason.ROUTE_NOT_ACCEPTED})
-"""Reasons whose end no event tells: HTTPRoutes are not watched."""
 
 
 def derive(facts: Facts, *, now: datetime) -> dict[str, Any]:
@@ -67,15 +65,14 @@ def requeue_after(facts: Facts, status: Mapping[str, Any], *, now: datetime) -> 
     ready = next(each for each in status["conditions"] if each["type"] == Type.READY)
     if ready["status"] != "True" and ready["reason"] not in NOT_REQUEUED:
         return WHILE_NOT_READY
-    return min(
-        (RESYNC, *(_recheck_after(each, now=now) for each in status["conditions"] if each["reason"] in REQUEUED_BY_AGE))
-    )
+    return _until_gateways_answer(status, now=now) if routes.awaits_gateways(facts) else RESYNC
 
 
-def _recheck_after(condition: Mapping[str, Any], *, now: datetime) -> timedelta:
-    """As long as the condition has its status: so the delay doubles from one reconcile to the next."""
+def _until_gateways_answer(status: Mapping[str, Any], *, now: datetime) -> timedelta:
+    """As long as they have been waited for, so that the delay doubles: no event tells, since routes are not watched."""
+    condition = next(each for each in status["conditions"] if each["type"] == Type.ROUTES_CONFIGURED)
     since = datetime.fromisoformat(condition["lastTransitionTime"])
-    return max(now - since, WHILE_NOT_READY)
+    return min(max(now - since, WHILE_NOT_READY), RESYNC)
 
 
 def _endpoints(facts: Facts) -> dict[str, str]:

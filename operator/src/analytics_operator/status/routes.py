@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from analytics_operator.api.conditions import Reason, Type
 from analytics_operator.kube.objects import CERTIFICATE, HTTP_ROUTE, INGRESS, Ref
-from analytics_operator.state import route
 from analytics_operator.state.rate_limits import controller
+from analytics_operator.state.route import ParentAnswer, answers
 from analytics_operator.status import kinds
 from analytics_operator.status.condition import StatusCondition, Verdict
 from analytics_operator.status.facts import Facts
@@ -22,12 +22,13 @@ def _children(facts: Facts) -> tuple[Ref, ...]:
 
 
 def _routes_configured(facts: Facts) -> Verdict:
+    """What is wrong stands before what nobody knows."""
     children = _children(facts)
     if verdict := kinds.suspended(facts):
         return verdict
     problems = [*kinds.problems(facts, children), *_acceptance(facts), *_certificate(facts), *_rate_limit(facts)]
     if problems:
-        return kinds.first_with_all_messages(problems)
+        return kinds.first_with_all_messages(sorted(problems, key=lambda each: each.status is None))
     return Verdict(True, Reason.APPLIED, f"{' and '.join(ref.text for ref in children)} as declared")
 
 
@@ -50,14 +51,20 @@ def _certificate(facts: Facts) -> Iterator[Verdict]:
         yield Verdict(False, Reason.SECRET_MISSING, f"Secret {name} of ingress.tls does not exist: {cure}")
 
 
+def _answers(facts: Facts) -> tuple[ParentAnswer, ...]:
+    return tuple(answers(facts.applied.route)) if facts.applied.route else ()
+
+
+def awaits_gateways(facts: Facts) -> bool:
+    """Whether a Gateway has still to accept the route."""
+    return not all(each.accepted for each in _answers(facts))
+
+
 def _acceptance(facts: Facts) -> Iterator[Verdict]:
-    """Those that refuse the route first: the first verdict gives the condition its status."""
-    answers = list(route.answers(facts.applied.route)) if facts.applied.route else []
-    for each in answers:
+    for each in _answers(facts):
         if each.accepted is False:
             yield Verdict(False, Reason.ROUTE_NOT_ACCEPTED, f"Gateway {each.gateway}: {each.message}")
-    awaited = [each.gateway for each in answers if each.accepted is None]
-    if awaited:
+    if awaited := [each.gateway for each in _answers(facts) if each.accepted is None]:
         cure = "see that they are there, with a controller and listeners that admit routes of this namespace"
         yield Verdict(None, Reason.GATEWAY_AWAITED, f"Gateways that have not answered: {', '.join(awaited)}; {cure}")
 
