@@ -69,7 +69,7 @@ golden: setup ## Rewrite the golden files from what the builders give now
 
 .PHONY: docs
 docs: setup ## Write the pages that are generated from the code
-	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/contract/test_conditions_page.py
+	UPDATE_GOLDEN=1 $(RUN) pytest -q tests/contract/test_conditions_page.py tests/operator/test_checklist.py -k page
 
 .PHONY: crds
 crds: setup ## Generate the CRDs and the page of their fields from the models

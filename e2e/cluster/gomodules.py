@@ -17,6 +17,21 @@ TRAEFIK_MODULE = "github.com/traefik/traefik/v3"
 MONITORING_MODULE = f"github.com/prometheus-operator/prometheus-operator@v{versions.PROMETHEUS_OPERATOR}"
 MONITORING_KINDS = ("podmonitors", "servicemonitors", "prometheusrules")
 GATEWAY_MODULE = f"sigs.k8s.io/gateway-api@v{versions.GATEWAY_API}"
+SECRET_CRDS = (
+    (
+        f"github.com/external-secrets/external-secrets@v{versions.EXTERNAL_SECRETS}",
+        "config/crds/bases/external-secrets.io_externalsecrets.yaml",
+    ),
+    (
+        f"github.com/bitnami-labs/sealed-secrets@v{versions.SEALED_SECRETS}",
+        "helm/sealed-secrets/crds/bitnami.com_sealedsecrets.yaml",
+    ),
+    (
+        f"sigs.k8s.io/secrets-store-csi-driver@v{versions.SECRETS_STORE_CSI}",
+        "config/crd/bases/secrets-store.csi.x-k8s.io_secretproviderclasses.yaml",
+    ),
+)
+"""Modules, and a file of each."""
 VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -144,6 +159,17 @@ def gateway_crds() -> Path:
         shutil.copyfile(gateway_api() / "httproutes.yaml", into / "httproutes.yaml")
 
     return cache.entry(f"gateway-api-crds-{versions.GATEWAY_API}", copy)
+
+
+def secret_crds() -> Path:
+    """A folder with the CRDs of what makes Secrets, of which docs/examples/secrets has objects."""
+
+    def copy(into: Path) -> None:
+        for module, file in SECRET_CRDS:
+            source = Path(_downloaded(module, into)["Dir"]) / file
+            shutil.copyfile(source, into / source.name)
+
+    return cache.entry(f"secret-crds-{cache.key(*(module for module, _ in SECRET_CRDS))}", copy)
 
 
 def clients() -> Path:

@@ -127,6 +127,17 @@ class ClusterActor:
 
     # The kubelet and the controllers
 
+    def accept_route(self, name: str = "demo") -> Object:
+        """As the controller of each of its Gateways does."""
+        route = self.api.get("HTTPRoute", name)
+        conditions = [
+            _condition(kind, kind) | {"observedGeneration": route["metadata"]["generation"]}
+            for kind in ("Accepted", "ResolvedRefs")
+        ]
+        answer = {"controllerName": "example.com/controller", "conditions": conditions}
+        parents = [answer | {"parentRef": ref} for ref in route["spec"]["parentRefs"]]
+        return self.api.merge("HTTPRoute", name, {"status": {"parents": parents}}, subresource="/status")
+
     def pod_name(self, job: Object) -> str:
         return f"{job['metadata']['name']}-{job['metadata']['uid'][:5]}"
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from analytics_operator.kube.objects import DEPLOYMENT, Ref
+from analytics_operator.state.image import Setting
 from analytics_operator.status import events
 from analytics_operator.status.derive import derive
 from analytics_operator.status.facts import Applied, Facts
@@ -71,6 +72,14 @@ def test_an_image_that_takes_no_rows_is_named_where_the_resource_asks_for_it(ing
     assert ("ImageOutdated" in found) is outdated
     assert not outdated or "does not know ingest: name a later image" in found["ImageOutdated"][2]
     assert found["Ready"][:2] == ("True", "AsDeclared")
+
+
+def test_an_image_that_knows_no_rules_of_content_is_named_with_the_field() -> None:
+    spec: Any = {"replicas": 1, "ingest": {"content": {"mode": "drop"}}}
+    outdated = conditions(facts(None, settings=KNOWN, **spec))["ImageOutdated"]
+    assert outdated[:2] == ("True", "SettingsUnknown")
+    assert "does not know ingest.content: name a later image" in outdated[2]
+    assert "ImageOutdated" not in conditions(facts(None, settings=(*KNOWN, Setting.CONTENT), **spec))
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,8 @@ def declared(world: ClusterActor) -> None:
     world.credentials(redis_url="redis://redis:6379/0")
     world.ready(**SECTIONS)
     eventually(lambda: present(world.api) == set(CHILDREN), what="every child", seconds=60)
+    world.until("RoutesConfigured", "Unknown", "GatewayAwaited")
+    world.accept_route()
     world.until("RoutesConfigured", "True", "Applied")
     world.until("MonitoringConfigured", "True", "Applied")
 

@@ -61,6 +61,7 @@ async def test_a_group_that_does_not_answer_is_taken_as_before() -> None:
 @pytest.mark.kube
 def test_a_kind_is_reported_until_it_is_installed_and_again_when_it_is_removed(bare: KubeApi, tmp_path: Path) -> None:
     actor = ClusterActor(bare)
+    bare.secret("tls", **{"tls.crt": "x", "tls.key": "x"})
     actor.ready(
         ingress={"host": "a.example", "tls": {"secretName": "tls", "clusterIssuer": "letsencrypt"}},
         gateway={"parentRefs": [{"name": "public"}]},
@@ -79,6 +80,7 @@ def test_a_kind_is_reported_until_it_is_installed_and_again_when_it_is_removed(b
     crds.install(bare, *crds.gateway(), *crds.monitoring(), crds.CERTIFICATES)
     for kind in ("HTTPRoute", "ServiceMonitor", "PrometheusRule"):
         eventually(partial(bare.find, kind, "demo"), what=f"a {kind}", seconds=SECONDS)
+    actor.accept_route()
     actor.until("RoutesConfigured", "True", "Applied")
     actor.until("MonitoringConfigured", "True", "Applied")
     (tree,) = eventually(lambda: Plugin(bare, tmp_path).json("status", "demo"), what="the new kinds can be listed")

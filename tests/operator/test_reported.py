@@ -13,8 +13,9 @@ from tests.support.kube import KubeError, Object, eventually
 NEXT = {"repository": "analytics-service", "tag": "9.9.9-typo"}
 
 
-def test_the_image_is_that_of_the_service_whatever_stands_first() -> None:
-    containers = [{"name": "proxy", "image": "proxy:1"}, {"name": "api", "image": "analytics-service:1"}]
+@pytest.mark.parametrize("component", ["api", "ingest", "worker"])
+def test_the_image_is_that_of_the_service_whatever_stands_first(component: str) -> None:
+    containers = [{"name": "proxy", "image": "proxy:1"}, {"name": component, "image": "analytics-service:1"}]
     assert image_of({"spec": {"template": {"spec": {"containers": containers}}}}) == "analytics-service:1"
 
 

@@ -121,6 +121,28 @@ def test_the_monitors_find_what_listens_and_nothing_else() -> None:
     assert all(selector <= each["metadata"]["labels"].items() for each in services)
 
 
+@pytest.mark.parametrize("service", [{}, {"type": "LoadBalancer"}], ids=["inside", "published"])
+@pytest.mark.parametrize("name", ["everything-set", "monitored"])
+def test_a_service_monitor_finds_every_pod_by_one_service(name: str, service: dict[str, Any]) -> None:
+    """By two, its series would be there twice; `demo-metrics` is there where `demo` is published without that port."""
+    case = yaml.safe_load((CASES / name / "input.yaml").read_text())
+    case["spec"]["service"] = service
+    decisions = plan(observed(case), now=NOW, random_text="0" * 64).decisions
+    written = [each.manifest for each in decisions if isinstance(each, Want)]
+    monitored = manifest(SERVICE_MONITOR)["spec"]["selector"]["matchLabels"].items()
+    scraped = [
+        each["spec"]["selector"].items()
+        for each in written
+        if each["kind"] == "Service"
+        and monitored <= each["metadata"]["labels"].items()
+        and any(port["name"] == "metrics" for port in each["spec"]["ports"])
+    ]
+    pods = [each["spec"]["template"] for each in written if each["kind"] == "Deployment"]
+    assert len(pods) == (3 if name == "everything-set" else 2)
+    assert [sum(each <= pod["metadata"]["labels"].items() for each in scraped) for pod in pods] == [1] * len(pods)
+    assert any(each["metadata"]["name"] == "demo-metrics" for each in written) is bool(service)
+
+
 def test_two_resources_have_two_dashboards() -> None:
     case = yaml.safe_load((CASES / "monitored" / "input.yaml").read_text())
     seen = observed(case)

@@ -1,5 +1,6 @@
 """How requests reach the pods: paths and annotations of the Ingress, and what the condition says of both ways."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from analytics_operator.state.image import Setting
 from analytics_operator.state.migration import Gate, State
 from analytics_operator.state.observed import Observed, Refusal
 from analytics_operator.state.secrets import examine
+from analytics_operator.status.derive import derive, requeue_after
 from analytics_operator.status.facts import Applied, Facts
 from analytics_operator.status.routes import ROUTES_CONFIGURED
 from tests.operator.test_migration import NOW, RANDOM, SECRETS, resource
+from tests.support.kube import Object
 
 HOST = "analytics.example.com"
 NGINX = "nginx.ingress.kubernetes.io"
@@ -118,17 +121,28 @@ def test_cert_manager_is_asked_by_an_annotation() -> None:
     assert annotations({"tls": {"secretName": "tls"}}) == {}
 
 
-def condition(served: tuple[Kind, ...] = (), *, refusals: tuple[Refusal, ...] = (), **spec: Any) -> Condition | None:
-    """None where it is not shown."""
-    observed = Observed(resource=resource(**spec), secrets=SECRETS, served_kinds=frozenset(served))
+def facts(
+    served: tuple[Kind, ...] = (), *, refusals: tuple[Refusal, ...] = (), route: Object | None = None, **spec: Any
+) -> Facts:
+    observed = Observed(
+        resource=resource(**spec),
+        secrets=SECRETS,
+        secret_versions={"tls": "1"},
+        served_kinds=frozenset(served),
+    )
     planned = plan(observed, now=NOW, random_text=RANDOM)
-    facts = Facts(
+    return Facts(
         observed=observed,
         credentials=planned.credentials,
         gate=planned.gate,
-        applied=Applied(refusals=refusals),
+        applied=Applied(refusals=refusals, route=route),
     )
-    return ROUTES_CONFIGURED.of(facts) if ROUTES_CONFIGURED.shown(facts) else None
+
+
+def condition(*served: Kind, **given: Any) -> Condition | None:
+    """None where it is not shown."""
+    of = facts(served, **given)
+    return ROUTES_CONFIGURED.of(of) if ROUTES_CONFIGURED.shown(of) else None
 
 
 GATEWAY = {"parentRefs": [{"name": "public"}]}
@@ -148,6 +162,22 @@ REFUSED = Refusal(ref=Ref(INGRESS, "demo"), reason="AdmissionRefused", message="
         ),
         pytest.param({"ingress": ISSUED}, (), False, "KindNotInstalled", "cert-manager is not", id="no cert-manager"),
         pytest.param({"ingress": ISSUED}, (CERTIFICATE,), True, "Applied", "as declared", id="cert-manager"),
+        pytest.param(
+            {"ingress": {"host": HOST, "tls": {"secretName": "absent"}}},
+            (),
+            False,
+            "SecretMissing",
+            "Secret absent of ingress.tls does not exist: make it of the type kubernetes.io/tls",
+            id="no certificate",
+        ),
+        pytest.param(
+            {"ingress": {"host": HOST, "tls": {"secretName": "absent", "clusterIssuer": "letsencrypt"}}},
+            (CERTIFICATE,),
+            False,
+            "SecretMissing",
+            "`kubectl describe certificate absent` says why",
+            id="a certificate that cert-manager has not issued yet",
+        ),
         pytest.param(
             {"ingress": INGRESS_OF_ANY | {"className": "traefik", "rateLimitPerSecond": 1}},
             (),
@@ -185,7 +215,7 @@ def test_the_condition_names_what_is_missing_and_the_cure(
     reason: str,
     words: str,
 ) -> None:
-    found = condition(served, **spec)
+    found = condition(*served, **spec)
     assert found
     assert (found.status, found.reason) == (status, reason)
     assert words in found.message
@@ -196,6 +226,121 @@ def test_a_refused_ingress_is_in_the_condition_with_all_else_that_is_wrong() -> 
     assert found
     assert found.reason == "KindNotInstalled"
     assert "Ingress demo: not that host" in found.message
+
+
+PARENTS: list[Object] = [{"name": "public"}, {"name": "private", "namespace": "infra", "sectionName": "https"}]
+
+
+def parent(ref: Object, *, generation: int = 2, **conditions: str) -> Object:
+    """The answer of a controller; `conditions` are their statuses."""
+    return {
+        "controllerName": "example.com/controller",
+        "parentRef": {"group": "gateway.networking.k8s.io", "kind": "Gateway", **ref},
+        "conditions": [
+            {"type": kind, "status": status, "reason": "Why", "message": "so", "observedGeneration": generation}
+            for kind, status in conditions.items()
+        ],
+    }
+
+
+def a_route(*parents: Object) -> Object:
+    metadata = {"name": "demo", "namespace": "llm", "generation": 2}
+    return {"metadata": metadata, "spec": {"parentRefs": PARENTS}, "status": {"parents": list(parents)}}
+
+
+ACCEPTED: Object = {"Accepted": "True", "ResolvedRefs": "True"}
+BOTH = [parent(each, **ACCEPTED) for each in PARENTS]
+
+
+@pytest.mark.parametrize(
+    ("parents", "status", "reason", "words"),
+    [
+        pytest.param([], None, "GatewayAwaited", "answered: llm/public, infra/private;", id="no answer"),
+        pytest.param([BOTH[0]], None, "GatewayAwaited", "answered: infra/private;", id="one answer of two"),
+        pytest.param(
+            [BOTH[1] | {"parentRef": PARENTS[1] | {"sectionName": "http"}}, BOTH[0]],
+            None,
+            "GatewayAwaited",
+            "answered: infra/private;",
+            id="an answer of another listener",
+        ),
+        pytest.param(BOTH, True, "Applied", "HTTPRoute demo as declared", id="accepted"),
+        pytest.param(
+            [BOTH[0] | {"parentRef": {"name": "public", "namespace": "llm"}}, BOTH[1]],
+            True,
+            "Applied",
+            "HTTPRoute demo",
+            id="accepted, with the namespace written out",
+        ),
+        pytest.param(
+            [BOTH[0], parent(PARENTS[1], Accepted="True")], True, "Applied", "HTTPRoute", id="without ResolvedRefs"
+        ),
+        pytest.param(
+            [BOTH[0], parent(PARENTS[1], generation=1, **ACCEPTED)],
+            None,
+            "GatewayAwaited",
+            "answered: infra/private;",
+            id="an answer to the route of before",
+        ),
+        pytest.param(
+            [parent(PARENTS[1], Accepted="False", ResolvedRefs="True")],
+            False,
+            "RouteNotAccepted",
+            "Gateway infra/private: Accepted is False (Why): so; Gateways that have not answered: llm/public;",
+            id="refused, and one has not answered",
+        ),
+        pytest.param(
+            [BOTH[1], parent(PARENTS[0], Accepted="True", ResolvedRefs="False")],
+            False,
+            "RouteNotAccepted",
+            "Gateway llm/public: ResolvedRefs is False (Why): so",
+            id="a Service that cannot be reached",
+        ),
+        pytest.param(
+            [BOTH[1], parent(PARENTS[0], Accepted="Unknown")], None, "GatewayAwaited", "llm/public", id="undecided"
+        ),
+    ],
+)
+def test_every_gateway_has_to_accept_the_route(
+    parents: list[Object], *, status: bool | None, reason: str, words: str
+) -> None:
+    found = condition(HTTP_ROUTE, gateway={"parentRefs": PARENTS}, route=a_route(*parents))
+    assert found
+    assert (found.status, found.reason) == (status, reason)
+    assert words in found.message
+
+
+def test_what_is_wrong_stands_before_what_a_gateway_has_not_said() -> None:
+    absent = {"host": HOST, "tls": {"secretName": "absent"}}
+    found = condition(HTTP_ROUTE, ingress=absent, gateway={"parentRefs": PARENTS}, route=a_route())
+    assert found
+    assert (found.status, found.reason) == (False, "SecretMissing")
+    assert "Gateways that have not answered" in found.message
+
+
+@pytest.mark.parametrize(
+    ("parents", "waited", "seconds"),
+    [
+        pytest.param([], 0, 10, id="at first"),
+        pytest.param([], 40, 40, id="as long as it has waited"),
+        pytest.param([], 3600, 600, id="a resync at the latest"),
+        pytest.param([parent(PARENTS[0], Accepted="False")], 40, 40, id="refused"),
+        pytest.param(BOTH, 40, 600, id="accepted"),
+    ],
+)
+def test_a_gateway_that_has_not_accepted_is_asked_ever_more_seldom(
+    parents: list[Object], waited: int, seconds: int
+) -> None:
+    given: dict[str, Any] = {
+        "gateway": {"parentRefs": PARENTS},
+        "route": a_route(*parents),
+    }
+    of = facts((HTTP_ROUTE,), **given)
+    status = derive(of, now=NOW)
+    for each in status["conditions"]:
+        if each["type"] == "Ready":
+            each["status"] = "True"
+    assert requeue_after(of, status, now=NOW + timedelta(seconds=waited)) == timedelta(seconds=seconds)
 
 
 def test_without_the_sections_nothing_is_said() -> None:

@@ -40,6 +40,11 @@ def gateway() -> Iterator[Object]:
     yield from _of(gomodules.gateway_crds())
 
 
+def secrets() -> Iterator[Object]:
+    """Those of External Secrets, Sealed Secrets and the Secrets Store CSI driver."""
+    yield from _of(gomodules.secret_crds())
+
+
 def _of(folder: Path) -> Iterator[Object]:
     for file in sorted(folder.iterdir()):
         yield yaml.safe_load(file.read_text())

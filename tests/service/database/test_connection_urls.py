@@ -59,6 +59,9 @@ def certified() -> Iterator[Certified]:
     authority = Authority(folder).made()
     certificate, key = authority.issue("tls", common_name=CERTIFIED)
     assert (certificate.name, key.name) == ("tls.crt", "tls.key")
+    passwords = folder / "pgpass"
+    passwords.write_text("*:*:database:user:password\n")
+    passwords.chmod(0o600)
     try:
         with with_tls(authority) as server:
             server.sql(*(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{word}'" for name, word in CREDENTIALS.items()))
@@ -69,7 +72,7 @@ def certified() -> Iterator[Certified]:
 
 
 def test_the_page_has_an_example_of_every_kind() -> None:
-    assert len(EXAMPLES) == len(re.findall(r"`postgres://\S+`", PAGE)) == 14
+    assert len(EXAMPLES) == len(re.findall(r"`postgres://\S+`", PAGE)) == 15
     assert {name for _, _, others in EXAMPLES for name in re.findall(r"`(\w+)=", others)} == {
         "DATABASE_CA_FILE",
         "DATABASE_CLIENT_CERT_FILE",

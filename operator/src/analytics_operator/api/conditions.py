@@ -52,6 +52,7 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     EXCEEDS_LIMIT = "ExceedsLimit"
     FORBIDDEN = "Forbidden"
+    GATEWAY_AWAITED = "GatewayAwaited"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     INVALID = "Invalid"
     INVALID_GENERATED_SECRET = "InvalidGeneratedSecret"  # noqa: S105 - the name of a reason
@@ -81,6 +82,7 @@ class Reason(StrEnum):
     REFUSED = "Refused"
     RELEASED = "Released"
     ROLLING_OUT = "RollingOut"
+    ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - as above
     SECRET_UNCONFIRMED = "SecretUnconfirmed"  # noqa: S105 - as above
     SETTINGS_UNKNOWN = "SettingsUnknown"
@@ -111,7 +113,7 @@ def merge(
     before = {each["type"]: each for each in previous}
     merged = []
     for condition in desired:
-        status = _status(condition.status)
+        status = status_of(condition.status)
         old = before.get(condition.type)
         since = old["lastTransitionTime"] if old and old["status"] == status else None
         merged.append(
@@ -127,7 +129,7 @@ def merge(
     return merged
 
 
-def _status(value: bool | None) -> ConditionStatus:  # noqa: FBT001 - a value to convert, not a switch
+def status_of(value: bool | None) -> ConditionStatus:  # noqa: FBT001 - a value to convert, not a switch
     if value is None:
         return ConditionStatus.UNKNOWN
     return ConditionStatus.TRUE if value else ConditionStatus.FALSE

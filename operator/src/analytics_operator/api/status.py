@@ -77,6 +77,28 @@ class Policy(Model):
     message: Annotated[str, Field(max_length=MESSAGE_LENGTH)] | None = Field(None, description="why, and the cure")
 
 
+class ChecklistState(StrEnum):
+    MET = "Met"
+    OPEN = "Open"
+    UNKNOWN = "Unknown"
+    DECLARED = "Declared"
+
+
+CHECKLIST_MESSAGE_LENGTH = 256
+
+
+class ChecklistItem(Model):
+    """One item of the checklist before production."""
+
+    item: Annotated[str, Field(max_length=32)] = Field(
+        description="ends the annotation checklist.analytics.llm-observatory.io/<item> that declares it"
+    )
+    state: ChecklistState = Field(
+        description="Met, Open, Unknown: as the operator observes; Declared: by an annotation"
+    )
+    message: Annotated[str, Field(max_length=CHECKLIST_MESSAGE_LENGTH)] = Field(description="why, and the cure")
+
+
 class Endpoints(Model):
     """Where the service answers inside the cluster."""
 
@@ -104,4 +126,7 @@ class Status(Model):
         (), description="retention, compression and chunks, as the worker sees them"
     )
     endpoints: Endpoints | None = None
+    checklist: Annotated[tuple[ChecklistItem, ...], Field(max_length=16, json_schema_extra=map_by("item"))] = Field(
+        (), description="what the deployment guide asks for before production"
+    )
     image: Annotated[str, Field(max_length=512)] | None = Field(None, description="image of the released pods")

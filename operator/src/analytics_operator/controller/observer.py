@@ -38,6 +38,7 @@ class Reader(Protocol):
     """The part of the client that changes nothing."""
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest: ...
+    async def version(self, kind: Kind, namespace: str, name: str) -> str | None: ...
     async def list(self, kind: Kind, namespace: str, *, labels: str) -> list[Manifest]: ...
 
 
@@ -58,7 +59,7 @@ class Observer:
 
     async def observe(self, key: Key, resource: AnalyticsApi, previous_status: Manifest) -> Observed:
         """A moment of the cluster; only what the resource controls counts as its child."""
-        (jobs, pods), config_maps, live, ingest, secrets, variable_keys = await asyncio.gather(
+        (jobs, pods), config_maps, live, ingest, (secrets, versions), variable_keys = await asyncio.gather(
             self._jobs_and_pods(key),
             self._children(CONFIG_MAP, key),
             self._find(DEPLOYMENT, key.namespace, key.name),
@@ -74,7 +75,7 @@ class Observer:
             resource=resource,
             previous_status=previous_status,
             secrets={name: secret and data_of(secret) for name, secret in secrets.items()},
-            secret_versions={name: _version(secret) for name, secret in secrets.items()},
+            secret_versions=versions,
             deployment=live if live and controlled_by(uid, live) else None,
             orphan=live if live and adoptable(live, labels.common(key.name, labels.Component.API)) else None,
             ingest=ingest,
@@ -106,8 +107,10 @@ class Observer:
         found = await self._find(DEPLOYMENT, key.namespace, names.ingest(key.name))
         return found if found and controlled_by(resource.metadata.uid, found) else None
 
-    async def _secrets(self, key: Key, resource: AnalyticsApi) -> dict[str, Manifest | None]:
-        """The referenced Secrets by name."""
+    async def _secrets(
+        self, key: Key, resource: AnalyticsApi
+    ) -> tuple[dict[str, Manifest | None], dict[str, str | None]]:
+        """The Secrets that pods read by name, and the versions of these and of the Ingress' certificate."""
         referenced = sorted({use.ref.name for use in uses(resource)})
         bodies = await asyncio.gather(*(self._find(SECRET, key.namespace, name) for name in referenced))
         secrets = dict(zip(referenced, bodies, strict=True))
@@ -115,7 +118,11 @@ class Observer:
         live = secrets.get(generated)
         if live and resource.spec.jwt_secret_ref is None:
             check_generated_secret(live, key, resource.metadata, Ref(SECRET, generated))
-        return secrets
+        versions = {name: _version(secret) for name, secret in secrets.items()}
+        if resource.spec.ingress and resource.spec.ingress.tls:  # no pod reads it: its key does not travel
+            name = resource.spec.ingress.tls.secret_name
+            versions[name] = await self.client.version(SECRET, key.namespace, name)
+        return secrets, versions
 
     async def _variable_keys(self, key: Key, resource: AnalyticsApi) -> dict[Ref, frozenset[str]]:
         """The keys of what envFrom names, no value."""

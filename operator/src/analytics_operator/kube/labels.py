@@ -33,6 +33,8 @@ GENERATED_FOR = f"{GROUP}/generated-for"
 """Annotation of the generated Secret: namespace and name of its resource."""
 ADOPT_SECRET = f"{GROUP}/adopt-secret"
 """Annotation of a resource: UID of a generated Secret that an earlier resource of its name has left."""
+CHECKLIST = f"checklist.{GROUP}"
+"""Prefix of the annotations of a resource that declare items of the checklist as done, by their names."""
 
 RELEASED_TEMPLATE = f"{GROUP}/released-template"
 IMAGE_SETTINGS = f"{GROUP}/image-settings"

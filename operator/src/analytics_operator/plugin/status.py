@@ -1,4 +1,4 @@
-"""status: the tree of a resource's children with their health, and its conditions."""
+"""status: the tree of a resource's children with their health, its conditions, and the checklist."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -33,33 +33,40 @@ async def _run(options: Namespace, cluster: Cluster) -> int:
     return 0
 
 
-def _conditions(resource: Manifest) -> list[Manifest]:
-    conditions: list[Manifest] = resource.get("status", {}).get("conditions", [])
-    return conditions
+_LISTS = {
+    "conditions": {"CONDITION": "type", "STATUS": "status", "REASON": "reason", "MESSAGE": "message"},
+    "checklist": {"CHECKLIST": "item", "STATE": "state", "MESSAGE": "message"},
+}
+"""Lists of the status that are shown, with their columns. An operator up to 0.3.0 writes no checklist."""
+
+
+def _listed(resource: Manifest) -> dict[str, list[Manifest]]:
+    status = resource.get("status", {})
+    return {name: status.get(name, []) for name in _LISTS}
 
 
 def _text(resource: Manifest, top: Node) -> str:
-    conditions = ((each["type"], each["status"], each["reason"], each["message"]) for each in _conditions(resource))
-    return (
-        output.table(("NAME", "HEALTH", "REASON", "MESSAGE"), top.rows())
-        + "\n"
-        + output.table(("CONDITION", "STATUS", "REASON", "MESSAGE"), conditions)
-    )
+    tables = [output.table(("NAME", "HEALTH", "REASON", "MESSAGE"), top.rows())]
+    for name, items in _listed(resource).items():
+        columns = _LISTS[name]
+        tables.append(output.table(tuple(columns), ([each[field] for field in columns.values()] for each in items)))
+    return "\n".join(tables)
 
 
 def _as_dict(resource: Manifest, top: Node) -> dict[str, Any]:
-    return {"namespace": resource["metadata"]["namespace"], **top.as_dict(), "conditions": _conditions(resource)}
+    return {"namespace": resource["metadata"]["namespace"], **top.as_dict(), **_listed(resource)}
 
 
 def describe(seen: Snapshot) -> str:
-    """The tree and the conditions, as a table."""
+    """The tree, the conditions and the checklist, as tables."""
     return _text(seen.resource, tree(seen))
 
 
 STATUS = Command(
     name="status",
     help="show the tree of its objects, with their health and reasons",
-    description="Shows each object of a resource under the one that controls it, with its health, and the conditions.",
+    description="Shows each object of a resource under the one that controls it, with its health; the conditions; and "
+    "the checklist before production.",
     configure=_configure,
     run=_run,
 )

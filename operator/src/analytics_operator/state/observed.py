@@ -57,7 +57,7 @@ class Observed:
     secrets: Mapping[str, SecretData | None] = field(default_factory=dict, repr=False)
     """By name; None where there is none. Left out of repr: it must not reach a log."""
     secret_versions: Mapping[str, str | None] = field(default_factory=dict)
-    """resourceVersion of each of them; None where there is none."""
+    """resourceVersion of each of them, and of the Ingress' certificate; None where there is none."""
     deployment: Manifest | None = None
     ingest: Manifest | None = None
     """The Deployment of pods that only take rows; read where the resource wants them."""

@@ -8,7 +8,8 @@ from analytics_operator.api.conditions import Condition, Reason, Type, merge
 from analytics_operator.api.ports import METRICS_PORT
 from analytics_operator.kube import labels, names
 from analytics_operator.state.image import Setting
-from analytics_operator.status import CONDITIONS, migration, worker
+from analytics_operator.status import CONDITIONS, migration, routes, worker
+from analytics_operator.status.checklist import checklist
 from analytics_operator.status.facts import Facts
 
 WHILE_SECRETS_ARE_MISSING = timedelta(seconds=15)
@@ -34,6 +35,7 @@ def derive(facts: Facts, *, now: datetime) -> dict[str, Any]:
         "migrationPlan": migration.plan(observed, facts.gate),
         "policies": worker.table(observed),
         "endpoints": _endpoints(facts),
+        "checklist": checklist(facts, shown),
         "image": rollout.image if rollout else None,
     }
     return {key: value for key, value in result.items() if value is not None}
@@ -61,7 +63,16 @@ def requeue_after(facts: Facts, status: Mapping[str, Any], *, now: datetime) -> 
     if facts.gate.retry_at:
         return min(max(facts.gate.retry_at - now, timedelta(0)), WHILE_NOT_READY)
     ready = next(each for each in status["conditions"] if each["type"] == Type.READY)
-    return RESYNC if ready["status"] == "True" or ready["reason"] in NOT_REQUEUED else WHILE_NOT_READY
+    if ready["status"] != "True" and ready["reason"] not in NOT_REQUEUED:
+        return WHILE_NOT_READY
+    return _until_gateways_answer(status, now=now) if routes.awaits_gateways(facts) else RESYNC
+
+
+def _until_gateways_answer(status: Mapping[str, Any], *, now: datetime) -> timedelta:
+    """As long as they have been waited for, so that the delay doubles: no event tells, since routes are not watched."""
+    condition = next(each for each in status["conditions"] if each["type"] == Type.ROUTES_CONFIGURED)
+    since = datetime.fromisoformat(condition["lastTransitionTime"])
+    return min(max(now - since, WHILE_NOT_READY), RESYNC)
 
 
 def _endpoints(facts: Facts) -> dict[str, str]:

@@ -58,7 +58,7 @@ _WAITING = frozenset(
     }
 )
 _NOT_REACHED = frozenset({Reason.DATABASE_UNREACHABLE, Reason.PODS_UNREACHABLE})
-_NO_FAILURE = frozenset({Reason.SUSPENDED, Reason.RATE_LIMIT_UNVERIFIED})
+_NO_FAILURE = frozenset({Reason.SUSPENDED, Reason.RATE_LIMIT_UNVERIFIED, Reason.GATEWAY_AWAITED})
 _NO_REPORT = frozenset({Reason.WORKER_UNAVAILABLE})
 
 EVENTS: tuple[EventRow, ...] = (

@@ -21,6 +21,8 @@ class Applied:
     ingest: Manifest | None = None
     """The Deployment of pods that only take rows."""
     autoscaler: Manifest | None = None
+    route: Manifest | None = None
+    """The HTTPRoute."""
     worker: Manifest | None = None
     """The Deployment of the workers, where it was applied."""
     refusals: tuple[Refusal, ...] = ()

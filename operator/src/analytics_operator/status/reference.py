@@ -236,10 +236,17 @@ EXPLAINED: Mapping[Type, tuple[str, Reasons]] = {
         },
     ),
     Type.ROUTES_CONFIGURED: (
-        "Ingress and HTTPRoute are as declared. Shown with `spec.ingress` or `spec.gateway`.",
+        (
+            "Ingress and HTTPRoute are as declared, and every Gateway accepts the route: the operator looks for its "
+            "answer after ten seconds, and ever more seldom up to ten minutes. Shown with `spec.ingress` or "
+            "`spec.gateway`."
+        ),
         {
             Reason.APPLIED: NOTHING,
+            Reason.GATEWAY_AWAITED: "wait; if it stays, see that Gateway and controller are there, and its listeners",
+            Reason.ROUTE_NOT_ACCEPTED: "the message has the Gateway's words: its listeners decide who is admitted",
             Reason.KIND_NOT_INSTALLED: "install what the message names, or remove the section",
+            Reason.SECRET_MISSING: "make the Secret of `ingress.tls`, or have cert-manager fill it",
             Reason.RATE_LIMIT_UNSUPPORTED: "as the message says, or remove `ingress.rateLimitPerSecond`",
             Reason.RATE_LIMIT_UNVERIFIED: "see that your controller reads the annotations; nothing else has to be done",
             Reason.SUSPENDED: ROLLOUT[Reason.SUSPENDED],

@@ -1,5 +1,5 @@
-"""RoutesConfigured: whether Ingress and HTTPRoute are as spec.ingress and spec.gateway want them. A warning only: the
-Service answers all the same. Whether a controller serves them is in the status of the objects themselves.
+"""RoutesConfigured: whether Ingress and HTTPRoute are as spec.ingress and spec.gateway want them, and whether Gateways
+accept the route. A warning only: the Service answers all the same. An Ingress has no word of its controller's.
 """
 
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from analytics_operator.api.conditions import Reason, Type
 from analytics_operator.kube.objects import CERTIFICATE, HTTP_ROUTE, INGRESS, Ref
 from analytics_operator.state.rate_limits import controller
+from analytics_operator.state.route import ParentAnswer, answers
 from analytics_operator.status import kinds
 from analytics_operator.status.condition import StatusCondition, Verdict
 from analytics_operator.status.facts import Facts
@@ -21,20 +22,51 @@ def _children(facts: Facts) -> tuple[Ref, ...]:
 
 
 def _routes_configured(facts: Facts) -> Verdict:
+    """What is wrong stands before what nobody knows."""
     children = _children(facts)
     if verdict := kinds.suspended(facts):
         return verdict
-    if problems := [*kinds.problems(facts, children), *_certificate(facts), *_rate_limit(facts)]:
-        return kinds.first_with_all_messages(problems)
+    problems = [*kinds.problems(facts, children), *_acceptance(facts), *_certificate(facts), *_rate_limit(facts)]
+    if problems:
+        return kinds.first_with_all_messages(sorted(problems, key=lambda each: each.status is None))
     return Verdict(True, Reason.APPLIED, f"{' and '.join(ref.text for ref in children)} as declared")
+
+
+def https_problems(facts: Facts) -> Iterator[Verdict]:
+    """What keeps the Ingress from answering with the certificate of its section."""
+    yield from kinds.problems(facts, (Ref(INGRESS, facts.resource.metadata.name),))
+    yield from _certificate(facts)
 
 
 def _certificate(facts: Facts) -> Iterator[Verdict]:
     section = facts.resource.spec.ingress
-    issuer = section.tls.cluster_issuer if section and section.tls else None
+    if section is None or section.tls is None:
+        return
+    name, issuer = section.tls.secret_name, section.tls.cluster_issuer
     if issuer and CERTIFICATE not in facts.observed.served_kinds:
         text = "cert-manager is not installed, so that nobody fills the Secret of ingress.tls: install it, or remove "
         yield Verdict(False, Reason.KIND_NOT_INSTALLED, f"{text}ingress.tls.clusterIssuer")
+    elif facts.observed.secret_versions.get(name) is None:
+        cure = f"`kubectl describe certificate {name}` says why" if issuer else "make it of the type kubernetes.io/tls"
+        yield Verdict(False, Reason.SECRET_MISSING, f"Secret {name} of ingress.tls does not exist: {cure}")
+
+
+def _answers(facts: Facts) -> tuple[ParentAnswer, ...]:
+    return tuple(answers(facts.applied.route)) if facts.applied.route else ()
+
+
+def awaits_gateways(facts: Facts) -> bool:
+    """Whether a Gateway has still to accept the route."""
+    return not all(each.accepted for each in _answers(facts))
+
+
+def _acceptance(facts: Facts) -> Iterator[Verdict]:
+    for each in _answers(facts):
+        if each.accepted is False:
+            yield Verdict(False, Reason.ROUTE_NOT_ACCEPTED, f"Gateway {each.gateway}: {each.message}")
+    if awaited := [each.gateway for each in _answers(facts) if each.accepted is None]:
+        cure = "see that they are there, with a controller and listeners that admit routes of this namespace"
+        yield Verdict(None, Reason.GATEWAY_AWAITED, f"Gateways that have not answered: {', '.join(awaited)}; {cure}")
 
 
 def _rate_limit(facts: Facts) -> Iterator[Verdict]:
