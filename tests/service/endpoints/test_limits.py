@@ -13,6 +13,7 @@ from analytics_service.endpoints.metrics.series.names import Metric
 from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MAX_POINTS, Fill, MetricParameters
 from analytics_service.endpoints.prices.coverage import CoverageParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
+from analytics_service.endpoints.traces.search.parameters import SearchParameters
 from analytics_service.units.intervals import Interval
 from tests.support.service import T0, Client, a_service, execute
 
@@ -99,6 +100,13 @@ async def traces(client: Client) -> None:
     assert read == total > MAX_POINTS
 
 
+async def search(client: Client) -> None:
+    asked: dict[str, Any] = {"from": END - SearchParameters.max_range, "to": END, "limit": 1000, "fields": ["trace_id"]}
+    answer = await client.post("/api/v1/traces/search", {**asked, "include": ["total"]})
+    assert answer.json["pagination"]["total"] > MAX_POINTS
+    assert (len(answer.data), answer.json["meta"]["complete"]) == (1000, True)
+
+
 async def trace(client: Client) -> None:
     """Of all time; more spans than an answer may hold are refused, and nothing is cut."""
     answer = await client.get(f"/api/v1/traces/t{END.timestamp() - 1:.6f}")
@@ -107,6 +115,7 @@ async def trace(client: Client) -> None:
 
 LONGEST: dict[str, Callable[[Client], Awaitable[None]]] = {
     "list_traces": traces,
+    "search_traces": search,
     "get_trace": trace,
     "get_metrics": metrics,
     "get_costs_summary": costs,

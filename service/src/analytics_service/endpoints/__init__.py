@@ -17,9 +17,11 @@ from analytics_service.endpoints.prices.coverage import ENDPOINT as GET_PRICE_CO
 from analytics_service.endpoints.traces.detail import ENDPOINT as GET_TRACE
 from analytics_service.endpoints.traces.forget import ENDPOINT as FORGET_USER
 from analytics_service.endpoints.traces.list import ENDPOINT as LIST_TRACES
+from analytics_service.endpoints.traces.search import ENDPOINT as SEARCH_TRACES
 
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
     LIST_TRACES,
+    SEARCH_TRACES,
     GET_TRACE,
     FORGET_USER,
     GET_METRICS,
