@@ -9,8 +9,10 @@ import pytest
 from analytics_service.contract.endpoint import Read
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
+from analytics_service.endpoints.metrics.query.parameters import QueryParameters
 from analytics_service.endpoints.metrics.series.names import Metric
 from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MAX_POINTS, Fill, MetricParameters
+from analytics_service.endpoints.metrics.summary.parameters import MetricsSummaryParameters
 from analytics_service.endpoints.prices.coverage import CoverageParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
 from analytics_service.endpoints.traces.search.parameters import SearchParameters
@@ -82,6 +84,21 @@ async def costs(client: Client) -> None:
     assert answer.json["meta"]["complete"] is True
 
 
+async def metrics_query(client: Client) -> None:
+    asked = {"metrics": [{"metric": "request_count"}], "limit": 10_000}
+    for interval, longest in (("1min", MAX_FINE_RANGE), ("1hour", QueryParameters.max_range)):
+        answer = await client.post(
+            "/api/v1/metrics/query", {**asked, "interval": interval, "from": END - longest, "to": END}
+        )
+        assert (answer.json["meta"]["complete"], answer.data["metadata"]["truncated"]) == (True, interval == "1min")
+
+
+async def metrics_summary(client: Client) -> None:
+    answer = await client.get("/api/v1/metrics/summary", from_=END - MetricsSummaryParameters.max_range, to=END)
+    assert answer.data["current_period"]["total_requests"] > MAX_POINTS
+    assert answer.json["meta"]["complete"] is True
+
+
 async def price_coverage(client: Client) -> None:
     longest = CoverageParameters.max_range
     answer = await client.get("/api/v1/prices/coverage", from_=END - longest, to=END)
@@ -118,6 +135,8 @@ LONGEST: dict[str, Callable[[Client], Awaitable[None]]] = {
     "search_traces": search,
     "get_trace": trace,
     "get_metrics": metrics,
+    "get_metrics_summary": metrics_summary,
+    "query_metrics": metrics_query,
     "get_costs_summary": costs,
     "get_price_coverage": price_coverage,
 }

@@ -21,6 +21,10 @@ NEEDED: dict[str, dict[str, Any]] = {
         "group_by": "project_id,model",
         "include_percentiles": "true",
     },
+    "query_metrics": {
+        "metrics": [{"metric": "request_count"}, {"metric": "total_cost"}, {"metric": "unique_users"}],
+        "group_by": ["project_id", "model"],
+    },
     "get_costs_summary": {"include_top_traces": "true"},
     "list_traces": {"include": "total,io,attributes"},
     "search_traces": {"include": ["total", "io", "attributes"]},

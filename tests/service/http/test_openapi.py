@@ -21,6 +21,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "search_traces": {"include": ["io", "attributes", "total"], "sort_by": "model"},
     "get_trace": {"include": "io,attributes"},
     "get_metrics": {"metrics": "request_count,total_cost,duration,unique_users", "include_percentiles": True},
+    "query_metrics": {"metrics": [{"metric": "duration", "aggregation": "p95"}, {"metric": "unique_users"}]},
     "get_costs_summary": {"include_top_traces": True},
 }
 
@@ -51,6 +52,8 @@ def test_the_table_is_the_api() -> None:
         ("GET", "/api/v1/traces/{trace_id}", "traces:read"),
         ("DELETE", "/api/v1/traces", "traces:delete"),
         ("GET", "/api/v1/metrics", "metrics:read"),
+        ("GET", "/api/v1/metrics/summary", "metrics:read"),
+        ("POST", "/api/v1/metrics/query", "metrics:query"),
         ("GET", "/api/v1/costs/summary", "costs:read"),
         ("GET", "/api/v1/prices/coverage", "costs:read"),
         ("GET", "/api/v1/keys", "keys:write"),
