@@ -10,8 +10,9 @@ from analytics_service.contract.endpoint import Read
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
 from analytics_service.endpoints.metrics.query.parameters import QueryParameters
+from analytics_service.endpoints.metrics.series.bucketed import MAX_FINE_RANGE
 from analytics_service.endpoints.metrics.series.names import Metric
-from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MAX_POINTS, Fill, MetricParameters
+from analytics_service.endpoints.metrics.series.parameters import MAX_POINTS, Fill, MetricParameters
 from analytics_service.endpoints.metrics.summary.parameters import MetricsSummaryParameters
 from analytics_service.endpoints.prices.coverage import CoverageParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters

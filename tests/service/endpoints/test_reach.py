@@ -10,7 +10,8 @@ from analytics_service.contract.parameters import P, RangedParameters, parse
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.costs.summary.parameters import MAX_TOP_TRACES_RANGE, SummaryParameters
-from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MetricParameters
+from analytics_service.endpoints.metrics.series.bucketed import MAX_FINE_RANGE
+from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 from analytics_service.endpoints.prices.coverage import CoverageParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
 from analytics_service.rollups.hierarchy.tables import Table

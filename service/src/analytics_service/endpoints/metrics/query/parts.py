@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from analytics_service.contract.parameters import STORABLE
 from analytics_service.endpoints.metrics.series.names import VALUE_METRICS, Aggregation, Dimension, Metric, column_name
@@ -95,6 +95,12 @@ class Membership(StrEnum):
     NOT_IN = "not_in"
 
 
+def _texts(value: object) -> object:
+    if not all(isinstance(one, str) for one in (value if isinstance(value, list) else [value])):
+        raise ValueError("must be a text, or a list of texts")
+    return value
+
+
 _Name = Annotated[str, Field(max_length=256), *STORABLE]
 
 
@@ -103,7 +109,7 @@ class DimensionFilter(_Part):
 
     dimension: Dimension
     operator: Membership
-    value: _Name | Annotated[tuple[_Name, ...], Field(min_length=1, max_length=100)]
+    value: Annotated[_Name | Annotated[tuple[_Name, ...], Field(min_length=1, max_length=100)], BeforeValidator(_texts)]
     """A list for in and not_in."""
 
     @model_validator(mode="after")
