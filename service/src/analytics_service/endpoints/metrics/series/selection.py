@@ -80,7 +80,7 @@ def _needs_raw(params: RawRangeParameters, asked: Requirements, width: timedelta
     more = len(asked.details) > 1 or asked.percentiles or asked.counts
     estimated = asked.exact_users and not _fits(params, Table.USER_1DAY, width)
     for needs_raw, field, reason in (
-        (Dimension.SESSION_ID in asked.details, "group_by", "a group by session"),
+        (Dimension.SESSION_ID in asked.details, "group_by", "a group, or a filter, by session"),
         (Metric.UNIQUE_SESSIONS in asked.counts, "metrics", "a number of sessions"),
         (not latencies, "aggregation", "a percentile of other metrics than duration and time_to_first_token"),
         (estimated, "interval", "a condition on, or an order by, numbers of users (but of UTC days)"),
