@@ -261,6 +261,8 @@ async def test_the_example_is_answered(client: Client) -> None:
     assert (await client.post(SEARCH, {})).data == []
     cached = await client.post(SEARCH, {})
     assert "hit" in cached.headers["Cache-Status"]
+    headers = {"Authorization": f"Bearer {client.token}", "If-None-Match": cached.headers["ETag"]}
+    assert (await client.request("POST", SEARCH, json={}, headers=headers)).status == 200  # 304 is for GET alone
 
 
 def nested(depth: int) -> dict[str, Any]:
