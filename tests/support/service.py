@@ -15,6 +15,7 @@ import jwt
 from analytics_service import settings
 from analytics_service.contract.endpoint import Endpoint
 from analytics_service.server.service import Running, running
+from analytics_service.units import decimals
 
 SECRET = "a secret of the tests, with more than 32 characters"
 T0 = datetime(2024, 3, 4, 12, 0, tzinfo=UTC)
@@ -76,6 +77,21 @@ class Client:
         authorization = {"Authorization": f"Bearer {token or self.token}"}
         return await self.request("GET", path, headers={**authorization, **(headers or {})}, params=wire)
 
+    async def post(self, path: str, body: Mapping[str, Any], *, token: str | None = None) -> Response:
+        """Times are written as RFC 3339, and decimals with all of their digits."""
+        return await self.request(
+            "POST",
+            path,
+            data=decimals.dumps({name.rstrip("_"): value for name, value in body.items()}),
+            headers={"Authorization": f"Bearer {token or self.token}", "Content-Type": "application/json"},
+        )
+
+    async def ask(self, endpoint: Endpoint[Any], path: str, *, token: str | None = None, **params: Any) -> Response:
+        """The parameters are where the endpoint takes them."""
+        if endpoint.method.has_body:
+            return await self.post(path, params, token=token)
+        return await self.get(path, token=token, **params)
+
     async def request(self, method: str, path: str, **options: Any) -> Response:
         async with self.session.request(method, f"{self.url}{path}", **options) as response:
             return Response(response.status, response.headers.copy(), await response.read())
@@ -130,7 +146,8 @@ _COLUMNS = (
     ),
     *("status_code", "is_request", "prompt_tokens", "completion_tokens", "total_tokens", "prompt_cost_usd"),
     *("completion_cost_usd", "total_cost_usd", "duration_us", "ttft_us", "user_id", "session_id", "team_id", "tags"),
-    *("attributes", "input_text", "output_text", "price_status", "is_nested", "request_weight", "cached_tokens"),
+    *("attributes", "input_text", "output_text", "error_message", "price_status", "is_nested", "request_weight"),
+    "cached_tokens",
 )
 
 

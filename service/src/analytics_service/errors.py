@@ -9,6 +9,7 @@
     │   ├── DatabaseUnavailable    exit code 2: cannot connect, or lost
     │   ├── DatabaseBusy           no connection within the deadline
     │   ├── QueryTimeout           the statement was cancelled at its deadline
+    │   ├── InvalidPattern         HTTP 422: a regular expression that the database does not understand
     │   ├── SchemaIncompatible     older or newer than this release can serve
     │   └── MigrationRefused       migrate changed nothing, and says why
     │       ├── ServerTooOld       PostgreSQL or TimescaleDB
@@ -76,6 +77,10 @@ class DatabaseBusy(DatabaseError):
 
 class QueryTimeout(DatabaseError):
     """The statement was cancelled when its time was over."""
+
+
+class InvalidPattern(DatabaseError):
+    """A regular expression of a client is not valid, or is too complex."""
 
 
 class SchemaIncompatible(DatabaseError):

@@ -12,10 +12,14 @@ from analytics_service.endpoints.costs.attribution.parameters import Attribution
 from analytics_service.endpoints.costs.explain.parameters import MAX_REACH, ExplainParameters
 from analytics_service.endpoints.costs.forecast.parameters import ForecastParameters
 from analytics_service.endpoints.costs.summary.parameters import SummaryParameters
+from analytics_service.endpoints.metrics.query.parameters import QueryParameters
+from analytics_service.endpoints.metrics.series.bucketed import MAX_FINE_RANGE
 from analytics_service.endpoints.metrics.series.names import Metric
-from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MAX_POINTS, Fill, MetricParameters
+from analytics_service.endpoints.metrics.series.parameters import MAX_POINTS, Fill, MetricParameters
+from analytics_service.endpoints.metrics.summary.parameters import MetricsSummaryParameters
 from analytics_service.endpoints.prices.coverage import CoverageParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
+from analytics_service.endpoints.traces.search.parameters import SearchParameters
 from analytics_service.units.intervals import Interval
 from tests.support.service import T0, Client, a_service, execute
 
@@ -110,6 +114,21 @@ async def explanation(client: Client) -> None:
     assert answer.json["meta"]["complete"] is True
 
 
+async def metrics_query(client: Client) -> None:
+    asked = {"metrics": [{"metric": "request_count"}], "limit": 10_000}
+    for interval, longest in (("1min", MAX_FINE_RANGE), ("1hour", QueryParameters.max_range)):
+        answer = await client.post(
+            "/api/v1/metrics/query", {**asked, "interval": interval, "from": END - longest, "to": END}
+        )
+        assert (answer.json["meta"]["complete"], answer.data["metadata"]["truncated"]) == (True, interval == "1min")
+
+
+async def metrics_summary(client: Client) -> None:
+    answer = await client.get("/api/v1/metrics/summary", from_=END - MetricsSummaryParameters.max_range, to=END)
+    assert answer.data["current_period"]["total_requests"] > MAX_POINTS
+    assert answer.json["meta"]["complete"] is True
+
+
 async def price_coverage(client: Client) -> None:
     longest = CoverageParameters.max_range
     answer = await client.get("/api/v1/prices/coverage", from_=END - longest, to=END)
@@ -128,6 +147,13 @@ async def traces(client: Client) -> None:
     assert read == total > MAX_POINTS
 
 
+async def search(client: Client) -> None:
+    asked: dict[str, Any] = {"from": END - SearchParameters.max_range, "to": END, "limit": 1000, "fields": ["trace_id"]}
+    answer = await client.post("/api/v1/traces/search", {**asked, "include": ["total"]})
+    assert answer.json["pagination"]["total"] > MAX_POINTS
+    assert (len(answer.data), answer.json["meta"]["complete"]) == (1000, True)
+
+
 async def trace(client: Client) -> None:
     """Of all time; more spans than an answer may hold are refused, and nothing is cut."""
     answer = await client.get(f"/api/v1/traces/t{END.timestamp() - 1:.6f}")
@@ -136,8 +162,11 @@ async def trace(client: Client) -> None:
 
 LONGEST: dict[str, Callable[[Client], Awaitable[None]]] = {
     "list_traces": traces,
+    "search_traces": search,
     "get_trace": trace,
     "get_metrics": metrics,
+    "get_metrics_summary": metrics_summary,
+    "query_metrics": metrics_query,
     "get_costs_summary": costs,
     "get_costs_attribution": attribution,
     "get_costs_forecast": forecast,

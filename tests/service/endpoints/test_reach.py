@@ -15,7 +15,9 @@ from analytics_service.endpoints.costs.explain.parameters import MAX_REACH, Expl
 from analytics_service.endpoints.costs.forecast.parameters import ForecastParameters
 from analytics_service.endpoints.costs.summary.parameters import MAX_TOP_TRACES_RANGE, SummaryParameters
 from analytics_service.endpoints.exports.parameters import ExportParameters
-from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MetricParameters
+from analytics_service.endpoints.metrics.series.bucketed import MAX_FINE_RANGE
+from analytics_service.endpoints.metrics.series.parameters import MetricParameters
+from analytics_service.endpoints.metrics.summary.parameters import MetricsSummaryParameters
 from analytics_service.endpoints.prices.coverage import CoverageParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
 from analytics_service.rollups.hierarchy.tables import Table
@@ -134,3 +136,15 @@ def longest_that_is_taken(model: type[P], longest: timedelta, asked: dict[str, s
             if error.problem is not Problem.RANGE_TOO_LARGE:
                 raise
     raise AssertionError(f"no range is taken: {asked}")
+
+
+def test_both_periods_of_a_metrics_summary() -> None:
+    params = parse(
+        MetricsSummaryParameters, {"from": f"now-{MetricsSummaryParameters.max_range.days}d"}.items(), now=NOW
+    )
+    levels: tuple[Level | Table, ...] = (params.selection.level, *params.selection.sketches)
+    for level in levels:
+        assert reaches(level, params.range.length), level
+    short = parse(MetricsSummaryParameters, {"from": "now-7d"}.items(), now=NOW)
+    assert short.within_raw_range
+    assert reaches(Level.RAW, short.range.length)

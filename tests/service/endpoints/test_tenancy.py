@@ -21,10 +21,15 @@ NEEDED: dict[str, dict[str, Any]] = {
         "group_by": "project_id,model",
         "include_percentiles": "true",
     },
+    "query_metrics": {
+        "metrics": [{"metric": "request_count"}, {"metric": "total_cost"}, {"metric": "unique_users"}],
+        "group_by": ["project_id", "model"],
+    },
     "get_costs_summary": {"include_top_traces": "true"},
     "get_costs_attribution": {"dimension": "model"},
     "get_costs_explanation": {"dimension": "model"},
     "list_traces": {"include": "total,io,attributes"},
+    "search_traces": {"include": ["total", "io", "attributes"]},
     "get_trace": {"include": "io,attributes"},
 }
 """Parameters by endpoint that make it tell all that it knows."""
@@ -96,11 +101,16 @@ async def test_organisations_never_see_each_others_rows(database_url: str, endpo
             ),
         ],
     )
+    question = SPAN | asked(endpoint)
     async with a_service(database_url) as client:
         for _ in range(2):  # computed, and from the cache
-            ours = await client.get(path(endpoint), **SPAN, **asked(endpoint))
-            theirs = await client.get(path(endpoint), **SPAN, **asked(endpoint), token=a_token(org_id="globex"))
-            nobody = await client.get(path(endpoint), **SPAN, **asked(endpoint), token=a_token(org_id="initech"))
+            ours = await client.ask(endpoint, path(endpoint), **question)
+            theirs = await client.ask(
+                endpoint, path(endpoint), **SPAN, **asked(endpoint), token=a_token(org_id="globex")
+            )
+            nobody = await client.ask(
+                endpoint, path(endpoint), **SPAN, **asked(endpoint), token=a_token(org_id="initech")
+            )
             assert b"ours" in ours.body
             assert b"secret" not in ours.body
             assert b"ours" not in theirs.body
@@ -123,15 +133,19 @@ async def test_projects_confine_a_token(database_url: str, endpoint: Endpoint[An
         for number in range(4)
     ]
     await insert(database_url, rows)
+    question = SPAN | asked(endpoint)
     async with a_service(database_url) as client:
-        some = await client.get(path(endpoint), **SPAN, **asked(endpoint), token=a_token(projects=["p1", "p2"]))
-        outside = await client.get(
-            path(endpoint), **SPAN, **asked(endpoint), project_id="p3", token=a_token(projects=["p1", "p2"])
+        some = await client.ask(
+            endpoint, path(endpoint), **SPAN, **asked(endpoint), token=a_token(projects=["p1", "p2"])
         )
-        every = await client.get(path(endpoint), **SPAN, **asked(endpoint))
+        outside = await client.ask(
+            endpoint, path(endpoint), **question, project_id="p3", token=a_token(projects=["p1", "p2"])
+        )
+        every = await client.ask(endpoint, path(endpoint), **question)
     assert [f"model-{number}".encode() in some.body for number in range(4)] == [False, True, True, False]
     assert [f"model-{number}".encode() in every.body for number in range(4)] == [True] * 4
-    assert outside.status == (200 if "project_id" in endpoint.params.model_fields else 400)
+    refused = 422 if endpoint.method.has_body else 400
+    assert outside.status == (200 if "project_id" in endpoint.params.model_fields else refused)
     assert b"model-" not in outside.body
 
 

@@ -19,8 +19,10 @@ ALL = (*ENDPOINTS, *INGEST_ENDPOINTS)
 DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(document(ALL)))
 ASKED: dict[str, dict[str, Any]] = {
     "list_traces": {"include": "io,attributes,total,children", "limit": 1},
+    "search_traces": {"include": ["io", "attributes", "total"], "sort_by": "model"},
     "get_trace": {"include": "io,attributes"},
     "get_metrics": {"metrics": "request_count,total_cost,duration,unique_users", "include_percentiles": True},
+    "query_metrics": {"metrics": [{"metric": "duration", "aggregation": "p95"}, {"metric": "unique_users"}]},
     "get_costs_summary": {"include_top_traces": True},
     "get_costs_attribution": {"dimension": "tag"},
     "get_costs_forecast": {"to": T0 + timedelta(days=9)},
@@ -51,9 +53,12 @@ def test_every_endpoint_and_each_of_its_parameters_is_in_the_document() -> None:
 def test_the_table_is_the_api() -> None:
     assert [(endpoint.method, endpoint.path, endpoint.permission) for endpoint in ENDPOINTS] == [
         ("GET", "/api/v1/traces", "traces:read"),
+        ("POST", "/api/v1/traces/search", "traces:read"),
         ("GET", "/api/v1/traces/{trace_id}", "traces:read"),
         ("DELETE", "/api/v1/traces", "traces:delete"),
         ("GET", "/api/v1/metrics", "metrics:read"),
+        ("GET", "/api/v1/metrics/summary", "metrics:read"),
+        ("POST", "/api/v1/metrics/query", "metrics:query"),
         ("GET", "/api/v1/costs/summary", "costs:read"),
         ("GET", "/api/v1/costs/attribution", "costs:read"),
         ("GET", "/api/v1/costs/forecast", "costs:read"),
@@ -101,12 +106,14 @@ async def test_answers_and_problems_are_as_the_document_says(database_url: str, 
     await insert(database_url, [a_row(number, total_cost_usd=Decimal("0.1"), tags=["a"]) for number in range(3)])
     async with a_service(database_url) as client:
         path = endpoint.path.format(trace_id="trace-00000")
-        answer = await client.get(path, **{"from_": T0, "to": T0 + HOUR, **ASKED.get(endpoint.name, {})})
-        problem = await client.get(path, nonsense=1)
+        asked: dict[str, Any] = {"from_": T0, "to": T0 + HOUR}
+        answer = await client.ask(endpoint, path, **asked, **ASKED.get(endpoint.name, {}))
+        problem = await client.ask(endpoint, path, nonsense=1)
         served = await client.request("GET", "/openapi.json")
     assert answer.status == 200, answer.body
-    jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json"))
-    jsonschema.validate(orjson.loads(problem.body), schema(endpoint.path, "400", "application/problem+json"))
+    method, refused = endpoint.method.lower(), "422" if endpoint.method.has_body else "400"
+    jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json", method))
+    jsonschema.validate(orjson.loads(problem.body), schema(endpoint.path, refused, "application/problem+json", method))
     assert orjson.loads(served.body) == DOCUMENT
 
 
@@ -121,3 +128,14 @@ async def test_the_examples_of_the_document_are_answered(database_url: str, endp
         answer = await client.get(endpoint.path, **examples(endpoint))
     assert answer.status == 200, answer.body
     jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json"))
+
+
+@pytest.mark.parametrize("endpoint", [one for one in READS if one.method.has_body], ids=lambda endpoint: endpoint.name)
+async def test_the_examples_of_bodies_are_answered(database_url: str, endpoint: Any) -> None:
+    content = DOCUMENT["paths"][endpoint.path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    examples = content["examples"]
+    async with a_service(database_url) as client:
+        for example in examples:
+            jsonschema.validate(example, {**content, "components": DOCUMENT["components"]})
+            assert (await client.post(endpoint.path, example)).status == 200
+    assert examples

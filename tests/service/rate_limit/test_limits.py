@@ -82,6 +82,41 @@ def test_no_window_admits_more_than_burst_and_rate(per_minute: int, burst: int, 
     assert admitted <= burst + now // limit.interval + 1
 
 
+async def test_a_weight_is_the_whole_request_and_at_most_a_burst() -> None:
+    clock = Clock()
+    limiter = Limiter(None, limits=LIMITS, clock=clock)
+    await limiter.admit(a_principal())
+    rest = await limiter.weigh(a_principal(), 3)
+    assert rest is not None
+    assert (rest.admitted, rest.remaining) == (True, 2)
+    assert await limiter.weigh(a_principal(), 1) is None
+    await limiter.admit(a_principal())
+    refused = await limiter.weigh(a_principal(), 3)
+    assert refused is not None
+    assert (refused.admitted, refused.retry_after) == (False, MICROSECONDS)
+    clock.now += 10 * MICROSECONDS
+    await limiter.admit(a_principal())
+    heaviest = await limiter.weigh(a_principal(), 1000)
+    assert heaviest is not None
+    assert (heaviest.admitted, heaviest.remaining) == (True, 0)
+
+
+async def test_redis_counts_weights_of_all_replicas(redis: RedisServer) -> None:
+    one, other = Redis(redis.url), Redis(redis.url)
+    replicas = [Limiter(one, limits=LIMITS), Limiter(other, limits=LIMITS)]
+    await replicas[0].admit(a_principal())
+    first = await replicas[0].weigh(a_principal(), 4)
+    assert first is not None
+    assert (bool(first.admitted), first.remaining) == (True, 1)
+    assert (await replicas[1].admit(a_principal())).admitted
+    refused = await replicas[1].weigh(a_principal(), 4)
+    assert refused is not None
+    assert not refused.admitted
+    assert 2 * MICROSECONDS < refused.retry_after <= 3 * MICROSECONDS
+    await one.close()
+    await other.close()
+
+
 async def test_redis_counts_for_all_replicas(redis: RedisServer) -> None:
     one, other = Redis(redis.url), Redis(redis.url)
     replicas = [Limiter(one, limits=LIMITS), Limiter(other, limits=LIMITS)]

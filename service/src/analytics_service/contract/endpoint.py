@@ -120,6 +120,14 @@ class Method(StrEnum):
         return self is Method.POST
 
 
+def _one(_params: object) -> int:
+    return 1
+
+
+RAW_WEIGHT: Final = 5
+"""Of a question that single requests of a whole range are read for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint(Generic[P]):
     """Name, permission and parameters of a route."""
@@ -135,6 +143,8 @@ class Endpoint(Generic[P]):
     method: Method = Method.GET
     data: Any
     """The type of the answer's data, for OpenAPI."""
+    weigh: Callable[[P], int] = _one
+    """As how many requests one with these parameters counts, against the rate of its caller."""
 
     @property
     def paged(self) -> bool:

@@ -8,15 +8,8 @@ from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database.tenancy import Arguments
 
 
-class FilteredParameters(RangedParameters):
-    """Every filter narrows; several together mean all of them."""
-
-    provider: Text | None = None
-    model: Text | None = None
-    environment: Text | None = None
-    project_id: Text | None = None
-    user_id: Text | None = None
-    """In ranges of more than 7 days of whole UTC days only."""
+class RawRangeParameters(RangedParameters):
+    """Of reads over many requests, which rollups answer where they can."""
 
     max_raw_range: ClassVar[timedelta] = timedelta(days=7)
     """For what no rollup holds: each request of the range is read from raw."""
@@ -33,6 +26,17 @@ class FilteredParameters(RangedParameters):
                 f"{reason} is computed from each request: the range may be at most {days(self.max_raw_range)} long",
                 field=field,
             )
+
+
+class FilteredParameters(RawRangeParameters):
+    """Every filter narrows; several together mean all of them."""
+
+    provider: Text | None = None
+    model: Text | None = None
+    environment: Text | None = None
+    project_id: Text | None = None
+    user_id: Text | None = None
+    """In ranges of more than 7 days of whole UTC days only."""
 
 
 def conditions(params: FilteredParameters, arguments: Arguments, *, alias: str) -> str:

@@ -12,6 +12,7 @@ from analytics_service.errors import (
     DatabaseBusy,
     DatabaseError,
     DatabaseUnavailable,
+    InvalidPattern,
     QueryTimeout,
     SchemaIncompatible,
     ServiceError,
@@ -137,6 +138,12 @@ _DATABASE_ERRORS: Mapping[type[DatabaseError], RequestError] = MappingProxyType(
         SchemaIncompatible: RequestError(
             Problem.SCHEMA_INCOMPATIBLE, "the database has to be migrated for this release; ask whoever runs it"
         ),
+        InvalidPattern: RequestError(
+            Problem.INVALID_PARAMETER,
+            "filter: a regular expression is not valid, or too complex: write it as PostgreSQL does",
+            field="filter",
+            status=422,
+        ),
         QueryTimeout: RequestError(
             Problem.QUERY_TIMEOUT,
             "the statement was stopped at its time limit; ask for a shorter range or more filters",
@@ -149,7 +156,9 @@ def from_database_error(error: DatabaseError) -> RequestError:
     """Returns the client's error; it never repeats the database's message."""
     for kind, known in _DATABASE_ERRORS.items():
         if isinstance(error, kind):
-            return RequestError(known.problem, known.detail, headers=known.headers)
+            return RequestError(
+                known.problem, known.detail, field=known.field, headers=known.headers, status=known.status
+            )
     return RequestError(Problem.DATABASE_ERROR, "the query failed; the log has the cause under this request id")
 
 

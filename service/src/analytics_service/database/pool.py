@@ -30,7 +30,14 @@ from analytics_service.database.sessions import (
     response_timeout,
 )
 from analytics_service.database.state import DatabaseState
-from analytics_service.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable, QueryTimeout, SchemaIncompatible
+from analytics_service.errors import (
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseUnavailable,
+    InvalidPattern,
+    QueryTimeout,
+    SchemaIncompatible,
+)
 from analytics_service.settings import Settings
 
 T = TypeVar("T")
@@ -191,6 +198,8 @@ class Database:
             raise QueryTimeout("the query took longer than it may: ask for a shorter range") from error
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
             raise SchemaIncompatible("the schema of the database is not the one of this release") from error
+        except asyncpg.InvalidRegularExpressionError as error:
+            raise InvalidPattern("a regular expression is not valid") from error
         except asyncpg.InternalClientError as error:
             connection.terminate()  # the pool would give it to the next query as well
             raise _EndedWhileIdle(self._classified(error).message) from error

@@ -20,17 +20,23 @@ from analytics_service.endpoints.keys.create import ENDPOINT as CREATE_KEY
 from analytics_service.endpoints.keys.listing import ENDPOINT as LIST_KEYS
 from analytics_service.endpoints.keys.revoke import ENDPOINT as REVOKE_KEY
 from analytics_service.endpoints.keys.rotate import ENDPOINT as ROTATE_KEY
+from analytics_service.endpoints.metrics.query import ENDPOINT as QUERY_METRICS
 from analytics_service.endpoints.metrics.series import ENDPOINT as GET_METRICS
+from analytics_service.endpoints.metrics.summary import ENDPOINT as GET_METRICS_SUMMARY
 from analytics_service.endpoints.prices.coverage import ENDPOINT as GET_PRICE_COVERAGE
 from analytics_service.endpoints.traces.detail import ENDPOINT as GET_TRACE
 from analytics_service.endpoints.traces.forget import ENDPOINT as FORGET_USER
 from analytics_service.endpoints.traces.list import ENDPOINT as LIST_TRACES
+from analytics_service.endpoints.traces.search import ENDPOINT as SEARCH_TRACES
 
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
     LIST_TRACES,
+    SEARCH_TRACES,
     GET_TRACE,
     FORGET_USER,
     GET_METRICS,
+    GET_METRICS_SUMMARY,
+    QUERY_METRICS,
     GET_COSTS_SUMMARY,
     GET_COSTS_ATTRIBUTION,
     GET_COSTS_FORECAST,

@@ -13,6 +13,7 @@ from analytics_service.contract.principal import Principal
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.http.context import CONTEXT, RequestContext
 from analytics_service.http.services import Services
+from analytics_service.rate_limit.gcra import Admission
 from analytics_service.rate_limit.headers import headers
 
 
@@ -22,7 +23,7 @@ async def authorize(endpoint: Endpoint[Any], services: Services, request: web.Re
     if verified is None:
         verified = await services.authenticator.authenticate(request.headers, now)
     permit(verified.principal, endpoint.permission)
-    await _limit(services, request[CONTEXT], verified.principal, now)
+    _limit(services, request[CONTEXT], verified.principal, await services.limiter.admit(verified.principal), now)
     return verified
 
 
@@ -35,14 +36,22 @@ def _by_link(endpoint: Endpoint[Any], services: Services, request: web.Request, 
     return Verified(principal=principal, expires=principal.expires_at or now)
 
 
-async def _limit(services: Services, context: RequestContext, principal: Principal, now: datetime) -> None:
-    """Returns when the principal's rate allows one more request; its headers go out either way."""
-    admission = await services.limiter.admit(principal)
+async def weigh(services: Services, context: RequestContext, principal: Principal, weight: int, now: datetime) -> None:
+    """Returns when the principal's rate allows what the request counts as, beyond the one that it was admitted as."""
+    if (admission := await services.limiter.weigh(principal, weight)) is not None:
+        _limit(services, context, principal, admission, now)
+
+
+def _limit(
+    services: Services, context: RequestContext, principal: Principal, admission: Admission, now: datetime
+) -> None:
+    """RequestError where the principal was not admitted; its headers go out either way."""
     context.headers.update(headers(admission, now))
     if not admission.admitted:
         services.metrics.limited.labels(principal.role).inc()
         who = f"{principal.role} tokens" if principal.key is None else "this API key"
         raise RequestError(
             Problem.RATE_LIMIT_EXCEEDED,
-            f"{who} may make {admission.limit.per_minute} requests a minute; see Retry-After",
+            f"{who} may make {admission.limit.per_minute} requests a minute, and a question of single requests counts "
+            "as several; see Retry-After",
         )

@@ -81,7 +81,8 @@ async def _response_or_error(request: web.Request, handler: Handler) -> web.Stre
         return error
     except DatabaseError as error:
         refusal = problems.from_database_error(error)
-        _log.error("the database failed", error_code=refusal.problem.name, cause=str(error))
+        if refusal.status >= 500:
+            _log.error("the database failed", error_code=refusal.problem.name, cause=str(error))
         return refusal
     except web.HTTPException as error:
         return _from_http_exception(error)

@@ -66,10 +66,14 @@ def _operation(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, An
         **_body(endpoint, schemas),
         "responses": {
             str(_success(endpoint)): _response("The answer", "application/json", _answer(endpoint, schemas)),
-            **({"304": {"description": "The client has this answer already"}} if isinstance(endpoint, Read) else {}),
+            **({"304": {"description": "The client has this answer already"}} if _is_conditional(endpoint) else {}),
             **{str(status): _problem(text) for status, text in sorted(_statuses(endpoint).items())},
         },
     }
+
+
+def _is_conditional(endpoint: Endpoint[Any]) -> bool:
+    return isinstance(endpoint, Read) and not endpoint.method.has_body
 
 
 def _needed(endpoint: Endpoint[Any]) -> str:
@@ -210,7 +214,7 @@ def answered_statuses(endpoint: Endpoint[Any]) -> list[int]:
     if isinstance(endpoint, Download):
         successes = [200, 206, 307, 416]
         return [*successes, *(status for status in sorted(_statuses(endpoint)) if status not in _UNROUTED)]
-    successes = [200, 304] if isinstance(endpoint, Read) else [_success(endpoint)]
+    successes = [200, 304] if _is_conditional(endpoint) else [_success(endpoint)]
     return [*successes, *(status for status in sorted(_statuses(endpoint)) if status not in _UNROUTED)]
 
 

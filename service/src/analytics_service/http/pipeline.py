@@ -13,7 +13,7 @@ from analytics_service.contract.endpoint import Download, Endpoint, Read, Receiv
 from analytics_service.contract.parameters import P
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.http import bodies, downloads, reads, uncached
-from analytics_service.http.admission import authorize
+from analytics_service.http.admission import authorize, weigh
 from analytics_service.http.admitted import Admitted
 from analytics_service.http.context import CONTEXT
 from analytics_service.http.ingest.respond import respond as receive
@@ -57,6 +57,7 @@ async def admit(endpoint: Endpoint[P], services: Services, request: web.Request)
     with context.timed("auth"):
         verified = await authorize(endpoint, services, request, now)
         params = parameters.parse(endpoint.params, await _given(endpoint, request), now=now)
+        await weigh(services, context, verified.principal, endpoint.weigh(params), now)
         params = services.cursors.resume(verified.principal, endpoint.path, params)
     return Admitted(principal=verified.principal, expires=verified.expires, params=params, now=now)
 

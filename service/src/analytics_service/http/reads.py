@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from typing import Final
 
 from aiohttp import hdrs, web
 
@@ -17,6 +18,9 @@ from analytics_service.http.read_through import Question, look_up
 from analytics_service.http.services import Services
 from analytics_service.units import times
 from analytics_service.units.freshness import FRESHNESS
+
+CONDITIONAL: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+"""RFC 9110 has 304 for these methods only: a POST that asks is always answered."""
 
 
 async def respond(
@@ -72,6 +76,6 @@ def _response(services: Services, request: web.Request, found: CacheResult) -> w
     }
     if found.stored.coding is not Coding.IDENTITY:
         headers["Content-Encoding"] = found.stored.coding.value
-    if envelope.matches(request.headers.get("If-None-Match"), tag):
+    if request.method in CONDITIONAL and envelope.matches(request.headers.get("If-None-Match"), tag):
         return web.Response(status=304, headers=headers)
     return web.Response(body=found.stored.body, headers=headers, content_type="application/json", charset="utf-8")

@@ -22,9 +22,9 @@ class Admission(NamedTuple):
     """Microseconds until the next request is admitted; 0 when this one was."""
 
 
-def admit(limit: Limit, *, ahead_until: int, now: int) -> tuple[Admission, int]:
-    """The admission and the new `ahead_until`, which is unchanged when the request is not admitted."""
-    after = max(ahead_until, now) + limit.interval
+def admit(limit: Limit, *, ahead_until: int, now: int, count: int = 1) -> tuple[Admission, int]:
+    """The admission of `count` requests and the new `ahead_until`, which is unchanged when they are not admitted."""
+    after = max(ahead_until, now) + limit.interval * count
     wait = after - limit.tolerance - now
     if wait > 0:
         return admission(limit, ahead=max(ahead_until - now, 0), wait=wait), ahead_until

@@ -40,12 +40,12 @@ class Leases:
         self._capacity = capacity
         self._leases: OrderedDict[Key, _Lease] = OrderedDict()
 
-    def take(self, key: Key, limit: Limit, *, now: int) -> Admission | None:
-        """Admits one request from the lease; None where it is used up or expired."""
+    def take(self, key: Key, limit: Limit, *, now: int, count: int = 1) -> Admission | None:
+        """Admits `count` requests from the lease; None where it has not so many left, or is expired."""
         lease = self._leases.get(key)
-        if lease is None or lease.left == 0 or now >= lease.until:
+        if lease is None or lease.left < count or now >= lease.until:
             return None
-        lease.left -= 1
+        lease.left -= count
         return _admission(limit, lease, now)
 
     def next_size(self, key: Key, limit: Limit, *, now: int) -> int:

@@ -12,6 +12,7 @@ _MAX_BYTES: Final = MappingProxyType(
     {"error_message": 2**16, "input_text": 2**22, "output_text": 2**22, "attributes": 2**20}
 )
 """Of the long fields: what the table, or the import, lets in."""
+LONG_FIELDS: Final = frozenset(_MAX_BYTES)
 
 
 def may_be_long(fields: Iterable[str], rows: int) -> bool:

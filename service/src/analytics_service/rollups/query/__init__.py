@@ -60,7 +60,7 @@ FROM ({RAW_HORIZON}) AS raw
 
 
 @cache
-def requests(level: Level, *others: Table, boundaries: str | None = None) -> str:
+def requests(level: Level, *others: Table, boundaries: str | None = None, cut: bool = False) -> str:
     """The common table expressions that end with `requests`, and with `name_of` each of `others`.
 
     A row of `requests` stands for `request_count` requests of its `bucket`; group by what you need. At Level.RAW a row
@@ -68,11 +68,13 @@ def requests(level: Level, *others: Table, boundaries: str | None = None) -> str
     and `counts`; one of `users` has `codes`, or one `user_id` where it is Table.USER_1DAY:
     rollups/hierarchy/latency.py. A row of `tags` is as one of `requests` and has one `tag`: a request counts once for
     each of its tags, or once without one. `boundaries` is the argument with the starts of the answer's buckets: no row
-    of a sketch crosses one.
+    of a sketch crosses one. With `cut` none of `requests` does either, wherever the boundaries lie; else the level has
+    to be one whose buckets do not (levels.choose), but for Details.
     """
     if level is Level.RAW:
         return _raw_only()
-    parts = [_part("requests", TABLES[level]), *(_part(name_of(each), each, boundaries) for each in others)]
+    totals = _part("requests", TABLES[level], boundaries if cut else None)
+    parts = [totals, *(_part(name_of(each), each, boundaries) for each in others)]
     tables = [table for part in parts for table in part.tables]
     unrefreshed = " UNION ALL ".join(dict.fromkeys(f"SELECT bucket FROM {part.unrefreshed}" for part in parts))
     lost = " UNION ALL ".join(f"SELECT first, last, edge FROM {part.name}_lost" for part in parts)

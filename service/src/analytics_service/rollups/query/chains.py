@@ -18,7 +18,7 @@ class Chain:
     name: str
     table: Table
     boundaries: str | None = None
-    """The argument with the starts of the answer's buckets, which cut the buckets of sketches as the range does."""
+    """The argument with the starts of the answer's buckets, where they cut those of the table as the range does."""
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -67,16 +67,20 @@ class Chain:
 
     def _columns(self, table: Table) -> str:
         if self.table.value.startswith("totals"):
-            return columns.totals(bucket_of(self.table.step, "r.bucket"))
+            return columns.totals(self._bucket("r.bucket"))
         return columns.sketch(table)
+
+    def _bucket(self, moment: str) -> str:
+        """That of the table itself, of whatever it is made; but not across a boundary."""
+        return moment if self.boundaries is not None else bucket_of(self.table.step, moment)
 
     def _raw(self, segments: str, condition: str = "true") -> str:
         traces = lateral(segments, "traces", RAW_HORIZON, "t", "ts")
         rows = f"{traces} WHERE t.is_request AND {in_projects('t')} AND {condition}"
         if columns.is_of_users(self.table):
-            return columns.users_of_raw(rows)
+            return columns.users_of_raw(rows, self.boundaries)
         if self.table.value.startswith("totals"):
-            return f"\n  SELECT {columns.totals_of_raw(bucket_of(self.table.step, 't.ts'))}\n  FROM {rows}\n"
+            return f"\n  SELECT {columns.totals_of_raw(self._bucket('t.ts'))}\n  FROM {rows}\n"
         return f"\n  SELECT {columns.latency_of_raw()}\n  FROM {rows} AND {is_single('t')}\n"
 
 

@@ -85,12 +85,16 @@ def latency_of_raw() -> str:
     return f"t.ts AS bucket, {_of('t')}, {codes}::smallint[] AS codes, ARRAY[1, 1]::bigint[] AS counts"
 
 
-def users_of_raw(rows: str) -> str:
-    """The registers of rows of raw: each user of an hour and a combination is hashed once."""
+def users_of_raw(rows: str, boundaries: str | None) -> str:
+    """The registers of rows of raw: each user of an hour, or a part of it, and a combination is hashed once."""
+    bucket = bucket_of(Table.USERS_1HOUR.step, "t.ts")
+    if boundaries is not None:
+        starts = f"{boundaries}::timestamptz[]"
+        bucket = f"greatest({bucket}, ({starts})[width_bucket(t.ts, {starts})])"
     return f"""
   SELECT bucket, {", ".join(DIMENSIONS)}, ARRAY[{_code("h.hash")}] AS codes
   FROM (
-    SELECT DISTINCT {bucket_of(Table.USERS_1HOUR.step, "t.ts")} AS bucket, {_of("t")}, t.user_id
+    SELECT DISTINCT {bucket} AS bucket, {_of("t")}, t.user_id
     FROM {rows} AND t.user_id IS NOT NULL
   ) AS users
   CROSS JOIN LATERAL (SELECT {sketches.hash_of("users.user_id")} AS hash) AS h

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from typing_extensions import TypedDict
 
@@ -11,34 +10,23 @@ from analytics_service.contract.endpoint import Answer, Coverage, Row
 from analytics_service.endpoints.metrics.series import shown
 from analytics_service.endpoints.metrics.series.names import (
     COSTS,
-    DISTINCT_COUNTS,
     VALUE_METRICS,
     Aggregation,
     Metric,
     column_name,
 )
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
-from analytics_service.rollups import sketches
+from analytics_service.endpoints.metrics.series.values import (
+    Counts,
+    Percentiles,
+    Value,
+    aggregate_value,
+    percentiles,
+    unique_counts,
+    value_of,
+)
 from analytics_service.rollups.incomplete import Incomplete, IncompleteReason, below_retention
-from analytics_service.units import decimals
 from analytics_service.units.intervals import Interval
-
-Value = Decimal | int | None
-
-
-class Percentiles(TypedDict):
-    method: Literal["percentile_disc", "log_histogram"]
-    """Histograms give those of duration and time_to_first_token, unless raw has to be read for another metric or
-    group."""
-    error_bound: float
-    """Relative; 0 is exact."""
-
-
-class Counts(TypedDict):
-    method: Literal["exact", "hyperloglog"]
-    """Users of UTC days, of a few minutes, and sessions are exact; those of hours and of other zones are estimated."""
-    standard_error: float
-    """Relative; 0 is exact."""
 
 
 class SeriesMetadata(TypedDict):
@@ -105,21 +93,9 @@ def _metadata(params: MetricParameters, *, points: int, truncated: bool) -> Seri
         data_source=params.selection.level,
         total_points=points,
         truncated=truncated,
-        percentiles=_percentiles(params) if params.requirements.percentiles else None,
-        unique_counts=_counts(params) if params.requirements.counts else None,
+        percentiles=percentiles(params.selection) if params.requirements.percentiles else None,
+        unique_counts=unique_counts(params.selection) if params.requirements.counts else None,
     )
-
-
-def _percentiles(params: MetricParameters) -> Percentiles:
-    if params.selection.latency is not None:
-        return Percentiles(method="log_histogram", error_bound=sketches.LATENCY_ERROR)
-    return Percentiles(method="percentile_disc", error_bound=0)
-
-
-def _counts(params: MetricParameters) -> Counts:
-    if not params.selection.counts_users_exactly:
-        return Counts(method="hyperloglog", standard_error=sketches.USERS_ERROR)
-    return Counts(method="exact", standard_error=0)
 
 
 def _points(
@@ -139,55 +115,11 @@ def _points(
 
 def _values(params: MetricParameters, row: Row, length: timedelta) -> dict[str, Value]:
     values: dict[str, Value] = {}
-    for metric in params.metrics:
-        if metric in VALUE_METRICS:
-            first, *more = params.aggregations(metric)
-            values[metric.value] = aggregate_value(metric, first, row)
-            values |= {column_name(metric, one): aggregate_value(metric, one, row) for one in more}
-        elif metric in DISTINCT_COUNTS:
-            values[metric.value] = _unique(params, metric, row)
-        else:
-            values[metric.value] = _counted(metric, row["requests"], row["errors"], length)
+    for metric, taken in params.measures.items():
+        first = taken[0] if taken else None
+        values[metric.value] = value_of(metric, first, row, selection=params.selection, length=length)
+        values |= {column_name(metric, one): aggregate_value(metric, one, row) for one in taken[1:]}
     return values
-
-
-def _unique(params: MetricParameters, metric: Metric, row: Row) -> int:
-    if not params.selection.counts_users_exactly:
-        return sketches.users(dict(zip(row["ranks"] or (), row["registers"] or (), strict=True)))
-    counted: int | None = row[metric]
-    return counted or 0
-
-
-def aggregate_value(metric: Metric, aggregation: Aggregation, row: Row) -> Value:
-    """Milliseconds for durations; None when no request of the group has a value."""
-    if aggregation is Aggregation.AVG:
-        total, count = (row[column_name(metric, one)] for one in (Aggregation.SUM, Aggregation.COUNT))
-        if total is None or not count:
-            return None
-        return decimals.quotient(_scaled(metric, total), count)
-    value: Value = row[column_name(metric, aggregation)]
-    return value if value is None or aggregation is Aggregation.COUNT else _scaled(metric, value)
-
-
-def _scaled(metric: Metric, value: Decimal | int) -> Decimal | int:
-    return decimals.milliseconds(value) if VALUE_METRICS[metric].milliseconds else value
-
-
-def _counted(metric: Metric, requests: Decimal, errors: Decimal, length: timedelta) -> Value:
-    """UNSET is no error, as in OpenTelemetry."""
-    match metric:
-        case Metric.ERROR_COUNT:
-            return errors
-        case Metric.SUCCESS_COUNT:
-            return requests - errors
-        case Metric.ERROR_RATE:
-            return decimals.quotient(errors, requests)
-        case Metric.SUCCESS_RATE:
-            return decimals.quotient(requests - errors, requests)
-        case Metric.THROUGHPUT:
-            return decimals.quotient(decimals.product(requests, 1_000_000), length // timedelta(microseconds=1))
-        case _:
-            return requests
 
 
 _SHARES = frozenset({Metric.ERROR_RATE, Metric.SUCCESS_RATE})

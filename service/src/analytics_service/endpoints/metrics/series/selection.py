@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from analytics_service.contract.filters import FilteredParameters
+from analytics_service.contract.filters import RawRangeParameters
 from analytics_service.contract.parameters import days
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.metrics.series.names import LATENCIES, Dimension, Metric
@@ -47,17 +47,19 @@ class Requirements:
     counts: frozenset[Metric] = frozenset()
     extremes: bool = False
     """A minimum or a maximum, which days by user and team do not have."""
+    exact_users: bool = False
+    """Numbers of users that are estimated will not do."""
 
     def __bool__(self) -> bool:
         return bool(self.details or self.percentiles or self.counts)
 
 
-def select_rollups(params: FilteredParameters, asked: Requirements, *, width: timedelta) -> RollupSelection:
+def select_rollups(params: RawRangeParameters, asked: Requirements, *, width: timedelta) -> RollupSelection:
     """Returns the coarsest tables that meet the requirements in buckets of `width`, raw where that alone does.
 
     RequestError where the range is too long for raw.
     """
-    if _needs_raw(params, asked):
+    if _needs_raw(params, asked, width):
         return RollupSelection(level=Level.RAW)
     if asked.details:
         return RollupSelection(level=_by_detail(params, asked, width))
@@ -72,14 +74,16 @@ def select_rollups(params: FilteredParameters, asked: Requirements, *, width: ti
     )
 
 
-def _needs_raw(params: FilteredParameters, asked: Requirements) -> bool:
+def _needs_raw(params: RawRangeParameters, asked: Requirements, width: timedelta) -> bool:
     """Whether raw alone knows the answer; RequestError where the range is too long for it."""
     latencies = LATENCIES.issuperset(asked.percentiles)
     more = len(asked.details) > 1 or asked.percentiles or asked.counts
+    estimated = asked.exact_users and not _fits(params, Table.USER_1DAY, width)
     for needs_raw, field, reason in (
-        (Dimension.SESSION_ID in asked.details, "group_by", "a group by session"),
+        (Dimension.SESSION_ID in asked.details, "group_by", "a group, or a filter, by session"),
         (Metric.UNIQUE_SESSIONS in asked.counts, "metrics", "a number of sessions"),
         (not latencies, "aggregation", "a percentile of other metrics than duration and time_to_first_token"),
+        (estimated, "interval", "a condition on, or an order by, numbers of users (but of UTC days)"),
         (asked.details and more, "group_by", "a user or team together with the other, percentiles or numbers of users"),
         (asked.details and asked.extremes, "aggregation", "a minimum or maximum by user or team"),
     ):
@@ -89,7 +93,7 @@ def _needs_raw(params: FilteredParameters, asked: Requirements) -> bool:
     return False
 
 
-def _by_detail(params: FilteredParameters, asked: Requirements, width: timedelta) -> Level:
+def _by_detail(params: RawRangeParameters, asked: Requirements, width: timedelta) -> Level:
     (detail,) = asked.details
     if _fits(params, _DAYS_OF[detail], width):
         return _DAYS_OF[detail]
@@ -98,7 +102,7 @@ def _by_detail(params: FilteredParameters, asked: Requirements, width: timedelta
     return Level.RAW
 
 
-def _histograms(params: FilteredParameters, width: timedelta) -> Table:
+def _histograms(params: RawRangeParameters, width: timedelta) -> Table:
     """Below the hour there are minutes, which are kept for as long as a range of raw is."""
     if _fits(params, Table.LATENCY_1DAY, width):
         return Table.LATENCY_1DAY
@@ -107,22 +111,22 @@ def _histograms(params: FilteredParameters, width: timedelta) -> Table:
     return next(table for table in _HISTOGRAMS if table.step <= width)
 
 
-def _users(params: FilteredParameters, width: timedelta) -> Table:
+def _users(params: RawRangeParameters, width: timedelta) -> Table:
     """Days by user are exact; registers are merged in other zones, and for hours."""
     if _fits(params, Table.USER_1DAY, width):
         return Table.USER_1DAY
     return next(table for table in _REGISTERS if table.step <= width)
 
 
-def _require_hours(params: FilteredParameters) -> None:
+def _require_hours(params: RawRangeParameters) -> None:
     if not params.within_raw_range:
         why = "percentiles and numbers of users are kept by the hour of UTC: ask with its hours"
         raise _too_large(params, "tz", why)
 
 
-def _too_large(params: FilteredParameters, field: str, why: str) -> RequestError:
+def _too_large(params: RawRangeParameters, field: str, why: str) -> RequestError:
     return RequestError(Problem.RANGE_TOO_LARGE, f"beyond {days(params.max_raw_range)} {why}", field=field)
 
 
-def _fits(params: FilteredParameters, level: Level | Table, width: timedelta) -> bool:
+def _fits(params: RawRangeParameters, level: Level | Table, width: timedelta) -> bool:
     return levels.fits(level, start=params.range.start, end=params.range.end, zone=params.zone, width=width)

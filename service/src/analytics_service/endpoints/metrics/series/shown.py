@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from analytics_service.contract.endpoint import Row
+from analytics_service.endpoints.metrics.series.bucketed import BucketedParameters
 from analytics_service.endpoints.metrics.series.parameters import Fill, MetricParameters
 from analytics_service.rollups.incomplete import Incomplete, IncompleteReason, lost_length
 from analytics_service.units import intervals
@@ -68,10 +69,10 @@ def _all_buckets(params: MetricParameters, rows: Sequence[Row], first: int) -> l
     return [(number, group) for number in range(first, len(params.starts) + 1) for group in groups]
 
 
-def retained_length(params: MetricParameters, number: int, lost: Sequence[Incomplete]) -> timedelta:
+def retained_length(params: BucketedParameters, number: int, lost: Sequence[Incomplete]) -> timedelta:
     span = intervals.overlap(params.starts, number - 1, params.range)
     return span.length - lost_length(lost, span)
 
 
-def group_of(params: MetricParameters, row: Row) -> Group:
+def group_of(params: BucketedParameters, row: Row) -> Group:
     return tuple(row[dimension] for dimension in params.group_by)

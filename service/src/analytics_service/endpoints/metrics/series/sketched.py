@@ -1,6 +1,6 @@
 """Percentiles and numbers of users from sketches: statements with one row per bucket and group, as totals have."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from analytics_service.endpoints.metrics.series.names import (
@@ -10,21 +10,21 @@ from analytics_service.endpoints.metrics.series.names import (
     Metric,
     column_name,
 )
-from analytics_service.endpoints.metrics.series.parameters import MetricParameters
 from analytics_service.rollups import sketches
 from analytics_service.rollups.hierarchy.latency import RANKS, TTFT_CODES
 
+Measures = Mapping[Metric, tuple[Aggregation, ...]]
 _FIRST_TTFT: Final = TTFT_CODES + sketches.ZERO_BIN
 _OF_MEASURE: Final = {Metric.DURATION: f"code < {_FIRST_TTFT}", Metric.TIME_TO_FIRST_TOKEN: f"code >= {_FIRST_TTFT}"}
 _OFFSETS: Final = {Metric.DURATION: 0, Metric.TIME_TO_FIRST_TOKEN: TTFT_CODES}
 
 
-def percentiles(params: MetricParameters, rows: str, keys: Sequence[str]) -> str:
+def percentiles(measures: Measures, rows: str, keys: Sequence[str]) -> str:
     """Returns SQL with the columns of percentiles from raw, in microseconds: the first bin that reaches the share."""
     keyed = ", ".join(keys)
-    asked = percentile_columns(params)
+    asked = percentile_columns(measures)
     columns = ", ".join(_percentile(metric, one) for metric, one in asked)
-    measures = " OR ".join(dict.fromkeys(_OF_MEASURE[metric] for metric, _ in asked))
+    codes = " OR ".join(dict.fromkeys(_OF_MEASURE[metric] for metric, _ in asked))
     return f"""
 SELECT {keyed}, {columns}
 FROM (
@@ -33,18 +33,18 @@ FROM (
   FROM (
     SELECT {keyed}, code, sum(n) AS n
     FROM ({rows}) AS r CROSS JOIN LATERAL unnest(r.codes, r.counts) AS e (code, n)
-    WHERE {measures} GROUP BY {keyed}, code
+    WHERE {codes} GROUP BY {keyed}, code
   ) AS bins
 ) AS shares
 GROUP BY {keyed}"""
 
 
-def percentile_columns(params: MetricParameters) -> list[tuple[Metric, Aggregation]]:
+def percentile_columns(measures: Measures) -> list[tuple[Metric, Aggregation]]:
     return [
         (metric, one)
-        for metric in params.metrics
+        for metric, taken in measures.items()
         if metric in LATENCIES
-        for one in params.aggregations(metric)
+        for one in taken
         if one in PERCENTILES
     ]
 

@@ -6,13 +6,13 @@ from typing import Any
 from analytics_service.contract.endpoint import Answer, Page, Row
 from analytics_service.endpoints.traces.fields import COSTS, trace
 from analytics_service.endpoints.traces.list.children import MAX_CHILDREN, children_by_parent
-from analytics_service.endpoints.traces.list.parameters import Include, TraceParameters
+from analytics_service.endpoints.traces.list.parameters import Include, PageParameters
 from analytics_service.endpoints.traces.list.statement import key
 from analytics_service.rollups.incomplete import IncompleteReason, below_retention
 from analytics_service.rollups.levels import Level
 
 
-def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
+def answer(params: PageParameters, rows: Sequence[Row]) -> Answer:
     incomplete = below_retention(rows[0], IncompleteReason.BELOW_RETENTION)
     if rows[0]["key_trace"] is None:
         rows = []
@@ -33,7 +33,7 @@ def answer(params: TraceParameters, rows: Sequence[Row]) -> Answer:
     )
 
 
-def _count_spans(params: TraceParameters, rows: Sequence[Row]) -> int:
+def _count_spans(params: PageParameters, rows: Sequence[Row]) -> int:
     """Returns how many spans there are, up to one more than the page may have."""
     if rows and params.may_be_long:
         found: int = rows[0]["found_spans" if Include.CHILDREN in params.include else "found"]
@@ -41,12 +41,12 @@ def _count_spans(params: TraceParameters, rows: Sequence[Row]) -> int:
     return sum(row["child_of"] is None for row in rows) if Include.CHILDREN in params.include else len(rows)
 
 
-def _alone(params: TraceParameters, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], Sequence[Row]]:
+def _alone(params: PageParameters, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], Sequence[Row]]:
     page = rows[: params.limit]
     return [trace(row, params.selected_fields) for row in page], page
 
 
-def _with_children(params: TraceParameters, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], Sequence[Row]]:
+def _with_children(params: PageParameters, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], Sequence[Row]]:
     """Returns the spans and their rows, without the last where children of it are missing: the next page begins there.
 
     A page has one span at least, which may have fewer children than it should.
@@ -70,7 +70,7 @@ def _are_missing(span: Row, children: Sequence[Row]) -> bool:
     return 1 + len(children) < together
 
 
-def _total(params: TraceParameters, rows: Sequence[Row]) -> int | None:
+def _total(params: PageParameters, rows: Sequence[Row]) -> int | None:
     if Include.TOTAL not in params.include:
         return None
     if rows:

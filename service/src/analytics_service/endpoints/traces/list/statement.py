@@ -4,8 +4,10 @@ Rows without a value come last in both directions; equal values are ordered by t
 in an organisation.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from analytics_service.contract.endpoint import Row
 from analytics_service.contract.parameters import Keyset
@@ -16,7 +18,7 @@ from analytics_service.database.tenancy import Arguments
 from analytics_service.endpoints.traces import sizes
 from analytics_service.endpoints.traces.fields import SORT_TYPES, Sort, column
 from analytics_service.endpoints.traces.list.children import CHILDREN_BELOW, COUNTS, with_children
-from analytics_service.endpoints.traces.list.parameters import Include, Order, TraceParameters
+from analytics_service.endpoints.traces.list.parameters import Include, Order, PageParameters, TraceParameters
 from analytics_service.rollups.query import RAW_COMPLETENESS
 
 _DIRECTIONS = {Order.ASC: ("ASC", ">"), Order.DESC: ("DESC", "<")}
@@ -34,12 +36,19 @@ _EQUAL = (
 
 
 def query(principal: Principal, params: TraceParameters) -> Query:
-    """One row more than the page holds tells whether there are more; one row without a span where there are none.
+    return page(principal, params, partial(_filters, params), searches=params.search is not None)
 
-    Each says what is lost `below_retention`. Where texts may be long, there are fewer than `found`.
+
+def page(
+    principal: Principal, params: PageParameters, conditions: Callable[[Arguments], Iterable[str]], *, searches: bool
+) -> Query:
+    """The spans `t` in the range that meet the conditions. `searches`: these read what no index has.
+
+    One row more than the page holds tells whether there are more; one row without a span where there are none. Each
+    says what is lost `below_retention`. Where texts may be long, there are fewer than `found`.
     """
     arguments = Arguments(principal.organisation, principal.project_list, *params.range)
-    filters = " AND ".join(_filters(params, arguments))
+    filters = " AND ".join([tenancy.predicate_in_range("t"), *conditions(arguments)])
     columns = [column(name) for name in params.selected_fields]
     keys = _keys(params.sort_by)
     if Include.TOTAL in params.include:
@@ -47,7 +56,7 @@ def query(principal: Principal, params: TraceParameters) -> Query:
     order = _order(params, *(keys[name] for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
         keys["place"] = f"row_number() OVER (ORDER BY {order})"
-    page = f"""
+    rows = f"""
 SELECT {", ".join([*(f"t.{name}" for name in columns), *(f"{said} AS {name}" for name, said in keys.items())])}
 FROM traces AS t
 WHERE {filters}{_after_cursor(params, arguments)}
@@ -55,12 +64,12 @@ ORDER BY {order}
 LIMIT {arguments.add(params.limit + 1)}"""
     ordered = _order(params, *(name for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
-        page, ordered = with_children(page, columns, [name for name in keys if name != "place"]), CHILDREN_BELOW
+        rows, ordered = with_children(rows, columns, [name for name in keys if name != "place"]), CHILDREN_BELOW
     if params.may_be_long:
         counts = COUNTS if Include.CHILDREN in params.include else ""
-        page = sizes.bounded(page, params.selected_fields, order=ordered, counts=counts)
-    sql = f"SELECT k.*, p.* FROM ({RAW_COMPLETENESS}) AS k LEFT JOIN ({page}) AS p ON true ORDER BY {ordered}"
-    return Query(sql=sql, args=arguments.values, searches=_scans_range(params))
+        rows = sizes.bounded(rows, params.selected_fields, order=ordered, counts=counts)
+    sql = f"SELECT k.*, p.* FROM ({RAW_COMPLETENESS}) AS k LEFT JOIN ({rows}) AS p ON true ORDER BY {ordered}"
+    return Query(sql=sql, args=arguments.values, searches=searches or _scans_range(params))
 
 
 def key(row: Row, sort: Sort) -> Keyset:
@@ -70,8 +79,8 @@ def key(row: Row, sort: Sort) -> Keyset:
     return (None if value is None else str(value), *place)
 
 
-def _scans_range(params: TraceParameters) -> bool:
-    return params.search is not None or params.sort_by is not Sort.TS or Include.TOTAL in params.include
+def _scans_range(params: PageParameters) -> bool:
+    return params.sort_by is not Sort.TS or Include.TOTAL in params.include
 
 
 def _keys(sort: Sort) -> dict[str, str]:
@@ -81,9 +90,8 @@ def _keys(sort: Sort) -> dict[str, str]:
 
 
 def _filters(params: TraceParameters, arguments: Arguments) -> list[str]:
-    said = [tenancy.predicate_in_range("t")]
     equal = ((name, getattr(params, name)) for name in _EQUAL)
-    said += [f"t.{name} = {arguments.add(wanted)}" for name, wanted in equal if wanted is not None]
+    said = [f"t.{name} = {arguments.add(wanted)}" for name, wanted in equal if wanted is not None]
     if params.status is not None:
         said.append(f"t.status_code = {arguments.add(params.status.value)}")
     for name, least, most in _bounds(params):
@@ -94,7 +102,7 @@ def _filters(params: TraceParameters, arguments: Arguments) -> list[str]:
     if params.tags:
         said.append(f"t.tags @> {arguments.add(list(params.tags))}::text[]")
     if params.search is not None:
-        pattern = arguments.add(f"%{_like_literal(params.search)}%")
+        pattern = arguments.add(f"%{like_literal(params.search)}%")
         said.append(f"(t.input_text ILIKE {pattern} OR t.output_text ILIKE {pattern})")
     return said
 
@@ -113,24 +121,24 @@ def _bounds(params: TraceParameters) -> tuple[tuple[str, Decimal | None, Decimal
     )
 
 
-def _like_literal(text: str) -> str:
+def like_literal(text: str) -> str:
     """Escapes text for LIKE."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _order(params: TraceParameters, *keys: str) -> str:
+def _order(params: PageParameters, *keys: str) -> str:
     """Returns ORDER BY terms of `keys`, which are those of _ORDERED."""
-    direction, _ = _DIRECTIONS[params.sort_order]
+    direction, _ = _DIRECTIONS[params.order]
     order = ", ".join(f"{key} {direction}" for key in keys)
     return order if params.sort_by is Sort.TS else f"({keys[0]} IS NULL), {order}"
 
 
-def _after_cursor(params: TraceParameters, arguments: Arguments) -> str:
+def _after_cursor(params: PageParameters, arguments: Arguments) -> str:
     """Returns the condition that keeps the rows after the cursor's, in the order of `_order`."""
     if params.after is None:
         return ""
     value, ts, trace, span = params.after
-    _, beyond = _DIRECTIONS[params.sort_order]
+    _, beyond = _DIRECTIONS[params.order]
     moment = arguments.add(datetime.fromisoformat(str(ts)))
     place = f"{moment}::timestamptz, {arguments.add(trace)}::text, {arguments.add(span)}::text"
     if params.sort_by is Sort.TS:
