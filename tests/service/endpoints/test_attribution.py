@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analytics_service.endpoints.costs.dimensions import Dimension
+from analytics_service.endpoints.costs.dimensions import CostDimension
 from tests.support import reference
 from tests.support.reference import Row
 from tests.support.service import HOUR, T0, Client, a_row, a_service, a_token, insert
@@ -83,9 +83,9 @@ def check_item(item: dict[str, Any], rows: list[Row], whole: Decimal) -> None:
         assert {each["name"]: each["cost"] or 0 for each in item[f"by_{name}"]} == of_name
 
 
-@pytest.mark.parametrize("dimension", Dimension)
+@pytest.mark.parametrize("dimension", CostDimension)
 @pytest.mark.parametrize("projects", [[], ["web"]], ids=["all projects", "one project"])
-async def test_it_equals_the_rows(client: Client, dimension: Dimension, projects: list[str]) -> None:
+async def test_it_equals_the_rows(client: Client, dimension: CostDimension, projects: list[str]) -> None:
     for organisation, limit, narrowed in (("acme", 100, {}), ("globex", 1, {}), ("acme", 2, {"provider": "openai"})):
         token = a_token(org_id=organisation, projects=projects)
         asked: dict[str, Any] = {"from_": START, "to": END, "dimension": dimension, "limit": limit, **narrowed}
@@ -102,8 +102,8 @@ async def test_it_equals_the_rows(client: Client, dimension: Dimension, projects
         assert (summary["total_cost"], summary["total_requests"]) == (whole, len(rows))
         assert (summary["total_values"], summary["shown_values"]) == (len(groups), min(limit, len(groups)))
         assert answer.json["meta"]["coverage"] == reference.coverage(rows)
-        assert [item["is_other"] for item in items].count(True) == (bool(others) and dimension is not Dimension.TAG)
-        if dimension is Dimension.TAG:
+        assert [item["is_other"] for item in items].count(True) == (bool(others) and dimension is not CostDimension.TAG)
+        if dimension is CostDimension.TAG:
             assert answer.data["metadata"]["values_overlap"] is True
             continue
         if others:
@@ -112,8 +112,8 @@ async def test_it_equals_the_rows(client: Client, dimension: Dimension, projects
         assert float(sum(item["cost_percentage"] or 0 for item in items)) == pytest.approx(100, abs=1e-9)
 
 
-@pytest.mark.parametrize("dimension", Dimension)
-async def test_a_year_is_answered_from_rollups(client: Client, dimension: Dimension) -> None:
+@pytest.mark.parametrize("dimension", CostDimension)
+async def test_a_year_is_answered_from_rollups(client: Client, dimension: CostDimension) -> None:
     answer = await client.get(PATH, from_=END - timedelta(days=365), to=END, dimension=dimension)
     of_details = {"user", "team", "tag"}
     source = f"traces_1day_{dimension}" if dimension in of_details else "traces_1day"
@@ -149,8 +149,8 @@ async def test_what_has_no_price_comes_last_and_a_value_may_be_named_other(datab
     assert some[2]["unpriced_requests"] == 1
 
 
-@pytest.mark.parametrize("dimension", Dimension)
-async def test_it_narrows_to_one_user(client: Client, dimension: Dimension) -> None:
+@pytest.mark.parametrize("dimension", CostDimension)
+async def test_it_narrows_to_one_user(client: Client, dimension: CostDimension) -> None:
     """Teams and tags of a user are known from single requests alone."""
     start = END - timedelta(days=7)
     answer = await client.get(PATH, from_=start, to=END, dimension=dimension, user_id="u3")

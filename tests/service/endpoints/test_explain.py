@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analytics_service.endpoints.costs.dimensions import Dimension
+from analytics_service.endpoints.costs.dimensions import CostDimension
 from tests.support import reference
 from tests.support.reference import Row
 from tests.support.service import HOUR, T0, Client, a_row, a_service, a_token, insert
@@ -64,8 +64,8 @@ def check(changed: dict[str, Any], before: list[Row], after: list[Row]) -> None:
     assert sum(map(Fraction, changed["parts"].values())) == Fraction(changed["change"])
 
 
-@pytest.mark.parametrize("dimension", [None, *Dimension])
-async def test_it_equals_the_rows_and_adds_up(client: Client, dimension: Dimension | None) -> None:
+@pytest.mark.parametrize("dimension", [None, *CostDimension])
+async def test_it_equals_the_rows_and_adds_up(client: Client, dimension: CostDimension | None) -> None:
     for organisation, projects, limit in (("acme", [], 20), ("acme", ["web"], 2), ("globex", [], 1)):
         asked = {**PERIODS, "limit": limit} | ({"dimension": dimension} if dimension else {})
         answer = await client.get(PATH, token=a_token(org_id=organisation, projects=projects), **asked)
@@ -86,9 +86,9 @@ async def test_it_equals_the_rows_and_adds_up(client: Client, dimension: Dimensi
             check(item, *([row for row in rows if values(row, dimension) & named] for rows in (before, after)))
         changes = [abs(item["change"]) for item in items if not item["is_other"]]
         assert changes == sorted(changes, reverse=True)
-        is_cut = len(seen) > limit and dimension is not Dimension.TAG
+        is_cut = len(seen) > limit and dimension is not CostDimension.TAG
         assert [item["is_other"] for item in items].count(True) == is_cut
-        if dimension is not Dimension.TAG:
+        if dimension is not CostDimension.TAG:
             assert sum(Fraction(item["change"]) for item in items) == Fraction(answer.data["total"]["change"])
 
 
@@ -103,8 +103,8 @@ async def test_periods_may_lie_apart_and_differ_in_length(client: Client) -> Non
     assert other.data["total"]["before"] != answer.data["total"]["before"], "each has an entry of its own in the cache"
 
 
-@pytest.mark.parametrize("dimension", [None, *Dimension])
-async def test_the_longest_periods_are_answered_from_rollups(client: Client, dimension: Dimension | None) -> None:
+@pytest.mark.parametrize("dimension", [None, *CostDimension])
+async def test_the_longest_periods_are_answered_from_rollups(client: Client, dimension: CostDimension | None) -> None:
     asked: dict[str, Any] = {"dimension": dimension} if dimension else {}
     answer = await client.get(PATH, from_=END - timedelta(days=92), to=END, **asked)
     of_details = {"user", "team", "tag"}

@@ -10,7 +10,7 @@ from analytics_service.contract.parameters import P, RangedParameters, parse
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.costs.attribution.parameters import AttributionParameters
-from analytics_service.endpoints.costs.dimensions import Dimension
+from analytics_service.endpoints.costs.dimensions import CostDimension
 from analytics_service.endpoints.costs.explain.parameters import MAX_REACH, ExplainParameters
 from analytics_service.endpoints.costs.forecast.parameters import ForecastParameters
 from analytics_service.endpoints.costs.summary.parameters import MAX_TOP_TRACES_RANGE, SummaryParameters
@@ -91,16 +91,16 @@ def test_price_coverage(asked: dict[str, str]) -> None:
     assert reaches(params.level, reached)
 
 
-@pytest.mark.parametrize("dimension", Dimension)
+@pytest.mark.parametrize("dimension", CostDimension)
 @pytest.mark.parametrize("asked", [{}, {"user_id": "u"}])
-def test_attribution(asked: dict[str, str], dimension: Dimension) -> None:
+def test_attribution(asked: dict[str, str], dimension: CostDimension) -> None:
     longest = AttributionParameters.max_range
     params, reached = longest_that_is_taken(AttributionParameters, longest, asked | {"dimension": dimension})
     assert reaches(params.source.level, reached)
 
 
-@pytest.mark.parametrize("dimension", Dimension)
-def test_explanation(dimension: Dimension) -> None:
+@pytest.mark.parametrize("dimension", CostDimension)
+def test_explanation(dimension: CostDimension) -> None:
     """As far back as the compared period may begin; of one user, whose teams and tags raw alone has, for a week."""
     earliest = [
         ("compare_from", (NOW - MAX_REACH).isoformat()),

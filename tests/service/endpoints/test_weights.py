@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analytics_service.endpoints.costs.dimensions import Dimension
+from analytics_service.endpoints.costs.dimensions import CostDimension
 from tests.support import reference
 from tests.support.service import HOUR, T0, Client, a_row, a_service, a_token, insert
 
@@ -80,7 +80,7 @@ async def test_sums_answer_as_their_requests_do(database_url: str, is_refreshed:
             for path in ("/api/v1/costs/summary", "/api/v1/prices/coverage"):
                 of_singles, of_sums = await both(client, path, **params)
                 assert of_singles == of_sums, (path, params)
-        for dimension in Dimension:
+        for dimension in CostDimension:
             for path in ("/api/v1/costs/attribution", "/api/v1/costs/explain"):
                 of_singles, of_sums = await both(client, path, dimension=dimension)
                 assert of_singles == of_sums, (path, dimension)

@@ -11,7 +11,7 @@ from analytics_service.rollups.levels import Level, choose
 from analytics_service.rollups.query import requests
 
 
-class Dimension(StrEnum):
+class CostDimension(StrEnum):
     USER = "user"
     TEAM = "team"
     TAG = "tag"
@@ -23,19 +23,23 @@ class Dimension(StrEnum):
     @property
     def overlaps(self) -> bool:
         """Whether a request may have several values, so that their costs add up to more than there are."""
-        return self is Dimension.TAG
+        return self is CostDimension.TAG
 
 
 _COLUMNS: Final = {
-    Dimension.USER: "user_id",
-    Dimension.TEAM: "team_id",
-    Dimension.TAG: "tag",
-    Dimension.PROVIDER: "provider",
-    Dimension.MODEL: "model",
-    Dimension.ENVIRONMENT: "environment",
-    Dimension.PROJECT: "project_id",
+    CostDimension.USER: "user_id",
+    CostDimension.TEAM: "team_id",
+    CostDimension.TAG: "tag",
+    CostDimension.PROVIDER: "provider",
+    CostDimension.MODEL: "model",
+    CostDimension.ENVIRONMENT: "environment",
+    CostDimension.PROJECT: "project_id",
 }
-_DAYS: Final = {Dimension.USER: Level.DAY_USER, Dimension.TEAM: Level.DAY_TEAM, Dimension.TAG: Level.DAY_TAG}
+_DAYS: Final = {
+    CostDimension.USER: Level.DAY_USER,
+    CostDimension.TEAM: Level.DAY_TEAM,
+    CostDimension.TAG: Level.DAY_TAG,
+}
 """Rollups of the dimensions that totals are not grouped by."""
 _TAGS_OF_RAW: Final = """(
   SELECT t.*, u.tag FROM requests AS t
@@ -54,7 +58,7 @@ class DimensionRows:
     """A row as one of `requests`, with the column `value`: NULL of requests without one."""
 
 
-def dimension_rows(params: FilteredParameters, dimension: Dimension | None, length: timedelta) -> DimensionRows:
+def dimension_rows(params: FilteredParameters, dimension: CostDimension | None, length: timedelta) -> DimensionRows:
     """The coarsest rows that answer for a range of `length`, wherever it begins.
 
     RequestError where raw alone does, and the range of the parameters is too long for it.
@@ -63,7 +67,7 @@ def dimension_rows(params: FilteredParameters, dimension: Dimension | None, leng
     rows, others = "requests", list[Table]()
     if level is Level.DAY_TAG:
         rows, others = "tags", [Table.TAG_1DAY]
-    elif dimension is Dimension.TAG:
+    elif dimension is CostDimension.TAG:
         rows = _TAGS_OF_RAW
     return DimensionRows(
         level=level,
@@ -73,12 +77,12 @@ def dimension_rows(params: FilteredParameters, dimension: Dimension | None, leng
     )
 
 
-def _column(dimension: Dimension | None) -> str:
+def _column(dimension: CostDimension | None) -> str:
     return "NULL::text" if dimension is None else f"r.{_COLUMNS[dimension]}"
 
 
-def _level(params: FilteredParameters, dimension: Dimension | None, length: timedelta) -> Level:
-    if params.user_id is None or dimension is Dimension.USER:
+def _level(params: FilteredParameters, dimension: CostDimension | None, length: timedelta) -> Level:
+    if params.user_id is None or dimension is CostDimension.USER:
         of_dimension = _DAYS.get(dimension) if dimension else None
         return of_dimension or choose(start=params.range.end - length, end=params.range.end)
     if dimension in _DAYS:

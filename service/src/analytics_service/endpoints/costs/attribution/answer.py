@@ -12,7 +12,7 @@ from analytics_service.contract.endpoint import Answer, Coverage, Row, sum_of
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.costs.attribution.parameters import AttributionParameters
 from analytics_service.endpoints.costs.attribution.statement import MAX_SHARES, Part
-from analytics_service.endpoints.costs.dimensions import Dimension
+from analytics_service.endpoints.costs.dimensions import CostDimension
 from analytics_service.endpoints.costs.sums import Share, shares
 from analytics_service.rollups.incomplete import IncompleteReason, below_retention
 from analytics_service.units import decimals
@@ -24,7 +24,7 @@ OTHER: Final = "other"
 class AttributionMetadata(TypedDict):
     start_time: datetime
     end_time: datetime
-    dimension: Dimension
+    dimension: CostDimension
     values_overlap: bool
     """A request may have several values, as tags: the items add up to more than the costs, and there is no `other`."""
     data_source: str

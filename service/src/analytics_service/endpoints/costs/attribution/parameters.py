@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from analytics_service.contract.filters import FilteredParameters
 from analytics_service.contract.parameters import FROM, TIME, TO, Amount
-from analytics_service.endpoints.costs.dimensions import Dimension, DimensionRows, dimension_rows
+from analytics_service.endpoints.costs.dimensions import CostDimension, DimensionRows, dimension_rows
 
 
 class AttributionParameters(FilteredParameters):
@@ -19,7 +19,7 @@ class AttributionParameters(FilteredParameters):
     """Start of the range: RFC 3339, or relative as now-24h, now-7d/d. Alias: start_time."""
     to: Annotated[str, Field(validation_alias=TO, examples=["now"], **TIME)]
     """End of the range, not in it. Alias: end_time."""
-    dimension: Annotated[Dimension, Field(examples=["model"])]
+    dimension: Annotated[CostDimension, Field(examples=["model"])]
     """What costs are divided by."""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     """Values in the answer, the most expensive ones; all others are one item, `other`."""

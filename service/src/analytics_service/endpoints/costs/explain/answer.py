@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from analytics_service.contract.endpoint import Answer, Coverage, Row, sum_of
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.endpoints.costs.dimensions import Dimension
+from analytics_service.endpoints.costs.dimensions import CostDimension
 from analytics_service.endpoints.costs.explain import decomposition
 from analytics_service.endpoints.costs.explain.decomposition import Model, RatesByModel
 from analytics_service.endpoints.costs.explain.factors import ModelUsage, Part
@@ -36,7 +36,7 @@ class ExplanationMetadata(TypedDict):
     compare_end_time: datetime
     method: Literal["shapley"]
     """Each part is the Shapley value of its factor: the mean of its effect over all orders of the factors."""
-    dimension: Dimension | None
+    dimension: CostDimension | None
     values_overlap: bool
     """A request may have several values, as tags: their changes add up to more, and there is no `other`."""
     models_without_rates: int

@@ -11,7 +11,7 @@ from typing_extensions import override
 from analytics_service.contract.filters import FilteredParameters
 from analytics_service.contract.parameters import TIME, days
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.endpoints.costs.dimensions import Dimension, DimensionRows, dimension_rows
+from analytics_service.endpoints.costs.dimensions import CostDimension, DimensionRows, dimension_rows
 from analytics_service.units.times import Range
 
 MAX_REACH: Final = timedelta(days=396)
@@ -26,7 +26,7 @@ class ExplainParameters(FilteredParameters):
     """Start of the period that the range is compared with; by default it is as long as the range, and just before."""
     compare_to: Annotated[str, Field(examples=["now-7d/d"], **TIME)] | None = None
     """Its end, not in it, and not after `from`."""
-    dimension: Annotated[Dimension, Field(examples=["team"])] | None = None
+    dimension: Annotated[CostDimension, Field(examples=["team"])] | None = None
     """Explains the change of each value, too."""
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     """Values in the answer, those that changed the most; all others are one item, `other`."""
