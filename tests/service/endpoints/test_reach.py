@@ -9,6 +9,7 @@ from analytics_service import settings
 from analytics_service.contract.parameters import P, RangedParameters, parse
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
+from analytics_service.endpoints.analytics.performance.parameters import Granularity, PerformanceParameters
 from analytics_service.endpoints.costs.summary.parameters import MAX_TOP_TRACES_RANGE, SummaryParameters
 from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MetricParameters
 from analytics_service.endpoints.prices.coverage import CoverageParameters
@@ -82,8 +83,24 @@ def test_price_coverage(asked: dict[str, str]) -> None:
     assert reaches(params.level, reached)
 
 
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("granularity", Granularity)
+def test_performance(granularity: str, zone: str) -> None:
+    asked = {"granularity": granularity, "tz": zone}
+    params, reached = longest_that_is_taken(PerformanceParameters, PerformanceParameters.max_range, asked)
+    assert all(reaches(level, reached) for level in (params.selection.level, *params.selection.sketches))
+
+
+FROM_ROLLUPS = {
+    MetricParameters,
+    SummaryParameters,
+    CoverageParameters,
+    PerformanceParameters,
+}
+
+
 def test_every_other_route_reads_raw() -> None:
-    models = {endpoint.params for endpoint in ENDPOINTS} - {MetricParameters, SummaryParameters, CoverageParameters}
+    models = {endpoint.params for endpoint in ENDPOINTS} - FROM_ROLLUPS
     longest = {model: model.max_range for model in models if issubclass(model, RangedParameters)}
     assert longest[TraceParameters] is not None
     assert all(reaches(Level.RAW, each) for each in longest.values() if each is not None)  # None: as far as rows go

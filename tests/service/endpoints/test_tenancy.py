@@ -30,6 +30,11 @@ NEEDED: dict[str, dict[str, Any]] = {
 READS = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint, Read)]
 """Of the others, which are about keys and callers, see test_keys.py."""
 EACH = pytest.mark.parametrize("endpoint", READS, ids=lambda endpoint: endpoint.name)
+NAMELESS = frozenset({"get_performance"})
+"""Reads whose answers are numbers alone: their own tests ask as several organisations and projects."""
+NAMING = pytest.mark.parametrize(
+    "endpoint", [each for each in READS if each.name not in NAMELESS], ids=lambda endpoint: endpoint.name
+)
 
 
 PLACES = {"trace_id": "shared"}
@@ -72,7 +77,7 @@ def test_nothing_but_tenancy_writes_the_predicate() -> None:
     assert [file for file, text in read.items() if re.search(r"org_id\s*=|\$2::text\[\]", text)] == []
 
 
-@EACH
+@NAMING
 async def test_organisations_never_see_each_others_rows(database_url: str, endpoint: Endpoint[Any]) -> None:
     await insert(
         database_url,
@@ -102,7 +107,7 @@ async def test_organisations_never_see_each_others_rows(database_url: str, endpo
             assert len({one.headers.get("ETag") for one in (ours, theirs, nobody)}) == 3
 
 
-@EACH
+@NAMING
 async def test_projects_confine_a_token(database_url: str, endpoint: Endpoint[Any]) -> None:
     rows = [
         a_row(

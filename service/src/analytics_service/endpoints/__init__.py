@@ -5,6 +5,7 @@ tests.
 from typing import Any
 
 from analytics_service.contract.endpoint import Endpoint, Receive
+from analytics_service.endpoints.analytics.performance import ENDPOINT as GET_PERFORMANCE
 from analytics_service.endpoints.auth.me import ENDPOINT as GET_CALLER
 from analytics_service.endpoints.costs.summary import ENDPOINT as GET_COSTS_SUMMARY
 from analytics_service.endpoints.ingest import ENDPOINTS as INGEST
@@ -25,6 +26,7 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     GET_METRICS,
     GET_COSTS_SUMMARY,
     GET_PRICE_COVERAGE,
+    GET_PERFORMANCE,
     LIST_KEYS,
     CREATE_KEY,
     REVOKE_KEY,
