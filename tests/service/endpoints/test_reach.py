@@ -10,6 +10,7 @@ from analytics_service.contract.parameters import P, RangedParameters, parse
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
 from analytics_service.endpoints.analytics.performance.parameters import Granularity, PerformanceParameters
+from analytics_service.endpoints.analytics.quality.parameters import QualityParameters
 from analytics_service.endpoints.costs.summary.parameters import MAX_TOP_TRACES_RANGE, SummaryParameters
 from analytics_service.endpoints.metrics.series.parameters import MAX_FINE_RANGE, MetricParameters
 from analytics_service.endpoints.prices.coverage import CoverageParameters
@@ -88,7 +89,15 @@ def test_price_coverage(asked: dict[str, str]) -> None:
 def test_performance(granularity: str, zone: str) -> None:
     asked = {"granularity": granularity, "tz": zone}
     params, reached = longest_that_is_taken(PerformanceParameters, PerformanceParameters.max_range, asked)
-    assert all(reaches(level, reached) for level in (params.selection.level, *params.selection.sketches))
+    levels: tuple[Level | Table, ...] = (params.selection.level, *params.selection.sketches)
+    assert all(reaches(level, reached) for level in levels)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("asked", [{"granularity": "1hour"}, {"granularity": "1day"}, {"user_id": "u"}])
+def test_quality(asked: dict[str, str], zone: str) -> None:
+    params, reached = longest_that_is_taken(QualityParameters, QualityParameters.max_range, asked | {"tz": zone})
+    assert reaches(params.level, reached)
 
 
 FROM_ROLLUPS = {
@@ -96,6 +105,7 @@ FROM_ROLLUPS = {
     SummaryParameters,
     CoverageParameters,
     PerformanceParameters,
+    QualityParameters,
 }
 
 

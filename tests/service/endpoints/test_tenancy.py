@@ -30,7 +30,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 READS = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint, Read)]
 """Of the others, which are about keys and callers, see test_keys.py."""
 EACH = pytest.mark.parametrize("endpoint", READS, ids=lambda endpoint: endpoint.name)
-NAMELESS = frozenset({"get_performance"})
+NAMELESS = frozenset({"get_performance", "get_quality"})
 """Reads whose answers are numbers alone: their own tests ask as several organisations and projects."""
 NAMING = pytest.mark.parametrize(
     "endpoint", [each for each in READS if each.name not in NAMELESS], ids=lambda endpoint: endpoint.name

@@ -52,6 +52,8 @@ def test_the_table_is_the_api() -> None:
         ("GET", "/api/v1/costs/summary", "costs:read"),
         ("GET", "/api/v1/prices/coverage", "costs:read"),
         ("GET", "/api/v1/analytics/performance", "analytics:read"),
+        ("GET", "/api/v1/analytics/quality", "analytics:read"),
+        ("POST", "/api/v1/scores", "traces:write"),
         ("GET", "/api/v1/keys", "keys:write"),
         ("POST", "/api/v1/keys", "keys:write"),
         ("DELETE", "/api/v1/keys/{key_id}", "keys:write"),

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, Protocol
 
 from analytics_service.contract.parameters import Keyset, P, PagedParameters
 from analytics_service.contract.principal import Permission, Principal
+from analytics_service.database.content_policy import KEEP, ContentPolicy
 from analytics_service.database.query import Query
 from analytics_service.rollups.incomplete import Incomplete
 from analytics_service.rollups.levels import Level
@@ -180,6 +181,8 @@ class Call(Generic[P]):
     random_bytes: Callable[[int], bytes]
     transaction: Transaction
     """Begins with its first statement, and is committed before the answer is sent; RequestError undoes it."""
+    content: ContentPolicy = KEEP
+    """Of texts that are stored: the stricter one of the caller's and the deployment's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +201,8 @@ class Command(Uncached[P]):
     """Of its answer."""
     may_conflict: bool = False
     """Whether what is stored may forbid it, with a problem of status 409."""
+    names_rows: bool = False
+    """Whether its body names what has to be stored, with a problem of status 404 where it is not."""
 
 
 class Form(StrEnum):

@@ -6,6 +6,7 @@ from typing import Any
 
 from analytics_service.contract.endpoint import Endpoint, Receive
 from analytics_service.endpoints.analytics.performance import ENDPOINT as GET_PERFORMANCE
+from analytics_service.endpoints.analytics.quality import ENDPOINT as GET_QUALITY
 from analytics_service.endpoints.auth.me import ENDPOINT as GET_CALLER
 from analytics_service.endpoints.costs.summary import ENDPOINT as GET_COSTS_SUMMARY
 from analytics_service.endpoints.ingest import ENDPOINTS as INGEST
@@ -15,6 +16,7 @@ from analytics_service.endpoints.keys.revoke import ENDPOINT as REVOKE_KEY
 from analytics_service.endpoints.keys.rotate import ENDPOINT as ROTATE_KEY
 from analytics_service.endpoints.metrics.series import ENDPOINT as GET_METRICS
 from analytics_service.endpoints.prices.coverage import ENDPOINT as GET_PRICE_COVERAGE
+from analytics_service.endpoints.scores.create import ENDPOINT as CREATE_SCORE
 from analytics_service.endpoints.traces.detail import ENDPOINT as GET_TRACE
 from analytics_service.endpoints.traces.forget import ENDPOINT as FORGET_USER
 from analytics_service.endpoints.traces.list import ENDPOINT as LIST_TRACES
@@ -27,6 +29,8 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     GET_COSTS_SUMMARY,
     GET_PRICE_COVERAGE,
     GET_PERFORMANCE,
+    GET_QUALITY,
+    CREATE_SCORE,
     LIST_KEYS,
     CREATE_KEY,
     REVOKE_KEY,

@@ -67,6 +67,7 @@ async def _run(endpoint: Uncached[P], services: Services, context: RequestContex
             now=admitted.now,
             random_bytes=secrets.token_bytes,
             transaction=_Lazy(lambda: stack.enter_async_context(begin())),
+            content=services.content.within(admitted.principal.content).policy(None),
         )
         return await endpoint.run(call)
 

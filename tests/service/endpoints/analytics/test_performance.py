@@ -75,7 +75,7 @@ async def test_performance_equals_the_rows(client: Client) -> None:
         answer = await client.get(
             PATH, token=token, from_=span[0], to=span[1], granularity=granularity, tz=zone, **equal
         )
-        data, rows = answer.data, reference.requests(ROWS, *span, **seen, **equal)
+        data, rows = answer.data, reference.requests(ROWS, span[0], span[1], **seen, **equal)
         method, interval = data["metadata"]["percentiles"]["method"], data["metadata"]["interval"]
         assert method == ("percentile_disc" if granularity == "raw" or "user_id" in equal else "log_histogram")
         assert granularity in {interval, "raw"}
@@ -116,23 +116,20 @@ async def test_a_sum_of_many_requests_counts_in_averages_and_in_nothing_else(dat
             assert float(data["p99_latency_ms"]) == pytest.approx(1, rel=0.02)
 
 
-@pytest.mark.parametrize(
-    ("asked", "code", "field"),
-    [
-        ({"granularity": "1week"}, "INVALID_PARAMETER", "granularity"),
-        ({"granularity": "1min", "from_": T0 - 8 * 24 * HOUR}, "RANGE_TOO_LARGE", "granularity"),
-        ({"granularity": "raw", "from_": T0 - 8 * 24 * HOUR}, "RANGE_TOO_LARGE", "granularity"),
-        ({"user_id": "ann", "from_": T0 - 8 * 24 * HOUR}, "RANGE_TOO_LARGE", "user_id"),
-        ({"tz": "Asia/Kathmandu", "from_": T0 - 8 * 24 * HOUR}, "RANGE_TOO_LARGE", "tz"),
-        ({"from_": T0 - 91 * 24 * HOUR}, "INVALID_TIME_RANGE", "from"),
-        ({"interval": "1hour"}, "UNKNOWN_PARAMETER", "interval"),
-    ],
-    ids=lambda value: "&".join(value) if isinstance(value, dict) else value,
+REFUSED: tuple[tuple[dict[str, Any], str, str], ...] = (
+    ({"granularity": "1week"}, "INVALID_PARAMETER", "granularity"),
+    ({"granularity": "1min", "from_": T0 - 8 * 24 * HOUR}, "RANGE_TOO_LARGE", "granularity"),
+    ({"granularity": "raw", "from_": T0 - 8 * 24 * HOUR}, "RANGE_TOO_LARGE", "granularity"),
+    ({"user_id": "ann", "from_": T0 - 8 * 24 * HOUR}, "RANGE_TOO_LARGE", "user_id"),
+    ({"tz": "Asia/Kathmandu", "from_": T0 - 8 * 24 * HOUR}, "RANGE_TOO_LARGE", "tz"),
+    ({"from_": T0 - 91 * 24 * HOUR}, "INVALID_TIME_RANGE", "from"),
+    ({"interval": "1hour"}, "UNKNOWN_PARAMETER", "interval"),
 )
-async def test_what_cannot_be_answered_is_named(client: Client, asked: dict[str, Any], code: str, field: str) -> None:
-    response = await client.get(PATH, **{"to": T0, **asked})
-    assert (response.status, response.json["error_code"], response.json["field"]) == (400, code, field)
 
 
-async def test_it_needs_the_permission_to_read_analytics(client: Client) -> None:
-    assert (await client.get(PATH, token=a_token(role="billing"))).status == 403
+async def test_what_cannot_be_answered_is_named(database_url: str) -> None:
+    async with a_service(database_url) as client:
+        for asked, code, field in REFUSED:
+            response = await client.get(PATH, **{"to": T0, **asked})
+            assert (response.status, response.json["error_code"], response.json["field"]) == (400, code, field)
+        assert (await client.get(PATH, token=a_token(role="billing"))).status == 403

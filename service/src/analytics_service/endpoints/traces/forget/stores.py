@@ -7,7 +7,7 @@ stay as they are, and the requests of the user become requests without one.
 from typing import Final
 
 from analytics_service.database.query import Query
-from analytics_service.database.tenancy import RAW_HORIZON, in_organisation, in_projects
+from analytics_service.database.tenancy import RAW_HORIZON, in_organisation, in_projects, predicate
 from analytics_service.endpoints.traces.forget.report import Subject
 from analytics_service.rollups.hierarchy import log
 from analytics_service.rollups.hierarchy.columns import SUMS
@@ -69,6 +69,9 @@ WITH days AS MATERIALIZED (
 DELETE FROM rollup_part AS p USING days WHERE {in_organisation("p")} AND {_DAY} = days.day"""
 """Parts below the horizon, which nobody reads any more, end with it; retention has not come to these yet."""
 
+_SCORES: Final = f"DELETE FROM score AS s WHERE {predicate('s')} AND s.user_id = $3"
+"""Those of rows that have ended before."""
+
 
 def queries(subject: Subject) -> tuple[Query, ...]:
     """Run in this order in one transaction, after the last row was deleted; again, they change nothing."""
@@ -76,6 +79,6 @@ def queries(subject: Subject) -> tuple[Query, ...]:
     return (
         Query(sql=log.LOCK, args=(subject.organisation,)),
         Query(sql=log.SHARE_HORIZONS),
-        *(Query(sql=each, args=arguments) for each in _WITHOUT_USER),
+        *(Query(sql=each, args=arguments) for each in (*_WITHOUT_USER, _SCORES)),
         Query(sql=_PARTS, args=(subject.organisation, subject.user)),
     )
