@@ -9,6 +9,7 @@ from analytics_service import settings
 from analytics_service.contract.parameters import P, RangedParameters, parse
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
+from analytics_service.endpoints.analytics.compare.parameters import CompareParameters
 from analytics_service.endpoints.analytics.performance.parameters import Granularity, PerformanceParameters
 from analytics_service.endpoints.analytics.quality.parameters import QualityParameters
 from analytics_service.endpoints.costs.summary.parameters import MAX_TOP_TRACES_RANGE, SummaryParameters
@@ -100,12 +101,18 @@ def test_quality(asked: dict[str, str], zone: str) -> None:
     assert reaches(params.level, reached)
 
 
+def test_compare() -> None:
+    params, reached = longest_that_is_taken(CompareParameters, CompareParameters.max_range, {"models": "a,b"})
+    assert reaches(params.level, reached)
+
+
 FROM_ROLLUPS = {
     MetricParameters,
     SummaryParameters,
     CoverageParameters,
     PerformanceParameters,
     QualityParameters,
+    CompareParameters,
 }
 
 

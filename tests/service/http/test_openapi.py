@@ -21,6 +21,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "get_trace": {"include": "io,attributes"},
     "get_metrics": {"metrics": "request_count,total_cost,duration,unique_users", "include_percentiles": True},
     "get_costs_summary": {"include_top_traces": True},
+    "compare_models": {"models": "gpt-4,another"},
 }
 
 
@@ -53,6 +54,7 @@ def test_the_table_is_the_api() -> None:
         ("GET", "/api/v1/prices/coverage", "costs:read"),
         ("GET", "/api/v1/analytics/performance", "analytics:read"),
         ("GET", "/api/v1/analytics/quality", "analytics:read"),
+        ("GET", "/api/v1/analytics/models/compare", "analytics:read"),
         ("POST", "/api/v1/scores", "traces:write"),
         ("GET", "/api/v1/keys", "keys:write"),
         ("POST", "/api/v1/keys", "keys:write"),

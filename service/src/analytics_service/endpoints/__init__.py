@@ -5,6 +5,7 @@ tests.
 from typing import Any
 
 from analytics_service.contract.endpoint import Endpoint, Receive
+from analytics_service.endpoints.analytics.compare import ENDPOINT as COMPARE_MODELS
 from analytics_service.endpoints.analytics.performance import ENDPOINT as GET_PERFORMANCE
 from analytics_service.endpoints.analytics.quality import ENDPOINT as GET_QUALITY
 from analytics_service.endpoints.auth.me import ENDPOINT as GET_CALLER
@@ -30,6 +31,7 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     GET_PRICE_COVERAGE,
     GET_PERFORMANCE,
     GET_QUALITY,
+    COMPARE_MODELS,
     CREATE_SCORE,
     LIST_KEYS,
     CREATE_KEY,
