@@ -31,7 +31,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 READS = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint, Read)]
 """Of the others, which are about keys and callers, see test_keys.py."""
 EACH = pytest.mark.parametrize("endpoint", READS, ids=lambda endpoint: endpoint.name)
-NAMELESS = frozenset({"get_performance", "get_quality", "compare_models"})
+NAMELESS = frozenset({"get_performance", "get_quality", "compare_models", "get_optimization"})
 """Reads whose answers name nothing that was not asked for: their own tests ask as several organisations."""
 NAMING = pytest.mark.parametrize(
     "endpoint", [each for each in READS if each.name not in NAMELESS], ids=lambda endpoint: endpoint.name

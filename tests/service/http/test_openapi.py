@@ -55,6 +55,7 @@ def test_the_table_is_the_api() -> None:
         ("GET", "/api/v1/analytics/performance", "analytics:read"),
         ("GET", "/api/v1/analytics/quality", "analytics:read"),
         ("GET", "/api/v1/analytics/models/compare", "analytics:read"),
+        ("GET", "/api/v1/analytics/optimization", "analytics:read"),
         ("POST", "/api/v1/scores", "traces:write"),
         ("GET", "/api/v1/keys", "keys:write"),
         ("POST", "/api/v1/keys", "keys:write"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from analytics_service.contract.endpoint import Endpoint, Receive
 from analytics_service.endpoints.analytics.compare import ENDPOINT as COMPARE_MODELS
+from analytics_service.endpoints.analytics.optimization import ENDPOINT as GET_OPTIMIZATION
 from analytics_service.endpoints.analytics.performance import ENDPOINT as GET_PERFORMANCE
 from analytics_service.endpoints.analytics.quality import ENDPOINT as GET_QUALITY
 from analytics_service.endpoints.auth.me import ENDPOINT as GET_CALLER
@@ -32,6 +33,7 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     GET_PERFORMANCE,
     GET_QUALITY,
     COMPARE_MODELS,
+    GET_OPTIMIZATION,
     CREATE_SCORE,
     LIST_KEYS,
     CREATE_KEY,

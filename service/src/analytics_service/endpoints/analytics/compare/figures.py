@@ -154,7 +154,7 @@ def _same_mix(ratio: Ratio, value: Decimal | None, one: Candidate, every: Sequen
         even = (weighted / sum(weights.values(), Decimal(0))).quantize(decimals.PLACES)
         return SameMix(
             value=even,
-            difference=value - even,
+            difference=decimals.difference(value, even),
             percentage=decimals.per_cent(sum((own[key][1] for key in common), Decimal(0)), ratio.of(one.strata)[1]),
         )
 
