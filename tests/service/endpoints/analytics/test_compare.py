@@ -94,11 +94,11 @@ def check_percentile(share: str, shown: dict[str, Any], rows: Sequence[Row]) -> 
 
 
 async def test_a_comparison_equals_the_rows(database_url: str) -> None:
-    rows = reference.random_requests(19, START, END, 2400)
+    rows = reference.random_requests(19, START, END, 1600)
     scores = random_scores(19, rows)
-    await insert(database_url, rows[:2000])
+    await insert(database_url, rows[:1300])
     await reference.refreshed(database_url)
-    await insert(database_url, rows[2000:])
+    await insert(database_url, rows[1300:])
     await insert_scores(database_url, scores)
     span = START + timedelta(hours=3, minutes=7), END - timedelta(hours=2)
     async with a_service(database_url) as client:

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from analytics_service.contract.endpoint import Answer, Coverage, Row, sum_of
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.endpoints.analytics.compare.figures import Candidate, Figure, figure
+from analytics_service.endpoints.analytics.compare.figures import RATIOS, Candidate, Figure, common_mix, figure
 from analytics_service.endpoints.analytics.compare.parameters import ComparedMetric, CompareParameters
 from analytics_service.endpoints.analytics.compare.statement import MAX_ROWS, Part
 from analytics_service.endpoints.analytics.compare.summary import Compared, Criterion, Recommendation, verdict
@@ -33,7 +33,8 @@ class ComparedModel(TypedDict):
     """Null where the model has no requests."""
     model: str
     requests: Number
-    metrics: dict[ComparedMetric, Figure]
+    metrics: dict[str, Figure]
+    """By the names of `metrics`."""
 
 
 class ComparisonSummary(TypedDict):
@@ -47,7 +48,7 @@ class ComparisonSummary(TypedDict):
     """By the rate of errors."""
     best_rated_model: str | None
     """By the average score; mixes are not evened out."""
-    reasons: dict[Criterion, str]
+    reasons: dict[str, str]
     """Why there is none, of those that are null."""
     recommendations: list[Recommendation]
     """What the others are borne out by."""
@@ -67,12 +68,14 @@ def answer(params: CompareParameters, rows: Sequence[Row]) -> Answer:
             field="models",
         )
     candidates = _candidates(rows)
+    mixes = {metric: common_mix(ratio, candidates) for metric, ratio in RATIOS.items()}
     compared = [
         Compared(
             provider=one.provider,
             model=one.model,
             figures={
-                metric: figure(metric, one, candidates, min_sample=params.min_sample) for metric in ComparedMetric
+                metric: figure(metric, one, mixes.get(metric, {}), min_sample=params.min_sample)
+                for metric in ComparedMetric
             },
         )
         for one in candidates
@@ -138,13 +141,15 @@ def _models(
                 provider=candidate.provider,
                 model=model,
                 requests=decimals.total(sum_of(row, "requests") for row in candidate.strata),
-                metrics={metric: one.figures[metric] for metric in params.metrics},
+                metrics={metric.value: one.figures[metric] for metric in params.metrics},
             )
             for candidate, one in named
         ]
         if not named:
             none = Candidate(provider="", model=model)
-            metrics = {metric: figure(metric, none, (), min_sample=params.min_sample) for metric in params.metrics}
+            metrics = {
+                metric.value: figure(metric, none, {}, min_sample=params.min_sample) for metric in params.metrics
+            }
             shown.append(ComparedModel(provider=None, model=model, requests=decimals.total(()), metrics=metrics))
     return shown
 
@@ -156,6 +161,6 @@ def _summary(compared: Sequence[Compared]) -> ComparisonSummary:
         cheapest_model=verdicts[Criterion.CHEAPEST].model,
         most_reliable_model=verdicts[Criterion.MOST_RELIABLE].model,
         best_rated_model=verdicts[Criterion.BEST_RATED].model,
-        reasons={criterion: one.reason for criterion, one in verdicts.items() if one.reason is not None},
+        reasons={criterion.value: one.reason for criterion, one in verdicts.items() if one.reason is not None},
         recommendations=[one.recommendation for one in verdicts.values() if one.recommendation is not None],
     )

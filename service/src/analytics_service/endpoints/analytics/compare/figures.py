@@ -18,6 +18,9 @@ from analytics_service.units import decimals
 from analytics_service.units.decimals import Number
 
 Method: TypeAlias = Literal["ratio_of_sums", "wilson", "order_statistics", "mean"]
+Stratum: TypeAlias = tuple[str, ...]
+Mix: TypeAlias = Mapping[Stratum, Decimal]
+"""The weight of each stratum: requests, or tokens, of all candidates together."""
 
 
 class ConfidenceInterval(TypedDict):
@@ -99,12 +102,22 @@ class Candidate:
     score: Row | None = None
 
     @property
-    def by_stratum(self) -> dict[tuple[str, ...], Row]:
+    def by_stratum(self) -> dict[Stratum, Row]:
         return {tuple(row[name] for name in STRATUM): row for row in self.strata}
 
 
-def figure(metric: ComparedMetric, one: Candidate, every: Sequence[Candidate], *, min_sample: int) -> Figure:
-    """A figure of one candidate among all that are compared."""
+def common_mix(ratio: Ratio, candidates: Sequence[Candidate]) -> Mix:
+    """The strata where every candidate that has a figure has requests; empty where fewer than two have one."""
+    sums = [{key: ratio.of([row])[1] for key, row in each.by_stratum.items()} for each in candidates]
+    known = [{key for key, weight in each.items() if weight} for each in sums if any(each.values())]
+    if len(known) < 2:
+        return {}
+    common = sorted(set.intersection(*known))
+    return {key: decimals.total(each.get(key, Decimal(0)) for each in sums) for key in common}
+
+
+def figure(metric: ComparedMetric, one: Candidate, mix: Mix, *, min_sample: int) -> Figure:
+    """A figure of one candidate; `mix` is the common one of the metric's ratio."""
     if metric in _SHARES:
         return _percentile(_SHARES[metric], one, min_sample)
     if metric is ComparedMetric.AVG_FEEDBACK_SCORE:
@@ -116,12 +129,12 @@ def figure(metric: ComparedMetric, one: Candidate, every: Sequence[Candidate], *
     bounds, reason = None, _too_few(sample, min_sample)
     if reason is None and metric is ComparedMetric.ERROR_RATE:
         bounds = estimates.share(numerator, denominator)
-    elif reason is None and denominator:
+    elif reason is None:
         clusters = [each for each in (ratio.of([row]) for row in one.periods) if each[1]]
         bounds = estimates.ratio(clusters)
         reason = None if bounds else f"requests are in {len(clusters)} periods, of {estimates.MIN_CLUSTERS} at least"
     method: Method = "wilson" if metric is ComparedMetric.ERROR_RATE else "ratio_of_sums"
-    return _figure(value, sample, bounds, method, reason) | {"same_mix": _same_mix(ratio, value, one, every)}
+    return _figure(value, sample, bounds, method, reason) | {"same_mix": _same_mix(ratio, value, one, mix)}
 
 
 def _figure(
@@ -137,26 +150,21 @@ def _too_few(sample: Decimal, min_sample: int) -> str | None:
     return f"the sample is {sample}, and min_sample {min_sample}" if sample < min_sample else None
 
 
-def _same_mix(ratio: Ratio, value: Decimal | None, one: Candidate, every: Sequence[Candidate]) -> SameMix | None:
-    """Direct standardization: each stratum has its weight among the requests of all candidates."""
-    sums = [
-        {key: found for key, row in each.by_stratum.items() if (found := ratio.of([row]))[1]}
-        for each in every
-        if ratio.of(each.strata)[1]
-    ]
-    common = set[tuple[str, ...]].intersection(*map(set, sums)) if len(sums) > 1 else set[tuple[str, ...]]()
-    if value is None or not common:
+def _same_mix(ratio: Ratio, value: Decimal | None, one: Candidate, mix: Mix) -> SameMix | None:
+    """Direct standardization: the figure of each stratum counts by its weight."""
+    if value is None or not mix:
         return None
-    own = {key: ratio.of([row]) for key, row in one.by_stratum.items()}
+    rows = one.by_stratum
+    own = {key: ratio.of([rows[key]]) for key in mix}
     with localcontext(_PRECISION):
-        weights = {key: sum((each[key][1] for each in sums), Decimal(0)) for key in common}
-        weighted = sum((own[key][0] / own[key][1] * weight for key, weight in weights.items()), Decimal(0))
-        even = (weighted / sum(weights.values(), Decimal(0))).quantize(decimals.PLACES)
-        return SameMix(
-            value=even,
-            difference=decimals.difference(value, even),
-            percentage=decimals.per_cent(sum((own[key][1] for key in common), Decimal(0)), ratio.of(one.strata)[1]),
-        )
+        weighted = sum((own[key][0] / own[key][1] * weight for key, weight in mix.items()), Decimal(0))
+        even = (weighted / sum(mix.values(), Decimal(0))).quantize(decimals.PLACES)
+    covered = decimals.total(each for _, each in own.values())
+    return SameMix(
+        value=even,
+        difference=decimals.difference(value, even),
+        percentage=decimals.per_cent(covered, ratio.of(one.strata)[1]),
+    )
 
 
 def _percentile(share: float, one: Candidate, min_sample: int) -> Figure:

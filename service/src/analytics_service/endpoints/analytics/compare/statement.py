@@ -12,7 +12,7 @@ from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.query import COMPLETENESS, percentiles, requests, scores
 from analytics_service.rollups.query.coverage import COVERAGE, PRICED_TOKENS
 
-MAX_ROWS: Final = 50_000
+MAX_ROWS: Final = 20_000
 """Of one statement: periods and strata of all models."""
 STRATUM: Final = ("project_id", "environment", "operation_type")
 """What requests are like, beside their model: mixes of these are evened out."""

@@ -112,7 +112,7 @@ def answer(params: QualityParameters, rows: Sequence[Row]) -> Answer:
             metadata=QualityMetadata(
                 start_time=params.range.start,
                 end_time=params.range.end,
-                granularity=params.interval,
+                granularity=params.granularity,
                 data_source=params.level,
                 total_failing=len(failing),
                 total_scores=len(scores),

@@ -34,19 +34,15 @@ class QualityParameters(FilteredParameters):
             self.require_raw_range("user_id", "by the hour, or for a tz other than UTC, a filter by user")
         return self
 
-    @property
-    def interval(self) -> Interval:
-        return self.granularity
-
     @cached_property
     def starts(self) -> list[datetime]:
         """Where each bucket of the series begins, in UTC; the first may begin before the range."""
-        return intervals.starts(self.range, self.interval, self.zone)
+        return intervals.starts(self.range, self.granularity, self.zone)
 
     @cached_property
     def level(self) -> Level:
         asked: dict[str, Any] = {"start": self.range.start, "end": self.range.end, "zone": self.zone}
-        asked["width"] = self.interval.width
+        asked["width"] = self.granularity.width
         if self.user_id is None:
             return choose(**asked)
         return Level.DAY_USER if fits(Level.DAY_USER, **asked) else Level.RAW
