@@ -159,7 +159,7 @@ def _summary(compared: Sequence[Compared]) -> ComparisonSummary:
     return ComparisonSummary(
         fastest_model=verdicts[Criterion.FASTEST].model,
         cheapest_model=verdicts[Criterion.CHEAPEST].model,
-        most_reliable_model=verdicts[Criterion.MOST_RELIABLE].model,
+        most_reliable_model=verdicts[Criterion.RELIABLE].model,
         best_rated_model=verdicts[Criterion.BEST_RATED].model,
         reasons={criterion.value: one.reason for criterion, one in verdicts.items() if one.reason is not None},
         recommendations=[one.recommendation for one in verdicts.values() if one.recommendation is not None],

@@ -1,5 +1,6 @@
 """Figures of one model, their intervals, and what they would be with the mix of requests that all models had. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, localcontext
@@ -181,14 +182,9 @@ def _percentile(share: float, one: Candidate, min_sample: int) -> Figure:
         reason = f"{count} requests are too few on one side of the percentile"
     value = None
     if count:
-        low, high = _edges(histogram, max(_rank(share, count), 1))
+        low, high = _edges(histogram, math.ceil(Decimal(str(share)) * count))
         value = _milliseconds(2 * high / (sketches.GAMMA + 1)) if low else Decimal(0)
     return _figure(value, Decimal(count), bounds, "order_statistics", reason)
-
-
-def _rank(share: float, count: int) -> int:
-    """The rank of the first value that at least this share does not exceed."""
-    return int(-(-Decimal(str(share)) * count // 1))
 
 
 def _edges(histogram: Sequence[tuple[int, Decimal]], rank: int) -> tuple[float, float]:

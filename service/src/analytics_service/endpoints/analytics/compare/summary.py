@@ -18,7 +18,7 @@ from analytics_service.units.decimals import Number
 class Criterion(StrEnum):
     FASTEST = "fastest_model"
     CHEAPEST = "cheapest_model"
-    MOST_RELIABLE = "most_reliable_model"
+    RELIABLE = "most_reliable_model"
     BEST_RATED = "best_rated_model"
 
 
@@ -36,7 +36,7 @@ MEASURES: Final[Mapping[Criterion, Measure]] = MappingProxyType(
         Criterion.CHEAPEST: Measure(
             metric=ComparedMetric.AVG_COST_PER_REQUEST, mix=ComparedMetric.AVG_COST_PER_REQUEST
         ),
-        Criterion.MOST_RELIABLE: Measure(metric=ComparedMetric.ERROR_RATE, mix=ComparedMetric.ERROR_RATE),
+        Criterion.RELIABLE: Measure(metric=ComparedMetric.ERROR_RATE, mix=ComparedMetric.ERROR_RATE),
         Criterion.BEST_RATED: Measure(metric=ComparedMetric.AVG_FEEDBACK_SCORE, mix=None, higher_is_better=True),
     }
 )
