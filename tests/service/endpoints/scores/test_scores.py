@@ -122,6 +122,16 @@ async def test_rows_of_others_are_not_there(database_url: str, client: Client, c
     assert [row["org_id"] for row in await stored(connection)] == ["acme", "globex"]
 
 
+async def test_a_score_of_another_project_is_not_replaced(database_url: str, client: Client, connection: Any) -> None:
+    spans = [a_row(number, trace_id="t", span_id=project, project_id=project) for number, project in enumerate("ab")]
+    await insert(database_url, spans)
+    only_b = a_token(projects=["b"])
+    assert (await scored(client, trace_id="t", name="n", value=1)).data["project_id"] == "a"
+    assert (await scored(client, trace_id="t", name="n", value=0, token=only_b)).status == 404
+    assert (await scored(client, trace_id="t", name="m", value=0, token=only_b)).data["project_id"] == "b"
+    assert [(row["name"], row["value"]) for row in await stored(connection)] == [("m", 0), ("n", 1)]
+
+
 REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"value": None}, "value"),
     ({"value": [1]}, "value"),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from analytics_service.database.query import Query
-from analytics_service.database.tenancy import RAW_HORIZON, predicate
+from analytics_service.database.tenancy import RAW_HORIZON, in_projects, predicate
 
 _SHARED: Final = ("environment", "provider", "model")
 
@@ -53,12 +53,15 @@ ON CONFLICT (org_id, trace_id, span_id, name, source) DO UPDATE SET
     THEN s.scored_at ELSE excluded.scored_at END,
   ts = excluded.ts, project_id = excluded.project_id,
   {", ".join(f"{name} = excluded.{name}" for name in _SHARED)}, user_id = excluded.user_id
+  WHERE {in_projects("s")}
 RETURNING s.ts, s.project_id, s.scored_at
 """
 
 
 def store(organisation: str, projects: list[str] | None, score: NewScore) -> Query:
-    """One row; none where the organisation and the projects have no such spans above the retention horizon."""
+    """One row; none where the organisation and the projects have no such spans above the retention horizon, or where
+    another project has the score: of a trace with spans of several.
+    """
     subject = (score.trace_id, score.span_id, score.name, score.source)
     content = (score.data_type, score.value, score.category, score.comment, score.scored_at)
     return Query(sql=_STORE, args=(organisation, projects, *subject, *content))

@@ -10,7 +10,6 @@ from analytics_service.rollups.hierarchy.raw import bucket_of
 from analytics_service.rollups.hierarchy.tables import Table
 from analytics_service.rollups.query import gaps
 
-_DAY: Final = gaps.interval(gaps.DAY)
 _KEYS: Final = (
     "{0}.project_id, {0}.environment, {0}.provider, {0}.model, {0}.name, {0}.source, {0}.data_type, {0}.category"
 )
