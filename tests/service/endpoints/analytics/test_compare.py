@@ -60,6 +60,9 @@ def check_ratio(metric: str, shown: dict[str, Any], rows: Sequence[Row], every: 
     assert Fraction(shown["same_mix"]["value"]) == expected, metric
     part = sum(own[key][1] for key in common)
     assert Fraction(shown["same_mix"]["percentage"]) == reference.rounded(Fraction(part * 100, denominator))
+    if sample < 30:
+        assert (shown["interval"], shown["reason"]) == (None, f"the sample is {sample}, and min_sample 30")
+        return
     if metric == "error_rate":
         bounds = estimates.share(int(numerator), denominator)
     else:
@@ -85,7 +88,7 @@ def check_percentile(share: str, shown: dict[str, Any], rows: Sequence[Row]) -> 
     assert shown["sample"] == len(values)
     assert reference.is_near("duration", shown["value"], reference.aggregate("duration", share, rows), "log_histogram")
     ranks = estimates.ranks(len(values), float(reference.SHARES[share]))
-    if ranks is None:
+    if ranks is None or len(values) < 30:
         assert shown["interval"] is None
         return
     lower, upper = values[ranks[0] - 1], values[ranks[1] - 1]
