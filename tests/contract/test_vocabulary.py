@@ -65,6 +65,7 @@ ALLOWED = {
     "analytics_operator.state.worker.wanted": "a field of the worker's /status, released",
     "analytics_service.endpoints.metrics.summary.answer.most_common_errors": "a field of the documented API",
     "analytics_service.endpoints.metrics.summary.answer.most_common_errors_reason": "stands beside that field",
+    "analytics_service.endpoints.analytics.compare.answer.most_reliable_model": "a name of the API that clients know",
     "analytics_service.errors.LockHeld": "a lock is held, in PostgreSQL's words too",
     "analytics_service.units.intervals._floor": "rounds down, as math.floor",
     "analytics_service.units.times.floor": "rounds down, as math.floor",

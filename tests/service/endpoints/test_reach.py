@@ -9,6 +9,9 @@ from analytics_service import settings
 from analytics_service.contract.parameters import P, RangedParameters, parse
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
+from analytics_service.endpoints.analytics.compare.parameters import CompareParameters
+from analytics_service.endpoints.analytics.performance.parameters import Granularity, PerformanceParameters
+from analytics_service.endpoints.analytics.quality.parameters import QualityParameters
 from analytics_service.endpoints.costs.attribution.parameters import AttributionParameters
 from analytics_service.endpoints.costs.dimensions import CostDimension
 from analytics_service.endpoints.costs.explain.parameters import MAX_REACH, ExplainParameters
@@ -112,9 +115,31 @@ def test_explanation(dimension: CostDimension) -> None:
     assert reaches(parse(ExplainParameters, of_user, now=NOW).source.level, ExplainParameters.max_raw_range)
 
 
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("granularity", Granularity)
+def test_performance(granularity: str, zone: str) -> None:
+    asked = {"granularity": granularity, "tz": zone}
+    params, reached = longest_that_is_taken(PerformanceParameters, PerformanceParameters.max_range, asked)
+    levels: tuple[Level | Table, ...] = (params.selection.level, *params.selection.sketches)
+    assert all(reaches(level, reached) for level in levels)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("asked", [{"granularity": "1hour"}, {"granularity": "1day"}, {"user_id": "u"}])
+def test_quality(asked: dict[str, str], zone: str) -> None:
+    params, reached = longest_that_is_taken(QualityParameters, QualityParameters.max_range, asked | {"tz": zone})
+    assert reaches(params.level, reached)
+
+
+def test_compare() -> None:
+    params, reached = longest_that_is_taken(CompareParameters, CompareParameters.max_range, {"models": "a,b"})
+    assert reaches(params.level, reached)
+
+
 ROLLED_UP = {
     *(MetricParameters, SummaryParameters, CoverageParameters),
     *(AttributionParameters, ForecastParameters, ExplainParameters),
+    *(PerformanceParameters, QualityParameters, CompareParameters),
 }
 
 

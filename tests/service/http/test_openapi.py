@@ -27,6 +27,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "get_costs_attribution": {"dimension": "tag"},
     "get_costs_forecast": {"to": T0 + timedelta(days=9)},
     "get_costs_explanation": {"dimension": "tag"},
+    "compare_models": {"models": "gpt-4,another"},
 }
 
 
@@ -69,6 +70,11 @@ def test_the_table_is_the_api() -> None:
         ("GET", "/api/v1/export/jobs/{job_id}", "exports:read"),
         ("DELETE", "/api/v1/export/jobs/{job_id}", "exports:cancel"),
         ("GET", "/api/v1/export/jobs/{job_id}/download", "exports:download"),
+        ("GET", "/api/v1/analytics/performance", "analytics:read"),
+        ("GET", "/api/v1/analytics/quality", "analytics:read"),
+        ("GET", "/api/v1/analytics/models/compare", "analytics:read"),
+        ("GET", "/api/v1/analytics/optimization", "analytics:read"),
+        ("POST", "/api/v1/scores", "traces:write"),
         ("GET", "/api/v1/keys", "keys:write"),
         ("POST", "/api/v1/keys", "keys:write"),
         ("DELETE", "/api/v1/keys/{key_id}", "keys:write"),

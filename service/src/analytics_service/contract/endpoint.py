@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, Protocol
 from analytics_service.contract.exports import ExportPolicy, StoredFile
 from analytics_service.contract.parameters import Keyset, P, PagedParameters
 from analytics_service.contract.principal import Permission, Principal
+from analytics_service.database.content_policy import KEEP, ContentPolicy
 from analytics_service.database.query import Query
 from analytics_service.rollups.incomplete import Incomplete
 from analytics_service.rollups.levels import Level
@@ -195,6 +196,8 @@ class Call(Generic[P]):
     """None where there is no storage for files."""
     request_key: str | None = None
     """The Idempotency-Key; None where there is none, or the endpoint takes none."""
+    content: ContentPolicy = KEEP
+    """Of texts that are stored: the stricter one of the caller's and the deployment's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +218,8 @@ class Command(Uncached[P]):
     """Whether what is stored may forbid it, with a problem of status 409."""
     takes_request_key: bool = False
     """Whether it takes an Idempotency-Key."""
+    names_rows: bool = False
+    """Whether its body names what has to be stored, with a problem of status 404 where it is not."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,8 +39,10 @@ class FilteredParameters(RawRangeParameters):
     """In ranges of more than 7 days of whole UTC days only."""
 
 
-def conditions(params: FilteredParameters, arguments: Arguments, *, alias: str) -> str:
-    """Returns SQL: `true`, and a condition for each filter that is given."""
-    given = ((name, getattr(params, name)) for name in ("provider", "model", "environment", "project_id", "user_id"))
+def conditions(params: RangedParameters, arguments: Arguments, *, alias: str) -> str:
+    """Returns SQL: `true`, and a condition for each filter that the route has and that is given."""
+    given = (
+        (name, getattr(params, name, None)) for name in ("provider", "model", "environment", "project_id", "user_id")
+    )
     narrowed = [f"{alias}.{name} = {arguments.add(value)}" for name, value in given if value is not None]
     return " AND ".join(["true", *narrowed])

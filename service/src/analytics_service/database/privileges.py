@@ -19,6 +19,7 @@ _STORE: Final = {
     "^policy$": ("SELECT", "INSERT", "UPDATE"),
     "^reclassify_.*$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "^dropped_partition$": ("SELECT", "INSERT", "DELETE"),
+    "^score.*$": ("SELECT", "DELETE"),
 }
 """By a pattern of the tables' names. `import` writes rows, and `serve` requests beside them; the worker, `policies`,
 `prices` and `requests` write other tables, too."""

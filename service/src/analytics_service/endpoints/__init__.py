@@ -5,6 +5,10 @@ tests.
 from typing import Any
 
 from analytics_service.contract.endpoint import Endpoint, Receive
+from analytics_service.endpoints.analytics.compare import ENDPOINT as COMPARE_MODELS
+from analytics_service.endpoints.analytics.optimization import ENDPOINT as GET_OPTIMIZATION
+from analytics_service.endpoints.analytics.performance import ENDPOINT as GET_PERFORMANCE
+from analytics_service.endpoints.analytics.quality import ENDPOINT as GET_QUALITY
 from analytics_service.endpoints.auth.me import ENDPOINT as GET_CALLER
 from analytics_service.endpoints.costs.attribution import ENDPOINT as GET_COSTS_ATTRIBUTION
 from analytics_service.endpoints.costs.explain import ENDPOINT as GET_COSTS_EXPLANATION
@@ -24,6 +28,7 @@ from analytics_service.endpoints.metrics.query import ENDPOINT as QUERY_METRICS
 from analytics_service.endpoints.metrics.series import ENDPOINT as GET_METRICS
 from analytics_service.endpoints.metrics.summary import ENDPOINT as GET_METRICS_SUMMARY
 from analytics_service.endpoints.prices.coverage import ENDPOINT as GET_PRICE_COVERAGE
+from analytics_service.endpoints.scores.create import ENDPOINT as CREATE_SCORE
 from analytics_service.endpoints.traces.detail import ENDPOINT as GET_TRACE
 from analytics_service.endpoints.traces.forget import ENDPOINT as FORGET_USER
 from analytics_service.endpoints.traces.list import ENDPOINT as LIST_TRACES
@@ -47,6 +52,11 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     GET_EXPORT,
     CANCEL_EXPORT,
     DOWNLOAD_EXPORT,
+    GET_PERFORMANCE,
+    GET_QUALITY,
+    COMPARE_MODELS,
+    GET_OPTIMIZATION,
+    CREATE_SCORE,
     LIST_KEYS,
     CREATE_KEY,
     REVOKE_KEY,

@@ -221,6 +221,8 @@ def answered_statuses(endpoint: Endpoint[Any]) -> list[int]:
 def _statuses(endpoint: Endpoint[Any]) -> dict[int, str]:
     """Returns the error statuses of an endpoint, each with its codes."""
     categories = {404: "not_found"} if "{" in endpoint.path else {}
+    if isinstance(endpoint, Command) and endpoint.names_rows:
+        categories |= {404: "not_found"}
     if isinstance(endpoint, Download) or (isinstance(endpoint, Command) and endpoint.may_conflict):
         categories |= {409: "conflict"}
     if isinstance(endpoint, Download):

@@ -11,6 +11,7 @@ from analytics_service.contract.cursor import Cursors
 from analytics_service.contract.exports import ExportPolicy
 from analytics_service.database.pool import Database
 from analytics_service.database.replica import Reader
+from analytics_service.ingest.content_rules import ContentRules
 from analytics_service.rate_limit.limiter import Limiter
 from analytics_service.receiver.receiver import Receiver
 from analytics_service.storage.storage import Storage
@@ -34,6 +35,8 @@ class Services:
     metrics: Metrics
     receiver: Receiver | None
     """None where the process takes no rows."""
+    content: ContentRules
+    """Of the deployment."""
     default_ttl: int
     statement_seconds: float
     """From the start of a request to the end of its statement."""

@@ -79,6 +79,7 @@ async def calling(
             exports=services.exports,
             request_key=request_key,
             transaction=_Lazy(lambda: stack.enter_async_context(begin())),
+            content=services.content.within(admitted.principal.content).policy(None),
         )
 
 

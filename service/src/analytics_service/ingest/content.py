@@ -39,8 +39,8 @@ def applied(policy: ContentPolicy, row: SpanRow) -> SpanRow:
         return row
     changed = dict(row)
     for column in _TEXTS:
-        if (text := changed.pop(column, None)) is not None and policy.mode is not ContentMode.DROP:
-            changed[column] = _cut(policy, masked(text, policy.redact))
+        if (text := changed.pop(column, None)) is not None and (text := stored_text(policy, text)) is not None:
+            changed[column] = text
     if "error_message" in changed:
         changed["error_message"] = masked(changed["error_message"], policy.redact)
     if "attributes" in changed:
@@ -48,6 +48,11 @@ def applied(policy: ContentPolicy, row: SpanRow) -> SpanRow:
         if attributes:
             changed["attributes"] = dump_json(attributes, sort_keys=True)
     return changed
+
+
+def stored_text(policy: ContentPolicy, text: str) -> str | None:
+    """A text of content as the policy lets it be stored; None where it is dropped."""
+    return None if policy.mode is ContentMode.DROP else _cut(policy, masked(text, policy.redact))
 
 
 def masked(text: str, redactions: frozenset[Redaction]) -> str:

@@ -16,6 +16,8 @@ class IncompleteReason(StrEnum):
     BELOW_RETENTION = "below_retention"
     EDGE_BELOW_RETENTION = "edge_below_retention"
     TOP_TRACES_BELOW_RETENTION = "top_traces_below_retention"
+    SCORES_BELOW_RETENTION = "scores_below_retention"
+    PROMPTS_BELOW_RETENTION = "prompts_below_retention"
     TRUNCATED = "truncated"
     FUTURE = "future"
 
@@ -34,6 +36,12 @@ _MEANINGS: Final = MappingProxyType(
         ),
         IncompleteReason.TOP_TRACES_BELOW_RETENTION: (
             "its single requests are no longer kept: of all figures, the most expensive traces alone lack it"
+        ),
+        IncompleteReason.SCORES_BELOW_RETENTION: (
+            "its single scores are no longer kept, and it is no whole UTC day: of all figures, those of scores lack it"
+        ),
+        IncompleteReason.PROMPTS_BELOW_RETENTION: (
+            "its single requests are no longer kept: prompts that were sent again are not found among them"
         ),
         IncompleteReason.TRUNCATED: "the answer may hold no more: ask for it by itself, or by fewer groups",
         IncompleteReason.FUTURE: "it is not over",

@@ -36,6 +36,11 @@ def value_of(bin_: str) -> str:
     return f"CASE WHEN {bin_} = {ZERO_BIN} THEN 0 ELSE {middle} END::numeric"
 
 
+def edges_of(bin_: int) -> tuple[float, float]:
+    """The microseconds that a bin is for: above the first, which is 0 in the bin of zero, and up to the second."""
+    return (0, 0) if bin_ == ZERO_BIN else (math.pow(GAMMA, bin_ - 1), math.pow(GAMMA, bin_))
+
+
 def hash_of(text: str) -> str:
     """SQL: the bits of a text; NULL of NULL."""
     return f"sha256(convert_to({text}, 'UTF8'))"

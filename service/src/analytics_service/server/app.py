@@ -26,6 +26,7 @@ from analytics_service.http.pipeline import handler
 from analytics_service.http.replay.handler import recorder
 from analytics_service.http.replay.store import ReplayStore
 from analytics_service.http.services import Services
+from analytics_service.ingest.content_rules import ContentRules
 from analytics_service.rate_limit.limiter import Limiter
 from analytics_service.receiver.receiver import Receiver
 from analytics_service.rollups import versions
@@ -75,6 +76,7 @@ def services(
         storage=open_storage(settings),
         metrics=metrics,
         receiver=receiver,
+        content=ContentRules.of(settings),
         default_ttl=settings.cache_default_ttl,
         statement_seconds=settings.database_statement_timeout_seconds,
     )

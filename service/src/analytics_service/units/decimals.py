@@ -33,6 +33,11 @@ def total(values: Iterable[Decimal]) -> Decimal:
     return reduce(_WIDE.add, values, Decimal(0))
 
 
+def difference(one: Decimal, other: Decimal) -> Decimal:
+    """Exact; the operator rounds to the 28 digits of the default context."""
+    return _WIDE.subtract(one, other)
+
+
 def product(one: Decimal | int, other: Decimal | int) -> Decimal:
     return _WIDE.multiply(Decimal(one), Decimal(other))
 

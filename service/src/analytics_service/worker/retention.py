@@ -19,6 +19,7 @@ from analytics_service.repricing import journal as repricing
 from analytics_service.rollups.retention.horizon import HORIZON
 from analytics_service.rollups.retention.raw import retain_raw
 from analytics_service.rollups.retention.rollups import Rollup, retain_rollup
+from analytics_service.rollups.retention.scores import retain_scores
 from analytics_service.rollups.retention.step import RetentionStep, StepKind
 
 MAX_TURN: Final = timedelta(seconds=20)
@@ -73,6 +74,8 @@ async def _steps(connection: Connection) -> AsyncGenerator[RetentionStep, None]:
             for journal in (repricing, reclassify):
                 async for rows in journal.retain_journal(connection):
                     yield RetentionStep(kind=StepKind.DELETED, target=journal.JOURNAL, rows=rows)
+            async for step in retain_scores(connection):
+                yield step
             until = await connection.fetchval(HORIZON)  # parts are of use as long as their rows may change
         both: tuple[Rollup, ...] = (*rollups, *LEGACY.get(policy, ()))
         for rollup in both:

@@ -1,42 +1,30 @@
 """Percentiles and numbers of users from sketches: statements with one row per bucket and group, as totals have."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from analytics_service.endpoints.metrics.series.names import (
     LATENCIES,
     PERCENTILES,
+    VALUE_METRICS,
     Aggregation,
     Metric,
     column_name,
 )
-from analytics_service.rollups import sketches
-from analytics_service.rollups.hierarchy.latency import RANKS, TTFT_CODES
+from analytics_service.rollups.hierarchy.latency import RANKS
+from analytics_service.rollups.query import percentiles as histograms
+from analytics_service.rollups.query.percentiles import Percentile
 
 Measures = Mapping[Metric, tuple[Aggregation, ...]]
-_FIRST_TTFT: Final = TTFT_CODES + sketches.ZERO_BIN
-_OF_MEASURE: Final = {Metric.DURATION: f"code < {_FIRST_TTFT}", Metric.TIME_TO_FIRST_TOKEN: f"code >= {_FIRST_TTFT}"}
-_OFFSETS: Final = {Metric.DURATION: 0, Metric.TIME_TO_FIRST_TOKEN: TTFT_CODES}
 
 
 def percentiles(measures: Measures, rows: str, keys: Sequence[str]) -> str:
     """Returns SQL with the columns of percentiles from raw, in microseconds: the first bin that reaches the share."""
-    keyed = ", ".join(keys)
-    asked = percentile_columns(measures)
-    columns = ", ".join(_percentile(metric, one) for metric, one in asked)
-    codes = " OR ".join(dict.fromkeys(_OF_MEASURE[metric] for metric, _ in asked))
-    return f"""
-SELECT {keyed}, {columns}
-FROM (
-  SELECT *, sum(n) OVER (PARTITION BY {keyed}, code >= {_FIRST_TTFT} ORDER BY code) AS reached,
-    sum(n) OVER (PARTITION BY {keyed}, code >= {_FIRST_TTFT}) AS whole
-  FROM (
-    SELECT {keyed}, code, sum(n) AS n
-    FROM ({rows}) AS r CROSS JOIN LATERAL unnest(r.codes, r.counts) AS e (code, n)
-    WHERE {codes} GROUP BY {keyed}, code
-  ) AS bins
-) AS shares
-GROUP BY {keyed}"""
+    asked = [
+        Percentile(name=column_name(metric, one), measure=VALUE_METRICS[metric].column, share=PERCENTILES[one])
+        for metric, one in percentile_columns(measures)
+    ]
+    bins = histograms.bins(rows, keys, [each.measure for each in asked])
+    return histograms.percentiles(bins, keys, asked)
 
 
 def percentile_columns(measures: Measures) -> list[tuple[Metric, Aggregation]]:
@@ -47,11 +35,6 @@ def percentile_columns(measures: Measures) -> list[tuple[Metric, Aggregation]]:
         for one in taken
         if one in PERCENTILES
     ]
-
-
-def _percentile(metric: Metric, one: Aggregation) -> str:
-    code = f"min(code) FILTER (WHERE {_OF_MEASURE[metric]} AND reached >= {PERCENTILES[one]} * whole)"
-    return f"{sketches.value_of(f'({code} - {_OFFSETS[metric]})')} AS {column_name(metric, one)}"
 
 
 def users(rows: str, keys: Sequence[str]) -> str:

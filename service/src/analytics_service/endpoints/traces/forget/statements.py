@@ -110,7 +110,11 @@ WITH n AS MATERIALIZED (
 ), deleted AS (
   DELETE FROM traces AS t USING n
   WHERE {_IN_HOUR.format("t")} AND coalesce(t.user_id, $5) = $5
-  RETURNING t.ts
+  RETURNING t.trace_id, t.span_id
+), scores AS (
+  DELETE FROM score AS s USING (SELECT DISTINCT trace_id, span_id FROM deleted) AS d
+  WHERE {in_organisation("s")} AND s.trace_id = ANY(ARRAY(SELECT trace_id FROM deleted))
+    AND s.trace_id = d.trace_id AND s.span_id IN (d.span_id, '')
 ), {_JOURNALS}
 UPDATE forget_plan AS p SET rows_deleted = rows_deleted + (SELECT count(*) FROM deleted) WHERE {_PLAN}
 RETURNING rows_deleted

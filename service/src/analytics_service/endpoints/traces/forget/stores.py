@@ -10,7 +10,13 @@ from typing import Final
 
 from analytics_service.database.export_jobs import IS_ACTIVE
 from analytics_service.database.query import Query
-from analytics_service.database.tenancy import RAW_HORIZON, in_organisation, in_projects, may_hold_rows_of_projects
+from analytics_service.database.tenancy import (
+    RAW_HORIZON,
+    in_organisation,
+    in_projects,
+    may_hold_rows_of_projects,
+    predicate,
+)
 from analytics_service.endpoints.traces.forget.report import Subject
 from analytics_service.rollups.hierarchy import log
 from analytics_service.rollups.hierarchy.columns import SUMS
@@ -72,6 +78,9 @@ WITH days AS MATERIALIZED (
 DELETE FROM rollup_part AS p USING days WHERE {in_organisation("p")} AND {_DAY} = days.day"""
 """Parts below the horizon, which nobody reads any more, end with it; retention has not come to these yet."""
 
+_SCORES: Final = f"DELETE FROM score AS s WHERE {predicate('s')} AND s.user_id = $3"
+"""Those of rows that have ended before."""
+
 
 _MAY_HOLD: Final = f"{in_organisation('j')} AND {may_hold_rows_of_projects('j')}"
 _EXPORTS: Final = (
@@ -103,7 +112,7 @@ def queries(subject: Subject, days: Sequence[datetime]) -> tuple[Query, ...]:
     return (
         Query(sql=log.LOCK, args=(subject.organisation,)),
         Query(sql=log.SHARE_HORIZONS),
-        *(Query(sql=each, args=arguments) for each in _WITHOUT_USER),
+        *(Query(sql=each, args=arguments) for each in (*_WITHOUT_USER, _SCORES)),
         Query(sql=_PARTS, args=(subject.organisation, subject.user)),
         Query(sql=of_user, args=arguments),
         Query(sql=of_days, args=(*arguments, list(days))),
