@@ -8,6 +8,10 @@ import pytest
 
 from analytics_service.contract.endpoint import Read
 from analytics_service.endpoints import ENDPOINTS
+from analytics_service.endpoints.analytics.compare.parameters import CompareParameters
+from analytics_service.endpoints.analytics.optimization.parameters import OptimizationParameters
+from analytics_service.endpoints.analytics.performance.parameters import PerformanceParameters
+from analytics_service.endpoints.analytics.quality.parameters import QualityParameters
 from analytics_service.endpoints.costs.attribution.parameters import AttributionParameters
 from analytics_service.endpoints.costs.explain.parameters import MAX_REACH, ExplainParameters
 from analytics_service.endpoints.costs.forecast.parameters import ForecastParameters
@@ -147,6 +151,33 @@ async def traces(client: Client) -> None:
     assert read == total > MAX_POINTS
 
 
+async def performance(client: Client) -> None:
+    for granularity, longest in (("1min", MAX_FINE_RANGE), ("1hour", PerformanceParameters.max_range)):
+        asked: dict[str, Any] = {"from_": END - longest, "to": END, "granularity": granularity}
+        answer = await client.get("/api/v1/analytics/performance", **asked)
+        buckets = longest // Interval(granularity).width + 1
+        assert len(answer.data["time_series"]) == buckets <= answer.data["request_count"]
+        assert answer.json["meta"]["complete"] is True
+
+
+async def quality(client: Client) -> None:
+    answer = await client.get("/api/v1/analytics/quality", from_=END - QualityParameters.max_range, to=END)
+    assert answer.data["total_requests"] > MAX_POINTS
+    assert answer.json["meta"]["complete"] is True
+
+
+async def comparison(client: Client) -> None:
+    asked: dict[str, Any] = {"from_": END - CompareParameters.max_range, "to": END, "models": "m0,m1"}
+    answer = await client.get("/api/v1/analytics/models/compare", **asked)
+    assert answer.data["models"][0]["requests"] > MAX_POINTS
+    assert answer.json["meta"]["complete"] is True
+
+
+async def optimization(client: Client) -> None:
+    answer = await client.get("/api/v1/analytics/optimization", from_=END - OptimizationParameters.max_range, to=END)
+    assert (answer.data["findings"], answer.json["meta"]["complete"]) == ([], True)
+
+
 async def search(client: Client) -> None:
     asked: dict[str, Any] = {"from": END - SearchParameters.max_range, "to": END, "limit": 1000, "fields": ["trace_id"]}
     answer = await client.post("/api/v1/traces/search", {**asked, "include": ["total"]})
@@ -172,6 +203,10 @@ LONGEST: dict[str, Callable[[Client], Awaitable[None]]] = {
     "get_costs_forecast": forecast,
     "get_costs_explanation": explanation,
     "get_price_coverage": price_coverage,
+    "get_performance": performance,
+    "get_quality": quality,
+    "compare_models": comparison,
+    "get_optimization": optimization,
 }
 
 

@@ -112,8 +112,8 @@ async def test_answers_and_problems_are_as_the_document_says(database_url: str, 
     await insert(database_url, [a_row(number, total_cost_usd=Decimal("0.1"), tags=["a"]) for number in range(3)])
     async with a_service(database_url) as client:
         path = endpoint.path.format(trace_id="trace-00000")
-        asked: dict[str, Any] = {"from_": T0, "to": T0 + HOUR}
-        answer = await client.ask(endpoint, path, **asked, **ASKED.get(endpoint.name, {}))
+        asked: dict[str, Any] = {"from_": T0, "to": T0 + HOUR, **ASKED.get(endpoint.name, {})}
+        answer = await client.ask(endpoint, path, **asked)
         problem = await client.ask(endpoint, path, nonsense=1)
         served = await client.request("GET", "/openapi.json")
     assert answer.status == 200, answer.body
