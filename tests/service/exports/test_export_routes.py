@@ -103,10 +103,15 @@ async def test_a_link_is_for_one_export_and_ends_with_its_file(made: Exports, da
     answer = await made.client.request("GET", url.replace(link, past))
     documented(answer, f"{JOBS}/{{job_id}}/download", "get")
     assert (answer.status, answer.json["error_code"]) == (410, "EXPORT_EXPIRED")
-    await execute(database_url, "UPDATE export_job SET expires_at = now()")
+    await execute(database_url, "UPDATE export_job SET expires_at = now() WHERE id = $1", one["job_id"])
     assert (await made.client.request("GET", url)).status == 410
     job = await made.job(one["job_id"])
     assert (job["status"], job["can_download"], job["download_url"]) == ("expired", False, None)
+    listed = {
+        status: [job["job_id"] for job in (await made.client.get(JOBS, status=status)).data]
+        for status in ("completed", "expired")
+    }
+    assert listed == {"completed": [other["job_id"]], "expired": [one["job_id"]]}
 
 
 async def test_links_are_accepted_while_their_secret_is_changed(
