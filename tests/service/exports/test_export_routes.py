@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from analytics_service.endpoints.exports.parameters import ExportParameters
 from tests.support import reference
 from tests.support.exports import CREATE, GLOBEX, JOBS, VIEWER, Exports, files
 from tests.support.keys import DOCUMENT, documented
+from tests.support.process import serving
 from tests.support.service import HOUR, SECRET, T0, a_row, a_service, a_token, execute, insert
 
 pytestmark = pytest.mark.postgres
@@ -103,10 +105,15 @@ async def test_a_link_is_for_one_export_and_ends_with_its_file(made: Exports, da
     answer = await made.client.request("GET", url.replace(link, past))
     documented(answer, f"{JOBS}/{{job_id}}/download", "get")
     assert (answer.status, answer.json["error_code"]) == (410, "EXPORT_EXPIRED")
-    await execute(database_url, "UPDATE export_job SET expires_at = now()")
+    await execute(database_url, "UPDATE export_job SET expires_at = now() WHERE id = $1", one["job_id"])
     assert (await made.client.request("GET", url)).status == 410
     job = await made.job(one["job_id"])
     assert (job["status"], job["can_download"], job["download_url"]) == ("expired", False, None)
+    listed = {
+        status: [job["job_id"] for job in (await made.client.get(JOBS, status=status)).data]
+        for status in ("completed", "expired")
+    }
+    assert listed == {"completed": [other["job_id"]], "expired": [one["job_id"]]}
 
 
 async def test_links_are_accepted_while_their_secret_is_changed(
@@ -298,6 +305,18 @@ async def test_a_file_that_the_folder_lacks_is_a_problem_of_ours(made: Exports, 
     answer = await made.fetched(job)
     documented(answer, f"{JOBS}/{{job_id}}/download", "get")
     assert (answer.status, answer.json["error_code"]) == (503, "EXPORTS_UNAVAILABLE")
+
+
+async def test_credentials_that_do_not_come_are_a_problem_of_ours(made: Exports, database_url: str) -> None:
+    """Of the pod's identity, by which an address of the bucket is signed."""
+    job = await made.exported(**HOUR_OF_T0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        identity = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with serving(database_url, EXPORT_S3_BUCKET="exports", AWS_METADATA_ENDPOINT=identity) as service:
+            await service.until("/health/ready", 200)
+            async with asyncio.timeout(60), service.session.get(service.url + job["download_url"]) as answer:
+                problem = await answer.json()
+    assert (answer.status, problem["error_code"]) == (503, "EXPORTS_UNAVAILABLE")
 
 
 async def test_the_documented_examples_are_accepted(made: Exports) -> None:

@@ -3,17 +3,22 @@
 import asyncio
 import hashlib
 import json
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from analytics_service import settings
 from analytics_service.contract.exports import StoredFile
 from analytics_service.database.connect import session
+from analytics_service.database.export_jobs import JobStatus
 from analytics_service.errors import StorageError
 from analytics_service.storage.directory import Directory
+from analytics_service.storage.s3 import Bucket
 from analytics_service.worker.exports.claims import MAX_ATTEMPTS
+from analytics_service.worker.exports.exporter import Exporter
 from analytics_service.worker.exports.upkeep import ExportUpkeep
 from tests.support.eventually import eventually
 from tests.support.exports import GLOBEX, JOBS, Exports, an_exporter, files
@@ -147,7 +152,11 @@ async def test_a_storage_that_fails_is_tried_again_later(made: Exports, database
 async def test_an_export_that_never_ends_well_fails(made: Exports, database_url: str) -> None:
     id_ = await made.created(**HOUR_OF_T0)
     await execute(database_url, "UPDATE export_job SET attempt = $1, status = 'processing'", MAX_ATTEMPTS)
-    assert not await made.exporter.export_next(made.connection)
+    ended = list[tuple[JobStatus, int]]()
+    exporter = Exporter(database_url, made.storage, DAY, ended=lambda *how: ended.append(how))
+    assert not await exporter.export_next(made.connection)
+    assert not await exporter.export_next(made.connection)
+    assert ended == [(JobStatus.FAILED, 0)], "once"
     job = await made.job(id_)
     assert (job["status"], job["can_cancel"], job["can_download"]) == ("failed", False, False)
     assert f"ended {MAX_ATTEMPTS} times" in job["error_message"]
@@ -186,7 +195,13 @@ async def test_files_end_with_their_time_and_rows_a_month_later(
     assert [path.parent.name for path in files(tmp_path)] == [kept["job_id"]]
     job = await made.job(ended["job_id"])
     assert (job["status"], job["trace_count"], job["checksum"]) == ("expired", 0, ended["checksum"])
-    await execute(database_url, "UPDATE export_job SET created_at = created_at - interval '31 days'")
+    month = "interval '31 days'"
+    await execute(
+        database_url, f"UPDATE export_job SET created_at = created_at - {month}, finished_at = now() - {month}"
+    )
+    await upkeep(made.connection)
+    assert (await made.job(ended["job_id"]))["status"] == "expired", "its file has ended just now"
+    await execute(database_url, f"UPDATE export_job SET expires_at = expires_at - {month} WHERE status = 'expired'")
     await upkeep(made.connection)
     assert [job["job_id"] for job in (await made.client.get(JOBS)).data] == [kept["job_id"]]
 
@@ -206,6 +221,25 @@ async def test_what_ended_exports_left_is_removed_once_nobody_writes_it(
     assert (await ExportUpkeep(Broken())(made.connection))["storage_failure"] == "it is full "
     done = await upkeep(made.connection)
     assert (done["deleted"], done["storage_failure"], files(tmp_path)) == (1, None, [])
+
+
+async def test_a_storage_that_does_not_answer_keeps_the_leader_for_seconds(made: Exports, database_url: str) -> None:
+    await made.created(**HOUR_OF_T0)
+    await execute(database_url, "UPDATE export_job SET status = 'failed', may_have_file = true")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        keys = {"EXPORT_S3_ACCESS_KEY_ID": "a", "EXPORT_S3_SECRET_ACCESS_KEY": "b"}
+        given = settings.load({"EXPORT_S3_BUCKET": "exports", "EXPORT_S3_ENDPOINT": endpoint, **keys})
+        done = await asyncio.wait_for(ExportUpkeep(Bucket.of(given))(made.connection), 60)
+    assert (done["deleted"], done["storage_failure"]) == (0, "the storage deleted no file within 2 seconds")
+    assert (await ExportUpkeep(made.storage)(made.connection))["deleted"] == 1, "the next run goes on"
+
+
+async def test_the_server_ends_the_session_of_a_machine_that_was_lost(made: Exports) -> None:
+    """An export is locked by its session: what is written elsewhere begins anew once that has ended."""
+    names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
+    idle, interval, count = [int(await made.connection.fetchval(f"SHOW {name}")) for name in names]
+    assert 0 < idle + interval * count <= 60
 
 
 async def test_an_export_is_in_the_metrics_of_its_worker(made: Exports, database_url: str, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'timescaledb' AND n.nspname <> 'public'
 """
 """Its functions are where the extension was created, and migrations name them without their schema."""
+_KEEPALIVES: Final = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
+"""The server ends the session, and with it its locks, a minute after our machine was lost, not two hours after."""
 
 
 def application_name(command: str) -> str:
@@ -68,6 +70,7 @@ async def connect_directly(url: str, *, command: str) -> "asyncpg.Connection[asy
         shared = await is_shared(connection)
         if not shared:
             await connection.execute(_WITH_EXTENSION)
+            await connection.execute(_KEEPALIVES)
     except BaseException:
         connection.terminate()
         raise

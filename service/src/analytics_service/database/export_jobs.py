@@ -150,16 +150,18 @@ def page(  # noqa: PLR0913 - what a list is confined by
     start: datetime,
     end: datetime,
     status: JobStatus | None,
+    now: datetime,
     after: tuple[datetime, str] | None,
     offset: int,
     limit: int,
 ) -> Query:
-    """Exports by the time of their creation, the newest first."""
+    """Exports by the time of their creation, the newest first. `expired` are also those whose file ended by `now`."""
     return Query(
         sql=f"""
 SELECT {SELECTED} FROM export_job AS j
-WHERE {_VISIBLE} AND j.created_at >= $3 AND j.created_at < $4 AND ($5::text IS NULL OR j.status = $5)
+WHERE {_VISIBLE} AND j.created_at >= $3 AND j.created_at < $4 AND ($5::text IS NULL OR
+        CASE WHEN j.status = 'completed' AND j.expires_at <= $10 THEN 'expired' ELSE j.status END = $5)
     AND ($6::timestamptz IS NULL OR (j.created_at, j.id) < ($6, $7::text))
 ORDER BY j.created_at DESC, j.id DESC OFFSET $8 LIMIT $9""",
-        args=(organisation, projects, start, end, status, *(after or (None, None)), offset, limit),
+        args=(organisation, projects, start, end, status, *(after or (None, None)), offset, limit, now),
     )

@@ -18,6 +18,7 @@ _STORE: Final = {
     "^reprice_.*$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "^policy$": ("SELECT", "INSERT", "UPDATE"),
     "^reclassify_.*$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "^export_job$": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "^dropped_partition$": ("SELECT", "INSERT", "DELETE"),
     "^score.*$": ("SELECT", "DELETE"),
 }

@@ -1,6 +1,8 @@
 """Responds with a stored file: itself, or the way to it in its storage."""
 
+import asyncio
 from pathlib import Path
+from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
@@ -14,6 +16,9 @@ from analytics_service.http.admitted import Admitted
 from analytics_service.http.context import CONTEXT
 from analytics_service.http.services import Services
 from analytics_service.http.uncached import calling
+
+LOCATE_SECONDS: Final = 5.0
+"""Who signs an address by an identity asks for its credentials first."""
 
 _log = structlog.get_logger(__name__)
 
@@ -39,9 +44,12 @@ async def _located(services: Services, file: StoredFile) -> Path | str:
     cause = "there is no storage"
     if services.storage is not None:
         try:
-            return await services.storage.locate(file)
+            async with asyncio.timeout(LOCATE_SECONDS):
+                return await services.storage.locate(file)
         except StorageError as error:
             cause = str(error)
+        except TimeoutError:
+            cause = f"nothing gave its address within {LOCATE_SECONDS:.0f} seconds"
     _log.error("a file cannot be fetched", cause=cause)
     raise RequestError(
         Problem.EXPORTS_UNAVAILABLE,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedWriter
@@ -36,7 +37,8 @@ class Directory:
             unfinished.unlink(missing_ok=True)
             raise
         finally:
-            stream.close()
+            with suppress(OSError):  # of a full disk once more: what was not written has failed already
+                stream.close()
 
     async def delete(self, prefix: str, *, but: str | None = None) -> None:
         await self._do(lambda: _delete(self.root / prefix, None if but is None else self.root / but))

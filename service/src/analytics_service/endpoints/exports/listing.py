@@ -48,6 +48,7 @@ async def run(call: Call[ListParameters]) -> Result:
             start=params.range.start,
             end=params.range.end,
             status=params.status,
+            now=call.now,
             after=after,
             offset=params.offset,
             limit=params.limit + 1,

@@ -34,7 +34,7 @@ GIVE_UP: Final = f"""
 UPDATE export_job AS j SET status = 'failed', finished_at = now(),
     error = coalesce(j.error,
         'it ended {MAX_ATTEMPTS} times before it was done: ask for a shorter range, or for fewer fields')
-WHERE j.id = $1 AND {IS_ACTIVE} AND j.attempt >= {MAX_ATTEMPTS}
+WHERE j.id = $1 AND {IS_ACTIVE} AND j.attempt >= {MAX_ATTEMPTS} RETURNING j.id
 """
 _CURRENT: Final = "j.id = $1 AND j.attempt = $2 AND j.status = 'processing'"
 PROGRESS: Final = f"""

@@ -13,6 +13,7 @@ from analytics_service.contract.problems import RequestError
 from analytics_service.database.connect import Session, database_url, session
 from analytics_service.database.export_jobs import ExportJob, JobStatus, of_row
 from analytics_service.database.failures import FAILURES, classify
+from analytics_service.database.writers import writing_blocker
 from analytics_service.errors import StorageError
 from analytics_service.settings import Settings
 from analytics_service.storage.storage import Storage, open_storage
@@ -21,6 +22,7 @@ from analytics_service.worker.exports.writing import FileWriter, Superseded
 
 IDLE_SECONDS: Final = 2.0
 """Between two looks for an export that waits."""
+_FIRST_PAUSE_SECONDS: Final = 0.25
 _MAX_PAUSE_SECONDS: Final = 10.0
 _FIRST_RETRY: Final = timedelta(seconds=5)
 """After a storage that failed; each further one waits twice as long."""
@@ -49,14 +51,17 @@ class Exporter:
 
     async def run(self) -> None:
         """Until it is cancelled; a lost database is tried again with growing pauses."""
-        pause = 0.25
+        pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 async with session(self._url, command="work") as connection:
-                    pause = 0.25
+                    while (blocker := await writing_blocker(connection)) is not None:
+                        _log.warning("exports wait", cause=str(blocker))
+                        await asyncio.sleep(_MAX_PAUSE_SECONDS)
                     while True:
                         if not await self.export_next(connection):
                             await asyncio.sleep(self._idle)
+                        pause = _FIRST_PAUSE_SECONDS
             except FAILURES as error:
                 _log.warning("exports wait for the database", cause=classify(error, self._url).message)
             except Exception:  # noqa: BLE001 - a task that ended here would leave exports waiting without a word
@@ -74,7 +79,9 @@ class Exporter:
                 if claimed is not None:
                     await self._export(connection, of_row(claimed))
                     return True
-                await connection.execute(claims.GIVE_UP, row["id"])
+                if await connection.fetchval(claims.GIVE_UP, row["id"]):
+                    _log.error("an export was given up", job=row["id"], attempts=claims.MAX_ATTEMPTS)
+                    self._ended(JobStatus.FAILED, 0)
             finally:
                 if not connection.is_closed():
                     await connection.execute(claims.UNLOCK, row["id"])
@@ -86,7 +93,6 @@ class Exporter:
             writer = FileWriter(connection, job)
             await self._write(writer)
         except Superseded:
-            await self._storage_deletes(job)
             _log.info("an export was stopped", job=job.id, attempt=job.attempt)
             self._ended(JobStatus.CANCELLED, 0)
         except StorageError as error:
@@ -113,18 +119,17 @@ class Exporter:
         job = writer.job
         figures = (writer.rows, writer.has_more, writer.raw_since, writer.size, writer.sha256)
         if not await connection.fetchval(claims.COMPLETE, job.id, job.attempt, self._lifetime, *figures):
-            await self._storage_deletes(job)
-            return
-        await self._storage_deletes(job, but=writer.file.key)
+            return  # the job `exports`, or the next attempt, deletes the file
+        await self._delete_other_files(writer)
         _log.info("an export is complete", job=job.id, attempt=job.attempt, rows=writer.rows, bytes=writer.size)
         self._ended(JobStatus.COMPLETED, writer.rows)
 
-    async def _storage_deletes(self, job: ExportJob, *, but: str | None = None) -> None:
-        """What stays there after all is deleted with the export's row, or once it has expired."""
+    async def _delete_other_files(self, writer: FileWriter) -> None:
+        """Of attempts before. What stays there after all is deleted once the export has expired."""
         try:
-            await self._storage.delete(job_prefix(job.id), but=but)
+            await self._storage.delete(job_prefix(writer.job.id), but=writer.file.key)
         except StorageError as error:
-            _log.warning("parts of an export stay in the storage", job=job.id, cause=str(error))
+            _log.warning("parts of an export stay in the storage", job=writer.job.id, cause=str(error))
 
 
 @asynccontextmanager
