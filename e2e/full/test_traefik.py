@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,12 +51,11 @@ def token(kubectl: Kubectl) -> str:
 
 def asked(kubectl: Kubectl, port: int, host: str, token: str, *, trusted: Path | None = None) -> tuple[int, bytes]:
     """Status and body of a question by that name, over TLS that is verified where a certificate is trusted."""
-    with forward(kubectl.within("traefik"), "deployment/traefik", port) as url:
-        connection = http.client.HTTPConnection(host, timeout=30)
-        connection.sock = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=30)
-        if trusted:
-            context = ssl.create_default_context(cafile=str(trusted))
-            connection.sock = context.wrap_socket(connection.sock, server_hostname=host)
+    context = ssl.create_default_context(cafile=str(trusted)) if trusted else None
+    connection = http.client.HTTPConnection(host, timeout=30)
+    with forward(kubectl.within("traefik"), "deployment/traefik", port) as url, closing(connection):
+        dialled = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=30)
+        connection.sock = context.wrap_socket(dialled, server_hostname=host) if context else dialled
         connection.request("GET", PATH, headers={"Authorization": f"Bearer {token}"})
         response = connection.getresponse()
         return response.status, response.read()
