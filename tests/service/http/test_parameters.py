@@ -10,6 +10,7 @@ from analytics_service.contract import wire
 from analytics_service.contract.parameters import Parameters, parse
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints import ENDPOINTS
+from analytics_service.endpoints.metrics.query.parameters import QueryParameters
 from analytics_service.endpoints.traces.list.parameters import TraceParameters
 
 NOW = datetime(2024, 3, 4, 12, tzinfo=UTC)
@@ -20,7 +21,9 @@ REQUIRED = {
     "from": "now-7d",
     "to": "now",
     "dimension": "model",
+    "models": "a,b",
 }
+REQUIRED_OF: dict[type[Parameters], dict[str, object]] = {QueryParameters: {"metrics": [{"metric": "request_count"}]}}
 MODELS: dict[str, type[Parameters]] = {endpoint.name: endpoint.params for endpoint in ENDPOINTS}
 NUMBERS = [
     pytest.param(model, name, id=f"{endpoint} {name}")
@@ -33,7 +36,8 @@ def parsed(model: type[Parameters], *given: tuple[str, object]) -> Any:
     names = {
         wire.wire_name(name, info.validation_alias) for name, info in model.model_fields.items() if info.is_required()
     }
-    required = [(name, value) for name, value in REQUIRED.items() if name in names - dict(given).keys()]
+    values = REQUIRED | REQUIRED_OF.get(model, {})
+    required = [(name, value) for name, value in values.items() if name in names - dict(given).keys()]
     return parse(model, [*required, *given], now=NOW)
 
 
@@ -46,12 +50,12 @@ def refusal(model: type[Parameters], *given: tuple[str, object]) -> RequestError
 def test_the_document_and_the_check_know_the_same_numbers() -> None:
     for model in MODELS.values():
         properties = model.model_json_schema(mode="validation")["properties"]
-        documented = {
-            name
+        types = {
+            name: {option.get("type") for option in (schema, *schema.get("anyOf", ()))}
             for name, schema in properties.items()
-            if {"integer", "number"} & {option.get("type") for option in (schema, *schema.get("anyOf", ()))}
         }
-        assert wire.numbers(model).keys() == documented
+        documented = {name for name, each in types.items() if {"integer", "number"} & each and "boolean" not in each}
+        assert wire.numbers(model).keys() == documented, "a value of a score may be true or a text"
     assert {param.id for param in NUMBERS} >= {
         "list_traces limit",
         "list_traces min_cost",
@@ -90,8 +94,8 @@ def test_a_number_in_another_spelling_is_refused(model: type[Parameters], name: 
 
 @pytest.mark.parametrize(("model", "name"), NUMBERS)
 def test_a_plain_number_is_taken(model: type[Parameters], name: str) -> None:
-    assert getattr(parsed(model, (name, "10")), name) == 10
-    assert getattr(parsed(model, (name, 10)), name) == 10, "of a JSON body"
+    assert getattr(parsed(model, (name, "30")), name) == 30
+    assert getattr(parsed(model, (name, 30)), name) == 30, "of a JSON body"
 
 
 @pytest.mark.parametrize("name", ["model", "trace_id", "search", "tags"])
