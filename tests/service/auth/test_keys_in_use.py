@@ -144,7 +144,7 @@ async def test_each_key_has_a_rate_of_its_own_in_all_processes(database_url: str
         statuses = [await status_with(client, slow["secret"]) for client in (one, other) * 4]
         assert sorted(statuses) == [200] * 4 + [429] * 4
         refused = await other.request("GET", ME, headers={"X-API-Key": slow["secret"]})
-        assert refused.json["detail"] == "this API key may make 1 requests a minute; see Retry-After"
+        assert refused.json["detail"].startswith("this API key may make 1 requests a minute, ")
         assert 0 < int(refused.headers["Retry-After"]) <= 60
         assert refused.headers["X-RateLimit-Limit"] == "1"
         assert [await status_with(one, key["secret"]) for key in (same, fast)] == [200, 200]

@@ -105,5 +105,20 @@ def application(
     said = document(endpoints)
     app.add_routes([document_route(said), docs_route(said)])
     routes = {Method.GET: web.get, Method.POST: web.post, Method.DELETE: web.delete}
-    app.add_routes([routes[each.method](each.path, handler(each, services)) for each in endpoints])
+    paths = [each.path for each in endpoints]
+    app.add_routes([routes[each.method](_pattern(each.path, paths), handler(each, services)) for each in endpoints])
     return app
+
+
+def _pattern(path: str, paths: Sequence[str]) -> str:
+    """The router's form of a path: a parameter at its end takes no word that is a route of its own.
+
+    Else that route's answer to another method would promise the parameter's methods, too.
+    """
+    head, _, parameter = path.rpartition("/")
+    others = [
+        word for above, _, word in (other.rpartition("/") for other in paths) if above == head and "{" not in word
+    ]
+    if "{" not in parameter or not others:
+        return path
+    return f"{head}/{{{parameter[1:-1]}:(?!(?:{'|'.join(others)})$)[^{{}}/]+}}"

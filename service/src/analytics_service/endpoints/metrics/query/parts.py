@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
 
 from analytics_service.contract.parameters import STORABLE
 from analytics_service.endpoints.metrics.series.names import VALUE_METRICS, Aggregation, Dimension, Metric, column_name
@@ -130,4 +130,4 @@ class DimensionFilter(_Part):
 class SortBy(_Part):
     field: Annotated[str, Field(min_length=1, max_length=64)]
     """A name of the rows: `timestamp`, a dimension of group_by, a metric's name or alias."""
-    descending: bool = False
+    descending: StrictBool = False
