@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BeforeValidator, ConfigDict, model_validator
+from pydantic import BeforeValidator, ConfigDict, StrictBool, model_validator
 from typing_extensions import override
 
 from analytics_service.endpoints.traces import sizes
@@ -36,7 +36,7 @@ class SearchParameters(PageParameters):
     filter: Annotated[Filter, BeforeValidator(filters.bounded)] | None = None
     """At most 8 levels deep, with 100 filters. Without `from` and `to`, its conditions on `ts` that all rows must meet
     are the range. Conditions on texts, error messages and attributes take a range of at most 7 days."""
-    sort_desc: bool = True
+    sort_desc: StrictBool = True
 
     @model_validator(mode="after")
     def _check_filter(self) -> Self:
