@@ -2,8 +2,8 @@
 
 import shutil
 
-from e2e.cluster import cache, debian, engine, kind
-from e2e.cluster.gomodules import Program, program
+from e2e.cluster import cache, debian, engine, gomodules, kind
+from e2e.cluster.gomodules import Program
 
 DOCKERFILE = """\
 ARG BASE_IMAGE
@@ -13,12 +13,12 @@ ENTRYPOINT ["/program"]
 """
 
 
-def loaded(wanted: Program, *, context: str) -> str:
+def loaded(program: Program, *, context: str) -> str:
     """The name of an image with this program and a node's tools, which the nodes of the cluster have afterwards."""
-    image = f"analytics-e2e/{wanted.name}:{wanted.version}"
+    image = f"analytics-e2e/{program.name}:{program.version}"
     if not engine.has_image(image):
         with cache.scratch("context") as folder:
-            shutil.copy(program(wanted), folder / "program")
+            shutil.copy(gomodules.program(program), folder / "program")
             (folder / "Dockerfile").write_text(DOCKERFILE)
             engine.build(image, folder, BASE_IMAGE=debian.bookworm())
     kind.taker(kind.chosen(context))([image])

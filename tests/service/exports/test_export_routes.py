@@ -283,7 +283,7 @@ def test_a_format_whose_package_is_missing_is_refused_by_name() -> None:
         formats=frozenset({Format.CSV}), max_rows=1, lifetime=timedelta(days=1), links=ExportLinks(SECRET)
     )
     params = parse(ExportParameters, {"format": "parquet"}.items(), now=datetime.now(UTC))
-    with pytest.raises(RequestError, match=r"pyarrow, which this service lacks .*; there are: csv") as refused:
+    with pytest.raises(RequestError, match=r"pyarrow, which is not installed here .*; there are: csv") as refused:
         check_policy(policy, params)
     assert refused.value.field == "format"
 

@@ -1,6 +1,6 @@
 """WorkerPoller: asks the workers of every resource for their report, every fifteen seconds.
 
-It also knows which resources share a server: a change of one is told to the others.
+It also knows which resources share a server: a change of one is passed on to the others.
 """
 
 import asyncio

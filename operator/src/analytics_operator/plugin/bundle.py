@@ -123,10 +123,10 @@ async def _logs(cluster: Cluster, pods: list[Manifest], *, tail: int) -> tuple[d
         restarted = {each["name"] for each in states if each.get("restartCount")}
         for container in (*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]):
             query = {"container": container["name"], "tailLines": str(tail), "limitBytes": str(MAX_LOG_BYTES)}
-            wanted = {f"{name}/{container['name']}.log": query}
+            queries = {f"{name}/{container['name']}.log": query}
             if container["name"] in restarted:
-                wanted[f"{name}/{container['name']}.previous.log"] = query | {"previous": "true"}
-            for path, each in wanted.items():
+                queries[f"{name}/{container['name']}.previous.log"] = query | {"previous": "true"}
+            for path, each in queries.items():
                 try:
                     logs[path] = complete_lines(await cluster.client.log(cluster.namespace, name, each))
                 except ApiError as error:

@@ -1,4 +1,7 @@
-"""MonitoringConfigured: whether all of spec.monitoring is there. A warning only: the pods serve without it."""
+"""MonitoringConfigured: whether all of spec.monitoring is there.
+
+Only a child that the API server refuses makes Ready False too: the pods serve without it.
+"""
 
 from analytics_operator.api.conditions import Reason, Type
 from analytics_operator.kube import names

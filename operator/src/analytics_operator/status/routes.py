@@ -1,5 +1,8 @@
 """RoutesConfigured: whether Ingress and HTTPRoute are as spec.ingress and spec.gateway want them, and whether Gateways
-accept the route. A warning only: the Service answers all the same. An Ingress has no word of its controller's.
+accept the route.
+
+Only a child that the API server refuses makes Ready False too: the Service answers all the same. An Ingress does not
+report what its controller makes of it.
 """
 
 from collections.abc import Iterator
@@ -75,9 +78,7 @@ def _rate_limit(facts: Facts) -> Iterator[Verdict]:
         return
     known = controller(section)
     if known is None:
-        text = (
-            f"whether the class {section.class_name or 'of the cluster'} limits requests cannot be told from its name"
-        )
+        text = f"whether the class {section.class_name or 'of the cluster'} limits requests is not known from its name"
         cure = "the annotations of ingress-nginx, NGINX and HAProxy are set, and no other controller reads them"
         yield Verdict(None, Reason.RATE_LIMIT_UNVERIFIED, f"{text}: {cure}")
     elif not known.annotations:

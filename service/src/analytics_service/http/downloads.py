@@ -53,6 +53,6 @@ async def _located(services: Services, file: StoredFile) -> Path | str:
     _log.error("a file cannot be fetched", cause=cause)
     raise RequestError(
         Problem.EXPORTS_UNAVAILABLE,
-        "the storage of the file does not answer, or lacks it; repeat the request in a minute",
+        "the storage of the file does not answer, or does not have it; repeat the request in a minute",
         headers={"Retry-After": "60"},
     )

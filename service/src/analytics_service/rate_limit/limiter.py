@@ -71,9 +71,9 @@ class Limiter:
         """
         assert self._redis is not None  # noqa: S101 - who has none leases nothing
         waiting, now = self._calls.waiting(_name(key)), self._clock()
-        wanted = max(min(max(self._leases.next_size(key, limit, now=now), waiting), max_lease(limit)), count)
+        requested = max(min(max(self._leases.next_size(key, limit, now=now), waiting), max_lease(limit)), count)
         ahead, wait, granted = await self._redis.run(
-            self._script, _name(key), [limit.interval, limit.tolerance, wanted]
+            self._script, _name(key), [limit.interval, limit.tolerance, requested]
         )
         if granted == 0:
             return admission(limit, ahead=ahead, wait=wait + (count - 1) * limit.interval)

@@ -51,7 +51,7 @@ def check_policy(policy: ExportPolicy | None, params: ExportParameters) -> Expor
     if params.format not in policy.formats:
         raise RequestError(
             Problem.INVALID_PARAMETER,
-            f"format: {params.format} needs the package pyarrow, which this service lacks (its extra `parquet`); "
+            f"format: {params.format} needs the package pyarrow, which is not installed here (the extra `parquet`); "
             f"there are: {', '.join(sorted(policy.formats))}",
             field="format",
         )

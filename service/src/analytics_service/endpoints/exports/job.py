@@ -25,7 +25,7 @@ JobId = Annotated[str, Field(min_length=1, max_length=64), *STORABLE]
 
 
 Missing = TypedDict("Missing", {"from": datetime, "to": datetime, "reason": IncompleteReason})
-"""A stretch of the range that the file lacks."""
+"""A stretch of the range that is missing from the file."""
 
 
 class Job(TypedDict):
@@ -54,7 +54,7 @@ class Job(TypedDict):
     has_more: bool | None
     """Whether the limit left rows of the range out; null until that is known."""
     incomplete: list[Missing]
-    """What the file lacks since its rows had ended with their retention."""
+    """What is missing from the file, since its rows had ended with their retention."""
     file_size_bytes: int | None
     checksum: str | None
     """SHA-256 of the file, as `sha256:` and hexadecimal digits."""

@@ -1,7 +1,7 @@
 """The statements by which processes share out exports. Pure.
 
 Who writes an export holds an advisory lock of its session, which ends with it, however it ends: an export in state
-`processing` whose lock is free was left behind, and begins anew. Each attempt has a number; what an attempt stores of
+`processing` whose lock is free was left behind, and starts again. Each attempt has a number; what an attempt stores of
 itself is refused once there is a later one, or the export was cancelled.
 """
 

@@ -1,4 +1,4 @@
-"""The statement of a comparison: sums by period and by stratum, histograms and scores, told apart by `part`."""
+"""The statement of a comparison: sums by period and by stratum, histograms and scores, distinguished by `part`."""
 
 from enum import StrEnum
 from typing import Final
@@ -43,11 +43,11 @@ def query(principal: Principal, params: CompareParameters) -> Query:
         sql=f"""
 {requests(params.level, Table.LATENCY_1DAY)},
 {scores.scores(by_user=False)},
-wanted AS (SELECT r.*, {number} AS number FROM requests AS r WHERE {narrowed}),
+selected AS (SELECT r.*, {number} AS number FROM requests AS r WHERE {narrowed}),
 sums AS (
   SELECT CASE WHEN GROUPING(r.number) = 0 THEN '{Part.PERIOD}' ELSE '{Part.STRATUM}' END AS part,
     r.provider, r.model, r.number, {stratum}, {_SUMS}
-  FROM wanted AS r GROUP BY GROUPING SETS ((r.provider, r.model, r.number), (r.provider, r.model, {stratum}))
+  FROM selected AS r GROUP BY GROUPING SETS ((r.provider, r.model, r.number), (r.provider, r.model, {stratum}))
 ),
 histograms AS (
   SELECT '{Part.LATENCY}' AS part, provider, model, array_agg(code ORDER BY code) AS codes,

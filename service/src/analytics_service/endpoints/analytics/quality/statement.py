@@ -1,4 +1,4 @@
-"""The statement of quality: every part of the answer from one snapshot, told apart by `part`."""
+"""The statement of quality: every part of the answer from one snapshot, distinguished by `part`."""
 
 from enum import StrEnum
 from typing import Final
@@ -33,7 +33,7 @@ def query(principal: Principal, params: QualityParameters) -> Query:
         sql=f"""
 {requests(params.level)},
 {scores.scores(by_user=by_user)},
-wanted AS (SELECT r.*, {number} AS number FROM requests AS r WHERE {narrowed})
+selected AS (SELECT r.*, {number} AS number FROM requests AS r WHERE {narrowed})
 SELECT parts.*, w.*, s.*
 FROM ({_REQUESTS} UNION ALL {_scores(params, arguments, conditions(params, arguments, alias="r"))}) AS parts
   CROSS JOIN ({COMPLETENESS}) AS w CROSS JOIN ({scores.completeness(by_user=by_user)}) AS s
@@ -50,7 +50,7 @@ SELECT CASE WHEN GROUPING(r.number) = 0 THEN '{Part.BUCKET}' WHEN GROUPING(r.mod
   r.number, NULL::timestamptz AS day, r.provider, r.model, r.environment, NULL AS name, NULL AS source,
   NULL AS data_type, NULL AS category, coalesce(sum(r.request_count), 0) AS requests, {_ERRORS} AS errors,
   NULL::numeric AS score_count, NULL::numeric AS value_sum
-FROM wanted AS r
+FROM selected AS r
 GROUP BY GROUPING SETS ((), (r.number), (r.provider, r.model, r.environment))
 HAVING GROUPING(r.model) = 1 OR {_ERRORS} > 0"""
 

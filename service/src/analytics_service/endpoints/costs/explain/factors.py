@@ -109,7 +109,7 @@ _OF_SIDE: Final = (Part.TOKEN_KINDS, Part.CACHE, Part.PRICE)
 
 
 def _side(usage: ModelUsage, rates: Rates | None, *, prompt: bool) -> dict[Part, Decimal | None]:
-    """Tokens of dearer or cheaper kinds count for as many of the side's usual ones as they cost."""
+    """Tokens of dearer or cheaper kinds count for as many of the base kind of their side as they cost."""
     tokens, cost = (
         (usage.prompt_tokens, usage.prompt_cost) if prompt else (usage.completion_tokens, usage.completion_cost)
     )
@@ -122,14 +122,14 @@ def _side(usage: ModelUsage, rates: Rates | None, *, prompt: bool) -> dict[Part,
 
 
 def _weights(usage: ModelUsage, tokens: Decimal, rates: Rates | None, *, prompt: bool) -> tuple[Decimal, Decimal]:
-    """How many usual tokens a mean one counts for by all of its kinds, and by those of caches alone."""
-    usual = rates.of.get(Kind.INPUT if prompt else Kind.OUTPUT) if rates else None
-    if rates is None or not usual or not tokens:
+    """How many tokens of the base kind a mean one counts for by all of its kinds, and by those of caches alone."""
+    base = rates.of.get(Kind.INPUT if prompt else Kind.OUTPUT) if rates else None
+    if rates is None or not base or not tokens:
         return _ONE, _ONE
     every_kind = cache = _ONE
     for kind in (PROMPT if prompt else COMPLETION).values():
         share = usage.kinds.get(kind, _ZERO) / tokens
-        difference = share * (rates.of.get(kind, usual) / usual - 1)
+        difference = share * (rates.of.get(kind, base) / base - 1)
         every_kind += difference
         cache += difference if kind in _CACHE else 0
     if every_kind <= 0 or cache <= 0:  # counts that contradict one another

@@ -37,11 +37,11 @@ class Forecast:
 class _Backtest(NamedTuple):
     model: Model
     days: list[tuple[Decimal, Decimal]]
-    """The cost of a day that was left out, and what the model said."""
+    """The cost of a day that was left out, and what the model predicted."""
 
     @property
     def error(self) -> Decimal:
-        return sum((abs(cost - said) for cost, said in self.days), Decimal(0))
+        return sum((abs(cost - predicted) for cost, predicted in self.days), Decimal(0))
 
 
 def forecast(costs: Sequence[Decimal], days: int) -> Forecast:
@@ -101,5 +101,5 @@ def _r_squared(costs: Sequence[Decimal], fit: Fit) -> Decimal | None:
 
 
 def _percentage_error(days: Sequence[tuple[Decimal, Decimal]]) -> Decimal | None:
-    errors = [abs(cost - said) / cost for cost, said in days if cost]
+    errors = [abs(cost - predicted) / cost for cost, predicted in days if cost]
     return 100 * sum(errors, Decimal(0)) / len(errors) if errors else None

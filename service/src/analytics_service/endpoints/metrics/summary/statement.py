@@ -1,4 +1,4 @@
-"""The statement of the summary of metrics: every part of the answer from one snapshot, told apart by `part`."""
+"""The statement of the summary of metrics: every part of the answer from one snapshot, distinguished by `part`."""
 
 from collections.abc import Iterator
 from enum import StrEnum

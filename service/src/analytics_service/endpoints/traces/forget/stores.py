@@ -99,7 +99,7 @@ WHERE {_MAY_HOLD} AND j.status IN ('processing', 'completed')
     WHERE j.range_start < d.day + interval '24 hours' AND j.range_end > d.day)""",
 )
 """Those of the user alone end, and lose the name. Others that may hold rows of it, by the days that had some, end too;
-what is being written begins anew. The worker deletes their files."""
+what is being written starts again. The worker deletes their files."""
 
 
 def queries(subject: Subject, days: Sequence[datetime]) -> tuple[Query, ...]:

@@ -56,8 +56,9 @@ def page(
     order = _order(params, *(keys[name] for name in _ORDERED if name in keys))
     if Include.CHILDREN in params.include:
         keys["place"] = f"row_number() OVER (ORDER BY {order})"
+    sort_keys = (f"{expression} AS {name}" for name, expression in keys.items())
     rows = f"""
-SELECT {", ".join([*(f"t.{name}" for name in columns), *(f"{said} AS {name}" for name, said in keys.items())])}
+SELECT {", ".join([*(f"t.{name}" for name in columns), *sort_keys])}
 FROM traces AS t
 WHERE {filters}{_after_cursor(params, arguments)}
 ORDER BY {order}
@@ -91,20 +92,20 @@ def _keys(sort: Sort) -> dict[str, str]:
 
 def _filters(params: TraceParameters, arguments: Arguments) -> list[str]:
     equal = ((name, getattr(params, name)) for name in _EQUAL)
-    said = [f"t.{name} = {arguments.add(wanted)}" for name, wanted in equal if wanted is not None]
+    conditions = [f"t.{name} = {arguments.add(value)}" for name, value in equal if value is not None]
     if params.status is not None:
-        said.append(f"t.status_code = {arguments.add(params.status.value)}")
+        conditions.append(f"t.status_code = {arguments.add(params.status.value)}")
     for name, least, most in _bounds(params):
         if least is not None:
-            said.append(f"t.{name} >= {arguments.add(least)}::numeric")
+            conditions.append(f"t.{name} >= {arguments.add(least)}::numeric")
         if most is not None:
-            said.append(f"t.{name} <= {arguments.add(most)}::numeric")
+            conditions.append(f"t.{name} <= {arguments.add(most)}::numeric")
     if params.tags:
-        said.append(f"t.tags @> {arguments.add(list(params.tags))}::text[]")
+        conditions.append(f"t.tags @> {arguments.add(list(params.tags))}::text[]")
     if params.search is not None:
         pattern = arguments.add(f"%{like_literal(params.search)}%")
-        said.append(f"(t.input_text ILIKE {pattern} OR t.output_text ILIKE {pattern})")
-    return said
+        conditions.append(f"(t.input_text ILIKE {pattern} OR t.output_text ILIKE {pattern})")
+    return conditions
 
 
 def _bounds(params: TraceParameters) -> tuple[tuple[str, Decimal | None, Decimal | None], ...]:
