@@ -77,6 +77,30 @@ def random_requests(seed: int, start: datetime, end: datetime, count: int) -> li
     return [{**row, "price_status": status(row["total_cost_usd"]) if row["is_request"] else ""} for row in rows]
 
 
+DIMENSIONS = {"user": "user_id", "team": "team_id", "project": "project_id"}
+"""Columns of the dimensions of costs that have another name than theirs."""
+
+
+def random_tagged_requests(seed: int, start: datetime, end: datetime, count: int) -> list[dict[str, Any]]:
+    """As `random_requests`, with teams and tags: a tag several times, an empty list, none."""
+    chance = random.Random(seed)
+    return [
+        row
+        | {
+            "team_id": chance.choice([None, "red", "blue"]),
+            "tags": chance.choice([None, [], ["a"], ["a", "b"], ["b", "b", "c"]]),
+        }
+        for row in random_requests(seed, start, end, count)
+    ]
+
+
+def dimension_values(row: Row, dimension: str) -> set[str | None]:
+    """What a request counts for in that dimension of costs: each of its tags once, or the one value of another."""
+    if dimension == "tag":
+        return set(row["tags"] or ()) or {None}
+    return {row[DIMENSIONS.get(dimension, dimension)]}
+
+
 async def refreshed(database_url: str) -> None:
     """All rollups know all rows."""
     connection = await asyncpg.connect(database_url)

@@ -1,8 +1,7 @@
 """The attribution of costs equals what is added up plainly from the rows, to the last digit."""
 
-import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -12,28 +11,14 @@ import pytest
 
 from analytics_service.endpoints.costs.dimensions import CostDimension
 from tests.support import reference
-from tests.support.reference import Row
+from tests.support.reference import Row, dimension_values
 from tests.support.service import HOUR, T0, Client, a_row, a_service, a_token, insert
 
 PATH = "/api/v1/costs/attribution"
 START, END = datetime(2024, 3, 20, 5, 7, 30, tzinfo=UTC), datetime(2024, 4, 3, 3, 3, tzinfo=UTC)
-COLUMNS = {"user": "user_id", "team": "team_id", "project": "project_id"}
 
 
-def random_rows() -> list[dict[str, Any]]:
-    chance = random.Random(11)
-    rows = reference.random_requests(11, START - timedelta(days=1), END + timedelta(days=1), 900)
-    return [
-        row
-        | {
-            "team_id": chance.choice([None, "red", "blue"]),
-            "tags": chance.choice([None, [], ["a"], ["a", "b"], ["b", "b", "c"]]),
-        }
-        for row in rows
-    ]
-
-
-ROWS = random_rows()
+ROWS = reference.random_tagged_requests(11, START - timedelta(days=1), END + timedelta(days=1), 900)
 
 
 @pytest.fixture
@@ -46,17 +31,10 @@ async def client(database_url: str) -> AsyncIterator[Client]:
         yield opened
 
 
-def values(row: Row, dimension: str) -> Iterator[str | None]:
-    if dimension == "tag":
-        yield from set(row["tags"] or ()) or {None}
-    else:
-        yield row[COLUMNS.get(dimension, dimension)]
-
-
 def grouped(rows: list[Row], dimension: str) -> dict[str | None, list[Row]]:
     groups: dict[str | None, list[Row]] = defaultdict(list)
     for row in rows:
-        for value in values(row, dimension):
+        for value in dimension_values(row, dimension):
             groups[value].append(row)
     return groups
 

@@ -1,6 +1,5 @@
 """Why costs changed: both periods equal the rows, and the parts add up, whatever they are divided by."""
 
-import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,29 +10,15 @@ import pytest
 
 from analytics_service.endpoints.costs.dimensions import CostDimension
 from tests.support import reference
-from tests.support.reference import Row
+from tests.support.reference import Row, dimension_values
 from tests.support.service import HOUR, T0, Client, a_row, a_service, a_token, insert
 
 PATH = "/api/v1/costs/explain"
 START, MIDDLE, END = (datetime(2024, 3, day, 5, 7, 30, tzinfo=UTC) for day in (20, 25, 30))
 PERIODS: dict[str, Any] = {"from_": MIDDLE, "to": END}
-COLUMNS = {"user": "user_id", "team": "team_id", "project": "project_id"}
 
 
-def random_rows() -> list[dict[str, Any]]:
-    chance = random.Random(13)
-    rows = reference.random_requests(13, START - timedelta(days=1), END + timedelta(days=1), 900)
-    return [
-        row
-        | {
-            "team_id": chance.choice([None, "red", "blue"]),
-            "tags": chance.choice([None, [], ["a"], ["a", "b"], ["b", "b", "c"]]),
-        }
-        for row in rows
-    ]
-
-
-ROWS = random_rows()
+ROWS = reference.random_tagged_requests(13, START - timedelta(days=1), END + timedelta(days=1), 900)
 
 
 @pytest.fixture
@@ -44,12 +29,6 @@ async def client(database_url: str) -> AsyncIterator[Client]:
     await insert(database_url, ROWS[600:])
     async with a_service(database_url) as opened:
         yield opened
-
-
-def values(row: Row, dimension: str) -> set[str | None]:
-    if dimension == "tag":
-        return set(row["tags"] or ()) or {None}
-    return {row[COLUMNS.get(dimension, dimension)]}
 
 
 def check(changed: dict[str, Any], before: list[Row], after: list[Row]) -> None:
@@ -78,12 +57,15 @@ async def test_it_equals_the_rows_and_adds_up(client: Client, dimension: CostDim
             assert answer.data["items"] is None
             continue
         items = answer.data["items"]
-        seen = {value for row in (*before, *after) for value in values(row, dimension)}
+        seen = {value for row in (*before, *after) for value in dimension_values(row, dimension)}
         shown = [item["dimension_value"] for item in items if not item["is_other"]]
         assert len(shown) == min(limit, len(seen))
         for item in items:
             named = seen - set(shown) if item["is_other"] else {item["dimension_value"]}
-            check(item, *([row for row in rows if values(row, dimension) & named] for rows in (before, after)))
+            check(
+                item,
+                *([row for row in rows if dimension_values(row, dimension) & named] for rows in (before, after)),
+            )
         changes = [abs(item["change"]) for item in items if not item["is_other"]]
         assert changes == sorted(changes, reverse=True)
         is_cut = len(seen) > limit and dimension is not CostDimension.TAG

@@ -1,12 +1,11 @@
 """GET /api/v1/export/jobs: the exports of the caller's organisation and projects, the newest first."""
 
-from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
-from analytics_service.contract.endpoint import Call, Page, Result, Uncached
-from analytics_service.contract.parameters import PagedParameters
+from analytics_service.contract.endpoint import Call, Result, Uncached
+from analytics_service.contract.newest_first import CreationParameters, page
 from analytics_service.contract.principal import Permission
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.database import export_jobs
@@ -14,12 +13,7 @@ from analytics_service.database.export_jobs import JobStatus
 from analytics_service.endpoints.exports.job import JOBS, Job, described
 
 
-class ListParameters(PagedParameters):
-    """`from` and `to` are of the creation."""
-
-    default_range: ClassVar[timedelta | None] = None
-    max_range: ClassVar[timedelta | None] = None
-
+class ListParameters(CreationParameters):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     """Exports in a page."""
     status: JobStatus | None = None
@@ -36,11 +30,7 @@ class ListParameters(PagedParameters):
 
 
 async def run(call: Call[ListParameters]) -> Result:
-    """Reads one row more than the page holds, which tells whether there are more."""
-    params, after = call.params, None
-    if params.after is not None:
-        created_at, id_ = params.after
-        after = datetime.fromisoformat(str(created_at)), str(id_)
+    params = call.params
     rows = await call.transaction.fetch(
         export_jobs.page(
             call.principal.organisation,
@@ -49,20 +39,12 @@ async def run(call: Call[ListParameters]) -> Result:
             end=params.range.end,
             status=params.status,
             now=call.now,
-            after=after,
+            after=params.last_created,
             offset=params.offset,
-            limit=params.limit + 1,
+            limit=params.rows,
         )
     )
-    jobs = [export_jobs.of_row(row) for row in rows[: params.limit]]
-    return Result(
-        data=[described(job, call) for job in jobs],
-        page=Page(
-            limit=params.limit,
-            key=lambda number: (jobs[number].created_at.isoformat(), jobs[number].id),
-            has_more=len(rows) > params.limit,
-        ),
-    )
+    return page([export_jobs.of_row(row) for row in rows], params, lambda job: described(job, call))
 
 
 ENDPOINT: Final = Uncached(
