@@ -51,6 +51,7 @@ def cases(servers: Servers) -> Iterator[Case]:
     if isinstance(servers.axum, Server):
         yield Case(name="axum, cached in Redis", server=servers.axum, requests=cached)
     yield Case(name=UNCACHED, server=servers.ours, requests=uncached, uncached=True)
+    yield Case(name=STACK, server=servers.stack, requests=uncached, uncached=True)
     yield Case(name="FastAPI + asyncpg, uncached", server=servers.fast, requests=uncached, uncached=True)
     if isinstance(servers.axum, Server):
         yield Case(name="axum + tokio-postgres, uncached", server=servers.axum, requests=uncached, uncached=True)
@@ -61,4 +62,5 @@ CACHED = "ours, cached"
 COMPRESSED = "ours, cached, gzip"
 NAIVE = "aiohttp, PyJWT, two awaits of Redis"
 UNCACHED = "ours, uncached"
+STACK = "the stack alone: aiohttp, asyncpg, orjson"
 PGBENCH = "pgbench -M prepared, same statement"

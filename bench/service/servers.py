@@ -49,6 +49,7 @@ class Servers:
     static: Server
     naive: Server
     fast: Server
+    stack: Server
     axum: Server | str
     """Why there is none."""
 
@@ -91,7 +92,8 @@ def running_servers() -> Iterator[Servers]:
             static=program(1, sys.executable, PROGRAMS / "static.py", kept),
             naive=program(1, sys.executable, PROGRAMS / "naive.py", kept, f"{ORGANISATION}:{asked}"),
             fast=program(2, sys.executable, PROGRAMS / "fast.py", statement),
-            axum=built if isinstance(built, str) else program(3, built, statement),
+            stack=program(3, sys.executable, PROGRAMS / "stack.py", statement),
+            axum=built if isinstance(built, str) else program(4, built, statement),
         )
 
 

@@ -12,7 +12,7 @@ from analytics_service.rate_limit.gcra import Admission, admission
 from analytics_service.telemetry.metrics import Metrics
 from analytics_service.units.freshness import FRESHNESS
 from tests.service.cache.test_cache import Clock
-from tests.service.http.test_replay import client, given_again, request, wire  # noqa: F401 - a fixture
+from tests.service.http.test_replay import Wire, client, given_again, request, wire  # noqa: F401 - a fixture
 from tests.support.service import Client
 
 RAW = request()
@@ -57,14 +57,24 @@ def test_while_it_is_stale_one_request_in_a_while_is_read_and_the_others_do_not_
 
 async def test_a_client_that_asks_before_the_server_waits_is_answered_at_once(client: Client) -> None:  # noqa: F811
     async with wire(client) as connection:
-        for _ in range(2):
+        for _ in range(10):  # the stored answer may end between two requests, and the next is read then
             await connection.ask(RAW)
-        (handler,) = _handlers()
-        waiter, handler._waiter = handler._waiter, None  # as in the turn of the loop after an answer went out
-        handler.data_received(RAW)
-        _, headers, _ = await connection.answer()
-        handler._waiter = waiter
-        assert given_again(headers)
+            await connection.ask(RAW)
+            if await _asked_before_it_waits(connection):
+                return
+    raise AssertionError("every one of ten was read")
+
+
+async def _asked_before_it_waits(connection: Wire) -> bool:
+    """Whether the answer to a request was given again that came in the turn of the loop after an answer went out."""
+    (handler,) = _handlers()
+    waiter, handler._waiter = handler._waiter, None
+    handler.data_received(RAW)
+    handler._waiter = waiter
+    if handler._messages and waiter is not None:
+        waiter.set_result(None)  # the parser would have, had it seen that the server waits
+    _, headers, _ = await connection.answer()
+    return given_again(headers)
 
 
 def _handlers() -> list[ReplayHandler]:
