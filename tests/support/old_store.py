@@ -16,6 +16,8 @@ from release.page import Release
 from tests.support.environment import program_environment
 from tests.support.releases import packages_of
 
+REFRESH_OF_BEFORE = frozenset({"0.1.0", "0.2.0", "0.3.0"})
+"""Releases that refresh the rollups of before, and not those of today."""
 _REFRESH = """
 import asyncio, sys, asyncpg
 try:
@@ -25,6 +27,17 @@ except ModuleNotFoundError:  # of 0.1.0
 async def main():
     connection = await asyncpg.connect(sys.argv[1], server_settings={"timezone": "UTC", "jit": "off"})
     await refresh(connection)
+    await connection.close()
+asyncio.run(main())
+"""
+_REFRESH_TODAY = """
+import asyncio, sys, asyncpg
+from analytics_service.rollups.hierarchy.refresh import Refresher, Schedule
+async def main():
+    connection = await asyncpg.connect(sys.argv[1], server_settings={"timezone": "UTC", "jit": "off"})
+    for row in await connection.fetch("SELECT org_id FROM rollup_log UNION SELECT org_id FROM rollup_stale"):
+        async for _ in Refresher(connection, row["org_id"], Schedule()).steps():
+            pass
     await connection.close()
 asyncio.run(main())
 """
@@ -83,8 +96,8 @@ def imported_by(release: Release, url: str, *arguments: str) -> None:
 
 
 def refreshed_by(release: Release, url: str) -> None:
-    """Refreshes all that is in the log of before with that release."""
-    _run(release, "-c", _REFRESH, url)
+    """Refreshes all that is in its log with that release."""
+    _run(release, "-c", _REFRESH if release.version in REFRESH_OF_BEFORE else _REFRESH_TODAY, url)
 
 
 def retained_by(release: Release, url: str, until: datetime) -> str:
