@@ -73,6 +73,12 @@ async def wire(client: Client) -> AsyncIterator[Wire]:
         writer.close()
 
 
+async def ask_twice(connection: Wire, raw: bytes) -> None:
+    """Computes the answer, and has it stored: from the cache it comes with its second request."""
+    await connection.ask(raw)
+    await connection.ask(raw)
+
+
 def given_again(headers: Mapping[str, str]) -> bool:
     """Nothing was timed but the whole: no step of the pipeline ran."""
     return headers["Server-Timing"].startswith("total;dur=")
@@ -114,7 +120,7 @@ async def test_it_differs_from_the_first_in_nothing_but_what_each_request_has(
 async def test_a_new_row_is_seen_after_two_seconds(client: Client, database_url: str, *, replays: bool) -> None:
     raw = request()
     async with wire(client) as connection:
-        await connection.ask(raw)
+        await ask_twice(connection, raw)
         _, headers, before = await connection.ask(raw)
         assert given_again(headers) is replays
         await insert(database_url, [a_row(3)])
@@ -158,7 +164,7 @@ async def test_every_one_is_counted_in_metrics(client: Client, *, replays: bool)
 async def test_a_draining_service_reads_the_request_and_closes(client: Client, *, replays: bool) -> None:
     raw = request()
     async with wire(client) as connection:
-        await connection.ask(raw)
+        await ask_twice(connection, raw)
         assert given_again((await connection.ask(raw))[1]) is replays
         client.running.lifecycle.draining = True
         _, headers, _ = await connection.ask(raw)
@@ -181,7 +187,7 @@ async def test_a_draining_service_reads_the_request_and_closes(client: Client, *
 async def test_known_bytes_inside_a_body_are_no_request(client: Client, head: bytes, *, replays: bool) -> None:
     raw = request()
     async with wire(client) as other:
-        await other.ask(raw)
+        await ask_twice(other, raw)
         assert given_again((await other.ask(raw))[1]) is replays
         async with wire(client) as connection:
             await connection.send(head % len(raw), raw, *([b"\r\n0\r\n\r\n"] if b"chunked" in head else []))
@@ -195,7 +201,7 @@ async def test_known_bytes_inside_a_body_are_no_request(client: Client, head: by
 async def test_known_bytes_inside_a_header_are_no_request(client: Client, *, replays: bool) -> None:
     raw = request()
     async with wire(client) as connection:
-        await connection.ask(raw)
+        await ask_twice(connection, raw)
         assert given_again((await connection.ask(raw))[1]) is replays
         await connection.send(b"GET /health/live HTTP/1.1\r\nX-Note: ", raw)
         status, headers, _ = await connection.answer()
@@ -207,7 +213,7 @@ async def test_known_bytes_inside_a_header_are_no_request(client: Client, *, rep
 async def test_two_requests_in_one_packet_get_two_answers_in_their_order(client: Client, *, replays: bool) -> None:
     raw, other = request(), request("/health/live")
     async with wire(client) as connection:
-        assert [given_again((await connection.ask(raw))[1]) for _ in range(2)] == [False, replays]
+        assert [given_again((await connection.ask(raw))[1]) for _ in range(3)] == [False, False, replays]
     for _ in range(2):
         async with wire(client) as connection:
             connection.writer.write(raw + other + raw)

@@ -12,7 +12,7 @@ from analytics_service.rate_limit.gcra import Admission, admission
 from analytics_service.telemetry.metrics import Metrics
 from analytics_service.units.freshness import FRESHNESS
 from tests.service.cache.test_cache import Clock
-from tests.service.http.test_replay import Wire, client, given_again, request, wire  # noqa: F401 - a fixture
+from tests.service.http.test_replay import Wire, ask_twice, client, given_again, request, wire  # noqa: F401 - a fixture
 from tests.support.service import Client
 
 RAW = request()
@@ -58,8 +58,7 @@ def test_while_it_is_stale_one_request_in_a_while_is_read_and_the_others_do_not_
 async def test_a_client_that_asks_before_the_server_waits_is_answered_at_once(client: Client) -> None:  # noqa: F811
     async with wire(client) as connection:
         for _ in range(10):  # the stored answer may end between two requests, and the next is read then
-            await connection.ask(RAW)
-            await connection.ask(RAW)
+            await ask_twice(connection, RAW)
             if await _asked_before_it_waits(connection):
                 return
     raise AssertionError("every one of ten was read")

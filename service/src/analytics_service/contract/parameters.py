@@ -6,10 +6,10 @@ Refusals are RequestError, which pydantic passes through; so a validator can nam
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 from zoneinfo import ZoneInfo
 
-import orjson
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -86,11 +86,12 @@ class Parameters(BaseModel):
 
     def wording(self) -> bytes:
         """Serializes the parameters as written: `now-1h` stays the same over time."""
-        return orjson.dumps(self.model_dump(mode="json"))
+        return self.model_dump_json().encode()
 
     def identity(self) -> bytes:
         """Serializes the parameters as parsed, with the range as instants: equal where the answer is."""
-        return orjson.dumps([self.model_dump(mode="json", exclude={"from_", "to"}), *self.range])
+        start, end = self.range
+        return f"{self.model_dump_json(exclude={'from_', 'to'})}{start.isoformat()}/{end.isoformat()}".encode()
 
 
 class RangedParameters(Parameters):
@@ -111,9 +112,9 @@ class RangedParameters(Parameters):
     _range: Range = PrivateAttr()
     _now: datetime = PrivateAttr()
 
-    @property
+    @cached_property
     @override
-    def range(self) -> Range:
+    def range(self) -> Range:  # a private attribute takes a microsecond each time
         return self._range
 
     @property
@@ -168,6 +169,7 @@ class PagedParameters(RangedParameters):
     def resume(self, span: Range, after: Keyset) -> None:
         """Positions the page after a row, in the range of the first page."""
         self._range = span
+        self.__dict__.pop("range", None)  # as it was parsed
         self._after = after
 
 

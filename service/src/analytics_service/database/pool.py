@@ -182,11 +182,15 @@ class Database:
         """A connection, and the seconds that are left. asyncpg itself repeats a statement whose plan went stale."""
         loop = asyncio.get_running_loop()
         until = None if seconds is None else loop.time() + seconds
-        async with self._borrowed(seconds) as (sessions, connection), contextlib.AsyncExitStack() as stack:
-            if (first := sessions.settings_for(query)) is not None:
+        async with self._borrowed(seconds) as (sessions, connection):
+            first = sessions.settings_for(query)
+            if first is None:
+                yield connection, None if until is None else max(until - loop.time(), 0)
+                return
+            async with contextlib.AsyncExitStack() as stack:
                 async with response_timeout(connection, None if until is None else max(until - loop.time(), 0)):
                     await stack.enter_async_context(sessions.read_session(connection, first))
-            yield connection, None if until is None else max(until - loop.time(), 0)
+                yield connection, None if until is None else max(until - loop.time(), 0)
 
     @contextlib.asynccontextmanager
     async def _borrowed(self, seconds: float | None) -> AsyncIterator[tuple[Sessions, Borrowed]]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, Generic
 
 from analytics_service import __version__
@@ -40,9 +40,13 @@ class Question(Generic[P]):
 
     def key(self, version: str) -> str:
         """Returns the cache key of the answer at one version of the rows."""
-        return self._key(self.params.identity(), version)
+        return self._key(self._identity, version)
 
-    @property
+    @cached_property
+    def _identity(self) -> bytes:
+        return self.params.identity()
+
+    @cached_property
     def wording_key(self) -> str:
         """Cache key that stays the same while `now` moves on and rows change; each coding has its own."""
         return self._key(self.params.wording(), self.coding)

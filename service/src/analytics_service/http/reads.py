@@ -37,7 +37,7 @@ async def respond(
     )
     no_cache = "no-cache" in request.headers.get("Cache-Control", "")
     found = await look_up(services, context, question, no_cache=no_cache)
-    if not no_cache and found.tier is not Tier.STALE:
+    if not no_cache and found.tier is Tier.MEMORY:  # asked a second time: most that is asked once never comes again
         expires, next_step = (
             time.monotonic() + (moment - now).total_seconds() for moment in (admitted.expires, times.next_step(now))
         )

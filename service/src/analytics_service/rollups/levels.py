@@ -3,8 +3,12 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from analytics_service.units import zones
 
 _DAY = timedelta(days=1)
+_NO_OFFSET = frozenset({timedelta(0)})
 
 
 class Level(StrEnum):
@@ -69,6 +73,8 @@ def _fits(step: timedelta, width: timedelta | None, length: timedelta, offsets: 
 
 def _offsets(start: datetime, end: datetime, zone: tzinfo) -> frozenset[timedelta]:
     """Every distance from UTC that holds for a day or longer in the range."""
+    if zone is UTC or (isinstance(zone, ZoneInfo) and zone.key == zones.UTC):
+        return _NO_OFFSET
     first = start.astimezone(UTC)
     moments = [first + number * _DAY for number in range(-((first - end) // _DAY))]
     return frozenset(moment.astimezone(zone).utcoffset() or timedelta(0) for moment in (*moments, end))

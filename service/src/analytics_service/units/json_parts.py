@@ -1,6 +1,8 @@
 """JSON in parts of bounded size: one call for a whole answer would hold the event loop while it works. Pure."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from analytics_service.units import decimals
@@ -9,6 +11,7 @@ PART_CHARACTERS: Final = 40 * 1024
 """Encoded at once: at most 240 KiB, of control characters, which take six bytes each. A member that is encoded already
 (orjson.Fragment) is copied, and may be longer."""
 _SCALAR_BYTES: Final = 24
+_SCALARS: Final = frozenset({bool, Decimal, datetime, float, int, type(None)})
 _MAX_SHORT_LIST: Final = 64
 """Longer lists are looked into."""
 
@@ -79,7 +82,8 @@ def _weight(value: object) -> int | None:
         return None
     total = 0
     for member in value.values() if isinstance(value, dict) else value:
-        weight = len(member) if type(member) is str else _flat_weight(member)
+        kind = type(member)
+        weight = len(member) if kind is str else _SCALAR_BYTES if kind in _SCALARS else _flat_weight(member)
         if weight is None:
             return None
         total += weight + _SCALAR_BYTES

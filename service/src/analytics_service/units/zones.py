@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Final
 from zoneinfo import ZoneInfo
 
+UTC: Final = "UTC"
 _UNKNOWN: Final = frozenset({"Factory", "localtime", "posixrules"})
 """Stand-ins for a zone that is not known, or is the machine's."""
 

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, ClassVar, Final, Self
 
-import orjson
 from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 from typing_extensions import override
 
@@ -48,8 +47,8 @@ class ExplainParameters(FilteredParameters):
 
     @override
     def identity(self) -> bytes:
-        written = self.model_dump(mode="json", exclude={"from_", "to", "compare_from", "compare_to"})
-        return orjson.dumps([written, *self.before, *self.after])
+        written = self.model_dump_json(exclude={"from_", "to", "compare_from", "compare_to"})
+        return "/".join([written, *(each.isoformat() for each in (*self.before, *self.after))]).encode()
 
     @cached_property
     def source(self) -> DimensionRows:

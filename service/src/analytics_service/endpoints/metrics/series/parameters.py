@@ -55,7 +55,7 @@ class MetricParameters(BucketedParameters, FilteredParameters):
             _ = self.selection  # refuses what no table knows
         return self
 
-    @property
+    @cached_property
     @override
     def measures(self) -> Mapping[Metric, tuple[Aggregation, ...]]:
         return {one: self.aggregations(one) if one in VALUE_METRICS else () for one in self.metrics}
