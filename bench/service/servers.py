@@ -70,20 +70,20 @@ def running_servers() -> Iterator[Servers]:
         def redis_url(number: int) -> dict[str, str]:
             return environment | {"REDIS_URL": f"redis://127.0.0.1:{redis_port}/{number}"}
 
-        ours = stack.enter_context(_ours(redis_url(0)))
+        ours = stack.enter_context(running_service(redis_url(0)))
         asked = question.path(*next(question.ranges()))
-        body, tag = _answer(ours, asked, secret)
+        body, tag = answer(ours, asked, secret)
         kept.write_bytes(body)
 
         def program(number: int, *command: str | Path) -> Server:
             started = stack.enter_context(running_program(redis_url(number), *command))
-            if question.totals(_answer(started, asked, secret)[0]) != question.totals(body):
+            if question.totals(answer(started, asked, secret)[0]) != question.totals(body):
                 raise SystemExit(f"{command[-2]}: answers something else than we do")
             return started
 
         yield Servers(
             database_url=database_url,
-            postmaster=_postmaster(database_url),
+            postmaster=postmaster(database_url),
             redis=redis,
             secret=secret,
             ours=ours,
@@ -114,7 +114,7 @@ def postgres_program(name: str) -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 
-def _postmaster(database_url: str) -> int:
+def postmaster(database_url: str) -> int:
     """Its process id, which is the first line of the lock of its socket."""
     (folder,) = parse_qs(urlsplit(database_url).query)["host"]
     return int(Path(folder, ".s.PGSQL.5432.lock").read_text().splitlines()[0])
@@ -161,7 +161,7 @@ def running_redis(folder: Path) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def _ours(environment: dict[str, str]) -> Iterator[Server]:
+def running_service(environment: dict[str, str]) -> Iterator[Server]:
     port = free_port()
     ports = {"API_PORT": str(port), "API_METRICS_PORT": str(free_port())}
     with running_process(*SERVICE, "serve", environment=environment | ports) as running:
@@ -174,7 +174,7 @@ def free_port() -> int:
         return port
 
 
-def _answer(server: Server, path: str, secret: str) -> tuple[bytes, str]:
+def answer(server: Server, path: str, secret: str) -> tuple[bytes, str]:
     """Body and entity tag, asked again until the program is ready."""
     signed = question.token(secret, "first")
     request = urllib.request.Request(
