@@ -11,6 +11,8 @@ from analytics_operator.state import approval, migration
 from analytics_operator.state.migration import Gate, State
 from analytics_operator.state.observed import Observed
 from analytics_operator.state.secrets import examine
+from analytics_operator.status.derive import RESYNC, WHILE_NOT_READY, requeue_after
+from analytics_operator.status.facts import Applied, Facts
 from analytics_operator.status.migration import migrated
 from tests.operator.cluster_actor import ClusterActor, a_result
 from tests.operator.test_migration import NOW, SECRETS, a_job, a_pod, digest, made, resource
@@ -161,3 +163,16 @@ def test_an_image_without_migrations_needs_no_approval_and_an_old_approval_is_of
     world.end(world.live_job(), message=PENDING, succeeded=True)
     world.until("Migrated", "False", "AwaitingApproval")
     assert world.condition("Available")["status"] == "True", "the released pods go on"
+
+
+def test_a_plan_that_waits_costs_no_more_looks_than_what_is_ready() -> None:
+    """Its annotation is an event."""
+    ready = {"type": "Ready", "status": "False", "reason": "AwaitingApproval"}
+    of = Facts(
+        observed=Observed(resource=resource(**MANUAL), secrets=SECRETS),
+        credentials=examine(resource(**MANUAL), SECRETS),
+        gate=Gate(state=State.PENDING_APPROVAL),
+        applied=Applied(),
+    )
+    assert requeue_after(of, {"conditions": [ready]}, now=NOW) == RESYNC
+    assert requeue_after(of, {"conditions": [ready | {"reason": "Planning"}]}, now=NOW) == WHILE_NOT_READY

@@ -186,6 +186,7 @@ ISSUED = {"secretName": "tls", "clusterIssuer": "letsencrypt"}
                             {"sourceLabels": ["a"], "action": "keep", "regex": "b"},
                             {"sourceLabels": ["a"], "action": "hashmod", "modulus": 2, "targetLabel": "c"},
                             {"action": "labeldrop", "regex": "d"},
+                            {"action": "dropequal", "sourceLabels": ["a"], "targetLabel": "b"},
                         ]
                     }
                 }
@@ -311,6 +312,11 @@ def to(**peer: Any) -> Object:
         pytest.param(relabeled(modulus=2, targetLabel="b"), "which needs it", id="a modulus of nothing"),
         pytest.param(
             relabeled(action="labeldrop", sourceLabels=["a"], regex="b"), "by regex alone", id="labels of a label"
+        ),
+        pytest.param(
+            relabeled(action="keepequal", sourceLabels=["a"], targetLabel="b", regex="c"),
+            "take nothing else",
+            id="labels that are compared, and a regex",
         ),
         pytest.param(
             {"monitoring": {"dashboard": {"labels": {"app.kubernetes.io/name": "mine"}}}}, "cannot", id="our label"

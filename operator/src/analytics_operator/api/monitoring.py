@@ -45,6 +45,11 @@ class Relabeling(Model):
                 "!has(self.targetLabel) && (!has(self.sourceLabels) || size(self.sourceLabels) == 0)",
                 "relabelings: labeldrop and labelkeep find labels by regex alone: remove sourceLabels and targetLabel",
             ),
+            rule(  # Prometheus would refuse its whole configuration
+                "!has(self.action) || !(self.action in ['keepequal', 'dropequal']) || has(self.sourceLabels) && "
+                "size(self.sourceLabels) > 0 && !has(self.separator) && !has(self.regex) && !has(self.replacement)",
+                "relabelings: keepequal and dropequal compare sourceLabels with targetLabel and take nothing else",
+            ),
         )
     )
 

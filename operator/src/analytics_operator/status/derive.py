@@ -15,7 +15,9 @@ from analytics_operator.status.facts import Facts
 WHILE_SECRETS_ARE_MISSING = timedelta(seconds=15)
 WHILE_NOT_READY = timedelta(seconds=10)
 RESYNC = timedelta(minutes=10)
-NOT_REQUEUED = frozenset({Reason.DATABASE_UNREACHABLE, Reason.PODS_UNREACHABLE, Reason.SUSPENDED})
+NOT_REQUEUED = frozenset(
+    {Reason.AWAITING_APPROVAL, Reason.DATABASE_UNREACHABLE, Reason.PODS_UNREACHABLE, Reason.SUSPENDED}
+)
 """Reasons whose end a poller or an event tells: a database that many resources share is no work for the operator."""
 
 
