@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from analytics_service.rollups.hierarchy.backlog import backlog
+from analytics_service.rollups.hierarchy.log import MAX_ROWS
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import Stage, Table
 from analytics_service.worker.refresh import Refresh
@@ -119,6 +120,20 @@ async def test_an_organisation_that_is_written_to_is_due_once_an_entry_has_waite
         for wait in (3600, 20)
     ]
     assert dues == [False, True]
+
+
+async def test_an_organisation_with_many_rows_is_due_sooner(database_url: str, connection: Any) -> None:
+    await insert(database_url, [a_row(0)])
+    assert await connection.fetchval("SELECT sum(rows) FROM rollup_log") == 1
+    waits = {"quiet": timedelta(minutes=1), "max_wait": timedelta(hours=1)}
+    for seconds, rows, entries in ((10, MAX_ROWS, 0), (0, MAX_ROWS + 1, 0), (10, MAX_ROWS + 1, 1)):
+        await connection.execute(
+            "UPDATE rollup_log SET rows = $1, logged_at = clock_timestamp() - $2::interval",
+            *(rows, timedelta(seconds=seconds)),
+        )
+        assert bool((await backlog(connection, **waits)).due) is bool(entries)
+        assert (await a_refresh(database_url, **waits)(connection))["entries"] == entries
+    assert await differences(connection, Table.TOTALS_1MIN) == {}
 
 
 async def test_rows_of_the_future_wait_and_nobody_is_late_for_them(database_url: str, connection: Any) -> None:

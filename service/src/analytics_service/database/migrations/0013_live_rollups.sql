@@ -38,7 +38,8 @@ CREATE TABLE rollup_log (
     minute timestamptz NOT NULL,
     requests boolean NOT NULL,
     logged_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    transaction_id bigint -- whose rows were inserted; NULL stands for any change
+    transaction_id bigint, -- whose rows were inserted; NULL stands for any change
+    rows bigint NOT NULL DEFAULT 1 -- that it stands for
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_threshold = -1,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX rollup_log_by_minute ON rollup_log (org_id, minute);
@@ -232,25 +233,29 @@ DECLARE
     minutes timestamptz[];
     of_requests boolean[];
     transactions bigint[];
+    counts bigint[];
 BEGIN
     IF TG_OP = 'INSERT' THEN -- a row may bring its number from elsewhere, as those of a dump: then an entry cannot name it
-        SELECT array_agg(org_id), array_agg(minute), array_agg(requests), array_agg(CASE WHEN named THEN own END)
-        INTO organisations, minutes, of_requests, transactions
+        SELECT array_agg(org_id), array_agg(minute), array_agg(requests), array_agg(rows),
+            array_agg(CASE WHEN named THEN own END)
+        INTO organisations, minutes, of_requests, counts, transactions
         FROM (
-            SELECT org_id, date_bin('1 minute', ts, epoch) AS minute, bool_or(is_request) AS requests,
+            SELECT org_id, date_bin('1 minute', ts, epoch) AS minute, bool_or(is_request) AS requests, count(*) AS rows,
                 bool_and(transaction_id IS NOT DISTINCT FROM own) AS named
             FROM new_rows GROUP BY 1, 2
         ) AS touched;
     ELSIF TG_OP = 'DELETE' THEN
-        SELECT array_agg(org_id), array_agg(minute), array_agg(requests) INTO organisations, minutes, of_requests
+        SELECT array_agg(org_id), array_agg(minute), array_agg(requests), array_agg(rows)
+        INTO organisations, minutes, of_requests, counts
         FROM (
-            SELECT org_id, date_bin('1 minute', ts, epoch) AS minute, bool_or(is_request) AS requests
+            SELECT org_id, date_bin('1 minute', ts, epoch) AS minute, bool_or(is_request) AS requests, count(*) AS rows
             FROM old_rows GROUP BY 1, 2
         ) AS touched;
     ELSE
-        SELECT array_agg(org_id), array_agg(minute), array_agg(requests) INTO organisations, minutes, of_requests
+        SELECT array_agg(org_id), array_agg(minute), array_agg(requests), array_agg(rows)
+        INTO organisations, minutes, of_requests, counts
         FROM (
-            SELECT org_id, minute, bool_or(is_request) AS requests
+            SELECT org_id, minute, bool_or(is_request) AS requests, count(*) AS rows
             FROM (
                 SELECT org_id, date_bin('1 minute', ts, epoch) AS minute, is_request FROM old_rows
                 UNION ALL
@@ -263,9 +268,10 @@ BEGIN
         RAISE EXCEPTION 'a row is older than %, where raw rows are no longer kept', lowest
             USING ERRCODE = 'check_violation', CONSTRAINT = 'traces_not_before_floor';
     END IF;
-    INSERT INTO rollup_log (org_id, minute, requests, transaction_id)
-    SELECT touched.org_id, touched.minute, touched.requests, touched.transaction_id
-    FROM unnest(organisations, minutes, of_requests, transactions) AS touched (org_id, minute, requests, transaction_id)
+    INSERT INTO rollup_log (org_id, minute, requests, transaction_id, rows)
+    SELECT touched.org_id, touched.minute, touched.requests, touched.transaction_id, touched.rows
+    FROM unnest(organisations, minutes, of_requests, transactions, counts)
+        AS touched (org_id, minute, requests, transaction_id, rows)
     WHERE touched.minute >= lowest;
     INSERT INTO rollup_dirty (level, org_id, bucket_start)
     SELECT DISTINCT l.level, touched.org_id, date_bin(l.step, touched.minute, epoch)

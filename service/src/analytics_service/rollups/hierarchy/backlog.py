@@ -9,20 +9,25 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from analytics_service.database.connect import Connection
+from analytics_service.rollups.hierarchy.log import BUSY_WAIT, MAX_ROWS
 from analytics_service.rollups.hierarchy.refresh import MAX_WAIT, QUIET, SETTLING
 from analytics_service.rollups.hierarchy.steps import Step
 from analytics_service.rollups.hierarchy.tables import Stage
 
 NOW: Final = "SELECT clock_timestamp()"
-MINUTES: Final = """
+MINUTES: Final = f"""
 SELECT org_id, sum(entries)::bigint AS entries,
   min(since) FILTER (WHERE minute < now) AS since,
   coalesce(max(newest) FILTER (WHERE minute < now) <= max(now) - $2::interval, false)
-    OR coalesce(bool_or(oldest <= now - $3::interval) FILTER (WHERE minute < now), false) AS due,
+    OR coalesce(bool_or(oldest <= now - $3::interval) FILTER (WHERE minute < now), false)
+    OR coalesce(
+      sum(rows) FILTER (WHERE minute < now) > {MAX_ROWS}
+        AND min(oldest) FILTER (WHERE minute < now) <= max(now) - {BUSY_WAIT}, false
+    ) AS due,
   min(minute) FILTER (WHERE requests AND minute <= now - interval '1 minute') AS first
 FROM (
   SELECT org_id, minute, $1::timestamptz AS now, count(*) AS entries, bool_or(requests) AS requests,
-    min(logged_at) AS oldest, max(logged_at) AS newest, greatest(min(logged_at), minute) AS since
+    sum(rows) AS rows, min(logged_at) AS oldest, max(logged_at) AS newest, greatest(min(logged_at), minute) AS since
   FROM rollup_log GROUP BY org_id, minute
 ) AS minutes
 GROUP BY org_id"""

@@ -21,14 +21,20 @@ LOCK: Final = f"SELECT pg_advisory_xact_lock({LOCK_KEY})"
 SHARE_HORIZONS: Final = "SELECT FROM rollup_floor FOR SHARE"
 """Neither raw rows nor those of rollups are dropped while they are read: who moves any horizon locks this one first."""
 
+MAX_ROWS: Final = 20_000
+"""That wait: readers compute with each of them at every question."""
+BUSY_WAIT: Final = "interval '5 seconds'"
+"""Where there are more: a refresh reads the whole of a minute, however many of its rows are new."""
+
 CONSUME: Final = f"""
 WITH waiting AS (
-  SELECT minute, min(logged_at) AS oldest, max(logged_at) AS newest FROM rollup_log
+  SELECT minute, min(logged_at) AS oldest, max(logged_at) AS newest, sum(rows) AS rows FROM rollup_log
   WHERE org_id = $1 AND minute < $2 GROUP BY minute
 ), due AS (
   SELECT minute FROM waiting
   WHERE (
     SELECT max(newest) <= clock_timestamp() - $3::interval OR min(oldest) <= clock_timestamp() - $4::interval
+      OR (sum(rows) > {MAX_ROWS} AND min(oldest) <= clock_timestamp() - {BUSY_WAIT})
     FROM waiting
   )
   ORDER BY minute LIMIT $5
