@@ -173,6 +173,8 @@ class Read(Endpoint[P]):
     answer: Callable[[P, Sequence[Row]], Answer]
     cache_for: Callable[[P, Moment], int]
     """Seconds."""
+    max_loop_rows: int = 1_000
+    """The answer of more rows is made in a thread: on the event loop every other request would wait for it."""
 
 
 class Transaction(Protocol):

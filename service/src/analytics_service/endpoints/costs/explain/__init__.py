@@ -15,4 +15,5 @@ ENDPOINT = Read(
     answer=answer.answer,
     data=answer.Explanation,
     cache_for=default_ttl,
+    max_loop_rows=100,  # a model takes a quarter of a millisecond
 )

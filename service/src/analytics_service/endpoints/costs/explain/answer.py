@@ -120,7 +120,7 @@ def answer(params: ExplainParameters, rows: Sequence[Row]) -> Answer:
         data={
             "metadata": _metadata(params, sum(each is None for each in rates.values())),
             "total": _changed(complete, rates),
-            "items": None if params.dimension is None else _items(groups, names, rates),
+            "items": None if params.dimension is None else list(_items(groups, names, rates)),
         },
         source=params.source.level,
         watermark=rows[0]["watermark"],
@@ -161,7 +161,6 @@ def _rates(params: ExplainParameters, periods: _Periods) -> RatesByModel:
 def _items(
     groups: Mapping[int | None, _Periods], names: Mapping[int | None, str | None], rates: RatesByModel
 ) -> Iterator[dict[str, Any]]:
-    """One by one as they are encoded: computed together they would hold the loop."""
     for position in sorted(groups, key=lambda position: (position is None, position or 0)):
         yield {
             "dimension_value": names[position],
