@@ -220,6 +220,8 @@ class Command(Uncached[P]):
     """Whether what is stored may forbid it, with a problem of status 409."""
     takes_request_key: bool = False
     """Whether it takes an Idempotency-Key."""
+    array: type[P] | None = None
+    """The parameters of a body that is an array, which is their field `items`; None: a body is an object."""
     names_rows: bool = False
     """Whether its body names what has to be stored, with a problem of status 404 where it is not."""
 

@@ -20,6 +20,7 @@ from analytics_service.http.context import RequestContext
 from analytics_service.http.services import Services
 from analytics_service.rollups.repricing import Repricing
 
+
 @dataclass(frozen=True, kw_only=True)
 class Question(Generic[P]):
     """A read and its caller."""
