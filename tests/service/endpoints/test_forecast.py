@@ -72,10 +72,13 @@ async def test_days_without_requests_cost_nothing_but_those_before_the_first(dat
 
 
 async def test_the_open_day_is_forecast_and_no_part_of_the_history(database_url: str) -> None:
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    await insert(database_url, [a_row(n, ts=today - n * DAY, total_cost_usd=Decimal(5)) for n in range(15)])
+    """Whichever day it is for the service: there are rows of a day more at each end."""
+    about_today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = [a_row(n, ts=about_today + (n - 16) * DAY, total_cost_usd=Decimal(5)) for n in range(18)]
+    await insert(database_url, rows)
     async with a_service(database_url) as client:
         data = (await client.get(PATH, from_="now-14d/d", to="now+1d/d")).data
+    today = datetime.fromisoformat(data["metadata"]["end_time"]) - DAY
     assert data["historical"][-1]["date"] == str((today - DAY).date())
     assert data["forecast"][0]["date"] == str(today.date())
     assert {day["cost"] for day in data["historical"]} == {day["forecasted_cost"] for day in data["forecast"]} == {5}
