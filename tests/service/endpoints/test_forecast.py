@@ -25,7 +25,7 @@ def by_day(rows: Sequence[reference.Row], zone: ZoneInfo) -> dict[date, Decimal]
     day, last = START.astimezone(zone).date() + DAY, END.astimezone(zone).date()
     while day < last:
         group = [row for row in rows if row["ts"].astimezone(zone).date() == day]
-        if group or costs:
+        if reference.priced(group) or costs:
             costs[day] = reference.money(group)
         day += DAY
     return costs
@@ -69,6 +69,23 @@ async def test_days_without_requests_cost_nothing_but_those_before_the_first(dat
     assert [day["cost"] for day in data["historical"]] == [4, 0] * 5
     assert {day["forecasted_cost"] for day in data["forecast"]} == {2}
     assert data["metadata"]["model_type"] == "level"
+
+
+async def test_days_before_the_first_known_cost_are_no_zeros(database_url: str) -> None:
+    """Ten days of requests that nobody had a price for, and ten of priced ones, of which one day has none."""
+    unpriced = {"total_cost_usd": None, "price_status": "none"}
+    priced = {"total_cost_usd": Decimal(4), "price_status": "full"}
+    rows = [a_row(n, ts=MIDNIGHT + n * DAY, **(unpriced if n < 10 or n == 15 else priced)) for n in range(20)]
+    await insert(database_url, rows)
+    async with a_service(database_url) as client:
+        answer = await client.get(PATH, from_=MIDNIGHT, to=MIDNIGHT + 20 * DAY)
+        nothing = await client.get(PATH, from_=MIDNIGHT, to=MIDNIGHT + 10 * DAY)
+    assert [day["cost"] for day in answer.data["historical"]] == [4, 4, 4, 4, 4, 0, 4, 4, 4, 4]
+    assert answer.json["meta"]["coverage"]["unpriced_requests"] == 11
+    assert (nothing.data["historical"], nothing.data["forecast"]) == ([], [])
+    assert nothing.data["metadata"]["reason"].startswith(
+        "there are 0 complete days since the first request with a cost"
+    )
 
 
 async def test_the_open_day_is_forecast_and_no_part_of_the_history(database_url: str) -> None:
