@@ -129,6 +129,11 @@ RAW_WEIGHT: Final = 5
 """Of a question that single requests of a whole range are read for."""
 
 
+def weight_of(level: Level) -> int:
+    """Of a question that is answered from a level."""
+    return RAW_WEIGHT if level is Level.RAW else 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint(Generic[P]):
     """Name, permission and parameters of a route."""

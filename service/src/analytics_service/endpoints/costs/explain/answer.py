@@ -119,7 +119,7 @@ def answer(params: ExplainParameters, rows: Sequence[Row]) -> Answer:
     return Answer(
         data={
             "metadata": _metadata(params, sum(each is None for each in rates.values())),
-            "total": _changed(complete, rates),
+            "total": changed(complete, rates),
             "items": None if params.dimension is None else list(_items(groups, names, rates)),
         },
         source=params.source.level,
@@ -165,17 +165,17 @@ def _items(
         yield {
             "dimension_value": names[position],
             "is_other": position is None,
-            **_changed(groups[position], rates),
+            **changed(groups[position], rates),
         }
 
 
-def _changed(periods: _Periods, rates: RatesByModel) -> ChangedCost:
+def changed(periods: _Periods, rates: RatesByModel) -> ChangedCost:
     before, after = (list(periods[period].values()) for period in (BEFORE, AFTER))
     cost_before, cost_after = _total(before, "cost"), _total(after, "cost")
     return ChangedCost(
         before=_period(before),
         after=_period(after),
-        change=decimals.total((cost_after, -cost_before)),
+        change=decimals.difference(cost_after, cost_before),
         change_percentage=decimals.change(cost_before, cost_after),
         parts=_parts(periods, rates),
     )
