@@ -176,6 +176,7 @@ def test_a_week_is_whole_when_all_of_its_days_are() -> None:
             complete=n != 5,
             cost=Decimal(1),
             requests=Decimal(1),
+            priced=Decimal(0),
             unpriced=Decimal(0),
             tokens=Decimal(0),
         )

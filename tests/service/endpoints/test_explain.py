@@ -1,5 +1,6 @@
 """Why costs changed: both periods equal the rows, and the parts add up, whatever they are divided by."""
 
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from analytics_service.endpoints.costs.dimensions import CostDimension
+from analytics_service.endpoints.costs.explain import decomposition
 from tests.support import reference
 from tests.support.reference import Row, dimension_values
 from tests.support.service import HOUR, T0, Client, a_row, a_service, a_token, insert
@@ -146,6 +148,29 @@ async def test_nothing_changed_where_there_is_nothing(client: Client) -> None:
 async def test_bad_questions_are_refused_by_name(client: Client, asked: dict[str, Any], field: str) -> None:
     answer = await client.get(PATH, **PERIODS | asked)
     assert (answer.status, answer.json["field"]) == (400, field), answer.body
+
+
+@pytest.mark.parametrize(("models", "is_apart"), [(20, False), (120, True)])
+async def test_the_parts_of_many_models_are_computed_beside_the_event_loop(
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    models: int,
+    is_apart: bool,  # noqa: FBT001 - as given
+) -> None:
+    """A model takes a quarter of a millisecond, for which every other request would wait: in all, and by value."""
+    threads = list[bool]()
+
+    def parts(*args: Any) -> Any:
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return of_models(*args)
+
+    of_models = decomposition.parts
+    monkeypatch.setattr(decomposition, "parts", parts)
+    await insert(database_url, [a_row(number, model=f"m{number}") for number in range(models)])
+    async with a_service(database_url) as client:
+        answer = await client.get(PATH, from_=T0, to=T0 + 3 * HOUR, dimension="environment")
+    assert sum(map(Fraction, answer.data["total"]["parts"].values())) == Fraction(answer.data["total"]["change"])
+    assert threads == [is_apart] * 2
 
 
 async def test_too_many_models_are_refused_with_the_cure(database_url: str) -> None:

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.endpoints.costs.explain import decomposition, shapley
+from analytics_service.endpoints.costs.explain import answer, decomposition, shapley
 from analytics_service.endpoints.costs.explain.decomposition import Model
 from analytics_service.endpoints.costs.explain.factors import ModelUsage, Part
 from analytics_service.endpoints.costs.explain.shapley import Factor
-from analytics_service.pricing.rates import Kind, Rates, rates
+from analytics_service.endpoints.costs.sums import COLUMNS
+from analytics_service.pricing.rates import COMPLETION, PROMPT, Kind, Rates, rates
 
 MODEL, OTHER = ("openai", "gpt-4o", ""), ("anthropic", "claude", "")
 RATES = rates(
@@ -196,3 +197,15 @@ def test_costs_that_came_without_their_sides_have_a_price_by_token_or_by_request
         longer = usage(10, cost=Decimal(4), **alone | DOUBLE_TOKENS)
         parts = decomposition.parts({MODEL: (before, longer)}, {MODEL: RATES})
         assert {name: value for name, value in parts.items() if value} == {Part.TOKENS_PER_REQUEST: 2}
+
+
+def test_a_change_has_all_digits_of_costs_that_have_more_than_decimals_usually_do() -> None:
+    before, after = Decimal("12345678901234567890.123456789012"), Decimal("12345678901234567890.123456789013")
+    rows = {MODEL: {"cost": before}}, {MODEL: {"cost": after}}
+    empty = dict.fromkeys((*COLUMNS, "prompt_tokens", "completion_tokens", "total_tokens", *PROMPT, *COMPLETION))
+    periods = {
+        period: {model: {**empty, "requests": Decimal(1), "priced": Decimal(1), **row} for model, row in models.items()}
+        for period, models in zip(("before", "after"), rows, strict=True)
+    }
+    changed = answer.changed(periods, {})
+    assert changed["change"] == changed["parts"]["price"] == Decimal("1e-12")

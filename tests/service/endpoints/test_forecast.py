@@ -25,7 +25,7 @@ def by_day(rows: Sequence[reference.Row], zone: ZoneInfo) -> dict[date, Decimal]
     day, last = START.astimezone(zone).date() + DAY, END.astimezone(zone).date()
     while day < last:
         group = [row for row in rows if row["ts"].astimezone(zone).date() == day]
-        if group or costs:
+        if reference.priced(group) or costs:
             costs[day] = reference.money(group)
         day += DAY
     return costs
@@ -71,11 +71,31 @@ async def test_days_without_requests_cost_nothing_but_those_before_the_first(dat
     assert data["metadata"]["model_type"] == "level"
 
 
+async def test_days_before_the_first_known_cost_are_no_zeros(database_url: str) -> None:
+    """Ten days of requests that nobody had a price for, and ten of priced ones, of which one day has none."""
+    unpriced = {"total_cost_usd": None, "price_status": "none"}
+    priced = {"total_cost_usd": Decimal(4), "price_status": "full"}
+    rows = [a_row(n, ts=MIDNIGHT + n * DAY, **(unpriced if n < 10 or n == 15 else priced)) for n in range(20)]
+    await insert(database_url, rows)
+    async with a_service(database_url) as client:
+        answer = await client.get(PATH, from_=MIDNIGHT, to=MIDNIGHT + 20 * DAY)
+        nothing = await client.get(PATH, from_=MIDNIGHT, to=MIDNIGHT + 10 * DAY)
+    assert [day["cost"] for day in answer.data["historical"]] == [4, 4, 4, 4, 4, 0, 4, 4, 4, 4]
+    assert answer.json["meta"]["coverage"]["unpriced_requests"] == 11
+    assert (nothing.data["historical"], nothing.data["forecast"]) == ([], [])
+    assert nothing.data["metadata"]["reason"].startswith(
+        "there are 0 complete days since the first request with a cost"
+    )
+
+
 async def test_the_open_day_is_forecast_and_no_part_of_the_history(database_url: str) -> None:
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    await insert(database_url, [a_row(n, ts=today - n * DAY, total_cost_usd=Decimal(5)) for n in range(15)])
+    """Whichever day it is for the service: there are rows of a day more at each end."""
+    about_today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = [a_row(n, ts=about_today + (n - 16) * DAY, total_cost_usd=Decimal(5)) for n in range(18)]
+    await insert(database_url, rows)
     async with a_service(database_url) as client:
         data = (await client.get(PATH, from_="now-14d/d", to="now+1d/d")).data
+    today = datetime.fromisoformat(data["metadata"]["end_time"]) - DAY
     assert data["historical"][-1]["date"] == str((today - DAY).date())
     assert data["forecast"][0]["date"] == str(today.date())
     assert {day["cost"] for day in data["historical"]} == {day["forecasted_cost"] for day in data["forecast"]} == {5}

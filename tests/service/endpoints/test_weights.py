@@ -51,7 +51,7 @@ def sums() -> list[dict[str, Any]]:
 
 async def both(client: Client, path: str, **params: Any) -> tuple[Any, Any]:
     """The answers from single requests, and from their sums."""
-    answers = [await client.get(path, token=token, **SPAN, **params) for token in (None, OF_SUMS)]
+    answers = [await client.get(path, token=token, **{**SPAN, **params}) for token in (None, OF_SUMS)]
     assert [answer.status for answer in answers] == [200, 200], answers
     assert all(answer.data for answer in answers)
     return tuple((answer.data, answer.json["meta"].get("coverage")) for answer in answers)  # type: ignore[return-value]
@@ -80,6 +80,14 @@ async def test_sums_answer_as_their_requests_do(database_url: str, is_refreshed:
             for path in ("/api/v1/costs/summary", "/api/v1/prices/coverage"):
                 of_singles, of_sums = await both(client, path, **params)
                 assert of_singles == of_sums, (path, params)
+        for path, params in (
+            ("/api/v1/costs/forecast", {"to": T0 + timedelta(days=9)}),
+            *((f"/api/v1/analytics/{name}", {}) for name in ("quality", "optimization", "performance")),
+            ("/api/v1/analytics/performance", {"granularity": "raw"}),
+            ("/api/v1/analytics/models/compare", {"models": "gpt-4,gpt-4o"}),
+        ):
+            of_singles, of_sums = await both(client, path, **params)
+            assert of_singles == of_sums, (path, params)
         for dimension in CostDimension:
             for path in ("/api/v1/costs/attribution", "/api/v1/costs/explain"):
                 of_singles, of_sums = await both(client, path, dimension=dimension)

@@ -78,6 +78,8 @@ def _show_plan(result: dict[str, Any]) -> None:
     console.print(
         f"{result['rows']:,} rows, {result['rows_without_user']:,} of them without a user in the user's traces"
     )
+    if result["scores"]:
+        console.print(f"{result['scores']:,} scores of these rows")
     if result["rows_of_shared_traces"]:
         console.print(
             f"{result['rows_of_shared_traces']:,} rows without a user stay: their traces name other users, too"

@@ -129,6 +129,11 @@ RAW_WEIGHT: Final = 5
 """Of a question that single requests of a whole range are read for."""
 
 
+def weight_of(level: Level) -> int:
+    """Of a question that is answered from a level."""
+    return RAW_WEIGHT if level is Level.RAW else 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint(Generic[P]):
     """Name, permission and parameters of a route."""
@@ -173,6 +178,8 @@ class Read(Endpoint[P]):
     answer: Callable[[P, Sequence[Row]], Answer]
     cache_for: Callable[[P, Moment], int]
     """Seconds."""
+    max_loop_rows: int = 1_000
+    """The answer of more rows is made in a thread: on the event loop every other request would wait for it."""
 
 
 class Transaction(Protocol):
@@ -218,6 +225,8 @@ class Command(Uncached[P]):
     """Whether what is stored may forbid it, with a problem of status 409."""
     takes_request_key: bool = False
     """Whether it takes an Idempotency-Key."""
+    array: type[P] | None = None
+    """The parameters of a body that is an array, which is their field `items`; None: a body is an object."""
     names_rows: bool = False
     """Whether its body names what has to be stored, with a problem of status 404 where it is not."""
 

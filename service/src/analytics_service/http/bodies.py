@@ -19,18 +19,23 @@ _MEDIA_TYPE: Final = "application/json"
 
 async def read(request: web.Request) -> dict[str, Any]:
     """Returns the members of the body; RequestError where it is no JSON object."""
+    value = await read_json(request)
+    if not isinstance(value, dict):
+        raise RequestError(Problem.VALIDATION_ERROR, "the body must be a JSON object")
+    return value
+
+
+async def read_json(request: web.Request) -> object:
+    """Returns the value that the body is; RequestError where it is no JSON."""
     if request.content_type != _MEDIA_TYPE or (request.charset or "utf-8").lower() != "utf-8":
         raise RequestError(Problem.UNSUPPORTED_MEDIA_TYPE, f"send the body as {_MEDIA_TYPE}, in UTF-8")
     raw = await read_bytes(request)
     try:
-        value = orjson.loads(raw)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise RequestError(
             Problem.VALIDATION_ERROR, f"the body is not JSON: see line {error.lineno}, column {error.colno}"
         ) from None
-    if not isinstance(value, dict):
-        raise RequestError(Problem.VALIDATION_ERROR, "the body must be a JSON object")
-    return value
 
 
 async def read_bytes(

@@ -156,7 +156,15 @@ def _body(endpoint: Endpoint[Any], schemas: dict[str, Any]) -> dict[str, Any]:
     for name in [name for name in schema["properties"] if endpoint.in_path(name)]:
         del schema["properties"][name]
         schema["required"].remove(name)
+    if isinstance(endpoint, Command) and endpoint.array is not None:
+        schema |= _or_array(endpoint.array)
     return {"requestBody": {"required": endpoint.needs_body, "content": {"application/json": {"schema": schema}}}}
+
+
+def _or_array(array: type[Parameters]) -> dict[str, Any]:
+    """What makes a schema of an object one of an array, too: each of its other words is of objects alone."""
+    items = array.model_json_schema(mode="validation")["properties"]["items"]
+    return {"type": ["object", "array"], **{name: items[name] for name in ("items", "minItems", "maxItems")}}
 
 
 def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:

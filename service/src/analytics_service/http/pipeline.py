@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from analytics_service.contract import parameters
-from analytics_service.contract.endpoint import Download, Endpoint, Read, Receive, Uncached
+from analytics_service.contract.endpoint import Command, Download, Endpoint, Read, Receive, Uncached
 from analytics_service.contract.parameters import P
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.http import bodies, downloads, reads, uncached
@@ -56,19 +56,37 @@ async def admit(endpoint: Endpoint[P], services: Services, request: web.Request)
     context, now = request[CONTEXT], datetime.now(UTC)
     with context.timed("auth"):
         verified = await authorize(endpoint, services, request, now)
-        params = parameters.parse(endpoint.params, await _given(endpoint, request), now=now)
+        params = await _parsed(endpoint, request, now)
         await weigh(services, context, verified.principal, endpoint.weigh(params), now)
         params = services.cursors.resume(verified.principal, endpoint.path, params)
     return Admitted(principal=verified.principal, expires=verified.expires, params=params, now=now)
+
+
+async def _parsed(endpoint: Endpoint[P], request: web.Request, now: datetime) -> P:
+    array: type[P] | None = endpoint.array if isinstance(endpoint, Command) else None
+    if array is None:
+        return parameters.parse(endpoint.params, await _given(endpoint, request), now=now)
+    _refuse_query(request)
+    match await bodies.read_json(request):
+        case list(items):
+            return parameters.parse(array, [("items", items)], now=now)
+        case dict(members):
+            return parameters.parse(endpoint.params, members.items(), now=now)
+        case _:
+            raise RequestError(Problem.VALIDATION_ERROR, "the body must be a JSON object, or an array of objects")
 
 
 async def _given(endpoint: Endpoint[P], request: web.Request) -> Iterable[tuple[str, object]]:
     """The parameters as they were sent."""
     if not endpoint.method.has_body:
         return chain(request.match_info.items(), request.query.items())
-    for name in request.query:
-        field = parameters.printable(name)
-        raise RequestError(Problem.UNKNOWN_PARAMETER, f"{field} must be a member of the body", field=field)
+    _refuse_query(request)
     if not request.body_exists and not endpoint.needs_body:
         return request.match_info.items()
     return chain(request.match_info.items(), (await bodies.read(request)).items())
+
+
+def _refuse_query(request: web.Request) -> None:
+    for name in request.query:
+        field = parameters.printable(name)
+        raise RequestError(Problem.UNKNOWN_PARAMETER, f"{field} must be a member of the body", field=field)

@@ -31,6 +31,8 @@ _ABOUT_CONTENT: Final = frozenset({"mimetype", "type", "role", "finishreason"})
 """Last words of names of texts that say something of content and are none."""
 _LAST_WORD: Final = re.compile(r"([A-Z]?[a-z]+|[A-Z]+)[^A-Za-z]*$")
 _ELLIPSIS: Final = "…"
+CHANGED: Final = rf"{_ELLIPSIS}$|\[({'|'.join(Redaction)})\]"
+"""Regular expression, of PostgreSQL too: what a text has that was cut or masked before it was stored."""
 
 
 def applied(policy: ContentPolicy, row: SpanRow) -> SpanRow:

@@ -105,10 +105,12 @@ class PriceList:
 
     def _model(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
         key = (provider, model)
-        if key not in self._models:
+        try:
+            return self._models[key]
+        except KeyError:  # threads share the cache, and another one may clear it at any moment
             make_room(self._models)
-            self._models[key] = _find(provider, model)
-        return self._models[key]
+            found = self._models[key] = _find(provider, model)
+            return found
 
 
 def _find(provider: str, model: str) -> tuple[Provider, ModelInfo] | None:

@@ -51,7 +51,15 @@ def check_ratio(metric: str, shown: dict[str, Any], rows: Sequence[Row], every: 
     numerator, denominator, sample = sums(metric, rows)
     assert shown["sample"] == sample
     assert Fraction(shown["value"]) == reference.rounded(numerator / denominator)
-    each = [{key: sums(metric, group) for key, group in strata(group).items()} for group in every]
+    if sample < 30:
+        assert (shown["interval"], shown["same_mix"]) == (None, None)
+        assert shown["reason"] == f"the sample is {sample}, and min_sample 30"
+        return
+    each = [
+        {key: sums(metric, group) for key, group in strata(group).items()}
+        for group in every
+        if sums(metric, group)[2] >= 30
+    ]
     own = {key: sums(metric, group) for key, group in strata(rows).items()}
     common = {key for key in own if all(one.get(key, (0, 0, 0))[1] for one in each)}
     weights = {key: sum(one[key][1] for one in each) for key in common}
@@ -60,19 +68,13 @@ def check_ratio(metric: str, shown: dict[str, Any], rows: Sequence[Row], every: 
     assert Fraction(shown["same_mix"]["value"]) == expected, metric
     part = sum(own[key][1] for key in common)
     assert Fraction(shown["same_mix"]["percentage"]) == reference.rounded(Fraction(part * 100, denominator))
-    if sample < 30:
-        assert (shown["interval"], shown["reason"]) == (None, f"the sample is {sample}, and min_sample 30")
-        return
-    if metric == "error_rate":
-        bounds = estimates.share(int(numerator), denominator)
-    else:
-        hours: dict[datetime, list[Row]] = defaultdict(list)
-        for row in rows:
-            hours[row["ts"].replace(minute=0, second=0, microsecond=0)].append(row)
-        clusters = [found for group in hours.values() if (found := sums(metric, group))[1]]
-        found_bounds = estimates.ratio([(exact(one), Decimal(other)) for one, other, _ in clusters])
-        assert found_bounds is not None
-        bounds = found_bounds
+    hours: dict[datetime, list[Row]] = defaultdict(list)
+    for row in rows:
+        hours[row["ts"].replace(minute=0, second=0, microsecond=0)].append(row)
+    clusters = [found for group in hours.values() if (found := sums(metric, group))[1]]
+    estimate = estimates.clustered_share if metric == "error_rate" else estimates.ratio
+    bounds = estimate([(exact(one), Decimal(other)) for one, other, _ in clusters])
+    assert bounds is not None
     interval = shown["interval"]
     assert abs(interval["lower"] - bounds.lower) <= Decimal("1e-12")
     assert abs(interval["upper"] - bounds.upper) <= Decimal("1e-12")
@@ -222,6 +224,86 @@ async def test_a_difference_of_the_mix_is_told_apart(database_url: str) -> None:
     assert figures["a"]["same_mix"]["value"] > figures["b"]["same_mix"]["value"]
     assert data["summary"]["cheapest_model"] is None
     assert data["summary"]["reasons"]["cheapest_model"].startswith("with the same mix of projects")
+
+
+async def test_a_model_with_too_few_requests_has_no_part_in_what_is_said_of_others(database_url: str) -> None:
+    """c was asked once, elsewhere: it says nothing of a and b, neither of their mix."""
+    rows = [*two_models(300, {"a": {}, "b": {"slower": 2, "dearer": 3}}), a_row(7, model="c", environment="staging")]
+    found = await summary(database_url, rows, models="a,b,c")
+    assert (found["fastest_model"], found["cheapest_model"]) == ("a", "a")
+
+
+async def test_a_few_common_requests_are_no_common_mix(database_url: str) -> None:
+    """Of 300 requests each, two are alike: what these cost says nothing of the others."""
+    rows = two_models(300, {"a": {}, "b": {"dearer": 3, "environment": "staging"}})
+    rows += [a_row(900 + n, ts=T0 + n * HOUR, model=model, span_id=model) for n in range(2) for model in "ab"]
+    rows[-1] |= {"total_cost_usd": Decimal("0.0012")}
+    found = await summary(database_url, rows)
+    assert found["cheapest_model"] is None
+    assert found["reasons"]["cheapest_model"] == (
+        "of the requests of openai/b, 0.7 % are of a project, environment and operation that all models have, and 50 % "
+        "are needed"
+    )
+
+
+async def scored_equally(database_url: str, values: dict[str, list[Decimal]], data_type: str) -> dict[str, Any]:
+    rows = [a_row(n, model=model, span_id=model) for model, each in values.items() for n in range(len(each))]
+    await insert(database_url, rows)
+    of_rows = [value for each in values.values() for value in each]
+    columns = ("org_id", "trace_id", "span_id", "ts", "project_id", "environment", "provider", "model")
+    scores = [
+        {**{name: row[name] for name in columns}, "name": "feedback", "source": "user", "category": ""}
+        | {"data_type": data_type, "value": value}
+        for row, value in zip(rows, of_rows, strict=True)
+    ]
+    await insert_scores(database_url, scores)
+    async with a_service(database_url) as client:
+        answer = await client.get(PATH, models=",".join(values), from_=T0, to=T0 + 3 * HOUR)
+    return {"summary": answer.data["summary"]} | {
+        one["model"]: one["metrics"]["avg_feedback_score"] for one in answer.data["models"]
+    }
+
+
+async def test_a_share_of_scores_is_never_certain_nor_above_one(database_url: str) -> None:
+    """Thirty thumbs up are no proof of a rate of 1."""
+    one, none = Decimal(1), Decimal(0)
+    found = await scored_equally(database_url, {"a": [one] * 30, "b": [one] * 28 + [none] * 2}, "boolean")
+    for model, count in (("a", 30), ("b", 28)):
+        bounds = estimates.share(count, 30)
+        interval = found[model]["interval"]
+        assert (interval["lower"], interval["upper"]) == (bounds.lower, bounds.upper)
+        assert interval["method"] == "wilson"
+        assert interval["lower"] < 1
+    assert found["summary"]["best_rated_model"] is None
+
+
+async def test_equal_scores_have_no_spread_and_no_interval(database_url: str) -> None:
+    found = await scored_equally(
+        database_url, {"a": [Decimal("4.1")] * 40, "b": [Decimal("4.0")] * 39 + [Decimal("4.05")]}, "numeric"
+    )
+    assert (found["a"]["value"], found["a"]["interval"]) == (Decimal("4.1"), None)
+    assert found["a"]["reason"] == "all 40 scores are equal: they say nothing of how scores differ"
+    assert found["b"]["interval"] is not None
+    assert found["summary"]["best_rated_model"] is None
+
+
+async def test_one_incident_makes_no_model_less_reliable(database_url: str) -> None:
+    """All errors of b come within one hour: requests of an hour share their luck."""
+    rows = [
+        a_row(
+            60 * hour + number,
+            model=model,
+            span_id=model,
+            ts=T0 + hour * HOUR + timedelta(minutes=number),
+            status_code="ERROR" if (model, hour) == ("b", 20) else "OK",
+        )
+        for hour in range(60)
+        for number in range(10)
+        for model in "ab"
+    ]
+    found = await summary(database_url, rows)
+    assert found["most_reliable_model"] is None
+    assert found["reasons"]["most_reliable_model"] == "the intervals of openai/a and openai/b overlap"
 
 
 async def test_few_requests_have_figures_and_no_interval(database_url: str) -> None:

@@ -87,6 +87,41 @@ def test_a_share_is_enclosed(probability: float, count: int) -> None:
     assert 0.92 <= enclosed(draw, probability) <= 0.98
 
 
+def test_a_share_is_enclosed_where_periods_differ() -> None:
+    """Requests of a period share its rate of errors: taken as independent, few samples would enclose the truth."""
+
+    def clusters(chance: random.Random) -> list[tuple[Decimal, Decimal]]:
+        found = []
+        for _ in range(60):
+            count, rate = chance.randrange(20, 80), chance.betavariate(1, 9)
+            found.append((Decimal(sum(chance.random() < rate for _ in range(count))), Decimal(count)))
+        return found
+
+    def clustered(chance: random.Random) -> Bounds:
+        bounds = estimates.clustered_share(clusters(chance))
+        assert bounds is not None
+        return bounds
+
+    def independent(chance: random.Random) -> Bounds:
+        drawn = clusters(chance)
+        return estimates.share(sum(one for one, _ in drawn), sum(other for _, other in drawn))
+
+    assert 0.92 <= enclosed(clustered, 0.1) <= 0.98
+    assert enclosed(independent, 0.1) < 0.8
+
+
+def test_a_share_is_wilsons_where_periods_do_not_differ() -> None:
+    alike = [(Decimal(2), Decimal(20))] * 400
+    bounds, plain = estimates.clustered_share(alike), estimates.share(800, 8000)
+    assert bounds is not None
+    assert abs(bounds.lower - plain.lower) < Decimal("0.0001")
+    assert abs(bounds.upper - plain.upper) < Decimal("0.0001")
+    perfect = estimates.clustered_share([(Decimal(0), Decimal(30))] * 20)
+    assert perfect is not None
+    assert perfect.lower == 0
+    assert perfect.upper > Decimal("0.005")
+
+
 @pytest.mark.parametrize(("share", "count"), [(0.5, 50), (0.95, 300)])
 def test_a_percentile_is_enclosed(share: float, count: int) -> None:
     def draw(chance: random.Random) -> tuple[float, float]:

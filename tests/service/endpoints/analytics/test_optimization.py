@@ -24,7 +24,7 @@ def random_rows() -> list[dict[str, Any]]:
     chance = random.Random(23)
     rows = reference.random_requests(23, T0 - DAY, T0 + 6 * DAY, 900)
     prompts = [None, "", *(f"prompt {number}" for number in range(40))]
-    return [row | {"input_text": chance.choice(prompts)} for row in rows]
+    return [row | {"input_text": chance.choice(prompts), "prompt_tokens": chance.choice([None, 7, 8])} for row in rows]
 
 
 def expected(rows: list[Row]) -> dict[tuple[Any, ...], tuple[int, Decimal, Decimal]]:
@@ -35,7 +35,7 @@ def expected(rows: list[Row]) -> dict[tuple[Any, ...], tuple[int, Decimal, Decim
         if row["status_code"] == "ERROR":
             groups[("failed_requests", *names, None)].append(row)
         elif row["input_text"] and row["total_cost_usd"]:
-            groups[("repeated_prompts", *names, row["input_text"])].append(row)
+            groups[("repeated_prompts", *names, (row["input_text"], row["prompt_tokens"]))].append(row)
     found = {}
     for key, group in groups.items():
         cost, repeated = reference.money(group), key[0] == "repeated_prompts"
@@ -109,6 +109,53 @@ async def test_the_rows_of_a_finding_are_those_of_the_list(database_url: str) ->
     assert set(repeated["rows"]["trace_ids"]) <= set(traces["repeated_prompts"])
     assert (failed["kind"], failed["saved_cost"]) == ("failed_requests", Decimal("0.1"))
     assert traces["failed_requests"] == ["trace-00004", "trace-00006"]
+
+
+async def test_prompts_that_are_stored_cut_or_masked_are_not_compared(database_url: str) -> None:
+    """They are equal as they are stored, and nobody knows whether they were when they were sent."""
+    texts = {"cut": "You are a helpful…", "masked": "mail [email] now", "longer": "the same", "whole": "again"}
+    await insert(
+        database_url,
+        [
+            a_row(
+                10 * index + number,
+                input_text=text,
+                prompt_tokens=100 * (1 + number) if name == "longer" else 100,
+                total_cost_usd=Decimal("0.1"),
+            )
+            for index, (name, text) in enumerate(texts.items())
+            for number in range(2)
+        ],
+    )
+    async with a_service(database_url) as client:
+        data = (await client.get(PATH, from_=T0, to=T0 + HOUR)).data
+    assert [one["rows"]["trace_ids"] for one in data["findings"]] == [["trace-00030", "trace-00031"]]
+    assert data["saved_cost"] == Decimal("0.1")
+    assert data["metadata"]["searched"] == {"requests": 4, "cost": Decimal("0.4"), "percentage": 50}
+
+
+async def test_findings_of_a_user_have_rows_of_the_user(database_url: str) -> None:
+    await insert(
+        database_url,
+        [
+            a_row(number, span_id=user, user_id=user, status_code="ERROR", total_cost_usd=Decimal("0.05"))
+            for number in range(2)
+            for user in ("ann", "bob")
+        ],
+    )
+    async with a_service(database_url) as client:
+        (one,) = (await client.get(PATH, from_=T0, to=T0 + HOUR, user_id="ann")).data["findings"]
+        (of_all,) = (await client.get(PATH, from_=T0, to=T0 + HOUR)).data["findings"]
+    assert (one["requests"], one["rows"]["user_id"]) == (2, "ann")
+    assert (of_all["requests"], of_all["rows"]["user_id"]) == (4, None)
+
+
+async def test_a_prompt_that_one_trace_repeats_names_the_trace_once(database_url: str) -> None:
+    spans = [a_row(n, trace_id="t", span_id=str(n), input_text="again") for n in range(3)]
+    await insert(database_url, spans)
+    async with a_service(database_url) as client:
+        (one,) = (await client.get(PATH, from_=T0, to=T0 + HOUR)).data["findings"]
+    assert (one["requests"], one["rows"]["trace_ids"]) == (3, ["t"])
 
 
 async def test_there_is_no_finding_where_nothing_is_to_be_saved(database_url: str) -> None:

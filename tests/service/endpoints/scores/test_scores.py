@@ -10,7 +10,7 @@ import jsonschema
 import orjson
 
 from analytics_service.endpoints import ENDPOINTS
-from analytics_service.endpoints.scores.create import EXAMPLE
+from analytics_service.endpoints.scores.parameters import EXAMPLE
 from analytics_service.http.openapi import document
 from analytics_service.rollups.retention.raw import retain_raw
 from analytics_service.rollups.retention.scores import retain_scores

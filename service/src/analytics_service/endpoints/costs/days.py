@@ -45,6 +45,8 @@ class Day:
     """The range holds all of it, it is over, and all of it is kept."""
     cost: Decimal
     requests: Decimal
+    priced: Decimal
+    """Requests with a cost."""
     unpriced: Decimal
     tokens: Decimal
 
@@ -63,6 +65,7 @@ def days(params: FilteredParameters, rows: Sequence[Row], lost: Sequence[Incompl
             complete=params.range.start <= start and end <= over and not lost_length(lost, part),
             cost=sum_of(found[number], "cost") if number in found else zero,
             requests=sum_of(found[number], "requests") if number in found else zero,
+            priced=sum_of(found[number], "priced") if number in found else zero,
             unpriced=sum_of(found[number], "unpriced") if number in found else zero,
             tokens=sum_of(found[number], "tokens") if number in found else zero,
         )

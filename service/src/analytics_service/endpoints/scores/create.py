@@ -1,72 +1,29 @@
-"""POST /api/v1/scores: what somebody or something thinks of a trace, or of one of its spans."""
+"""POST /api/v1/scores: what somebody or something thinks of traces, or of their spans."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated, Final
+from typing import Final, NotRequired
 
-from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictStr
-from pydantic.config import JsonDict
 from typing_extensions import TypedDict
 
-from analytics_service.contract.endpoint import Call, Command, Result
-from analytics_service.contract.parameters import STORABLE, Parameters, Text, storable
+from analytics_service.contract import parameters
+from analytics_service.contract.endpoint import Call, Command, Result, Row
 from analytics_service.contract.principal import Permission
 from analytics_service.contract.problems import Problem, RequestError
-from analytics_service.endpoints.scores.statement import NewScore, store
+from analytics_service.endpoints.scores import statement
+from analytics_service.endpoints.scores.parameters import (
+    DataType,
+    ScoreArray,
+    ScoreBody,
+    ScoreParameters,
+    exact,
+    typed,
+)
+from analytics_service.endpoints.scores.statement import Key, NewScore
 from analytics_service.ingest import content
-from analytics_service.units import decimals
 from analytics_service.units.decimals import Number
 
-MAX_VALUE: Final = 10**9
-MAX_COMMENT: Final = 4096
-EXAMPLE: Final[JsonDict] = {
-    "trace_id": "5b8efff798038103d269b633813fc60c",
-    "name": "feedback",
-    "value": 0.75,
-    "comment": "right, but too long",
-    "source": "user",
-}
-
-
-class DataType(StrEnum):
-    NUMERIC = "numeric"
-    BOOLEAN = "boolean"
-    CATEGORICAL = "categorical"
-
-
-Value = StrictBool | StrictFloat | StrictStr
-ExactValue = Decimal | bool | str
-
-
-def _bounded(value: Value) -> Value:
-    if isinstance(value, str):
-        if not 1 <= len(value) <= 64:
-            raise ValueError("a category has 1 to 64 characters")
-        return storable(value)
-    if abs(value) >= MAX_VALUE:
-        raise ValueError(f"a number is between -{MAX_VALUE} and {MAX_VALUE}")
-    return value
-
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:/ -]{0,63}$")]
-
-
-class ScoreParameters(Parameters):
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
-
-    trace_id: Text
-    """Of rows that are stored."""
-    span_id: Text | None = None
-    """The span that is scored; the whole trace where it is left out."""
-    name: Name
-    """What is scored, as `feedback`, `resolved` or `faithfulness`."""
-    value: Annotated[Value, AfterValidator(_bounded)]
-    """A number (rounded to 12 places), true or false, or a text, which is a category."""
-    comment: Annotated[str, Field(max_length=MAX_COMMENT), *STORABLE] | None = None
-    """Stored as the rules for content let it be."""
-    source: Name = "api"
-    """Who scores: `user`, or the name of an evaluator, but no person: sums by source outlive the scores."""
+MAX_ERRORS: Final = 100
 
 
 class Score(TypedDict):
@@ -85,53 +42,101 @@ class Score(TypedDict):
     scored_at: datetime
 
 
-async def run(call: Call[ScoreParameters]) -> Result:
+class ScoreError(TypedDict):
+    index: int
+    """In the array, from 0."""
+    field: NotRequired[str]
+    error_code: str
+    """TRACE_NOT_FOUND: to be sent again once the spans are stored; any other: never as it is."""
+    detail: str
+
+
+class ScoreReport(TypedDict):
+    """What became of the scores of an array."""
+
+    accepted: int
+    """They are committed. Of several with one key the last counts."""
+    rejected: int
+    errors: list[ScoreError]
+    """The first 100 of what was rejected."""
+
+
+async def run(call: Call[ScoreBody]) -> Result:
     """The same score once more changes nothing; another of the same trace, span, name and source replaces it."""
-    params = call.params
-    value = _exact(params.value)
-    data_type, number, category = _typed(value)
-    score = NewScore(
-        trace_id=params.trace_id,
-        span_id=params.span_id or "",
-        name=params.name,
-        source=params.source,
-        data_type=data_type,
-        value=number,
-        category=category,
-        comment=None if params.comment is None else content.stored_text(call.content, params.comment),
-        scored_at=call.now,
-    )
-    stored = await call.transaction.fetch(store(call.principal.organisation, call.principal.project_list, score))
-    if not stored:
+    if isinstance(call.params, ScoreParameters):
+        return await _one(call, call.params)
+    assert isinstance(call.params, ScoreArray)  # noqa: S101 - there is no third kind
+    return await _array(call, call.params)
+
+
+async def _one(call: Call[ScoreBody], params: ScoreParameters) -> Result:
+    score = _new(call, params)
+    stored = await _store(call, [score])
+    if score.key not in stored:
         raise _unknown(params)
+    row = stored[score.key]
     return Result(
         data=Score(
             trace_id=params.trace_id,
             span_id=params.span_id,
             name=params.name,
             source=params.source,
-            data_type=data_type,
-            value=value,
+            data_type=DataType(score.data_type),
+            value=exact(params.value),
             comment=score.comment,
-            project_id=stored[0]["project_id"],
-            ts=stored[0]["ts"],
-            scored_at=stored[0]["scored_at"],
+            project_id=row["project_id"],
+            ts=row["ts"],
+            scored_at=row["scored_at"],
         )
     )
 
 
-def _exact(value: Value) -> ExactValue:
-    """A number as it was written, rounded half-even to 12 places."""
-    return Decimal(repr(value)).quantize(decimals.PLACES) if isinstance(value, float) else value
+async def _array(call: Call[ScoreBody], array: ScoreArray) -> Result:
+    """RequestError where no item is a score; else the others are stored, in one transaction."""
+    given, errors = dict[int, ScoreParameters](), dict[int, RequestError]()
+    for index, item in enumerate(array.items):
+        try:
+            given[index] = _parsed(item, call.now)
+        except RequestError as error:
+            errors[index] = error
+    if not given:
+        raise _nothing_usable(errors)
+    scores = {index: _new(call, params) for index, params in given.items()}
+    stored = await _store(call, list({score.key: score for score in scores.values()}.values()))
+    errors |= {index: _unknown(given[index]) for index, score in scores.items() if score.key not in stored}
+    return Result(
+        data=ScoreReport(
+            accepted=len(array.items) - len(errors),
+            rejected=len(errors),
+            errors=[_error(index, errors[index]) for index in sorted(errors)[:MAX_ERRORS]],
+        )
+    )
 
 
-def _typed(value: ExactValue) -> tuple[DataType, Decimal | None, str]:
-    """The type of a value, its number and its category."""
-    if isinstance(value, str):
-        return DataType.CATEGORICAL, None, value
-    if isinstance(value, bool):
-        return DataType.BOOLEAN, Decimal(value), ""
-    return DataType.NUMERIC, value, ""
+def _parsed(item: object, now: datetime) -> ScoreParameters:
+    if not isinstance(item, dict):
+        raise RequestError(Problem.VALIDATION_ERROR, "a score must be a JSON object")
+    return parameters.parse(ScoreParameters, item.items(), now=now)
+
+
+async def _store(call: Call[ScoreBody], scores: Sequence[NewScore]) -> dict[Key, Row]:
+    """The rows of those that are stored now, by their keys."""
+    principal = call.principal
+    await call.transaction.fetch(statement.lock(principal.organisation, scores))
+    rows = await call.transaction.fetch(statement.store(principal.organisation, principal.project_list, scores))
+    return {Key(*(row[name] for name in Key._fields)): row for row in rows}
+
+
+def _new(call: Call[ScoreBody], params: ScoreParameters) -> NewScore:
+    data_type, number, category = typed(exact(params.value))
+    return NewScore(
+        key=Key(params.trace_id, params.span_id or "", params.name, params.source),
+        data_type=data_type,
+        value=number,
+        category=category,
+        comment=None if params.comment is None else content.stored_text(call.content, params.comment),
+        scored_at=call.now,
+    )
 
 
 def _unknown(params: ScoreParameters) -> RequestError:
@@ -144,13 +149,28 @@ def _unknown(params: ScoreParameters) -> RequestError:
     )
 
 
+def _nothing_usable(errors: dict[int, RequestError]) -> RequestError:
+    first, others = errors[0], f"; and {len(errors) - 1} more" if len(errors) > 1 else ""
+    return RequestError(
+        first.problem,
+        f"no score can be used: score 0: {first.detail}{others}",
+        field=None if first.field is None else f"0.{first.field}",
+    )
+
+
+def _error(index: int, error: RequestError) -> ScoreError:
+    named: ScoreError = {"index": index, "error_code": error.problem.name, "detail": error.detail}
+    return named if error.field is None else {**named, "field": error.field}
+
+
 ENDPOINT: Final = Command(
     path="/api/v1/scores",
     name="create_score",
-    summary="Score a trace, or one of its spans",
+    summary="Score traces, or their spans: one score, or an array of up to 1,000",
     permission=Permission.TRACES_WRITE,
     params=ScoreParameters,
+    array=ScoreArray,
     run=run,
-    data=Score,
+    data=Score | ScoreReport,
     names_rows=True,
 )

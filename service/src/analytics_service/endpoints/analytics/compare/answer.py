@@ -68,7 +68,7 @@ def answer(params: CompareParameters, rows: Sequence[Row]) -> Answer:
             field="models",
         )
     candidates = _candidates(rows)
-    mixes = {metric: common_mix(ratio, candidates) for metric, ratio in RATIOS.items()}
+    mixes = {metric: common_mix(ratio, candidates, min_sample=params.min_sample) for metric, ratio in RATIOS.items()}
     compared = [
         Compared(
             provider=one.provider,

@@ -2,7 +2,8 @@
 
 Averages: requests of a period resemble one another, so the spread is measured between periods, as of a ratio that is
 estimated from clusters (Cochran, Sampling Techniques, 6.4 and 9A); with Student's quantile, for there may be few.
-Shares: Wilson's interval, which holds where nothing has failed, too. Percentiles: the order statistics that enclose it
+Shares: Wilson's interval, which holds where nothing has failed, too; of requests with the effective sample size (Kish):
+as many independent ones as would vary as much as the periods do. Percentiles: the order statistics that enclose it
 in 95 % of samples, whatever the distribution is.
 """
 
@@ -29,13 +30,28 @@ class Bounds:
 
 
 def share(count: Decimal | int, whole: Decimal | int) -> Bounds:
-    """Of `count` in `whole`, which is above 0."""
+    """Of `count` in `whole`, which is above 0, of independent values."""
     with localcontext(_PRECISION):
-        part, number = Decimal(count) / Decimal(whole), Decimal(whole)
-        middle = part + _Z**2 / (2 * number)
-        width = _Z * (part * (1 - part) / number + _Z**2 / (4 * number**2)).sqrt()
-        scale = 1 + _Z**2 / number
-        return _bounds(max((middle - width) / scale, Decimal(0)), min((middle + width) / scale, Decimal(1)))
+        return _wilson(Decimal(count) / Decimal(whole), Decimal(whole), _Z)
+
+
+def clustered_share(clusters: Sequence[tuple[Decimal, Decimal]]) -> Bounds | None:
+    """Of the sum of the first values in that of the second, as `ratio`; None where there are too few."""
+    count = len(clusters)
+    if count < MIN_CLUSTERS:
+        return None
+    with localcontext(_PRECISION):
+        part, whole, variance = _ratio(clusters)
+        independent = part * (1 - part) / whole
+        effect = max(variance / independent, Decimal(1)) if independent else Decimal(1)
+        return _wilson(part, whole / effect, _student(count - 1))
+
+
+def _wilson(part: Decimal, number: Decimal, quantile: Decimal) -> Bounds:
+    middle = part + quantile**2 / (2 * number)
+    width = quantile * (part * (1 - part) / number + quantile**2 / (4 * number**2)).sqrt()
+    scale = 1 + quantile**2 / number
+    return _bounds(max((middle - width) / scale, Decimal(0)), min((middle + width) / scale, Decimal(1)))
 
 
 def ratio(clusters: Sequence[tuple[Decimal, Decimal]]) -> Bounds | None:
@@ -44,11 +60,17 @@ def ratio(clusters: Sequence[tuple[Decimal, Decimal]]) -> Bounds | None:
     if count < MIN_CLUSTERS:
         return None
     with localcontext(_PRECISION):
-        whole = sum((each for _, each in clusters), Decimal(0))
-        value = sum((each for each, _ in clusters), Decimal(0)) / whole
-        spread = sum(((one - value * other) ** 2 for one, other in clusters), Decimal(0)) / (count - 1)
-        width = _student(count - 1) * (spread * count).sqrt() / whole
+        value, _, variance = _ratio(clusters)
+        width = _student(count - 1) * variance.sqrt()
         return _bounds(value - width, value + width)
+
+
+def _ratio(clusters: Sequence[tuple[Decimal, Decimal]]) -> tuple[Decimal, Decimal, Decimal]:
+    """The ratio of the sums, the second sum, and the variance of the ratio."""
+    count, whole = len(clusters), sum((each for _, each in clusters), Decimal(0))
+    value = sum((each for each, _ in clusters), Decimal(0)) / whole
+    spread = sum(((one - value * other) ** 2 for one, other in clusters), Decimal(0)) / (count - 1)
+    return value, whole, spread * count / whole**2
 
 
 def mean(count: Decimal, total: Decimal, squares: Decimal) -> Bounds:

@@ -29,8 +29,9 @@ class ConfidenceInterval(TypedDict):
     upper: Number
     level: float
     method: Method
-    """ratio_of_sums: from the spread between periods; order_statistics: edges of bins of a histogram, each 4 % wide;
-    mean: of scores that do not depend on one another."""
+    """ratio_of_sums: from the spread between periods; wilson: of a share, of requests from the spread between periods,
+    too; order_statistics: edges of bins of a histogram, each 4 % wide, as of requests that do not depend on one
+    another; mean: of scores that do not."""
 
 
 class SameMix(TypedDict):
@@ -54,7 +55,8 @@ class Figure(TypedDict):
     reason: str | None
     """Why there is no interval."""
     same_mix: SameMix | None
-    """Of averages and rates; null where no project, environment and operation has requests of all models."""
+    """Of averages and rates; null where the sample is too small, or no project, environment and operation has requests
+    of all models with samples that are large enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +109,21 @@ class Candidate:
         return {tuple(row[name] for name in STRATUM): row for row in self.strata}
 
 
-def common_mix(ratio: Ratio, candidates: Sequence[Candidate]) -> Mix:
-    """The strata where every candidate that has a figure has requests; empty where fewer than two have one."""
-    sums = [{key: ratio.of([row])[1] for key, row in each.by_stratum.items()} for each in candidates]
+def common_mix(ratio: Ratio, candidates: Sequence[Candidate], *, min_sample: int) -> Mix:
+    """The strata where every candidate with a sample that is large enough has requests; empty where fewer than two
+    have one.
+    """
+    large = [each for each in candidates if _sample(ratio, each) >= min_sample]
+    sums = [{key: ratio.of([row])[1] for key, row in each.by_stratum.items()} for each in large]
     known = [{key for key, weight in each.items() if weight} for each in sums if any(each.values())]
     if len(known) < 2:
         return {}
     common = sorted(set.intersection(*known))
     return {key: decimals.total(each.get(key, Decimal(0)) for each in sums) for key in common}
+
+
+def _sample(ratio: Ratio, one: Candidate) -> Decimal:
+    return decimals.total(sum_of(row, ratio.sample) for row in one.strata)
 
 
 def figure(metric: ComparedMetric, one: Candidate, mix: Mix, *, min_sample: int) -> Figure:
@@ -126,16 +135,16 @@ def figure(metric: ComparedMetric, one: Candidate, mix: Mix, *, min_sample: int)
     ratio = RATIOS[metric]
     numerator, denominator = ratio.of(one.strata)
     value = decimals.quotient(numerator, denominator)
-    sample = decimals.total(sum_of(row, ratio.sample) for row in one.strata)
+    sample = _sample(ratio, one)
     bounds, reason = None, _too_few(sample, min_sample)
-    if reason is None and metric is ComparedMetric.ERROR_RATE:
-        bounds = estimates.share(numerator, denominator)
-    elif reason is None:
+    is_share = metric is ComparedMetric.ERROR_RATE
+    even = None
+    if reason is None:
         clusters = [each for each in (ratio.of([row]) for row in one.periods) if each[1]]
-        bounds = estimates.ratio(clusters)
+        bounds = estimates.clustered_share(clusters) if is_share else estimates.ratio(clusters)
         reason = None if bounds else f"requests are in {len(clusters)} periods, of {estimates.MIN_CLUSTERS} at least"
-    method: Method = "wilson" if metric is ComparedMetric.ERROR_RATE else "ratio_of_sums"
-    return _figure(value, sample, bounds, method, reason) | {"same_mix": _same_mix(ratio, value, one, mix)}
+        even = _same_mix(ratio, value, one, mix)
+    return _figure(value, sample, bounds, "wilson" if is_share else "ratio_of_sums", reason) | {"same_mix": even}
 
 
 def _figure(
@@ -205,6 +214,12 @@ def _average_score(one: Candidate, min_sample: int) -> Figure:
     if one.score is None:
         return _figure(None, Decimal(0), None, "mean", _too_few(Decimal(0), min_sample))
     count, total = sum_of(one.score, "score_count"), sum_of(one.score, "value_sum")
-    reason = _too_few(count, min_sample)
-    bounds = None if reason else estimates.mean(count, total, sum_of(one.score, "value_squares"))
-    return _figure(decimals.quotient(total, count), count, bounds, "mean", reason)
+    squares, is_share = sum_of(one.score, "value_squares"), one.score["are_boolean"]
+    bounds, reason = None, _too_few(count, min_sample)
+    if reason is None and is_share:
+        bounds = estimates.share(total, count)
+    elif reason is None and decimals.product(count, squares) == decimals.product(total, total):
+        reason = f"all {count} scores are equal: they say nothing of how scores differ"
+    elif reason is None:
+        bounds = estimates.mean(count, total, squares)
+    return _figure(decimals.quotient(total, count), count, bounds, "wilson" if is_share else "mean", reason)

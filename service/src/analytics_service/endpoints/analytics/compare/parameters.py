@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from analytics_service.contract.parameters import CSV, RangedParameters, Text
-from analytics_service.endpoints.scores.create import Name
+from analytics_service.endpoints.scores.parameters import Name
 from analytics_service.rollups.levels import Level, choose
 from analytics_service.units import intervals, zones
 from analytics_service.units.intervals import Interval

@@ -56,7 +56,7 @@ histograms AS (
 ),
 rated AS (
   SELECT '{Part.SCORE}' AS part, r.provider, r.model, sum(r.score_count) AS score_count, sum(r.value_sum) AS value_sum,
-    sum(r.value_squares) AS value_squares
+    sum(r.value_squares) AS value_squares, bool_and(r.data_type = 'boolean') AS are_boolean
   FROM scores AS r
   WHERE {narrowed} AND r.name = {arguments.add(params.feedback_score)} AND r.data_type <> 'categorical'
   GROUP BY 2, 3

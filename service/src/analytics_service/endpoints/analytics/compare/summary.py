@@ -14,6 +14,9 @@ from analytics_service.endpoints.analytics.compare.parameters import ComparedMet
 from analytics_service.units import decimals
 from analytics_service.units.decimals import Number
 
+MIN_SHARED: Final = 50
+"""Per cent of the requests of each model: a common mix of fewer is not what the figures are of."""
+
 
 class Criterion(StrEnum):
     FASTEST = "fastest_model"
@@ -101,10 +104,17 @@ def verdict(criterion: Criterion, compared: Sequence[Compared]) -> Verdict:
 
 def _mixed(best: Compared, others: Sequence[Compared], metric: ComparedMetric) -> str | None:
     """Why the difference may come of what the models were asked."""
-    mixes = [each.figures[metric]["same_mix"] for each in (best, *others)]
-    even = [mix["value"] for mix in mixes if mix is not None]
-    if len(even) < len(mixes):
+    models = (best, *others)
+    mixes = [mix for each in models if (mix := each.figures[metric]["same_mix"]) is not None]
+    if len(mixes) < len(models):
         return "no project, environment and operation has requests of all models: they may have been asked other things"
+    for each, mix in zip(models, mixes, strict=True):
+        if (shared := mix["percentage"] or Decimal(0)) < MIN_SHARED:
+            return (
+                f"of the requests of {_name(each)}, {shared:.1f} % are of a project, environment and operation that "
+                f"all models have, and {MIN_SHARED} % are needed"
+            )
+    even = [mix["value"] for mix in mixes]
     if even[0] >= min(even[1:]):
         return f"with the same mix of projects, environments and operations {metric} of {_name(best)} is not the lowest"
     return None

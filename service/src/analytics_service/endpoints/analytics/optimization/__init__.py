@@ -1,6 +1,6 @@
 """GET /api/v1/analytics/optimization: costs that need not have been, with the requests that they are of."""
 
-from analytics_service.contract.endpoint import Moment, Read
+from analytics_service.contract.endpoint import RAW_WEIGHT, Moment, Read
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.analytics.optimization import answer, statement
 from analytics_service.endpoints.analytics.optimization.parameters import OptimizationParameters
@@ -19,5 +19,6 @@ ENDPOINT = Read(
     query=statement.query,
     answer=answer.answer,
     data=answer.Optimization,
+    weigh=lambda _params: RAW_WEIGHT,
     cache_for=_half_of_default,
 )

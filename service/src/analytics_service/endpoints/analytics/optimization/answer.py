@@ -18,7 +18,9 @@ from analytics_service.units.decimals import Number
 
 
 class Searched(TypedDict):
-    """The requests whose prompts were compared: the dearest ones of the range that did not fail."""
+    """The requests whose prompts were compared: of the dearest ones of the range that did not fail, those whose prompts
+    were stored as they came, neither cut nor masked.
+    """
 
     requests: Number
     cost: Number
@@ -45,6 +47,8 @@ class FindingRows(TypedDict):
     environment: str
     provider: str
     model: str
+    user_id: str | None
+    """That was asked for."""
     status: Literal["ERROR"] | None
     trace_ids: list[str]
     """Of repeated prompts, the first ones in the order of time."""
@@ -52,8 +56,8 @@ class FindingRows(TypedDict):
 
 class Finding(TypedDict):
     kind: Literal["failed_requests", "repeated_prompts"]
-    """failed_requests: they cost something and failed; repeated_prompts: one prompt that was sent to one model several
-    times, which a cache of answers would have answered but for the first time."""
+    """failed_requests: they cost something and failed; repeated_prompts: one prompt of one length in tokens that
+    was sent to one model several times, which a cache of answers would have answered but for the first time."""
     requests: Number
     cost: Number
     """Of these requests."""
@@ -140,8 +144,9 @@ def _finding(
             environment=row["environment"],
             provider=row["provider"],
             model=row["model"],
+            user_id=params.user_id,
             status="ERROR" if failed else None,
-            trace_ids=[] if failed else row["trace_ids"],
+            trace_ids=[] if failed else list(dict.fromkeys(row["trace_ids"])),
         ),
     )
 

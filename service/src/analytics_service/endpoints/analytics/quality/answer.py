@@ -11,7 +11,7 @@ from analytics_service.contract.endpoint import Answer, Row, sum_of
 from analytics_service.contract.problems import Problem, RequestError
 from analytics_service.endpoints.analytics.quality.parameters import QualityParameters
 from analytics_service.endpoints.analytics.quality.statement import MAX_ROWS, Part
-from analytics_service.endpoints.scores.create import DataType
+from analytics_service.endpoints.scores.parameters import DataType
 from analytics_service.rollups.incomplete import IncompleteReason, below_retention
 from analytics_service.units import decimals
 from analytics_service.units.decimals import Number

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from analytics_service.contract.filters import FilteredParameters
-from analytics_service.endpoints.scores.create import Name
+from analytics_service.endpoints.scores.parameters import Name
 from analytics_service.rollups.levels import Level, choose, fits
 from analytics_service.units import intervals
 from analytics_service.units.intervals import Interval

@@ -119,8 +119,8 @@ def answer(params: ExplainParameters, rows: Sequence[Row]) -> Answer:
     return Answer(
         data={
             "metadata": _metadata(params, sum(each is None for each in rates.values())),
-            "total": _changed(complete, rates),
-            "items": None if params.dimension is None else _items(groups, names, rates),
+            "total": changed(complete, rates),
+            "items": None if params.dimension is None else list(_items(groups, names, rates)),
         },
         source=params.source.level,
         watermark=rows[0]["watermark"],
@@ -161,22 +161,21 @@ def _rates(params: ExplainParameters, periods: _Periods) -> RatesByModel:
 def _items(
     groups: Mapping[int | None, _Periods], names: Mapping[int | None, str | None], rates: RatesByModel
 ) -> Iterator[dict[str, Any]]:
-    """One by one as they are encoded: computed together they would hold the loop."""
     for position in sorted(groups, key=lambda position: (position is None, position or 0)):
         yield {
             "dimension_value": names[position],
             "is_other": position is None,
-            **_changed(groups[position], rates),
+            **changed(groups[position], rates),
         }
 
 
-def _changed(periods: _Periods, rates: RatesByModel) -> ChangedCost:
+def changed(periods: _Periods, rates: RatesByModel) -> ChangedCost:
     before, after = (list(periods[period].values()) for period in (BEFORE, AFTER))
     cost_before, cost_after = _total(before, "cost"), _total(after, "cost")
     return ChangedCost(
         before=_period(before),
         after=_period(after),
-        change=decimals.total((cost_after, -cost_before)),
+        change=decimals.difference(cost_after, cost_before),
         change_percentage=decimals.change(cost_before, cost_after),
         parts=_parts(periods, rates),
     )

@@ -1,4 +1,4 @@
-"""Makes the forecast, from the complete days since the first request: a day without requests cost nothing."""
+"""Makes the forecast, from the complete days since the first cost: a day without requests cost nothing."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -23,7 +23,9 @@ class ForecastMetadata(TypedDict):
     start_time: datetime
     end_time: datetime
     history_days: int
-    """Complete days from the first request on, which the forecast is made from. The day that is not over is none."""
+    """Complete days from the first request with a cost on, which the forecast is made from. The day that is not over is
+    none.
+    """
     forecast_days: int
     model_type: str | None
     """`level`, `trend`, `weekly_season` or `weekly_season_and_trend`; null where nothing is forecast."""
@@ -71,7 +73,7 @@ def answer(params: ForecastParameters, rows: Sequence[Row]) -> Answer:
     first, by_day = rows[0], [row for row in rows if row["day"] is not None]
     lost = below_retention(first, IncompleteReason.BELOW_RETENTION, IncompleteReason.EDGE_BELOW_RETENTION)
     complete = [day for day in days(params, by_day, lost) if day.complete]
-    history = list(dropwhile(lambda day: not day.requests, complete))
+    history = list(dropwhile(lambda day: not day.priced, complete))
     made = forecast([day.cost for day in history], params.horizon) if len(history) >= MIN_DAYS else None
     return Answer(
         data=CostForecast(
@@ -92,7 +94,8 @@ def answer(params: ForecastParameters, rows: Sequence[Row]) -> Answer:
 
 def _metadata(params: ForecastParameters, history: Sequence[Day], made: Forecast | None) -> ForecastMetadata:
     too_short = (
-        f"there are {len(history)} complete days since the first request of the range, and {MIN_DAYS} are needed"
+        f"there are {len(history)} complete days since the first request with a cost of the range, and "
+        f"{MIN_DAYS} are needed"
     )
     return ForecastMetadata(
         start_time=params.range.start,

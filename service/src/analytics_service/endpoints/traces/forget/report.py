@@ -63,6 +63,7 @@ EXAMPLE: Final = {
     "rows_without_user": 1,
     "rows_of_shared_traces": 0,
     "rows_deleted": 0,
+    "scores": 2,
     "days": [{"day": "2026-11-02", "rows": 3, "requests": 2, "total_tokens": 1830, "total_cost_usd": 0.00915}],
     "days_before_raw": [{"day": "2026-07-14", "requests": 12}],
     "raw_since": "2026-08-30T00:00:00Z",
@@ -83,6 +84,8 @@ class Forgetting(TypedDict):
     """Rows that name no user, in traces of several users: they stay."""
     rows_deleted: int
     """So far."""
+    scores: int
+    """That are deleted with the rows: of these, of traces that have some of these, and of the user."""
     days: list[DayOfRows]
     days_before_raw: list[DayBeforeRaw]
     raw_since: datetime | None
@@ -114,6 +117,7 @@ class Report:
                 "rows": sum(row["rows"] for row in rows),
                 "rows_without_user": sum(row["without_user"] for row in rows),
                 "rows_of_shared_traces": rows[0]["of_shared_traces"] if rows else 0,
+                "scores": rows[0]["scores"] if rows else 0,
                 "days": days,
                 "days_before_raw": [
                     {"day": f"{row['day']:%Y-%m-%d}", "requests": int(row["requests"])} for row in before
@@ -147,6 +151,7 @@ class Report:
             rows_without_user=content["rows_without_user"],
             rows_of_shared_traces=content["rows_of_shared_traces"],
             rows_deleted=rows_deleted,
+            scores=content["scores"],
             days=[
                 DayOfRows(
                     day=day["day"],

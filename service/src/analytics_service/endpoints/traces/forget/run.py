@@ -12,6 +12,7 @@ from pydantic import Field
 from analytics_service.contract.endpoint import Call, Result, Transaction
 from analytics_service.contract.parameters import Parameters, Text
 from analytics_service.contract.problems import Problem, RequestError
+from analytics_service.endpoints.scores import statement as scores
 from analytics_service.endpoints.traces.forget import statements, stores
 from analytics_service.endpoints.traces.forget.report import ForgetState, Report, Subject
 
@@ -42,6 +43,7 @@ async def run(call: Call[ForgetParameters]) -> Result:
     hours = await transaction.fetch(statements.next_hour(subject.organisation, plan))
     if not hours:
         return await _end(transaction, subject, plan, report, deleted)
+    await transaction.fetch(scores.lock_all(subject.organisation))
     (row,) = await transaction.fetch(statements.delete_hour(subject, plan, hours[0]["start"], hours[0]["end"]))
     deleted = row["rows_deleted"]
     return Result(
@@ -70,6 +72,7 @@ async def _begin(transaction: Transaction, subject: Subject, plan: str) -> Repor
 
 
 async def _end(transaction: Transaction, subject: Subject, plan: str, report: Report, deleted: int) -> Result:
+    await transaction.fetch(scores.lock_all(subject.organisation))
     for query in stores.queries(subject, report.days):
         await transaction.fetch(query)
     await transaction.fetch(statements.end(subject.organisation, plan))

@@ -38,6 +38,9 @@ _ROW: Final = ", ".join(
 _IN_TRACES: Final = in_partitions("(SELECT min(first) FROM touched)", "(SELECT max(last) FROM touched)")
 _COUNTS: Final = f"is_request AND ts >= {RAW_HORIZON}"
 """Whether sums lose the row."""
+_SCORED: Final = """s.user_id = $3 OR (s.span_id = '' AND s.trace_id IN (SELECT trace_id FROM of_user))
+    OR (s.trace_id, s.span_id) IN (SELECT trace_id, span_id FROM of_user)"""
+"""Whether a score goes with the rows: it is of one, of a trace that has one, or of the user."""
 _ROWS: Final = f"""
 WITH own AS MATERIALIZED (
   SELECT {_ROW} FROM traces AS t WHERE {predicate("t")} AND t.user_id = $3
@@ -61,7 +64,8 @@ SELECT {bucket_of(Step.DAY.width, "ts")} AS day, count(*) AS rows,
   sum(total_tokens) FILTER (WHERE {_COUNTS}) AS total_tokens,
   sum(total_cost_usd) FILTER (WHERE {_COUNTS}) AS total_cost_usd,
   sum(hash_record_extended(ROW(ts, trace_id, span_id), 0)::numeric)::text AS keys,
-  (SELECT count(*) FROM unnamed WHERE trace_id IN (TABLE shared)) AS of_shared_traces
+  (SELECT count(*) FROM unnamed WHERE trace_id IN (TABLE shared)) AS of_shared_traces,
+  (SELECT count(*) FROM score AS s WHERE {predicate("s")} AND ({_SCORED})) AS scores
 FROM of_user GROUP BY 1 ORDER BY 1
 """
 _STORED: Final = """, stored AS (
@@ -104,7 +108,7 @@ _DELETE_HOUR: Final = f"""
 WITH n AS MATERIALIZED (
   DELETE FROM forget_row WHERE ctid = ANY(ARRAY(
     SELECT f.ctid FROM forget_row AS f
-    WHERE {in_organisation("f")} AND f.plan = $2 AND f.ts >= $3 AND f.ts < $4
+    WHERE {in_organisation("f")} AND f.plan = $6 AND f.ts >= $3 AND f.ts < $4
     ORDER BY f.ts, f.trace_id, f.span_id LIMIT {MAX_ROWS}
   )) RETURNING ts, trace_id, span_id
 ), deleted AS (
@@ -113,10 +117,11 @@ WITH n AS MATERIALIZED (
   RETURNING t.trace_id, t.span_id
 ), scores AS (
   DELETE FROM score AS s USING (SELECT DISTINCT trace_id, span_id FROM deleted) AS d
-  WHERE {in_organisation("s")} AND s.trace_id = ANY(ARRAY(SELECT trace_id FROM deleted))
+  WHERE {predicate("s")} AND s.trace_id = ANY(ARRAY(SELECT trace_id FROM deleted))
     AND s.trace_id = d.trace_id AND s.span_id IN (d.span_id, '')
 ), {_JOURNALS}
-UPDATE forget_plan AS p SET rows_deleted = rows_deleted + (SELECT count(*) FROM deleted) WHERE {_PLAN}
+UPDATE forget_plan AS p SET rows_deleted = rows_deleted + (SELECT count(*) FROM deleted)
+WHERE {in_organisation("p")} AND p.hash = $6
 RETURNING rows_deleted
 """
 _END: Final = f"DELETE FROM forget_plan AS p WHERE {_PLAN}"
@@ -173,7 +178,8 @@ def next_hour(organisation: str, plan: str) -> Query:
 
 def delete_hour(subject: Subject, plan: str, start: datetime, end: datetime) -> Query:
     """Deletes rows by their keys, but for those that another user has by now; how many the plan has deleted so far."""
-    return Query(sql=_DELETE_HOUR, args=(subject.organisation, plan, start, end, subject.user))
+    arguments = (subject.organisation, subject.projects, start, end, subject.user, plan)
+    return Query(sql=_DELETE_HOUR, args=arguments)
 
 
 def end(organisation: str, plan: str) -> Query:
