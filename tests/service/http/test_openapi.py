@@ -8,7 +8,7 @@ import jsonschema
 import orjson
 import pytest
 
-from analytics_service.contract.endpoint import Endpoint, Read
+from analytics_service.contract.endpoint import Read
 from analytics_service.contract.principal import Permission
 from analytics_service.contract.wire import names
 from analytics_service.endpoints import ENDPOINTS, INGEST_ENDPOINTS
@@ -121,27 +121,3 @@ async def test_answers_and_problems_are_as_the_document_says(database_url: str, 
     jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json", method))
     jsonschema.validate(orjson.loads(problem.body), schema(endpoint.path, refused, "application/problem+json", method))
     assert orjson.loads(served.body) == DOCUMENT
-
-
-def examples(endpoint: Endpoint[Any]) -> dict[str, Any]:
-    parameters = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]["parameters"]
-    return {each["name"]: each["schema"]["examples"][0] for each in parameters if "examples" in each["schema"]}
-
-
-@pytest.mark.parametrize("endpoint", [each for each in READS if examples(each)], ids=lambda endpoint: endpoint.name)
-async def test_the_examples_of_the_document_are_answered(database_url: str, endpoint: Any) -> None:
-    async with a_service(database_url) as client:
-        answer = await client.get(endpoint.path, **examples(endpoint))
-    assert answer.status == 200, answer.body
-    jsonschema.validate(orjson.loads(answer.body), schema(endpoint.path, "200", "application/json"))
-
-
-@pytest.mark.parametrize("endpoint", [one for one in READS if one.method.has_body], ids=lambda endpoint: endpoint.name)
-async def test_the_examples_of_bodies_are_answered(database_url: str, endpoint: Any) -> None:
-    content = DOCUMENT["paths"][endpoint.path]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    examples = content["examples"]
-    async with a_service(database_url) as client:
-        for example in examples:
-            jsonschema.validate(example, {**content, "components": DOCUMENT["components"]})
-            assert (await client.post(endpoint.path, example)).status == 200
-    assert examples
