@@ -73,9 +73,9 @@ SENT: dict[str, tuple[Any, Any, str]] = {
         "query parameter q default was 5, is 6",
     ),
     "a list is written otherwise": (
+        asking(a_parameter()),
         asking(a_parameter(explode=False)),
-        asking(a_parameter(explode=True)),
-        "query parameter q explode was False, is True",
+        "query parameter q was written as form, exploded, is written as form, not exploded",
     ),
     "a type is another": (
         asking(a_parameter(TEXT)),
@@ -257,6 +257,7 @@ HARMLESS: dict[str, tuple[Any, Any]] = {
         an_operation(security=[{"key": []}]),
         an_operation(security=[{"key": []}, {"bearer": []}]),
     ),
+    "a default that is written out": (asking(a_parameter()), asking(a_parameter(style="form", explode=True))),
     "texts": (
         answering({**TEXT, "title": "A", "description": "B"}),
         an_operation(summary="C", responses={"200": {"description": "D", **content(TEXT)}}),

@@ -70,6 +70,12 @@ def _numbered(path: str, operation: Operation) -> Operation:
     return {**operation, "parameters": parameters}
 
 
+def _style(parameter: Mapping[str, Any]) -> str:
+    """How a list is written; OpenAPI's defaults where the parameter does not say."""
+    style = parameter.get("style", "form" if parameter["in"] in {"query", "cookie"} else "simple")
+    return f"{style}, {'exploded' if parameter.get('explode', style == 'form') else 'not exploded'}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class _OperationComparison:
     before: Document
@@ -114,9 +120,8 @@ class _OperationComparison:
     def _parameter(
         self, subject: str, before: Mapping[str, Any], after: Mapping[str, Any]
     ) -> Iterator[tuple[str, str]]:
-        for keyword in ("style", "explode"):
-            if before.get(keyword) != after.get(keyword):
-                yield subject, f"{keyword} was {before.get(keyword)}, is {after.get(keyword)}"
+        if _style(before) != _style(after):
+            yield subject, f"was written as {_style(before)}, is written as {_style(after)}"
         known, default = before["schema"].get("default"), after["schema"].get("default")
         if known is not None and known != default:
             yield subject, f"default was {known}, is {default}"

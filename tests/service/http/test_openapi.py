@@ -51,6 +51,14 @@ def test_every_endpoint_and_each_of_its_parameters_is_in_the_document() -> None:
             assert "$ref" not in orjson.dumps(parameter).decode()
 
 
+def test_lists_in_queries_are_written_as_they_are_parsed() -> None:
+    operations = [operation for methods in DOCUMENT["paths"].values() for operation in methods.values()]
+    lists = [one for each in operations for one in each["parameters"] if one["schema"].get("type") == "array"]
+    assert {"fields", "tags", "metrics", "models"} <= {one["name"] for one in lists}
+    assert all((one["style"], one["explode"]) == ("form", False) for one in lists)
+    assert not any({"minLength", "maxLength"} & one["schema"].keys() for one in lists)
+
+
 def test_the_table_is_the_api() -> None:
     assert [(endpoint.method, endpoint.path, endpoint.permission) for endpoint in ENDPOINTS] == [
         ("GET", "/api/v1/traces", "traces:read"),
