@@ -73,6 +73,7 @@ DIGEST = "sha256:" + "a" * 64
                     "s3": {
                         "bucket": "exports",
                         "endpoint": "http://minio.data:9000",
+                        "publicEndpoint": "https://files.example",
                         "region": "eu-central-1",
                         "credentialsSecretRef": {"name": "s3"},
                     },
@@ -218,6 +219,11 @@ def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> No
         pytest.param({"prices": {}}, "configMapRef: Required value", id="price books of no ConfigMap"),
         pytest.param({"prices": {"configMapRef": {"name": "Books"}}}, "should match", id="no name of a ConfigMap"),
         pytest.param({"exports": {}}, "s3: Required value", id="exports to no storage"),
+        pytest.param(
+            {"exports": {"s3": {"bucket": "exports", "publicEndpoint": "https://files.example"}}},
+            "set exports.s3.endpoint, or remove it",
+            id="a public name of AWS",
+        ),
         pytest.param({"exports": {"s3": {"bucket": "Exports"}}}, "should match", id="no name of a bucket"),
         pytest.param(
             {"exports": {"s3": {"bucket": "exports", "endpoint": "minio:9000"}}}, "should match", id="no URL of S3"

@@ -46,6 +46,7 @@ def test_pods_of_the_api_and_workers_have_the_storage_and_those_that_take_rows_h
     assert found["api"] == {
         "EXPORT_S3_BUCKET": "exports",
         "EXPORT_S3_ENDPOINT": "https://s3.example",
+        "EXPORT_S3_PUBLIC_ENDPOINT": "https://files.example",
         "EXPORT_S3_REGION": "eu-central-1",
         "EXPORT_RETENTION_DAYS": "30",
         "EXPORT_MAX_ROWS": "50000",

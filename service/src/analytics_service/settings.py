@@ -179,6 +179,10 @@ class Settings(BaseModel):
         Annotated[str, AfterValidator(_endpoint)] | None, Field(examples=["https://minio.example:9000"])
     ] = None
     """Of a storage that is not AWS."""
+    export_s3_public_endpoint: Annotated[
+        Annotated[str, AfterValidator(_endpoint)] | None, Field(examples=["https://files.example"])
+    ] = None
+    """By which clients reach that storage, where it is another."""
     export_s3_region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$", examples=["eu-central-1"])] = "us-east-1"
     export_s3_access_key_id: SecretStr | None = None
     """Absent, as the secret key: those of the pod's identity."""
@@ -203,6 +207,8 @@ class Settings(BaseModel):
             raise ValueError("EXPORT_DIRECTORY: EXPORT_S3_BUCKET is set too: give one of them")
         if self.export_s3_bucket is None and (self.export_s3_endpoint or self.export_s3_access_key_id):
             raise ValueError("EXPORT_S3_BUCKET: is not set, and the other settings of EXPORT_S3 need it")
+        if self.export_s3_public_endpoint and not self.export_s3_endpoint:
+            raise ValueError("EXPORT_S3_PUBLIC_ENDPOINT: EXPORT_S3_ENDPOINT is not set, whose public name it would be")
         if (self.export_s3_access_key_id is None) != (self.export_s3_secret_access_key is None):
             raise ValueError("EXPORT_S3_ACCESS_KEY_ID: give EXPORT_S3_SECRET_ACCESS_KEY with it, or neither")
         return self

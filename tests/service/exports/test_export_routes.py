@@ -86,6 +86,18 @@ async def test_a_file_is_fetched_by_ranges(made: Exports, database_url: str) -> 
     assert (head.status, head.headers["Content-Length"]) == (200, str(len(whole)))
 
 
+async def test_scripts_of_browsers_read_the_name_of_a_file_and_its_range(made: Exports) -> None:
+    job = await made.exported(format="json", **HOUR_OF_T0)
+    part = await made.fetched(job, Range="bytes=0-0", Origin="https://a.example")
+    exposed = part.headers["Access-Control-Expose-Headers"].split(", ")
+    for name in ("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag"):
+        assert name in part.headers
+        assert name in exposed
+    asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
+    preflight = await made.client.request("OPTIONS", job["download_url"], headers=asked)
+    assert {"Range", "If-Range"} <= set(preflight.headers["Access-Control-Allow-Headers"].split(", "))
+
+
 async def test_a_link_is_for_one_export_and_ends_with_its_file(made: Exports, database_url: str) -> None:
     one, other = await made.exported(**HOUR_OF_T0), await made.exported(**HOUR_OF_T0)
     url = one["download_url"]

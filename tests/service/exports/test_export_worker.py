@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from analytics_service import settings
+from analytics_service.commands import try_run
 from analytics_service.contract.exports import StoredFile
 from analytics_service.database.connect import session
 from analytics_service.database.export_jobs import JobStatus
@@ -23,7 +24,7 @@ from analytics_service.worker.exports.upkeep import ExportUpkeep
 from tests.support.eventually import eventually
 from tests.support.exports import GLOBEX, JOBS, Exports, an_exporter, files
 from tests.support.process import serving
-from tests.support.service import HOUR, T0, a_row, a_token, execute, insert
+from tests.support.service import HOUR, SECRET, T0, a_row, a_token, execute, insert
 
 pytestmark = pytest.mark.postgres
 
@@ -204,6 +205,22 @@ async def test_files_end_with_their_time_and_rows_a_month_later(
     await execute(database_url, f"UPDATE export_job SET expires_at = expires_at - {month} WHERE status = 'expired'")
     await upkeep(made.connection)
     assert [job["job_id"] for job in (await made.client.get(JOBS)).data] == [kept["job_id"]]
+
+
+async def test_files_end_with_their_time_in_a_trial_too(made: Exports, database_url: str, tmp_path: Path) -> None:
+    """Which is one process: the service, and a worker beside it."""
+    job = await made.exported(**HOUR_OF_T0)
+    await execute(database_url, "UPDATE export_job SET expires_at = now()")
+    (file,) = files(tmp_path)
+    environment = {"DATABASE_URL": database_url, "JWT_SECRET": SECRET, "EXPORT_DIRECTORY": str(tmp_path)}
+    ports = {"api_port": 0, "api_metrics_port": 0}
+
+    async def is_gone() -> bool:
+        return not file.exists()
+
+    async with try_run.serving(settings.load(environment).model_copy(update=ports)):
+        await eventually(is_gone, seconds=60)
+    assert (await made.job(job["job_id"]))["status"] == "expired"
 
 
 async def test_what_ended_exports_left_is_removed_once_nobody_writes_it(

@@ -11,7 +11,7 @@ import pytest
 
 from analytics_service import settings
 from analytics_service.contract.exports import Format, StoredFile
-from analytics_service.errors import StorageError
+from analytics_service.errors import StorageError, UsageError
 from analytics_service.storage.s3 import PART_BYTES, Bucket
 from analytics_service.worker.exports.upkeep import ExportUpkeep
 from tests.support.exports import Exports, an_exporter, exports
@@ -57,6 +57,29 @@ async def test_a_file_is_fetched_from_the_bucket_by_a_presigned_address(
     assert (part.status, part.body) == (206, stored[10:20])
     async with made.client.session.get(address.replace("X-Amz-Signature=", "X-Amz-Signature=0")) as refused:
         assert refused.status == 403
+
+
+async def test_an_address_has_the_endpoint_that_clients_reach(s3: S3Server, database_url: str) -> None:
+    """Which pods need not reach: a signature is of the name, and the storage is not asked for it."""
+    public = f"http://localhost:{s3.port}"
+    environment = {**s3.environment, "EXPORT_S3_PUBLIC_ENDPOINT": public}
+    await insert(database_url, [a_row()])
+    async with exports(database_url, **environment) as made:
+        job = await made.exported(format="json", **HOUR_OF_T0)
+        redirect = await made.client.request("GET", job["download_url"], allow_redirects=False)
+        address = redirect.headers["Location"]
+        assert address.startswith(f"{public}/{BUCKET}/exports/")
+        fetched = await made.fetched(job)
+        assert (fetched.status, len(fetched.json)) == (200, 1)
+        elsewhere = address.replace("localhost", "127.0.0.1")
+        async with made.client.session.get(elsewhere) as refused:
+            assert refused.status == 403
+
+
+def test_a_public_endpoint_is_of_a_storage_with_an_endpoint() -> None:
+    given = {"EXPORT_S3_BUCKET": BUCKET, "EXPORT_S3_PUBLIC_ENDPOINT": "https://files.example"}
+    with pytest.raises(UsageError, match=r"^EXPORT_S3_PUBLIC_ENDPOINT: EXPORT_S3_ENDPOINT is not set"):
+        settings.load(given)
 
 
 async def test_a_file_of_nothing_is_stored_too(made: Exports) -> None:

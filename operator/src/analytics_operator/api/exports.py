@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from analytics_operator.api.fields import Model, ObjectName
+from analytics_operator.api.fields import Model, ObjectName, rule, rules
 
 Bucket = Annotated[str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$")]
 Endpoint = Annotated[str, Field(max_length=253, pattern=r"^https?://[^/?#@\s]+$")]
@@ -20,9 +20,21 @@ class S3SecretRef(Model):
 class S3(Model):
     """A bucket of AWS S3, or of what speaks its protocol."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.publicEndpoint) || has(self.endpoint)",
+                "exports.s3.publicEndpoint is of a storage with an endpoint: set exports.s3.endpoint, or remove it",
+            )
+        )
+    )
+
     bucket: Bucket = Field(description="that files are stored in, below exports/")
     endpoint: Endpoint | None = Field(
-        None, description="as https://minio.example:9000, which clients reach too; absent: AWS"
+        None, description="that pods reach, as http://minio.storage.svc:9000; absent: AWS"
+    )
+    public_endpoint: Endpoint | None = Field(
+        None, description="that clients reach, as https://files.example.com; absent: endpoint"
     )
     region: Region = Field("us-east-1", description="of the bucket")
     credentials_secret_ref: S3SecretRef | None = Field(

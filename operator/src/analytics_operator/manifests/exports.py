@@ -15,6 +15,7 @@ def exports_env(scope: Scope) -> list[Manifest]:
     values = {
         Setting.EXPORTS.value: exports.s3.bucket,
         "EXPORT_S3_ENDPOINT": exports.s3.endpoint,
+        "EXPORT_S3_PUBLIC_ENDPOINT": exports.s3.public_endpoint,
         "EXPORT_S3_REGION": exports.s3.region,
         "EXPORT_RETENTION_DAYS": str(exports.retention_days),
         "EXPORT_MAX_ROWS": str(exports.max_rows),

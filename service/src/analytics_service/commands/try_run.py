@@ -6,8 +6,8 @@ import signal
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.resources import as_file
 from pathlib import Path
@@ -23,10 +23,10 @@ from analytics_service.contract.principal import Role
 from analytics_service.demo.client import show
 from analytics_service.demo.samples import END, ORGANISATION, SAMPLES, START
 from analytics_service.errors import ServiceError
-from analytics_service.server.service import running
+from analytics_service.server.service import Running, running
 from analytics_service.settings import LogFormat, LogLevel, Settings
 from analytics_service.telemetry import logging
-from analytics_service.worker.exports.exporter import exporting
+from analytics_service.worker.service import working
 
 _TOKEN_LIFETIME = timedelta(hours=12)
 
@@ -69,10 +69,17 @@ def _invoke(command: Command, arguments: list[str], environment: Mapping[str, st
         raise ServiceError(f"{command.name} did not succeed")
 
 
+@asynccontextmanager
+async def serving(loaded: Settings) -> AsyncIterator[Running]:
+    """The service with a worker beside it, in this process: rows reach rollups, and exports are written and end."""
+    async with running(loaded) as service, working(loaded):
+        yield service
+
+
 async def _serve(loaded: Settings, console: Console, *, started: float, once: bool) -> None:
     from analytics_service.demo import live  # its packages came with the extra `try`, or PostgreSQL's would have failed
 
-    async with running(loaded) as service, exporting(loaded):
+    async with serving(loaded) as service:
         url, token = f"http://127.0.0.1:{service.port}", _token(loaded)
         await service.ready()
         await show(url, token, console)

@@ -102,9 +102,9 @@ class RangedParameters(Parameters):
     max_range: ClassVar[timedelta | None]
     """None: as long as time."""
 
-    from_: Annotated[str | None, Field(validation_alias=FROM, **TIME)] = None
+    from_: Annotated[str | None, Field(validation_alias=FROM, examples=["now-7d"], **TIME)] = None
     """Start of the range: RFC 3339, or relative as now-24h, now-7d/d. Alias: start_time."""
-    to: Annotated[str | None, Field(validation_alias=TO, **TIME)] = None
+    to: Annotated[str | None, Field(validation_alias=TO, examples=["now"], **TIME)] = None
     """End of the range, not in it. Alias: end_time."""
     tz: Annotated[str, AfterValidator(_zone), Field(max_length=64)] = "UTC"
     """IANA name of the zone whose days and weeks are meant."""

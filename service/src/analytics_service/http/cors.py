@@ -10,12 +10,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _METHODS: Final = "GET, POST, DELETE, OPTIONS"
 _HEADERS: Final = (
-    "Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, X-API-Key, X-Request-ID, "
-    "traceparent"
+    "Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, If-Range, Range, X-API-Key, "
+    "X-Request-ID, traceparent"
 )
 _EXPOSED: Final = (
-    "Cache-Status, ETag, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, X-RateLimit-Limit, "
-    "X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-ID"
+    "Accept-Ranges, Cache-Status, Content-Disposition, Content-Range, ETag, Idempotency-Replayed, RateLimit, "
+    "RateLimit-Policy, Retry-After, Server-Timing, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
+    "X-Request-ID"
 )
 
 

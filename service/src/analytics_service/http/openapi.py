@@ -170,14 +170,15 @@ def _or_array(array: type[Parameters]) -> dict[str, Any]:
 def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
     model: type[Parameters] = endpoint.params
     schema = model.model_json_schema(mode="validation", by_alias=False)
+    written = {name: _as_written(member) for name, member in schema["properties"].items()}
     return [
         {
             "name": wire_name(name, info.validation_alias),
             "in": "path" if endpoint.in_path(name) else "query",
             "required": info.is_required(),
             "description": info.description or "",
-            "schema": _inlined(_as_written(schema["properties"][name]), schema.get("$defs", {})),
-            **_CSV_STYLE.get(schema["properties"][name].get("type", ""), {}),
+            "schema": _inlined(written[name], schema.get("$defs", {})),
+            **_CSV_STYLE.get(written[name].get("type", ""), {}),
         }
         for name, info in model.model_fields.items()
         if not endpoint.method.has_body or endpoint.in_path(name)
@@ -187,13 +188,18 @@ def _parameters(endpoint: Endpoint[Any]) -> list[dict[str, Any]]:
 _CSV_STYLE: Final[Mapping[str, dict[str, Any]]] = {"array": {"style": "form", "explode": False}}
 
 
+_OF_ITEMS: Final = {"minLength": "minItems", "maxLength": "maxItems"}
+"""The bounds of a list that is split from a text, which pydantic names as those of the text."""
+
+
 def _as_written(schema: dict[str, Any]) -> dict[str, Any]:
     """A parameter that is left out is absent, never null."""
     options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
     if len(options) == 1:
         schema = {**{key: value for key, value in schema.items() if key != "anyOf"}, **options[0]}
+    names = _OF_ITEMS if schema.get("type") == "array" else {}
     return {
-        key: value
+        names.get(key, key): value
         for key, value in schema.items()
         if key not in {"title", "description"} and (key, value) != ("default", None)
     }

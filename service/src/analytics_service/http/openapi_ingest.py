@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from analytics_service.contract.endpoint import Form, Receive
-from analytics_service.http import request_keys
+from analytics_service.http import openapi_examples, request_keys
 from analytics_service.http.ingest.otlp_answers import Encoding
 from analytics_service.http.ingest.rows import JSON, JSON_LINES
 
@@ -70,9 +70,10 @@ def parameters(endpoint: Receive[Any]) -> list[dict[str, Any]]:
 
 def body(endpoint: Receive[Any]) -> dict[str, Any]:
     if endpoint.form is Form.ROWS:
-        rows = {"oneOf": [_ROW, {"type": "array", "minItems": 1, "items": _ROW}]}
+        rows = {"oneOf": [_ROW, {"type": "array", "minItems": 1, "items": _ROW}], "examples": [openapi_examples.ROW]}
         return _content({JSON: rows, JSON_LINES[0]: _TEXT})
-    return _content({Encoding.PROTOBUF.value: _BINARY, Encoding.JSON.value: {"type": "object"}})
+    exported = {"type": "object", "examples": [openapi_examples.EXPORTED[endpoint.form]]}
+    return _content({Encoding.PROTOBUF.value: _BINARY, Encoding.JSON.value: exported})
 
 
 def answer(endpoint: Receive[Any]) -> dict[str, Any]:

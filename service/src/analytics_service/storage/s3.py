@@ -30,8 +30,10 @@ T = TypeVar("T")
 class Bucket:
     """Credentials are the settings', else those of the pod's identity, which the client finds and renews by itself."""
 
-    def __init__(self, store: S3Store, *, secrets: tuple[str, ...] = ()) -> None:
+    def __init__(self, store: S3Store, *, signer: S3Store | None = None, secrets: tuple[str, ...] = ()) -> None:
+        """`signer` is the same bucket as clients reach it: a signature is of one name of the storage."""
         self._store = store
+        self._signer = signer or store
         self._redact = redactor(secrets)
 
     @classmethod
@@ -43,13 +45,21 @@ class Bucket:
             config["endpoint"] = settings.export_s3_endpoint
         if key is not None and secret is not None:
             config["access_key_id"], config["secret_access_key"] = key.get_secret_value(), secret.get_secret_value()
-        store = S3Store(
-            settings.export_s3_bucket,
-            config=config,
-            client_options={"allow_http": True, "connect_timeout": "10s", "timeout": "120s"},
-            retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=retry_seconds)},
+
+        def store(config: "S3Config") -> S3Store:
+            return S3Store(
+                settings.export_s3_bucket,
+                config=config,
+                client_options={"allow_http": True, "connect_timeout": "10s", "timeout": "120s"},
+                retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=retry_seconds)},
+            )
+
+        public = settings.export_s3_public_endpoint
+        return cls(
+            store(config),
+            signer=None if public is None else store({**config, "endpoint": public}),
+            secrets=() if secret is None else (secret.get_secret_value(),),
         )
-        return cls(store, secrets=() if secret is None else (secret.get_secret_value(),))
 
     async def put(self, file: StoredFile, parts: AsyncIterator[bytes]) -> None:
         """What is shorter than a part is one request; a longer upload that fails is aborted."""
@@ -75,7 +85,7 @@ class Bucket:
             await self._do(obstore.delete_async(self._store, keys))
 
     async def locate(self, file: StoredFile) -> str:
-        return await self._do(obstore.sign_async(self._store, "GET", file.key, ADDRESS_LIFETIME))
+        return await self._do(obstore.sign_async(self._signer, "GET", file.key, ADDRESS_LIFETIME))
 
     async def _do(self, work: Awaitable[T]) -> T:
         try:

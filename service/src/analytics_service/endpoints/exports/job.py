@@ -21,7 +21,7 @@ from analytics_service.rollups.incomplete import IncompleteReason
 from analytics_service.units.decimals import Number
 
 JOBS: Final = "/api/v1/export/jobs"
-JobId = Annotated[str, Field(min_length=1, max_length=64), *STORABLE]
+JobId = Annotated[str, Field(min_length=1, max_length=64, examples=["exp_5d41402abc4b2a76b971"]), *STORABLE]
 
 
 Missing = TypedDict("Missing", {"from": datetime, "to": datetime, "reason": IncompleteReason})

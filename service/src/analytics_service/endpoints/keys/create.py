@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from analytics_service.auth.api_keys import grants, secret
 from analytics_service.contract.endpoint import Call, Command, Result
@@ -20,6 +21,8 @@ MAX_ACTIVE_KEYS: Final = 1_000
 """Of an organisation; a rotation may go to twice as many, so that all of them can be rotated with an overlap."""
 MAX_PROJECT_CHARACTERS: Final = 8 * 1024
 """Of all projects of a key together, as of a token: every process has thousands of keys in memory."""
+
+EXAMPLE: Final[JsonDict] = {"name": "checkout", "scopes": ["traces:write"], "expires_at": "now+90d"}
 
 
 def _bounded(projects: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,6 +66,8 @@ class ChosenContent(BaseModel):
 
 
 class CreateParameters(Parameters):
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
     name: Text
     """For people; two keys may have the same."""
     role: Role | None = None

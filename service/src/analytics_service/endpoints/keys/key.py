@@ -15,7 +15,7 @@ from analytics_service.database.api_keys import ApiKey
 from analytics_service.database.content_policy import ContentMode, ContentPolicy
 from analytics_service.units import times, zones
 
-KeyId = Annotated[str, Field(min_length=1, max_length=64), *STORABLE]
+KeyId = Annotated[str, Field(min_length=1, max_length=64, examples=["key_5f0c3a9b7e21d4486a1c"]), *STORABLE]
 Rate = Annotated[int, Field(ge=1, le=MAX_PER_MINUTE)]
 Expiry = Annotated[str, Field(max_length=64, json_schema_extra={"pattern": times.SHAPE})]
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from analytics_service.auth.api_keys import grants, secret
 from analytics_service.contract.endpoint import Call, Command, Result
@@ -18,9 +19,12 @@ from analytics_service.endpoints.keys.key import Expiry, KeyId, KeyStatus, NewKe
 
 _DAY_SECONDS: Final = 86_400
 MAX_OVERLAP_SECONDS: Final = 90 * _DAY_SECONDS
+EXAMPLE: Final[JsonDict] = {"overlap_seconds": 3600}
 
 
 class RotateParameters(Parameters):
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
     key_id: KeyId
     overlap_seconds: Annotated[int, Field(ge=0, le=MAX_OVERLAP_SECONDS)] = _DAY_SECONDS
     """For which the old key is accepted too."""

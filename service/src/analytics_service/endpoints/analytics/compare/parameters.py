@@ -37,7 +37,7 @@ class CompareParameters(RangedParameters):
     default_range: ClassVar[timedelta] = timedelta(days=7)
     max_range: ClassVar[timedelta] = timedelta(days=90)
 
-    models: Annotated[tuple[Text, ...], *CSV, Field(min_length=2, max_length=10)]
+    models: Annotated[tuple[Text, ...], *CSV, Field(min_length=2, max_length=10, examples=[["gpt-4o", "gpt-4o-mini"]])]
     """Their names; one that several providers have is compared by provider."""
     metrics: Annotated[tuple[ComparedMetric, ...], *CSV, Field(min_length=1)] = tuple(ComparedMetric)
     provider: Text | None = None

@@ -27,6 +27,8 @@ groups the newest buckets are shown, all groups of each."""
 MAX_VALUES: Final = len(Metric) * MAX_POINTS
 """Numbers in one answer: of every metric in all of these points, without percentiles."""
 
+_EXAMPLE: Final = [Metric.REQUEST_COUNT, Metric.TOTAL_COST]
+
 
 class Fill(StrEnum):
     NONE = "none"
@@ -34,7 +36,7 @@ class Fill(StrEnum):
 
 
 class MetricParameters(BucketedParameters, FilteredParameters):
-    metrics: Annotated[tuple[Metric, ...], *CSV, Field(min_length=1, max_length=20)]
+    metrics: Annotated[tuple[Metric, ...], *CSV, Field(min_length=1, max_length=20, examples=[_EXAMPLE])]
     aggregation: Aggregation | None = None
     """Of duration and time to first token (usually avg), costs and tokens (usually sum); the others have but one."""
     include_percentiles: bool = False

@@ -4,6 +4,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
+from pydantic import Field
+
 from analytics_service.contract.parameters import CSV, RangedParameters, Text
 
 MAX_SPANS: Final = 5_000
@@ -22,7 +24,7 @@ class DetailParameters(RangedParameters):
     default_range: ClassVar[timedelta | None] = None
     max_range: ClassVar[timedelta | None] = None
 
-    trace_id: Text
+    trace_id: Annotated[Text, Field(examples=["5b8efff798038103d269b633813fc60c"])]
     include: Annotated[tuple[DetailInclude, ...], *CSV] = ()
     """Adds long fields: `attributes`; `io`: input_text and output_text."""
 

@@ -18,7 +18,7 @@ from analytics_service.endpoints.traces.forget.report import ForgetState, Report
 
 
 class ForgetParameters(Parameters):
-    user_id: Text
+    user_id: Annotated[Text, Field(examples=["ann"])]
     """Whose rows are deleted, in the organisation and the projects of the caller."""
     plan: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
     """The hash of the plan to apply. Without it nothing is deleted: the answer is the plan."""
