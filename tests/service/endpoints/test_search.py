@@ -265,6 +265,24 @@ async def test_the_example_is_answered(client: Client) -> None:
     assert (await client.request("POST", SEARCH, json={}, headers=headers)).status == 200  # 304 is for GET alone
 
 
+@pytest.mark.parametrize(
+    ("more", "conditions", "field", "message"),
+    [
+        ({}, {"gte": "2099-01-01T00:00:00Z"}, "filter", "from must be before to; conditions on ts"),
+        ({}, {"gte": "2024-01-02T00:00:00Z", "lt": "2024-01-01T00:00:00Z"}, "filter", "from must be before to"),
+        ({}, {"gte": "2024-01-01T00:00:00Z"}, "filter", "at most 90 days long; conditions on ts"),
+        ({"from": "now", "to": "now-1h"}, {"gte": "2024-01-01T00:00:00Z"}, "from", "from must be before to"),
+    ],
+)
+async def test_a_range_that_cannot_be_used_is_that_of_the_member_that_says_it(
+    client: Client, more: dict[str, str], conditions: dict[str, str], field: str, message: str
+) -> None:
+    times = [{"field": "ts", "operator": one, "value": value} for one, value in conditions.items()]
+    answer = await client.post(SEARCH, {**more, "filter": {"operator": "and", "filters": times}})
+    assert (answer.status, answer.json["error_code"], answer.json["field"]) == (422, "INVALID_TIME_RANGE", field)
+    assert message in answer.json["detail"]
+
+
 def nested(depth: int) -> dict[str, Any]:
     given: dict[str, Any] = {"field": "model", "operator": "eq", "value": "a"}
     for _ in range(depth - 1):
