@@ -173,6 +173,8 @@ class Read(Endpoint[P]):
     answer: Callable[[P, Sequence[Row]], Answer]
     cache_for: Callable[[P, Moment], int]
     """Seconds."""
+    shows_more_with: Permission | None = None
+    """Beside `permission`: callers that have it may get another answer, which has another key in the cache."""
 
 
 class Transaction(Protocol):

@@ -15,4 +15,5 @@ ENDPOINT = Read(
     answer=answer.answer,
     data=answer.MetricsSummary,
     cache_for=default_ttl,
+    shows_more_with=statement.SHOWS_MESSAGES,
 )
