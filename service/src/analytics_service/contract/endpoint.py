@@ -129,6 +129,11 @@ RAW_WEIGHT: Final = 5
 """Of a question that single requests of a whole range are read for."""
 
 
+def weigh_by_level(level: Callable[[P], Level]) -> Callable[[P], int]:
+    """RAW_WEIGHT where the figures that are asked for come from single requests, else one."""
+    return lambda params: RAW_WEIGHT if level(params) is Level.RAW else 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint(Generic[P]):
     """Name, permission and parameters of a route."""

@@ -136,12 +136,12 @@ class RangedParameters(Parameters):
         end = self._instant("to", self.to, now) or (ALL_TIME.end if length is None else now)
         start = self._instant("from", self.from_, now) or (ALL_TIME.start if length is None else end - length)
         if not self.is_continued:
-            self._check_range(start, end)
+            self._validate_range(start, end)
         self._range = Range(start, end)
         self._now = now
         return self
 
-    def _check_range(self, start: datetime, end: datetime) -> None:
+    def _validate_range(self, start: datetime, end: datetime) -> None:
         if start >= end:
             raise RequestError(Problem.INVALID_TIME_RANGE, "from must be before to", field="from")
         if self.max_range is not None and end - start > self.max_range:

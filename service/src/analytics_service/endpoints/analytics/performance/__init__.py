@@ -1,6 +1,6 @@
 """GET /api/v1/analytics/performance: how long requests take, and how many tokens come of them."""
 
-from analytics_service.contract.endpoint import Read, default_ttl
+from analytics_service.contract.endpoint import Read, default_ttl, weigh_by_level
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.analytics.performance import answer, statement
 from analytics_service.endpoints.analytics.performance.parameters import PerformanceParameters
@@ -15,4 +15,5 @@ ENDPOINT = Read(
     answer=answer.answer,
     data=answer.Performance,
     cache_for=default_ttl,
+    weigh=weigh_by_level(lambda params: params.selection.level),
 )

@@ -1,6 +1,6 @@
 """GET /api/v1/costs/explain: why costs changed between two periods."""
 
-from analytics_service.contract.endpoint import Read, default_ttl
+from analytics_service.contract.endpoint import Read, default_ttl, weigh_by_level
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.costs.explain import answer, statement
 from analytics_service.endpoints.costs.explain.parameters import ExplainParameters
@@ -15,4 +15,5 @@ ENDPOINT = Read(
     answer=answer.answer,
     data=answer.Explanation,
     cache_for=default_ttl,
+    weigh=weigh_by_level(lambda params: params.source.level),
 )

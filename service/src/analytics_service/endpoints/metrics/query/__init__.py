@@ -1,15 +1,9 @@
 """POST /api/v1/metrics/query: metrics over time by group, with conditions on their values, in any order."""
 
-from analytics_service.contract.endpoint import RAW_WEIGHT, Method, Read, default_ttl
+from analytics_service.contract.endpoint import Method, Read, default_ttl, weigh_by_level
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.metrics.query import answer, statement
 from analytics_service.endpoints.metrics.query.parameters import QueryParameters
-from analytics_service.rollups.levels import Level
-
-
-def _weigh(params: QueryParameters) -> int:
-    return RAW_WEIGHT if params.selection.level is Level.RAW else 1
-
 
 ENDPOINT = Read(
     path="/api/v1/metrics/query",
@@ -22,5 +16,5 @@ ENDPOINT = Read(
     answer=answer.answer,
     data=answer.QueryResult,
     cache_for=default_ttl,
-    weigh=_weigh,
+    weigh=weigh_by_level(lambda params: params.selection.level),
 )

@@ -51,9 +51,9 @@ class SearchParameters(PageParameters):
         return Order.DESC if self.sort_desc else Order.ASC
 
     @override
-    def _check_range(self, start: datetime, end: datetime) -> None:
+    def _validate_range(self, start: datetime, end: datetime) -> None:
         try:
-            super()._check_range(start, end)
+            super()._validate_range(start, end)
         except RequestError as error:
             bounds = zip((self.from_, self.to), filters.bounds(self.filter), strict=True)
             if all(text is not None or moment is None for text, moment in bounds):
