@@ -86,6 +86,46 @@ async def test_sums_answer_as_their_requests_do(database_url: str, is_refreshed:
                 assert of_singles == of_sums, (path, dimension)
 
 
+@pytest.mark.parametrize("is_refreshed", [False, True], ids=["from raw", "from rollups"])
+async def test_sums_meet_conditions_and_fail_as_their_requests_do(database_url: str, *, is_refreshed: bool) -> None:
+    failed = {"error_message": "timeout after 3 s"}
+    rows = [row | (failed if row["status_code"] == "ERROR" else {}) for row in (*singles(), *sums())]
+    await insert(database_url, rows)
+    if is_refreshed:
+        await reference.refreshed(database_url)
+    by_model: dict[str, Any] = {
+        "metrics": [{"metric": one} for one in METRICS],
+        "group_by": ["model", "environment"],
+        "having": [{"metric": "request_count", "operator": "eq", "value": COPIES}],
+        "sort_by": {"field": "total_cost", "descending": True},
+    }
+    by_user: dict[str, Any] = {
+        "metrics": [{"metric": "total_cost", "aggregation": "avg"}, {"metric": "request_count"}],
+        "interval": "1day",
+        "group_by": ["user_id"],
+        "filters": [{"dimension": "user_id", "operator": "ne", "value": "bob"}],
+        "having": [{"metric": "total_tokens", "aggregation": "avg", "operator": "gt", "value": "9"}],
+    }
+    span = {"from": SPAN["from_"], "to": SPAN["to"]}
+    async with a_service(database_url) as client:
+        for asked in (by_model, by_user, {**by_user, "group_by": ["session_id", "user_id"]}):
+            posts = [await client.post("/api/v1/metrics/query", span | asked, token=one) for one in (None, OF_SUMS)]
+            assert posts[0].data["data"], asked
+            assert posts[0].data == posts[1].data, asked
+        for params in ({}, {"user_id": "ann"}, {"compare_previous_period": "false"}):
+            of_singles, of_sums = await both(client, "/api/v1/metrics/summary", **params)
+            assert of_singles == of_sums, params
+        assert (await both(client, "/api/v1/metrics/summary"))[1][0]["quality"]["most_common_errors"] == [
+            {
+                "status_code": "ERROR",
+                "error": "timeout after # s",
+                "count": COPIES,
+                "percentage": 100,
+                "sample_message": "timeout after 3 s",
+            }
+        ]
+
+
 async def test_the_average_divides_by_the_requests(database_url: str) -> None:
     sum_ = a_row(org_id="sums", request_weight=3, total_cost_usd=Decimal(3), total_tokens=300, price_status="full")
     single = a_row(1, org_id="sums", total_cost_usd=Decimal(5), total_tokens=100, price_status="full")
