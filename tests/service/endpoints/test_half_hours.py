@@ -1,4 +1,4 @@
-"""Hours of Lord Howe Island, whose clocks change by half an hour, have the requests of plain Python: rollups and raw."""
+"""Hours of Lord Howe Island, whose clocks change by half an hour, have the requests of plain Python."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

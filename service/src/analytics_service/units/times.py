@@ -84,6 +84,8 @@ def floor(instant: datetime, unit: str, zone: ZoneInfo) -> datetime:
     if unit in "mh":  # in minutes of the hour, which zones shift by quarters and never by seconds
         start = local - timedelta(minutes=local.minute if unit == "h" else 0, seconds=local.second)
         began = instant - (local - start) - timedelta(microseconds=local.microsecond)
+        if unit == "m" or began == instant or began.astimezone(zone).utcoffset() == local.utcoffset():
+            return began
         return _changed(began, instant, zone) or began
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     days = local.weekday() if unit == "w" else 0
@@ -96,7 +98,5 @@ def _changed(began: datetime, instant: datetime, zone: ZoneInfo) -> datetime | N
     In quarters of an hour, which rollups have.
     """
     offset = instant.astimezone(zone).utcoffset()
-    if began.astimezone(zone).utcoffset() == offset:
-        return None
     quarters = (began + number * _QUARTER for number in range(1, 5))
     return next((one for one in quarters if one <= instant and one.astimezone(zone).utcoffset() == offset), None)
