@@ -213,6 +213,15 @@ async def test_it_equals_the_list(client: Client, listed: dict[str, Any], condit
     assert found.json["meta"]["source"] == "raw"
 
 
+async def test_a_number_in_a_path_is_a_place_in_a_list(database_url: str) -> None:
+    found = [{"k": [{"n": "a"}, "b"]}, {"k": {"0": {"n": "a"}}}, {"k.0.n": "a"}, {"k": ["b", {"n": "a"}]}]
+    await insert(database_url, [a_row(number, attributes=one) for number, one in enumerate(found)])
+    async with a_service(database_url) as client:
+        given = {"field": "attributes.k.0.n", "operator": "eq", "value": "a"}
+        answer = await search(client, filter=given, sort_desc=False)
+    assert ids(answer.data) == ["trace-00000", "trace-00001", "trace-00002"]
+
+
 @pytest.mark.parametrize("sort", ["ts", "total_tokens", "model"])
 @pytest.mark.parametrize("descending", [True, False])
 async def test_a_walk_meets_every_row_once(client: Client, sort: str, *, descending: bool) -> None:
