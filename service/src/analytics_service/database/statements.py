@@ -26,23 +26,23 @@ class PreparedStatements:
 
     def __init__(self, *, remembered: int = _REMEMBERED) -> None:
         self._remembered = remembered
-        self._asked: OrderedDict[int, None] = OrderedDict()
+        self._recent: OrderedDict[int, None] = OrderedDict()
         """Hashes of texts: one that is taken for another is kept a question earlier."""
 
     async def fetch(self, connection: Borrowed, query: Query, timeout: float | None) -> list[asyncpg.Record]:  # noqa: ASYNC109 - the driver ends the statement on the server too
         """The rows; `timeout` is for preparing and running, in seconds."""
-        if not query.searches and self._was_asked(query.sql):
+        if not query.searches and self._is_repeated(query.sql):
             return await connection.fetch(query.sql, *query.args, timeout=timeout)
         loop = asyncio.get_running_loop()
         until = None if timeout is None else loop.time() + timeout
         statement = await connection.prepare(query.sql, name="", timeout=timeout)
         return await statement.fetch(*query.args, timeout=None if until is None else max(until - loop.time(), 0))
 
-    def _was_asked(self, sql: str) -> bool:
+    def _is_repeated(self, sql: str) -> bool:
         key = hash(sql)
-        known = key in self._asked
-        self._asked[key] = None
-        self._asked.move_to_end(key)
-        if len(self._asked) > self._remembered:
-            self._asked.popitem(last=False)
+        known = key in self._recent
+        self._recent[key] = None
+        self._recent.move_to_end(key)
+        if len(self._recent) > self._remembered:
+            self._recent.popitem(last=False)
         return known
