@@ -158,7 +158,12 @@ def bucket(moment: datetime, interval: str, zone: ZoneInfo) -> datetime:
             start -= timedelta(minutes=15)
         return start
     minutes = {"1hour": local.minute, "5min": moment.minute % 5, "1min": 0}[interval]
-    return moment.replace(second=0, microsecond=0) - timedelta(minutes=minutes)
+    start = moment.replace(second=0, microsecond=0)
+    for _ in range(minutes):  # an hour ends where the clock is put forward or back inside it
+        if (start - timedelta(minutes=1)).astimezone(zone).utcoffset() != local.utcoffset():
+            break
+        start -= timedelta(minutes=1)
+    return start
 
 
 def grouped(rows: Iterable[Row], interval: str, zone: ZoneInfo, by: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:

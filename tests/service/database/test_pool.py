@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -66,22 +67,40 @@ async def test_rows_come_from_sessions_in_utc_with_a_timeout_and_without_jit(dat
 
 
 async def test_only_a_search_is_planned_for_its_own_values(database: Database) -> None:
-    """The server tells of a statement that is prepared whether its last plans were for one value or for all."""
-    asked = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE $1"
-    for searches, kept in ((True, (0, 2)), (False, (2, 0))):
-        query = Query(sql=f"SELECT $1::int AS {'searched' if searches else 'read'}", args=(1,), searches=searches)
-        for _ in range(2):
-            await database.fetch(query)
-        (plans,) = await database.fetch(Query(sql=asked, args=(f"{query.sql}%",)))
-        assert tuple(plans) == kept
+    """Of a statement that is prepared the server tells whether its plans were for one value or for all."""
+    query = Query(sql="SELECT current_setting('plan_cache_mode') AS mode, $1::int AS one", args=(1,))
+    for searches, mode in ((True, "force_custom_plan"), (False, "force_generic_plan")):
+        for _ in range(3):
+            (row,) = await database.fetch(replace(query, searches=searches))
+            assert row["mode"] == mode
+        assert await kept(database, query.sql) == (None if searches else 2)
+
+
+async def kept(database: Database, sql: str) -> object:
+    """How often a statement was run by its plan for all values; None of one that is not kept."""
+    asked = "SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE $1 || '%' AND custom_plans = 0"
+    return await database.fetch_value(Query(sql=asked, args=(sql[:60],)))
+
+
+async def test_statements_that_are_asked_for_once_evict_no_other(database: Database) -> None:
+    """More of them than a connection keeps: searches, however often they come, and what nobody asks for again."""
+    dashboard = Query(sql="SELECT $1::int AS dashboard", args=(1,))
+    for _ in range(2):
+        await database.fetch(dashboard)
+    for number in range(40):
+        once = Query(sql=f"SELECT $1::int AS once_{number}", args=(1,))
+        search = Query(sql=f"SELECT $1::int AS search_{number % 35}", args=(1,), searches=True)
+        for query in (once, search, search):
+            assert [tuple(row) for row in await database.fetch(query, timeout=5)] == [(1,)]
+    await database.fetch(dashboard)
+    assert await kept(database, dashboard.sql) == 2
 
 
 async def test_a_statement_of_any_length_is_planned_once(database: Database) -> None:
-    asked = "SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE $1"
     long = Query(sql=f"SELECT $1::int AS of_{'a' * 50} -- {' ' * 100_000}", args=(1,))
-    for _ in range(2):
+    for _ in range(3):
         await database.fetch(long)
-    assert await database.fetch_value(Query(sql=asked, args=(f"{long.sql[:60]}%",))) == 2
+    assert await kept(database, long.sql) == 2
 
 
 async def test_a_query_ends_at_its_deadline_also_on_the_server(database: Database) -> None:

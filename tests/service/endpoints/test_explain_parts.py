@@ -203,7 +203,7 @@ def test_a_change_has_all_digits_of_costs_that_have_more_than_decimals_usually_d
     before, after = Decimal("12345678901234567890.123456789012"), Decimal("12345678901234567890.123456789013")
     rows = {MODEL: {"cost": before}}, {MODEL: {"cost": after}}
     empty = dict.fromkeys((*COLUMNS, "prompt_tokens", "completion_tokens", "total_tokens", *PROMPT, *COMPLETION))
-    periods = {
+    periods: dict[str, Any] = {
         period: {model: {**empty, "requests": Decimal(1), "priced": Decimal(1), **row} for model, row in models.items()}
         for period, models in zip(("before", "after"), rows, strict=True)
     }

@@ -210,6 +210,15 @@ async def test_a_condition_compares_what_is_not_rounded(database_url: str) -> No
     assert none.data["data"] == []
 
 
+async def test_a_status_is_meant_in_any_case_as_in_a_search(database_url: str) -> None:
+    await insert(database_url, [a_row(1, status_code="ERROR"), a_row(2), a_row(3)])
+    failed = {"dimension": "status_code", "operator": "eq", "value": "error"}
+    others = {"dimension": "status_code", "operator": "not_in", "value": ["Error", "unset"]}
+    async with a_service(database_url) as client:
+        counts = [(await query(client, filters=[one])).data["data"][0]["request_count"] for one in (failed, others)]
+    assert counts == [1, 2]
+
+
 async def test_columns_are_named_and_costs_say_what_they_cover(database_url: str) -> None:
     await insert(database_url, [a_row(1), a_row(2, total_cost_usd=None, model="b")])
     async with a_service(database_url) as client:
@@ -276,6 +285,11 @@ MANY = {**COUNT, "operator": "gt", "value": 1}
         pytest.param({"filters": [{**MODEL, "value": ["a"]}]}, "filters.0", "eq and ne a text", id="list for eq"),
         pytest.param({"filters": [{**MODEL, "operator": "in"}]}, "filters.0", "take a list", id="text for in"),
         pytest.param({"filters": [{**MODEL, "value": 1}]}, "filters.0.value", "must be a text", id="number"),
+        pytest.param(
+            {"filters": [{**MODEL, "dimension": "status_code", "value": "failed"}]},
+            *("filters.0", "status_code is one of OK, ERROR, UNSET"),
+            id="status",
+        ),
         pytest.param({"having": [{**MANY, "operator": "ne"}]}, "having.0.operator", "Input should be", id="operator"),
         pytest.param({"having": [{**MANY, "value": "x"}]}, "having.0.value", "decimal", id="value"),
         pytest.param({"having": [MANY] * 11}, "having", "at most 10", id="conditions"),

@@ -187,6 +187,22 @@ async def test_periods_that_are_not_whole_are_not_compared(database_url: str) ->
     assert now.data["changes"]["cost_change_reason"] == "the period is not over"
 
 
+async def test_messages_of_errors_are_for_who_may_read_traces(database_url: str) -> None:
+    """They may repeat a prompt. Neither who asks first nor the cache changes what one sees."""
+    failed = {"status_code": "ERROR", "error_message": "no tool for: my secret 42"}
+    await insert(database_url, [a_row(1, **failed), a_row(2, **failed, attributes={"error.type": "refused"})])
+    no_words = [("", 1, None), ("refused", 1, None)]
+    words = [("no tool for: my secret #", 1, failed["error_message"]), ("refused", 1, failed["error_message"])]
+    billing, scoped = a_token(role="billing"), a_token(role="scoped", permissions=["metrics:read"])
+    both = a_token(role="billing", permissions=["traces:read"])
+    async with a_service(database_url) as client:
+        for token, expected in [(a_token(), words), (billing, no_words), (both, words), (scoped, no_words)] * 2:
+            quality = (await client.get(SUMMARY, token=token, from_=T0, to=T0 + HOUR)).data["quality"]
+            found = [(one["error"], one["count"], one["sample_message"]) for one in quality["most_common_errors"]]
+            assert found == expected
+            assert quality["error_count"] == 2
+
+
 async def test_no_more_than_ten_items_are_listed_as_shares_of_the_whole(database_url: str) -> None:
     await insert(database_url, [a_row(one, model=f"m{one:02}", total_cost_usd=Decimal(one)) for one in range(13)])
     async with a_service(database_url) as client:

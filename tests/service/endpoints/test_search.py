@@ -213,6 +213,15 @@ async def test_it_equals_the_list(client: Client, listed: dict[str, Any], condit
     assert found.json["meta"]["source"] == "raw"
 
 
+async def test_a_number_in_a_path_is_a_place_in_a_list(database_url: str) -> None:
+    found = [{"k": [{"n": "a"}, "b"]}, {"k": {"0": {"n": "a"}}}, {"k.0.n": "a"}, {"k": ["b", {"n": "a"}]}]
+    await insert(database_url, [a_row(number, attributes=one) for number, one in enumerate(found)])
+    async with a_service(database_url) as client:
+        given = {"field": "attributes.k.0.n", "operator": "eq", "value": "a"}
+        answer = await search(client, filter=given, sort_desc=False)
+    assert ids(answer.data) == ["trace-00000", "trace-00001", "trace-00002"]
+
+
 @pytest.mark.parametrize("sort", ["ts", "total_tokens", "model"])
 @pytest.mark.parametrize("descending", [True, False])
 async def test_a_walk_meets_every_row_once(client: Client, sort: str, *, descending: bool) -> None:
@@ -263,6 +272,24 @@ async def test_the_example_is_answered(client: Client) -> None:
     assert "hit" in cached.headers["Cache-Status"]
     headers = {"Authorization": f"Bearer {client.token}", "If-None-Match": cached.headers["ETag"]}
     assert (await client.request("POST", SEARCH, json={}, headers=headers)).status == 200  # 304 is for GET alone
+
+
+@pytest.mark.parametrize(
+    ("more", "conditions", "field", "message"),
+    [
+        ({}, {"gte": "2099-01-01T00:00:00Z"}, "filter", "from must be before to; conditions on ts"),
+        ({}, {"gte": "2024-01-02T00:00:00Z", "lt": "2024-01-01T00:00:00Z"}, "filter", "from must be before to"),
+        ({}, {"gte": "2024-01-01T00:00:00Z"}, "filter", "at most 90 days long; conditions on ts"),
+        ({"from": "now", "to": "now-1h"}, {"gte": "2024-01-01T00:00:00Z"}, "from", "from must be before to"),
+    ],
+)
+async def test_a_range_that_cannot_be_used_is_that_of_the_member_that_says_it(
+    client: Client, more: dict[str, str], conditions: dict[str, str], field: str, message: str
+) -> None:
+    times = [{"field": "ts", "operator": one, "value": value} for one, value in conditions.items()]
+    answer = await client.post(SEARCH, {**more, "filter": {"operator": "and", "filters": times}})
+    assert (answer.status, answer.json["error_code"], answer.json["field"]) == (422, "INVALID_TIME_RANGE", field)
+    assert message in answer.json["detail"]
 
 
 def nested(depth: int) -> dict[str, Any]:

@@ -80,18 +80,59 @@ async def test_sums_answer_as_their_requests_do(database_url: str, is_refreshed:
             for path in ("/api/v1/costs/summary", "/api/v1/prices/coverage"):
                 of_singles, of_sums = await both(client, path, **params)
                 assert of_singles == of_sums, (path, params)
-        for path, params in (
+        cases: list[tuple[str, dict[str, Any]]] = [
             ("/api/v1/costs/forecast", {"to": T0 + timedelta(days=9)}),
             *((f"/api/v1/analytics/{name}", {}) for name in ("quality", "optimization", "performance")),
             ("/api/v1/analytics/performance", {"granularity": "raw"}),
             ("/api/v1/analytics/models/compare", {"models": "gpt-4,gpt-4o"}),
-        ):
+        ]
+        for path, params in cases:
             of_singles, of_sums = await both(client, path, **params)
             assert of_singles == of_sums, (path, params)
         for dimension in CostDimension:
             for path in ("/api/v1/costs/attribution", "/api/v1/costs/explain"):
                 of_singles, of_sums = await both(client, path, dimension=dimension)
                 assert of_singles == of_sums, (path, dimension)
+
+
+@pytest.mark.parametrize("is_refreshed", [False, True], ids=["from raw", "from rollups"])
+async def test_sums_meet_conditions_and_fail_as_their_requests_do(database_url: str, *, is_refreshed: bool) -> None:
+    failed = {"error_message": "timeout after 3 s"}
+    rows = [row | (failed if row["status_code"] == "ERROR" else {}) for row in (*singles(), *sums())]
+    await insert(database_url, rows)
+    if is_refreshed:
+        await reference.refreshed(database_url)
+    by_model: dict[str, Any] = {
+        "metrics": [{"metric": one} for one in METRICS],
+        "group_by": ["model", "environment"],
+        "having": [{"metric": "request_count", "operator": "eq", "value": COPIES}],
+        "sort_by": {"field": "total_cost", "descending": True},
+    }
+    by_user: dict[str, Any] = {
+        "metrics": [{"metric": "total_cost", "aggregation": "avg"}, {"metric": "request_count"}],
+        "interval": "1day",
+        "group_by": ["user_id"],
+        "filters": [{"dimension": "user_id", "operator": "ne", "value": "bob"}],
+        "having": [{"metric": "total_tokens", "aggregation": "avg", "operator": "gt", "value": "9"}],
+    }
+    span = {"from": SPAN["from_"], "to": SPAN["to"]}
+    async with a_service(database_url) as client:
+        for asked in (by_model, by_user, {**by_user, "group_by": ["session_id", "user_id"]}):
+            posts = [await client.post("/api/v1/metrics/query", span | asked, token=one) for one in (None, OF_SUMS)]
+            assert posts[0].data["data"], asked
+            assert posts[0].data == posts[1].data, asked
+        for params in ({}, {"user_id": "ann"}, {"compare_previous_period": "false"}):
+            of_singles, of_sums = await both(client, "/api/v1/metrics/summary", **params)
+            assert of_singles == of_sums, params
+        assert (await both(client, "/api/v1/metrics/summary"))[1][0]["quality"]["most_common_errors"] == [
+            {
+                "status_code": "ERROR",
+                "error": "timeout after # s",
+                "count": COPIES,
+                "percentage": 100,
+                "sample_message": "timeout after 3 s",
+            }
+        ]
 
 
 async def test_the_average_divides_by_the_requests(database_url: str) -> None:

@@ -125,7 +125,7 @@ async def test_an_organisation_that_is_written_to_is_due_once_an_entry_has_waite
 async def test_an_organisation_with_many_rows_is_due_sooner(database_url: str, connection: Any) -> None:
     await insert(database_url, [a_row(0)])
     assert await connection.fetchval("SELECT sum(rows) FROM rollup_log") == 1
-    waits = {"quiet": timedelta(minutes=1), "max_wait": timedelta(hours=1)}
+    waits: dict[str, Any] = {"quiet": timedelta(minutes=1), "max_wait": timedelta(hours=1)}
     for seconds, rows, entries in ((10, MAX_ROWS, 0), (0, MAX_ROWS + 1, 0), (10, MAX_ROWS + 1, 1)):
         await connection.execute(
             "UPDATE rollup_log SET rows = $1, logged_at = clock_timestamp() - $2::interval",

@@ -129,9 +129,9 @@ RAW_WEIGHT: Final = 5
 """Of a question that single requests of a whole range are read for."""
 
 
-def weight_of(level: Level) -> int:
-    """Of a question that is answered from a level."""
-    return RAW_WEIGHT if level is Level.RAW else 1
+def weigh_by_level(level: Callable[[P], Level]) -> Callable[[P], int]:
+    """RAW_WEIGHT where the figures that are asked for come from single requests, else one."""
+    return lambda params: RAW_WEIGHT if level(params) is Level.RAW else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +180,8 @@ class Read(Endpoint[P]):
     """Seconds."""
     max_loop_rows: int = 1_000
     """The answer of more rows is made in a thread: on the event loop every other request would wait for it."""
+    shows_more_with: Permission | None = None
+    """Beside `permission`: callers that have it may get another answer, which has another key in the cache."""
 
 
 class Transaction(Protocol):

@@ -118,6 +118,11 @@ class RangedParameters(Parameters):
         return self._range
 
     @property
+    def is_continued(self) -> bool:
+        """Whether a cursor brings the range, which was checked for the first page: the one of now may be another."""
+        return False
+
+    @property
     def now(self) -> datetime:
         """When the request came, as its relative times see it."""
         return self._now
@@ -131,15 +136,19 @@ class RangedParameters(Parameters):
         now, length = info.context, self.default_range
         end = self._instant("to", self.to, now) or (ALL_TIME.end if length is None else now)
         start = self._instant("from", self.from_, now) or (ALL_TIME.start if length is None else end - length)
+        if not self.is_continued:
+            self._validate_range(start, end)
+        self._range = Range(start, end)
+        self._now = now
+        return self
+
+    def _validate_range(self, start: datetime, end: datetime) -> None:
         if start >= end:
             raise RequestError(Problem.INVALID_TIME_RANGE, "from must be before to", field="from")
         if self.max_range is not None and end - start > self.max_range:
             raise RequestError(
                 Problem.INVALID_TIME_RANGE, f"the range may be at most {days(self.max_range)} long", field="from"
             )
-        self._range = Range(start, end)
-        self._now = now
-        return self
 
     def _instant(self, field: str, text: str | None, now: datetime) -> datetime | None:
         try:
@@ -161,6 +170,11 @@ class PagedParameters(RangedParameters):
     """`pagination.cursor` of the page before; the other parameters must be those of that page."""
 
     _after: Keyset | None = PrivateAttr(default=None)
+
+    @property
+    @override
+    def is_continued(self) -> bool:
+        return self.cursor is not None
 
     @property
     def after(self) -> Keyset | None:

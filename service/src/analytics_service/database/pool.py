@@ -30,6 +30,7 @@ from analytics_service.database.sessions import (
     response_timeout,
 )
 from analytics_service.database.state import DatabaseState
+from analytics_service.database.statements import PreparedStatements
 from analytics_service.errors import (
     DatabaseBusy,
     DatabaseError,
@@ -72,6 +73,7 @@ class Database:
         self._setting = setting
         self._acquire_seconds = acquire_seconds
         self._sessions: Sessions | None = None
+        self._statements = PreparedStatements()
         self._maintenance: asyncio.Task[None] | None = None
         self._url = ""
         self._waited = waited
@@ -101,7 +103,7 @@ class Database:
 
         Ends the statement on the server when the time is over or the caller is cancelled.
         """
-        return await self._ask(lambda on, left: on.fetch(query.sql, *query.args, timeout=left), timeout, query)
+        return await self._ask(lambda on, left: self._statements.fetch(on, query, left), timeout, query)
 
     async def fetch_when(
         self,
@@ -120,7 +122,7 @@ class Database:
                     is_met = await becomes_true(connection, condition)
                 if not is_met:
                     return None
-                return await connection.fetch(query.sql, *query.args, timeout=max(until - loop.time(), 0))
+                return await self._statements.fetch(connection, query, max(until - loop.time(), 0))
         except QueryTimeout as error:
             if is_met:
                 raise

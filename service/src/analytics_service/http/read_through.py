@@ -50,7 +50,9 @@ class Question(Generic[P]):
         return self._key(self.params.wording(), self.coding)
 
     def _key(self, *parts: str | bytes) -> str:
-        return answers.key(self.principal, self.endpoint.path, self.cursor_key, *parts)
+        more = self.endpoint.shows_more_with
+        shown = more if more is not None and more in self.principal.permissions else ""
+        return answers.key(self.principal, self.endpoint.path, self.cursor_key, shown, *parts)
 
 
 async def look_up(services: Services, context: RequestContext, question: Question[P], *, no_cache: bool) -> CacheResult:

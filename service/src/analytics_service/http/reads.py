@@ -45,7 +45,7 @@ async def respond(
         context.repeatable = Repeatable(
             until=min(until, expires),
             stale_until=min(until + FRESHNESS.stale_seconds, expires),
-            admit=partial(services.limiter.take, principal),
+            admit=partial(services.limiter.take, principal, endpoint.weigh(admitted.params)),
         )
     return _response(services, request, found)
 

@@ -92,12 +92,13 @@ class Limiter:
         with contextlib.suppress(RedisUnavailable):
             await self._calls.join(_name(key), lambda: self._lease(key, limit, 1))
 
-    def take(self, principal: Principal) -> Admission | None:
-        """Admits one request without I/O; None where `admit` has to decide."""
+    def take(self, principal: Principal, weight: int = 1) -> Admission | None:
+        """Admits a request that counts as `weight` without I/O; None where `admit` and `weigh` have to decide."""
         limit, key = self._limit(principal), _key(principal)
+        count = min(weight, limit.burst)
         if self._redis is not None:
-            return self._take(key, limit, 1)
-        found = self._admit_here(key, limit, 1)
+            return self._take(key, limit, count)
+        found = self._admit_here(key, limit, count)
         return found if found.admitted else None
 
     def _limit(self, principal: Principal) -> Limit:

@@ -18,6 +18,7 @@ SHAPE: Final = (
     r"|\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d))$"
 )
 """Pattern of both forms, for the OpenAPI document."""
+_QUARTER: Final = timedelta(minutes=15)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -82,7 +83,20 @@ def floor(instant: datetime, unit: str, zone: ZoneInfo) -> datetime:
     local = instant.astimezone(zone)
     if unit in "mh":  # in minutes of the hour, which zones shift by quarters and never by seconds
         start = local - timedelta(minutes=local.minute if unit == "h" else 0, seconds=local.second)
-        return instant - (local - start) - timedelta(microseconds=local.microsecond)
+        began = instant - (local - start) - timedelta(microseconds=local.microsecond)
+        if unit == "m" or began == instant or began.astimezone(zone).utcoffset() == local.utcoffset():
+            return began
+        return _changed(began, instant, zone) or began
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     days = local.weekday() if unit == "w" else 0
     return (midnight - timedelta(days=days)).astimezone(UTC)
+
+
+def _changed(began: datetime, instant: datetime, zone: ZoneInfo) -> datetime | None:
+    """When the clock changed between the two, which then is where the hour of `instant` begins: by half an hour, say.
+
+    In quarters of an hour, which rollups have.
+    """
+    offset = instant.astimezone(zone).utcoffset()
+    quarters = (began + number * _QUARTER for number in range(1, 5))
+    return next((one for one in quarters if one <= instant and one.astimezone(zone).utcoffset() == offset), None)

@@ -1,6 +1,6 @@
 """GET /api/v1/analytics/performance: how long requests take, and how many tokens come of them."""
 
-from analytics_service.contract.endpoint import Read, default_ttl, weight_of
+from analytics_service.contract.endpoint import Read, default_ttl, weigh_by_level
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.analytics.performance import answer, statement
 from analytics_service.endpoints.analytics.performance.parameters import PerformanceParameters
@@ -14,6 +14,6 @@ ENDPOINT = Read(
     query=statement.query,
     answer=answer.answer,
     data=answer.Performance,
-    weigh=lambda params: weight_of(params.selection.level),
     cache_for=default_ttl,
+    weigh=weigh_by_level(lambda params: params.selection.level),
 )

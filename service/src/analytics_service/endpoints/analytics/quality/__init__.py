@@ -1,6 +1,6 @@
 """GET /api/v1/analytics/quality: which requests fail, and what scores say of those that do not."""
 
-from analytics_service.contract.endpoint import Read, default_ttl, weight_of
+from analytics_service.contract.endpoint import Read, default_ttl, weigh_by_level
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.analytics.quality import answer, statement
 from analytics_service.endpoints.analytics.quality.parameters import QualityParameters
@@ -14,6 +14,6 @@ ENDPOINT = Read(
     query=statement.query,
     answer=answer.answer,
     data=answer.Quality,
-    weigh=lambda params: weight_of(params.level),
     cache_for=default_ttl,
+    weigh=weigh_by_level(lambda params: params.level),
 )

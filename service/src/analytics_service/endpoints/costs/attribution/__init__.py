@@ -1,6 +1,6 @@
 """GET /api/v1/costs/attribution: who or what the costs are of."""
 
-from analytics_service.contract.endpoint import Read, default_ttl
+from analytics_service.contract.endpoint import Read, default_ttl, weigh_by_level
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.costs.attribution import answer, statement
 from analytics_service.endpoints.costs.attribution.parameters import AttributionParameters
@@ -15,4 +15,5 @@ ENDPOINT = Read(
     answer=answer.answer,
     data=answer.Attribution,
     cache_for=default_ttl,
+    weigh=weigh_by_level(lambda params: params.source.level),
 )

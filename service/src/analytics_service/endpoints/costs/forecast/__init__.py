@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from analytics_service.contract.endpoint import Read, weight_of
+from analytics_service.contract.endpoint import Read, weigh_by_level
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.costs.forecast import answer, statement
 from analytics_service.endpoints.costs.forecast.parameters import ForecastParameters
@@ -18,6 +18,6 @@ ENDPOINT = Read(
     query=statement.query,
     answer=answer.answer,
     data=answer.CostForecast,
-    weigh=lambda params: weight_of(params.level),
+    weigh=weigh_by_level(lambda params: params.level),
     cache_for=lambda _params, _moment: _CACHED_SECONDS,
 )

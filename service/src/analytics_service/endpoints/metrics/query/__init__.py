@@ -1,6 +1,6 @@
 """POST /api/v1/metrics/query: metrics over time by group, with conditions on their values, in any order."""
 
-from analytics_service.contract.endpoint import Method, Read, default_ttl, weight_of
+from analytics_service.contract.endpoint import Method, Read, default_ttl, weigh_by_level
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.metrics.query import answer, statement
 from analytics_service.endpoints.metrics.query.parameters import QueryParameters
@@ -16,5 +16,5 @@ ENDPOINT = Read(
     answer=answer.answer,
     data=answer.QueryResult,
     cache_for=default_ttl,
-    weigh=lambda params: weight_of(params.selection.level),
+    weigh=weigh_by_level(lambda params: params.selection.level),
 )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from analytics_service.contract.parameters import STORABLE
 from analytics_service.endpoints.metrics.series.names import VALUE_METRICS, Aggregation, Dimension, Metric, column_name
+from analytics_service.endpoints.traces.fields import Status
 
 _COUNT: Final = frozenset({Aggregation.COUNT, Aggregation.SUM})
 _RATE: Final = frozenset({Aggregation.AVG})
@@ -116,11 +117,15 @@ class DimensionFilter(_Part):
     def _check_value(self) -> Self:
         if (self.operator in {Membership.IN, Membership.NOT_IN}) == isinstance(self.value, str):
             raise ValueError("in and not_in take a list of texts, eq and ne a text")
+        if self.dimension is Dimension.STATUS_CODE and not {*Status}.issuperset(self.values):
+            raise ValueError(f"{self.dimension} is one of {', '.join(Status)}")
         return self
 
     @property
     def values(self) -> tuple[str, ...]:
-        return (self.value,) if isinstance(self.value, str) else self.value
+        """Those of a status in upper case, as they are stored."""
+        values = (self.value,) if isinstance(self.value, str) else self.value
+        return tuple(one.upper() for one in values) if self.dimension is Dimension.STATUS_CODE else values
 
     @property
     def is_negated(self) -> bool:

@@ -1,6 +1,6 @@
 """GET /api/v1/metrics: counts, costs, tokens and times over time, by group."""
 
-from analytics_service.contract.endpoint import Read, default_ttl
+from analytics_service.contract.endpoint import Read, default_ttl, weigh_by_level
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.metrics.series import answer, statement
 from analytics_service.endpoints.metrics.series.parameters import MetricParameters
@@ -15,4 +15,5 @@ ENDPOINT = Read(
     answer=answer.answer,
     data=answer.Series,
     cache_for=default_ttl,
+    weigh=weigh_by_level(lambda params: params.selection.level),
 )

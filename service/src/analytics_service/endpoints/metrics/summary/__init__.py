@@ -1,6 +1,6 @@
 """GET /api/v1/metrics/summary: a period and the one before it, what it is made of, and its errors."""
 
-from analytics_service.contract.endpoint import Read, default_ttl
+from analytics_service.contract.endpoint import Read, default_ttl, weigh_by_level
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.metrics.summary import answer, statement
 from analytics_service.endpoints.metrics.summary.parameters import MetricsSummaryParameters
@@ -15,4 +15,6 @@ ENDPOINT = Read(
     answer=answer.answer,
     data=answer.MetricsSummary,
     cache_for=default_ttl,
+    weigh=weigh_by_level(lambda params: params.selection.level),
+    shows_more_with=statement.SHOWS_MESSAGES,
 )

@@ -61,11 +61,13 @@ class TopItems(TypedDict):
 class CommonError(TypedDict):
     status_code: Literal["ERROR"]
     error: str
-    """`error.type` of the request, or else its message with `#` for numbers."""
+    """`error.type` of the request, or else its message with `#` for numbers; empty where it has neither, or the caller
+    has no permission `traces:read`, which messages need."""
     count: Number
     percentage: Number | None
     """Of all errors."""
     sample_message: str | None
+    """Null also of callers without `traces:read`."""
 
 
 class QualitySummary(TypedDict):

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from analytics_service.contract.filters import conditions
-from analytics_service.contract.principal import Principal
+from analytics_service.contract.principal import Permission, Principal
 from analytics_service.database import tenancy
 from analytics_service.database.query import Query
 from analytics_service.database.tenancy import Arguments
@@ -17,6 +17,8 @@ from analytics_service.rollups.query.coverage import UNPRICED, UNPRICED_TOKENS
 
 MAX_ITEMS: Final = 10
 """Of each list of top items, and of errors."""
+SHOWS_MESSAGES: Final = Permission.TRACES_READ
+"""Messages of errors are content of requests, and may repeat a prompt: a caller without it sees none of their words."""
 _SAMPLE_CHARACTERS: Final = 500
 _ERROR_CHARACTERS: Final = 200
 
@@ -47,7 +49,7 @@ def query(principal: Principal, params: MetricsSummaryParameters) -> Query:
     rows = f"(SELECT width_bucket(r.bucket, {starts}::timestamptz[]) AS number, r.* FROM {{}} AS r WHERE {narrowed})"
     parts = [_periods(params, rows, starts, arguments), _items(len(params.periods))]
     if params.within_raw_range:
-        parts.append(_errors(params, arguments))
+        parts.append(_errors(params, arguments, with_messages=SHOWS_MESSAGES in principal.permissions))
     return Query(
         sql=f"""
 {requests(selection.level, *selection.sketches, boundaries=starts, cut=True)},
@@ -123,16 +125,19 @@ FROM (
 WHERE least({", ".join(RANKINGS)}) <= {MAX_ITEMS}"""
 
 
-def _errors(params: MetricsSummaryParameters, arguments: Arguments) -> str:
+def _errors(params: MetricsSummaryParameters, arguments: Arguments, *, with_messages: bool) -> str:
     """What failed in the last period: by `error.type` of OpenTelemetry, else by the message without its numbers."""
     start = arguments.add(params.period.start)
-    number_free = f"regexp_replace(left(t.error_message, {_ERROR_CHARACTERS}), '[0-9]+', '#', 'g')"
+    number_free, sample = "NULL", "NULL"
+    if with_messages:
+        number_free = f"regexp_replace(left(t.error_message, {_ERROR_CHARACTERS}), '[0-9]+', '#', 'g')"
+        sample = f"min(left(t.error_message, {_SAMPLE_CHARACTERS}))"
     return f"""
 SELECT 'error', {len(params.periods)}, NULL, NULL, e.requests, e.requests, {_NO_SUMS},
   NULL, NULL, NULL, NULL, NULL, e.error, e.message
 FROM (
   SELECT coalesce(nullif(left(t.attributes ->> 'error.type', {_ERROR_CHARACTERS}), ''), {number_free}, '') AS error,
-    sum(t.request_weight)::numeric AS requests, min(left(t.error_message, {_SAMPLE_CHARACTERS})) AS message
+    sum(t.request_weight)::numeric AS requests, {sample} AS message
   FROM traces AS t
   WHERE {tenancy.predicate_in_range("t")} AND t.ts >= {start}::timestamptz AND t.is_request
     AND t.status_code = 'ERROR' AND {conditions(params, arguments, alias="t")}

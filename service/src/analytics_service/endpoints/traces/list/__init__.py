@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from analytics_service.contract.endpoint import Moment, Read
+from analytics_service.contract.endpoint import RAW_WEIGHT, Moment, Read
 from analytics_service.contract.principal import Permission
 from analytics_service.endpoints.traces.fields import Listed
 from analytics_service.endpoints.traces.list import answer, statement
@@ -25,4 +25,5 @@ ENDPOINT = Read(
     answer=answer.answer,
     data=list[Listed],
     cache_for=_cache_for,
+    weigh=lambda params: 1 if params.search is None else RAW_WEIGHT,
 )

@@ -62,7 +62,7 @@ class PageParameters(PagedParameters):
 
     def require_range(self, longest: timedelta, field: str) -> None:
         """Raises RequestError where the range is longer than what the field reads of it allows."""
-        if self.range.length > longest:
+        if self.range.length > longest and not self.is_continued:
             raise RequestError(
                 Problem.INVALID_TIME_RANGE, f"{field} takes a range of at most {days(longest)}", field=field
             )

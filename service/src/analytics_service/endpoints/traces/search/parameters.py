@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BeforeValidator, ConfigDict, StrictBool, model_validator
 from typing_extensions import override
 
+from analytics_service.contract.problems import RequestError
 from analytics_service.endpoints.traces import sizes
 from analytics_service.endpoints.traces.list.parameters import MAX_SEARCH_RANGE, Order, PageParameters
 from analytics_service.endpoints.traces.search import filters
@@ -48,6 +49,17 @@ class SearchParameters(PageParameters):
     @override
     def order(self) -> Order:
         return Order.DESC if self.sort_desc else Order.ASC
+
+    @override
+    def _validate_range(self, start: datetime, end: datetime) -> None:
+        try:
+            super()._validate_range(start, end)
+        except RequestError as error:
+            bounds = zip((self.from_, self.to), filters.bounds(self.filter), strict=True)
+            if all(text is not None or moment is None for text, moment in bounds):
+                raise
+            detail = f"{error.detail}; conditions on ts are what from or to does not say"
+            raise RequestError(error.problem, detail, field="filter") from None
 
     @override
     def _instant(self, field: str, text: str | None, now: datetime) -> datetime | None:
