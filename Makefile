@@ -148,6 +148,10 @@ bench: ## The short form of bench-service, without latency
 bench-service: setup redis-server ## Measure what a request costs, beside FastAPI, axum and pgbench (cargo builds axum's, once)
 	@$(RUN) python -m bench.service $(ARGS)
 
+.PHONY: bench-routes
+bench-routes: setup redis-server ## Measure a question of each route over 1 and 20 million rows (20 minutes; ARGS="--sizes 100000" is short)
+	@$(RUN) python -m bench.service.routes $(ARGS)
+
 .PHONY: bench-db
 bench-db: setup ## Measure the store: import, dashboards, late rows, disk (20 M rows: ARGS="--sizes 1000000" is shorter)
 	@$(RUN) python -m bench.database $(ARGS)
