@@ -13,6 +13,9 @@ from tests.support.process import Process, serving
 from tests.support.rollups import differences, refresh, waiting
 from tests.support.service import T0, a_row, insert
 
+KEEP = {f"RETENTION_{level}_DAYS": "keep" for level in ("RAW", "1MIN", "1HOUR", "1DAY")}
+"""With it a worker ends nothing: the rows of these tests are older than any default."""
+
 
 async def role(worker: Process) -> str:
     async with worker.session.get(f"{worker.url}/status") as response:
@@ -58,8 +61,8 @@ async def test_rows_that_a_killed_worker_was_ending_are_ended_by_the_next_and_st
             await worker.process.wait()
         assert await connection.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 20
         async with serving(database_url, "work"):
-            await eventually(lambda: connection.fetchval(f"SELECT ({left}) = 0"), seconds=60)
-            await eventually(lambda: connection.fetchval("SELECT count(*) = 0 FROM dropped_partition"), seconds=60)
+            await eventually(lambda: connection.fetchval(f"SELECT ({left}) = 0"), seconds=180)
+            await eventually(lambda: connection.fetchval("SELECT count(*) = 0 FROM dropped_partition"), seconds=180)
         assert await connection.fetchval("SELECT sum(request_count) FROM rollup_totals_1day") == 20
         partitions = "SELECT count(*) FROM pg_class WHERE relname LIKE 'traces\\_p2024%' AND relkind = 'r'"
         assert await connection.fetchval(partitions) == 0
@@ -73,12 +76,12 @@ async def test_rows_that_a_killed_worker_was_refreshing_are_refreshed_by_the_nex
     try:
         await insert(database_url, rows)
         await connection.execute("UPDATE rollup_log SET logged_at = logged_at - interval '1 minute'")
-        async with serving(database_url, "work") as worker:
+        async with serving(database_url, "work", **KEEP) as worker:
             await eventually(lambda: connection.fetchval("SELECT count(*) < 1200 FROM rollup_log"), seconds=60)
             worker.process.send_signal(signal.SIGKILL)
             await worker.process.wait()
         assert await waiting(connection) != (0, 0)
-        async with serving(database_url, "work"):
+        async with serving(database_url, "work", **KEEP):
 
             async def done() -> bool:
                 return await waiting(connection) == (0, 0)
