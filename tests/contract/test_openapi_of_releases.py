@@ -34,41 +34,7 @@ class AcceptedBreak:
         return fnmatchcase(line, self.line.replace("[", "[[]"))
 
 
-LISTS = "OpenAPI says of lists in queries how they are written and how many items they take"
-ACCEPTED = (
-    *(
-        AcceptedBreak(
-            line=f"GET {path}: query parameter * {change}",
-            reason="requests are taken as before: the document said otherwise, or nothing",
-            changelog=LISTS,
-        )
-        for path, change in (
-            ("/api/v1/metrics", "m*Items was none, is *"),
-            ("/api/v1/traces", "m*Items was none, is *"),
-            ("/api/v1/traces", "was written as form, exploded, is written as form, not exploded"),
-        )
-    ),
-    AcceptedBreak(
-        line="GET /api/v1/costs/summary: response 200 data.by_*[].cost may now be null",
-        reason="it was 0 where no request had a price, as if the requests had cost nothing",
-        changelog="the cost of a provider or model of which no request has one is null",
-    ),
-    AcceptedBreak(
-        line='*: response 200 meta.source may now be "traces_1day_tag"',
-        reason="one description of `meta` serves all routes; only costs by tag, a new route, have the value",
-        changelog="`meta.source` (`traces_1day_tag`)",
-    ),
-    AcceptedBreak(
-        line='*: response 200 meta.incomplete[].reason may now be "scores_below_retention"',
-        reason="one description of `meta` serves all routes; only the new ones that read scores have the value",
-        changelog="`meta.incomplete` (`scores_below_retention`, `prompts_below_retention`)",
-    ),
-    AcceptedBreak(
-        line='*: response 200 meta.incomplete[].reason may now be "prompts_below_retention"',
-        reason="one description of `meta` serves all routes; only `optimization`, a new one, has the value",
-        changelog="`meta.incomplete` (`scores_below_retention`, `prompts_below_retention`)",
-    ),
-)
+ACCEPTED: tuple[AcceptedBreak, ...] = ()
 
 
 def printed(**variables: str) -> Any:
