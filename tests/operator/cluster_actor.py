@@ -99,10 +99,10 @@ class ClusterActor:
     def live_job(self, name: str = "demo") -> Object:
         """The one Job that has not finished."""
 
-        def look() -> Object | None:
+        def look() -> Object:
             live = [job for job in self.jobs(name) if not job.get("status", {}).get("conditions")]
-            assert len(live) <= 1, "two live Jobs"
-            return live[0] if live else None
+            assert len(live) == 1, {each: self.condition(each, name) for each in ("Migrated", "Stalled", "Ready")}
+            return live[0]
 
         return eventually(look, what=f"{name} has a live Job")
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,13 @@ def versions(api: KubeApi) -> dict[str, str]:
     }
 
 
+def unchanged(api: KubeApi) -> dict[str, str] | None:
+    """The versions, where none of them moves for a second."""
+    found = versions(api)
+    time.sleep(1)
+    return found if versions(api) == found else None
+
+
 def test_a_diff_is_empty_after_a_reconcile_and_shows_what_drifted(world: ClusterActor, plugin: Plugin) -> None:
     world.ready(replicas=1)
     assert plugin.ok("diff", "demo") == ""
@@ -76,7 +84,7 @@ def test_a_diff_is_empty_after_a_reconcile_and_shows_what_drifted(world: Cluster
     world.api.delete("Service", "demo")
     waiting = "Deployment demo, Service demo would change"
     eventually(lambda: waiting in world.condition("Ready")["message"], what="the operator has seen both")
-    before = versions(world.api)
+    before = eventually(lambda: unchanged(world.api), what="the operator has nothing more to say")
     text = plugin("diff", "demo", f"--namespace={world.api.namespace}").stdout
     assert "--- live/Deployment/demo" in text
     assert "-  replicas: 7\n+  replicas: 1\n" in text

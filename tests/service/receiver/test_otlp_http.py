@@ -4,10 +4,9 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import zstandard
@@ -18,10 +17,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from analytics_service.contract.endpoint import Form
-from analytics_service.endpoints import INGEST_ENDPOINTS
+from analytics_service.http.ingest import otlp
 from tests.support.otlp import JSON, PROTOBUF, Span, encoded, in_json, message, nanoseconds, pairs, send, typed
-from tests.support.service import Client, a_service, a_token
+from tests.support.service import Client, a_token
 
 NOW = datetime.now(UTC).replace(microsecond=123456)
 SQL = "SELECT count(*), sum(request_weight) FILTER (WHERE is_request), trim_scale(sum(total_cost_usd)) FROM traces"
@@ -171,12 +169,12 @@ async def test_what_cannot_be_read_has_a_status_and_a_reason(
 
 
 @pytest.mark.parametrize("media_type", [PROTOBUF, JSON])
-async def test_a_defect_is_answered_in_the_encoding_of_the_request(database_url: str, media_type: str) -> None:
-    (endpoint,) = (each for each in INGEST_ENDPOINTS if each.path == "/v1/traces")
-    defective = replace(endpoint, form=cast("Form", "none that there is"))
-    async with a_service(database_url, endpoints=(defective,)) as client:
-        answer = await send(client, b"", media_type)
-        assert await client.metric("analytics_http_problems_total", error_code="INTERNAL_ERROR") == 1
+async def test_a_defect_is_answered_in_the_encoding_of_the_request(
+    client: Client, media_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(otlp, "_SIGNALS", {})
+    answer = await send(client, b"", media_type)
+    assert await client.metric("analytics_http_problems_total", error_code="INTERNAL_ERROR") == 1
     assert (answer.status, answer.headers["Content-Type"]) == (500, media_type)
     assert b"the log has the cause under this request id" in answer.body
     assert answer.json["code"] == 13 if media_type == JSON else answer.body.startswith(b"\x08\x0d\x12")
