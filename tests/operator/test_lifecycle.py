@@ -223,14 +223,14 @@ def test_children_of_an_earlier_resource_are_awaited(world: ClusterActor) -> Non
     conflicts = 'analytics_operator_reconcile_seconds_count{outcome="Conflict"}'
     eventually(lambda: world.metric(conflicts) > 0, what="the operator waits")
     assert world.api.get("Service", "demo")["metadata"]["uid"] == old
-    for kind in ("Service", "ServiceAccount", "Deployment"):
-        world.api.delete(kind, "demo")
-    for kind in ("Service", "Deployment"):
-        world.api.delete(kind, "demo-worker")
     for kind in ("ConfigMap", "Job"):
         for each in world.api.list(kind, "app.kubernetes.io/instance=demo"):
             world.api.delete(kind, each["metadata"]["name"])
     world.api.delete("Secret", "demo-jwt")
+    for kind in ("Service", "Deployment"):
+        world.api.delete(kind, "demo-worker")
+    for kind in ("ServiceAccount", "Deployment", "Service"):  # the last one holds it up: nothing else is made meanwhile
+        world.api.delete(kind, "demo")
     world.migrate()
     world.settle()
 

@@ -1,5 +1,8 @@
 """A resource that is deleted with its children orphaned, and declared again, has them again: what is safe to adopt."""
 
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from analytics_operator.kube import labels, names
@@ -24,15 +27,27 @@ REDIS = {"urlSecretRef": {"name": "credentials", "key": "redis-url"}}
 def orphan(world: ClusterActor) -> dict[str, str]:
     """What `kubectl delete --cascade=orphan` and the garbage collector do; UIDs of the children."""
     world.api.call("DELETE", "AnalyticsApi", "demo", body={"propagationPolicy": "Orphan"})
-    uids = {}
-    for kind in KINDS:
-        for each in world.api.list(kind, labels.children_of("demo")):
-            name = each["metadata"]["name"]
-            world.api.merge(kind, name, {"metadata": {"ownerReferences": None}})
-            uids[f"{kind} {name}"] = each["metadata"]["uid"]
+    release(world)
     world.api.merge("AnalyticsApi", "demo", {"metadata": {"finalizers": None}})
     eventually(lambda: world.api.find("AnalyticsApi", "demo") is None, what="the resource is gone")
-    return uids
+    time.sleep(0.5)  # a look that was under way may have declared a child for the resource again
+    release(world)
+    return {f"{kind} {each['name']}": each["uid"] for kind, each in children(world)}
+
+
+def children(world: ClusterActor) -> Iterator[tuple[str, Object]]:
+    """Kind and metadata of each."""
+    for kind in KINDS:
+        for each in world.api.list(kind, labels.children_of("demo")):
+            yield kind, each["metadata"]
+
+
+def release(world: ClusterActor) -> bool:
+    """Takes the owner of each child away; whether one had an owner."""
+    owned = [(kind, each["name"]) for kind, each in children(world) if each.get("ownerReferences")]
+    for kind, name in owned:
+        world.api.merge(kind, name, {"metadata": {"ownerReferences": None}})
+    return bool(owned)
 
 
 def confirm(world: ClusterActor, message: str) -> None:
