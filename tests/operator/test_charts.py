@@ -194,8 +194,8 @@ def test_the_notes_say_where_the_ports_of_the_api_server_are(cluster: KubeApi, t
     cluster_of_its_own = f"--kubeconfig={cluster.kubeconfig(tmp_path / 'kubeconfig')}"
     chart = ("install", "another-release", "charts/operator", "--dry-run=client", cluster_of_its_own)
     notes = helm(*chart, "--set=networkPolicy.apiServer.ports={443,8443}")
-    assert "ports 443 and 8443" in notes
-    assert "kubectl get service,endpoints kubernetes -n default" in notes
+    assert "ports 443, 8443" in notes
+    assert "kubectl get service,endpoints kubernetes --namespace default" in notes
 
 
 def test_the_network_policy_can_be_left_out() -> None:

@@ -32,7 +32,7 @@ def documented() -> Iterator[Any]:
     pages = [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
     fenced = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
     blocks = [(page, block) for page in pages for block in fenced.findall(page.read_text())]
-    blocks += [(file, file.read_text()) for file in sorted((TOP / "docs/examples").glob("*.yaml"))]
+    blocks += [(file, file.read_text()) for file in sorted((TOP / "docs/examples").rglob("*.yaml"))]
     for file, text in blocks:
         if "kind: AnalyticsApi" in text:
             for each in yaml.safe_load_all(text):

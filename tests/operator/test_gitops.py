@@ -144,14 +144,14 @@ def test_argo_cd_has_nothing_to_ignore_and_never_prunes_the_crd() -> None:
     assert applications["analytics-crds"]["syncPolicy"]["automated"]["prune"] is False
     for name in ("analytics-crds", "analytics-operator"):
         assert (TOP / applications[name]["source"]["path"] / "Chart.yaml").is_file()
-    renders(applications["analytics-operator"]["source"]["helm"]["valuesObject"])
+    installs("argo-cd", applications["analytics-operator"]["source"]["helm"]["valuesObject"])
 
 
 def test_flux_waits_for_the_crd_first_and_for_every_resource() -> None:
-    found = {(each["kind"], each["metadata"]["name"]): each["spec"] for each in documents("flux")}
+    found = {(each["kind"], each["metadata"]["name"]): each["spec"] for each in documents("flux") if "spec" in each}
     operator = found["HelmRelease", "analytics-operator"]
     assert operator["dependsOn"] == [{"name": "analytics-crds"}]
-    renders(operator["values"])
+    installs("flux", operator["values"])
     for (kind, _), spec in found.items():
         if kind == "HelmRelease":
             chart = spec["chart"]["spec"]
@@ -163,11 +163,15 @@ def test_flux_waits_for_the_crd_first_and_for_every_resource() -> None:
     assert not any("ignore" in str(spec) for spec in found.values())
 
 
-def renders(values: dict[str, Any]) -> None:
-    """The chart takes the values of an example."""
+def installs(folder: str, values: dict[str, Any]) -> None:
+    """Every namespace that the chart has a Role in is among those that the example makes."""
     (watched,) = values.pop("watchNamespaces")
     assert values == {}
-    assert rendered(f"watchNamespaces={{{watched}}}")
+    made = {each["metadata"]["name"] for each in documents(folder) if each.get("kind") == "Namespace"}
+    manifests = rendered(f"watchNamespaces={{{watched}}}", namespace="analytics")
+    roles = {each["metadata"]["namespace"] for each in manifests if each["kind"] == "Role"}
+    assert watched in roles
+    assert roles - made == {"analytics"}, "the operator's own, which CreateNamespace makes"
 
 
 def test_helm_3_waits_for_no_custom_resource_which_the_page_says() -> None:

@@ -284,6 +284,11 @@ def to(**peer: Any) -> Object:
             id="an HTTPRoute that is denied",
         ),
         pytest.param(
+            {"service": {"type": "LoadBalancer"}, "networkPolicy": {"database": {"to": HERE}}},
+            "networkPolicy.ingressFrom",
+            id="a load balancer that is denied",
+        ),
+        pytest.param(
             {"monitoring": {"podMonitor": {}}, "networkPolicy": {"database": {"to": HERE}}},
             "networkPolicy.monitoringFrom",
             id="scrapes that are denied",

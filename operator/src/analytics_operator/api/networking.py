@@ -228,6 +228,11 @@ SPEC_RULES = (
         "networkPolicy denies what ingress and gateway route: name their controllers in networkPolicy.ingressFrom",
     ),
     rule(
+        f"!({_ENFORCED} && has(self.service) && self.service.type != 'ClusterIP') || "
+        "has(self.networkPolicy.ingressFrom)",
+        "networkPolicy denies who comes by the published service: name clients in networkPolicy.ingressFrom",
+    ),
+    rule(
         f"!({_ENFORCED} && has(self.monitoring) && (has(self.monitoring.podMonitor) || "
         "has(self.monitoring.serviceMonitor))) || has(self.networkPolicy.monitoringFrom)",
         "networkPolicy denies what the monitor scrapes: name Prometheus in networkPolicy.monitoringFrom",
