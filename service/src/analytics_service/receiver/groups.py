@@ -1,7 +1,8 @@
-"""Requests that arrive within a few milliseconds are written together, each answered when its rows are committed.
+"""Requests that arrive together are written together, each answered when its rows are committed.
 
-While a group is written the next one gathers. A group that its rows make fail is written again by halves, down to the
-request, and that by halves down to the row that the database refuses, so that one row never fails another's.
+While a group is written the next one gathers; a request that finds none being written waits for no other. A group that
+its rows make fail is written again by halves, down to the request, and that by halves down to the row that the database
+refuses, so that one row never fails another's.
 """
 
 import asyncio
@@ -67,6 +68,7 @@ class Groups:
         self._committed = committed
         self._queue = Queue()
         self._arrived = asyncio.Event()
+        self._writing = 0
         self._writers: list[asyncio.Task[None]] = []
         self._refused_until = 0.0
         self._clean_at = 0.0
@@ -111,18 +113,21 @@ class Groups:
     async def _write_groups(self) -> None:
         while True:
             await self._arrived.wait()
-            if self._queue.rows < _ENOUGH_ROWS:
+            if self._writing and self._queue.rows < _ENOUGH_ROWS:
                 await asyncio.sleep(_GATHER_SECONDS)
             group = self._queue.take(max_rows=_MAX_GROUP_ROWS, max_bytes=_MAX_GROUP_BYTES)
             if not self._queue:
                 self._arrived.clear()
             if group:
+                self._writing += 1
                 try:
                     await self._write(group)
                 except Exception:  # noqa: BLE001 - a writer that ended here would leave requests without an answer
                     _log.exception("a group of requests failed unexpectedly")
                     for each in group:
                         _fail(each, unavailable())
+                finally:
+                    self._writing -= 1
 
     async def _write(self, group: Sequence[Submission]) -> None:
         try:
