@@ -79,6 +79,11 @@ KUBE_ROUTER = Program(
 METRICS_SERVER = Program(
     name="metrics-server", package="sigs.k8s.io/metrics-server/cmd/metrics-server", version=versions.METRICS_SERVER
 )
+PROMETHEUS_ADAPTER = Program(
+    name="prometheus-adapter",
+    package="sigs.k8s.io/prometheus-adapter/cmd/adapter",
+    version=versions.PROMETHEUS_ADAPTER,
+)
 TRAEFIK = Program(
     name="traefik", package=f"{TRAEFIK_MODULE}/cmd/traefik", version=versions.TRAEFIK, replaced_by=TRAEFIK_MODULE
 )

@@ -48,7 +48,7 @@ def stores() -> Stores:
         return Stores(
             postgres=versions.POSTGRES_IMAGE, postgres_entrypoint="docker-entrypoint.sh", redis=versions.REDIS_IMAGE
         )
-    image = _from_trixie("stores", HERE / "stores")
+    image = from_trixie("stores", HERE / "stores")
     return Stores(postgres=image, postgres_entrypoint="start-postgres", redis=image)
 
 
@@ -64,10 +64,11 @@ def manifests(prefix: str) -> str:
 
 
 def _python() -> str:
-    return _from_trixie("python", HERE / "bases" / "python")
+    return from_trixie("python", HERE / "bases" / "python")
 
 
-def _from_trixie(name: str, folder: Path) -> str:
+def from_trixie(name: str, folder: Path) -> str:
+    """The name of an image made from that folder and Debian's packages."""
     base = debian.trixie()
     image = f"analytics-e2e/{name}:{cache.key(base, folder)}"
     if not engine.has_image(image):

@@ -27,6 +27,17 @@ def metrics_server(kubectl: Kubectl) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def metrics_adapter(kubectl: Kubectl) -> Iterator[None]:
+    """The custom and the external metrics API, which answer from a Prometheus that asks the API's pods."""
+    prometheus = addons.packaged(HERE / "prometheus", context=kubectl.context)
+    with installed(kubectl.within("kube-system"), gomodules.PROMETHEUS_ADAPTER, "deployment", PROMETHEUS=prometheus):
+        for group in ("custom", "external"):
+            name = f"apiservice/v1beta1.{group}.metrics.k8s.io"
+            kubectl("wait", "--for=condition=Available", name, "--timeout=120s", seconds=150)
+        yield
+
+
+@pytest.fixture(scope="session")
 def kube_router(kubectl: Kubectl) -> Iterator[None]:
     """A network that enforces policies, between pods of one node too."""
     if not kubectl.context.startswith("kind-"):
@@ -49,10 +60,10 @@ def traefik(kubectl: Kubectl) -> Iterator[None]:
 
 
 @contextmanager
-def installed(kubectl: Kubectl, program: Program, workload: str) -> Iterator[None]:
-    """The manifests of a file beside this one, with the image that the nodes have; they go with the block."""
+def installed(kubectl: Kubectl, program: Program, workload: str, **names: str) -> Iterator[None]:
+    """The manifests of a file beside this one, with the images that the nodes have; they go with the block."""
     image = addons.loaded(program, context=kubectl.context)
-    text = Template((HERE / f"{program.name}.yaml").read_text()).substitute(IMAGE=image)
+    text = Template((HERE / f"{program.name}.yaml").read_text()).substitute(IMAGE=image, **names)
     kubectl.apply(*(each for each in yaml.safe_load_all(text) if each))
     kubectl("rollout", "status", f"{workload}/{program.name}", "--timeout=120s", seconds=150)
     try:

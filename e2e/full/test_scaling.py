@@ -1,4 +1,4 @@
-"""An autoscaler with a real metrics server: pods come with the load and go after it, and nobody else sets them."""
+"""An autoscaler with real metrics APIs: pods come with the load and go after it, and nobody else sets them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,20 +12,28 @@ from e2e.probing import probed
 
 NAME = "scaling"
 AT_ONCE = {"stabilizationWindowSeconds": 0}
-AUTOSCALING = {
+BOUNDS: dict[str, Any] = {
     "minReplicas": 1,
     "maxReplicas": 3,
-    "cpuUtilization": 80,
     "memoryUtilization": "Ignored",
     "behavior": {"scaleUp": AT_ONCE, "scaleDown": AT_ONCE},
 }
 REQUESTS = {"requests": {"cpu": "20m", "memory": "128Mi"}}
 """So little CPU that forty requests a second are a load."""
+RATE = {"metric": {"name": "http_requests_per_second"}, "target": {"type": "AverageValue", "averageValue": "10"}}
+FOLLOWED: dict[str, tuple[str, dict[str, Any]]] = {
+    "cpu": ("metrics_server", {"cpuUtilization": 80}),
+    "pods": ("metrics_adapter", {"cpuUtilization": "Ignored", "metrics": [{"type": "Pods", "pods": RATE}]}),
+    "external": ("metrics_adapter", {"cpuUtilization": "Ignored", "metrics": [{"type": "External", "external": RATE}]}),
+}
+"""What is followed, by the add-on that measures it."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def scaling(kubectl: Kubectl, metrics_server: None) -> Iterator[None]:
-    kubectl.apply(analyticsapi(kubectl, NAME, replicas=None, resources=REQUESTS, autoscaling=AUTOSCALING))
+@pytest.fixture(params=FOLLOWED)
+def scaling(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[None]:
+    addon, metrics = FOLLOWED[request.param]
+    request.getfixturevalue(addon)
+    kubectl.apply(analyticsapi(kubectl, NAME, replicas=None, resources=REQUESTS, autoscaling=BOUNDS | metrics))
     wait_ready(kubectl, NAME)
     yield
     kubectl("delete", "aapi", NAME)
@@ -37,6 +45,7 @@ def deployment(kubectl: Kubectl) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("scaling")
 def test_pods_come_with_the_load_and_go_after_it(kubectl: Kubectl) -> None:
     eventually(
         lambda: condition(kubectl.get(KIND, NAME), "ScalingActive")["status"] == "True",
