@@ -70,9 +70,10 @@ def test_the_service_goes_on_and_back_without_an_error(kubectl: Kubectl, prober:
 
 
 def test_an_operator_of_the_last_release_keeps_this_service_answering(kubectl: Kubectl, prober: Prober) -> None:
-    """It takes from the template what it does not know, so pods are replaced; no request is lost."""
+    """Also while it replaces the pods, by a template without what it does not know."""
     before = pods(kubectl)
     operator(kubectl, OLD)
-    eventually(lambda: not before & pods(kubectl), seconds=240, what="pods of the template that it knows")
+    kubectl.patch(KIND, NAME, {"spec": {"cache": {"defaultTtlSeconds": 61}}})
+    eventually(lambda: not before & pods(kubectl), seconds=240, what="pods of its template")
     wait_ready(kubectl, NAME)
     prober.undisturbed()
