@@ -122,7 +122,7 @@ class ClusterActor:
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
 
     def pause(self, seconds: float) -> None:
-        """Lets the clock's second change, which stamps of Kubernetes have no finer than."""
+        """For what nothing tells: that the second of Kubernetes' stamps has changed, or that a reconcile has ended."""
         time.sleep(seconds)
 
     # The kubelet and the controllers

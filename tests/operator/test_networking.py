@@ -201,6 +201,13 @@ ISSUED = {"secretName": "tls", "clusterIssuer": "letsencrypt"}
             },
             id="a way to the storage of exports",
         ),
+        pytest.param(
+            {
+                "service": {"type": "LoadBalancer"},
+                "networkPolicy": {"database": {"to": HERE}, "ingressFrom": EVERYBODY},
+            },
+            id="a load balancer that clients reach",
+        ),
     ],
 )
 def test_the_api_server_accepts(actor: ClusterActor, spec: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """A resource that is deleted with its children orphaned, and declared again, has them again: what is safe to adopt."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -30,7 +29,7 @@ def orphan(world: ClusterActor) -> dict[str, str]:
     release(world)
     world.api.merge("AnalyticsApi", "demo", {"metadata": {"finalizers": None}})
     eventually(lambda: world.api.find("AnalyticsApi", "demo") is None, what="the resource is gone")
-    time.sleep(0.5)  # a look that was under way may have declared a child for the resource again
+    world.pause(0.5)  # a look that was under way may have declared a child for the resource again
     release(world)
     return {f"{kind} {each['name']}": each["uid"] for kind, each in children(world)}
 
@@ -42,12 +41,10 @@ def children(world: ClusterActor) -> Iterator[tuple[str, Object]]:
             yield kind, each["metadata"]
 
 
-def release(world: ClusterActor) -> bool:
-    """Takes the owner of each child away; whether one had an owner."""
-    owned = [(kind, each["name"]) for kind, each in children(world) if each.get("ownerReferences")]
-    for kind, name in owned:
-        world.api.merge(kind, name, {"metadata": {"ownerReferences": None}})
-    return bool(owned)
+def release(world: ClusterActor) -> None:
+    """Takes the owner of each child away."""
+    for kind, each in children(world):
+        world.api.merge(kind, each["name"], {"metadata": {"ownerReferences": None}})
 
 
 def confirm(world: ClusterActor, message: str) -> None:
